@@ -173,20 +173,18 @@ impl Office {
     /// Reads every column of all open tasks, without building tasks.
     async fn select(&self) {
         let rows = self.store.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT * FROM tasks WHERE status <> 'done' AND gone = 0 AND away = 0",
-            )?;
-            let columns = statement.column_count();
-            let mut rows = statement.query([])?;
-            let mut bytes = 0;
-            while let Some(row) = rows.next()? {
-                for column in 0..columns {
-                    if let rusqlite::types::ValueRef::Text(text) = row.get_ref(column)? {
-                        bytes += text.len();
+            let sql = "SELECT * FROM tasks WHERE status <> 'done' AND gone = 0 AND away = 0";
+            connection.query(sql, [], |rows| {
+                let mut bytes = 0;
+                while let Some(row) = rows.next()? {
+                    for column in 0..row.as_ref().column_count() {
+                        if let rusqlite::types::ValueRef::Text(text) = row.get_ref(column)? {
+                            bytes += text.len();
+                        }
                     }
                 }
-            }
-            Ok(bytes)
+                Ok(bytes)
+            })
         });
         assert!(black_box(rows.await.unwrap()) > 0);
     }

@@ -47,7 +47,8 @@
 //! ├── gaps.rs        missed deliveries, suspended webhooks, reports to operators
 //! ├── set_aside.rs   work that ended the process twice
 //! ├── store/         SQLite and all SQL
-//! │   ├── pool.rs: one writer that commits in groups, readers beside it · migrate.rs · prune.rs · private.rs: file modes · columns.rs
+//! │   ├── pool.rs: one writer that commits in groups, readers beside it · db.rs: a connection, its prepared statements and its counters
+//! │   ├── migrate.rs · prune.rs · private.rs: file modes · columns.rs
 //! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · rhythms.rs · log.rs · slack_events.rs · forms.rs ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
 //! │       set_aside.rs · tombstones.rs · idle.rs

@@ -213,6 +213,11 @@ impl Commands {
         }
     }
 
+    /// Brings the store's counters up to date, for `GET /metrics`.
+    pub fn show_store_counts(&self) {
+        self.inner.store.show_counts();
+    }
+
     /// The state of the connections, which is only in memory, for `status` and `/readyz`.
     pub(crate) fn live_health(&self) -> MutexGuard<'_, LiveHealth> {
         self.inner.lock_health()

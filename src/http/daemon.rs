@@ -125,7 +125,8 @@ fn ready(health: &HealthView) -> Result<Json<Readiness>, Problem> {
     Err(Problem::new(Kind::NotReady, why).with(Extension::NotReady(readiness)))
 }
 
-pub(super) async fn measured() -> Response {
+pub(super) async fn measured(State(api): State<Api>) -> Response {
+    api.commands.show_store_counts();
     metrics::exposition(&metrics::install())
 }
 

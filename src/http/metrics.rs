@@ -183,6 +183,21 @@ fn describe() {
         "1 while the store takes writes, else 0"
     );
     describe_counter!(
+        "ivan_store_statements_total",
+        Unit::Count,
+        "SQL statements that ran, by the connection: writer, reader"
+    );
+    describe_counter!(
+        "ivan_store_prepared_total",
+        Unit::Count,
+        "SQL statements that were parsed and planned, by the connection. It stands still once each has run"
+    );
+    describe_counter!(
+        "ivan_store_commits_total",
+        Unit::Count,
+        "Commits of the store that changed rows: each waits for the disk once"
+    );
+    describe_counter!(
         "ivan_store_refused_total",
         Unit::Count,
         "Writes of which nothing was kept, because the disk is full or the store failed"

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use super::db::Db;
+use rusqlite::{OptionalExtension, params};
 
 use super::columns::{corrupt, from_json};
 use super::tasks::FOLLOWED;
@@ -15,7 +16,7 @@ use crate::domain::task::{Account, Link, Linked, RepoName, Source, TaskKey, Way}
 /// The people who are blocked now. A link counts if its task is open, in a followed container, and not being completed.
 /// Tasks outside the mirror block nothing, since their completion is never reported. A transferred issue also matches
 /// by its old key.
-pub fn waits(connection: &Connection) -> rusqlite::Result<Waits> {
+pub fn waits(connection: &Db) -> rusqlite::Result<Waits> {
     let told = told(connection)?;
     if told.is_empty() {
         return Ok(Waits::default());
@@ -48,18 +49,19 @@ pub fn waits(connection: &Connection) -> rusqlite::Result<Waits> {
 }
 
 /// The open tasks that have links to others.
-fn told(connection: &Connection) -> rusqlite::Result<Vec<(TaskRow, Vec<Link>)>> {
-    connection
-        .prepare_cached(&format!(
+fn told(connection: &Db) -> rusqlite::Result<Vec<(TaskRow, Vec<Link>)>> {
+    connection.query_map(
+        &format!(
             "SELECT id, links FROM tasks INDEXED BY tasks_linked
              WHERE links <> '[]' AND status <> 'done' AND {FOLLOWED} ORDER BY id"
-        ))?
-        .query_map([], |row| Ok((row.get(0)?, from_json(row, 1)?)))?
-        .collect()
+        ),
+        [],
+        |row| Ok((row.get(0)?, from_json(row, 1)?)),
+    )
 }
 
 struct Lookup<'a> {
-    connection: &'a Connection,
+    connection: &'a Db,
     leaving: BTreeSet<TaskRow>,
     people: Vec<Person>,
     repositories: BTreeMap<RepoName, Option<u64>>,
@@ -88,12 +90,11 @@ impl Lookup<'_> {
         };
         let row: Option<TaskRow> = self
             .connection
-            .prepare_cached(&format!(
+            .query_row(&format!(
                 "SELECT id FROM tasks
                  WHERE id = (SELECT ifnull(successor, id) FROM tasks WHERE source = ?1 AND source_key = ?2)
                    AND status <> 'done' AND {FOLLOWED}"
-            ))?
-            .query_row(params![key.source().as_str(), key.as_str()], |row| {
+            ), params![key.source().as_str(), key.as_str()], |row| {
                 row.get(0)
             })
             .optional()?;
@@ -105,12 +106,12 @@ impl Lookup<'_> {
         if self.whose.contains_key(&row) {
             return Ok(());
         }
-        let (source, assignees, creator): (String, Vec<Account>, Option<String>) = self
-            .connection
-            .prepare_cached("SELECT source, assignees, creator FROM tasks WHERE id = ?1")?
-            .query_row([row], |row| {
-                Ok((row.get(0)?, from_json(row, 1)?, row.get(2)?))
-            })?;
+        let (source, assignees, creator): (String, Vec<Account>, Option<String>) =
+            self.connection.query_row(
+                "SELECT source, assignees, creator FROM tasks WHERE id = ?1",
+                [row],
+                |row| Ok((row.get(0)?, from_json(row, 1)?, row.get(2)?)),
+            )?;
         let source = Source::parse(&source).ok_or_else(|| corrupt(0))?;
         let creator: Option<Account> = creator
             .map(|json| serde_json::from_str(&json).map_err(|_| corrupt(2)))
@@ -130,13 +131,11 @@ impl Lookup<'_> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-    use rstest::rstest;
-
-    use super::super::migrate::{MIGRATIONS, migrate};
     use super::*;
     use crate::domain::source::Container;
     use crate::domain::task::{Status, Task, TaskId};
+    use chrono::DateTime;
+    use rstest::rstest;
 
     fn at(second: i64) -> chrono::DateTime<chrono::Utc> {
         DateTime::from_timestamp(second, 0).unwrap()
@@ -150,9 +149,8 @@ mod tests {
     }
 
     /// Ana, who is 4242 in ClickUp and `ana` in GitHub; a list, and two repositories.
-    fn mirror() -> Connection {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+    fn mirror() -> Db {
+        let connection = Db::in_memory();
         let ana = people::Configured {
             name: "Ana".into(),
             slack: None,
@@ -215,7 +213,7 @@ mod tests {
         task(TaskKey::clickup(id), "901")
     }
 
-    fn keep(connection: &Connection, task: &Task) -> TaskRow {
+    fn keep(connection: &Db, task: &Task) -> TaskRow {
         tasks::keep(connection, task, at(2)).unwrap().0
     }
 
@@ -286,20 +284,20 @@ mod tests {
 
     /// A change to number 7, which number 8 names as its blocker, and whether number 8 is still blocked.
     #[rstest]
-    #[case::nothing(|_: &Connection, _: Task| (), true)]
-    #[case::finished(|c: &Connection, seven: Task| { keep(c, &Task { status: Status::Done, ..seven }); }, false)]
-    #[case::deleted(|c: &Connection, seven: Task| tasks::mark_gone(c, &seven.key, at(3)).unwrap(), false)]
-    #[case::moved_out_of_sight(|c: &Connection, seven: Task| tasks::mark_away(c, &seven.key, at(3)).unwrap(), false)]
-    #[case::not_followed_any_more(|c: &Connection, _: Task| tasks::follow_only(c, Source::GitHub, &["acme/api".into()]).unwrap(), false)]
-    #[case::transferred(|c: &Connection, seven: Task| transfer(c, &seven, Status::Todo), true)]
-    #[case::transferred_and_finished(|c: &Connection, seven: Task| transfer(c, &seven, Status::Done), false)]
-    #[case::there_and_back(|c: &Connection, seven: Task| {
+    #[case::nothing(|_: &Db, _: Task| (), true)]
+    #[case::finished(|c: &Db, seven: Task| { keep(c, &Task { status: Status::Done, ..seven }); }, false)]
+    #[case::deleted(|c: &Db, seven: Task| tasks::mark_gone(c, &seven.key, at(3)).unwrap(), false)]
+    #[case::moved_out_of_sight(|c: &Db, seven: Task| tasks::mark_away(c, &seven.key, at(3)).unwrap(), false)]
+    #[case::not_followed_any_more(|c: &Db, _: Task| tasks::follow_only(c, Source::GitHub, &["acme/api".into()]).unwrap(), false)]
+    #[case::transferred(|c: &Db, seven: Task| transfer(c, &seven, Status::Todo), true)]
+    #[case::transferred_and_finished(|c: &Db, seven: Task| transfer(c, &seven, Status::Done), false)]
+    #[case::there_and_back(|c: &Db, seven: Task| {
         transfer(c, &seven, Status::Done);
         tasks::keep(c, &Task { updated_at: at(9), ..seven }, at(9)).unwrap();
     }, true)]
-    #[case::renamed(|c: &Connection, _: Task| tasks::rename_repository(c, "1001", &RepoName::parse("acme/gadgets").unwrap()).unwrap(), true)]
+    #[case::renamed(|c: &Db, _: Task| tasks::rename_repository(c, "1001", &RepoName::parse("acme/gadgets").unwrap()).unwrap(), true)]
     fn what_was_blocked_is_free_when_the_other_is_not_open_here(
-        #[case] change: fn(&Connection, Task),
+        #[case] change: fn(&Db, Task),
         #[case] blocked: bool,
     ) {
         let connection = mirror();
@@ -314,7 +312,7 @@ mod tests {
     }
 
     /// The issue moves to acme/api as number 5.
-    fn transfer(connection: &Connection, old: &Task, status: Status) {
+    fn transfer(connection: &Db, old: &Task, status: Status) {
         let new = Task {
             status,
             ..task(TaskKey::github(1002, 5), "1002")

@@ -1,7 +1,8 @@
 //! Comments: the known ones, so that each is reported once, and the progress of the polls for them.
 
+use super::db::Db;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::columns::millis;
 use super::tasks::FOLLOWED;
@@ -9,12 +10,7 @@ use crate::domain::source::Container;
 use crate::domain::task::{Source, TaskKey};
 
 /// Records a comment; `false` if it was known already, from a webhook or a poll.
-pub fn hear(
-    tx: &Connection,
-    source: Source,
-    comment: &str,
-    now: DateTime<Utc>,
-) -> rusqlite::Result<bool> {
+pub fn hear(tx: &Db, source: Source, comment: &str, now: DateTime<Utc>) -> rusqlite::Result<bool> {
     let heard = tx.execute(
         "INSERT INTO comments (source, comment_id, heard_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
         params![source.as_str(), comment, now.timestamp_millis()],
@@ -23,7 +19,7 @@ pub fn hear(
 }
 
 /// Records that a task was commented on at `at`, by the source's clock.
-pub fn commented_on(tx: &Connection, key: &TaskKey, at: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn commented_on(tx: &Db, key: &TaskKey, at: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE tasks SET commented_ms = max(ifnull(commented_ms, ?3), ?3) WHERE source = ?1 AND source_key = ?2",
         params![key.source().as_str(), key.as_str(), at.timestamp_millis()],
@@ -43,7 +39,7 @@ pub struct Place {
 }
 
 /// `None` until the first poll has begun.
-pub fn place(connection: &Connection, container: &Container) -> rusqlite::Result<Option<Place>> {
+pub fn place(connection: &Db, container: &Container) -> rusqlite::Result<Option<Place>> {
     let place: Option<(Option<i64>, Option<i64>)> = connection
         .query_row(
             "SELECT comments_ms, comments_news_ms FROM containers WHERE source = ?1 AND source_key = ?2",
@@ -61,7 +57,7 @@ pub fn place(connection: &Connection, container: &Container) -> rusqlite::Result
 }
 
 /// Moves the polls' progress forward, never back.
-pub fn move_place(tx: &Connection, container: &Container, to: Place) -> rusqlite::Result<()> {
+pub fn move_place(tx: &Db, container: &Container, to: Place) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE containers SET comments_ms = max(ifnull(comments_ms, ?3), ?3),
              comments_news_ms = max(ifnull(comments_news_ms, ?4), ?4)
@@ -81,7 +77,7 @@ pub fn move_place(tx: &Connection, container: &Container, to: Place) -> rusqlite
 /// Begins to follow the new tasks of a container after a full walk that began at `begun`. On a task that is new since
 /// the walk before, comments since `overlap` before that walk are news. After the first walk no comment is news.
 pub fn follow(
-    tx: &Connection,
+    tx: &Db,
     container: &Container,
     begun: DateTime<Utc>,
     overlap: chrono::Duration,
@@ -128,7 +124,7 @@ pub struct Conversation {
 /// Tasks with a person to notify that were not polled since `round`: current ones first, then changed ones, then the
 /// longest unpolled. Finished tasks are included only if they changed since `lately`.
 pub fn due(
-    connection: &Connection,
+    connection: &Db,
     source: Source,
     round: DateTime<Utc>,
     lately: DateTime<Utc>,
@@ -137,7 +133,7 @@ pub fn due(
     const PINNED: &str = "EXISTS (SELECT 1 FROM pins pin WHERE pin.task_id = tasks.id
          AND pin.id = (SELECT max(id) FROM pins WHERE person_id = pin.person_id))";
     connection
-        .prepare_cached(&format!(
+        .query_map(&format!(
             "SELECT source_key, talk_news_ms, seen_ms, {PINNED} AS pinned FROM tasks
              WHERE source = ?1 AND {FOLLOWED} AND talk_news_ms IS NOT NULL AND talk_asked_ms < ?2
                AND (pinned OR status <> 'done' OR max(seen_ms, ifnull(commented_ms, 0)) >= ?3)
@@ -148,9 +144,7 @@ pub fn due(
                     OR EXISTS (SELECT 1 FROM operations made
                                WHERE made.source = tasks.source AND made.kind = 'create' AND made.trace = tasks.source_key))
              ORDER BY pinned DESC, seen_ms > talk_seen_ms DESC, talk_asked_ms, id LIMIT ?4"
-        ))?
-        .query_map(
-            params![
+        ), params![
                 source.as_str(),
                 round.timestamp_millis(),
                 lately.timestamp_millis(),
@@ -162,14 +156,12 @@ pub fn due(
                     news: millis(row.get(1)?),
                     seen: millis(row.get(2)?),
                 })
-            },
-        )?
-        .collect()
+            })
 }
 
 /// Records that the comments of a task were fetched at `now`; those older than `news` have been read.
 pub fn asked(
-    tx: &Connection,
+    tx: &Db,
     conversation: &Conversation,
     news: DateTime<Utc>,
     now: DateTime<Utc>,
@@ -190,7 +182,6 @@ pub fn asked(
 
 #[cfg(test)]
 mod tests {
-    use super::super::migrate::{MIGRATIONS, migrate};
     use super::super::tasks;
     use super::*;
 
@@ -209,9 +200,8 @@ mod tests {
     }
 
     /// A list with tasks of these ids: assigned to Bo, pinned by Ana, made by her through Ivan, and unassigned.
-    fn inbox() -> Connection {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+    fn inbox() -> Db {
+        let connection = Db::in_memory();
         tasks::keep_container(&connection, &list(Source::ClickUp)).unwrap();
         connection
             .execute_batch(
@@ -230,7 +220,7 @@ mod tests {
         connection
     }
 
-    fn asked_for(connection: &Connection, round: i64) -> Vec<String> {
+    fn asked_for(connection: &Db, round: i64) -> Vec<String> {
         let due = due(connection, Source::ClickUp, at(round), at(0), 10).unwrap();
         due.iter().map(|one| one.key.as_str().to_owned()).collect()
     }

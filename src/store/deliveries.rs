@@ -1,7 +1,8 @@
 //! The inbox: webhook requests, stored before they are answered, and the secrets that sign them.
 
+use super::db::Db;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::slack_events::Inserted;
 use crate::domain::ids::DeliveryId;
@@ -17,11 +18,7 @@ pub struct Waiting {
 }
 
 /// Stores a delivery under its key. A duplicate changes nothing: the stored one is, or will be, processed.
-pub fn keep(
-    tx: &Connection,
-    delivery: &Delivery,
-    now: DateTime<Utc>,
-) -> rusqlite::Result<Inserted> {
+pub fn keep(tx: &Db, delivery: &Delivery, now: DateTime<Utc>) -> rusqlite::Result<Inserted> {
     let kept = tx.execute(
         "INSERT INTO deliveries (source, dedupe_key, event, payload, kept_ms) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (source, dedupe_key) DO NOTHING",
@@ -49,42 +46,41 @@ pub struct Page {
 
 /// The oldest waiting deliveries of a source, after the one with id `after`.
 pub fn waiting(
-    connection: &Connection,
+    connection: &Db,
     source: Source,
     after: Option<DeliveryId>,
     page: Page,
 ) -> rusqlite::Result<Vec<Waiting>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, attempts, dedupe_key, event, length(payload), payload FROM deliveries
-         WHERE handled_ms IS NULL AND id > ifnull(?1, 0) AND source = ?2 ORDER BY id LIMIT ?3",
-    )?;
+    let sql = "SELECT id, attempts, dedupe_key, event, length(payload), payload FROM deliveries
+         WHERE handled_ms IS NULL AND id > ifnull(?1, 0) AND source = ?2 ORDER BY id LIMIT ?3";
     let limit = i64::try_from(page.deliveries).unwrap_or(i64::MAX);
-    let mut rows = statement.query(params![after, source.as_str(), limit])?;
-    let (mut waiting, mut bytes) = (Vec::new(), 0_usize);
-    while let Some(row) = rows.next()? {
-        // SQLite reads a payload only when the column is read.
-        let length: i64 = row.get(4)?;
-        bytes = bytes.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
-        if bytes > page.bytes && !waiting.is_empty() {
-            break;
+    connection.query(sql, params![after, source.as_str(), limit], |rows| {
+        let (mut waiting, mut bytes) = (Vec::new(), 0_usize);
+        while let Some(row) = rows.next()? {
+            // SQLite reads a payload only when the column is read.
+            let length: i64 = row.get(4)?;
+            bytes = bytes.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+            if bytes > page.bytes && !waiting.is_empty() {
+                break;
+            }
+            waiting.push(Waiting {
+                id: row.get(0)?,
+                attempts: row.get(1)?,
+                delivery: Delivery {
+                    source,
+                    dedupe_key: row.get(2)?,
+                    event: row.get(3)?,
+                    payload: row.get(5)?,
+                },
+            });
         }
-        waiting.push(Waiting {
-            id: row.get(0)?,
-            attempts: row.get(1)?,
-            delivery: Delivery {
-                source,
-                dedupe_key: row.get(2)?,
-                event: row.get(3)?,
-                payload: row.get(5)?,
-            },
-        });
-    }
-    Ok(waiting)
+        Ok(waiting)
+    })
 }
 
 /// A waiting delivery of a source.
 pub fn waiting_one(
-    connection: &Connection,
+    connection: &Db,
     source: Source,
     id: DeliveryId,
 ) -> rusqlite::Result<Option<Waiting>> {
@@ -97,12 +93,7 @@ pub fn waiting_one(
 }
 
 /// Marks a delivery as processed; `false` if it already was.
-pub fn handle(
-    tx: &Connection,
-    id: DeliveryId,
-    result: &str,
-    now: DateTime<Utc>,
-) -> rusqlite::Result<bool> {
+pub fn handle(tx: &Db, id: DeliveryId, result: &str, now: DateTime<Utc>) -> rusqlite::Result<bool> {
     let handled = tx.execute(
         "UPDATE deliveries SET handled_ms = ?2, result = ?3 WHERE id = ?1 AND handled_ms IS NULL",
         params![id, now.timestamp_millis(), result],
@@ -111,7 +102,7 @@ pub fn handle(
 }
 
 /// Records that a delivery could not be processed this time.
-pub fn failed(tx: &Connection, id: DeliveryId, why: &str) -> rusqlite::Result<()> {
+pub fn failed(tx: &Db, id: DeliveryId, why: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE deliveries SET attempts = attempts + 1, result = ?2 WHERE id = ?1",
         params![id, why],
@@ -120,7 +111,7 @@ pub fn failed(tx: &Connection, id: DeliveryId, why: &str) -> rusqlite::Result<()
 }
 
 /// The number of waiting deliveries.
-pub fn count_waiting(connection: &Connection) -> rusqlite::Result<i64> {
+pub fn count_waiting(connection: &Db) -> rusqlite::Result<i64> {
     connection.query_row(
         "SELECT count(*) FROM deliveries WHERE handled_ms IS NULL",
         [],
@@ -129,7 +120,7 @@ pub fn count_waiting(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// The time when the newest delivery of a source was stored.
-pub fn newest(connection: &Connection, source: Source) -> rusqlite::Result<Option<DateTime<Utc>>> {
+pub fn newest(connection: &Db, source: Source) -> rusqlite::Result<Option<DateTime<Utc>>> {
     let ms: Option<i64> = connection.query_row(
         "SELECT max(kept_ms) FROM deliveries WHERE source = ?1",
         [source.as_str()],
@@ -140,7 +131,7 @@ pub fn newest(connection: &Connection, source: Source) -> rusqlite::Result<Optio
 
 /// Stores the secret that a webhook signs with.
 pub fn keep_hook(
-    tx: &Connection,
+    tx: &Db,
     source: Source,
     hook: &str,
     url: &str,
@@ -157,31 +148,28 @@ pub fn keep_hook(
 
 /// The secrets of a source's webhooks: of the given one, or of all.
 pub fn secrets(
-    connection: &Connection,
+    connection: &Db,
     source: Source,
     hook: Option<&str>,
 ) -> rusqlite::Result<Vec<String>> {
-    connection
-        .prepare_cached(
-            "SELECT secret FROM hooks WHERE source = ?1 AND (?2 IS NULL OR hook_id = ?2)",
-        )?
-        .query_map(params![source.as_str(), hook], |row| row.get(0))?
-        .collect()
+    connection.query_map(
+        "SELECT secret FROM hooks WHERE source = ?1 AND (?2 IS NULL OR hook_id = ?2)",
+        params![source.as_str(), hook],
+        |row| row.get(0),
+    )
 }
 
 /// The URLs that webhooks were registered for.
-pub fn hook_urls(
-    connection: &Connection,
-    source: Source,
-) -> rusqlite::Result<Vec<(String, String)>> {
-    connection
-        .prepare_cached("SELECT DISTINCT url, secret FROM hooks WHERE source = ?1 ORDER BY url")?
-        .query_map([source.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
+pub fn hook_urls(connection: &Db, source: Source) -> rusqlite::Result<Vec<(String, String)>> {
+    connection.query_map(
+        "SELECT DISTINCT url, secret FROM hooks WHERE source = ?1 ORDER BY url",
+        [source.as_str()],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
 }
 
 /// Raises an alarm; `true` if it was not raised before.
-pub fn alarm(tx: &Connection, about: &str, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+pub fn alarm(tx: &Db, about: &str, now: DateTime<Utc>) -> rusqlite::Result<bool> {
     Ok(tx.execute(
         "INSERT INTO alarms (about, since_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
         params![about, now.timestamp_millis()],
@@ -189,7 +177,7 @@ pub fn alarm(tx: &Connection, about: &str, now: DateTime<Utc>) -> rusqlite::Resu
 }
 
 /// Whether this alarm is raised.
-pub fn is_alarm(connection: &Connection, about: &str) -> rusqlite::Result<bool> {
+pub fn is_alarm(connection: &Db, about: &str) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM alarms WHERE about = ?1)",
         [about],
@@ -198,7 +186,7 @@ pub fn is_alarm(connection: &Connection, about: &str) -> rusqlite::Result<bool> 
 }
 
 /// Whether any alarm with this name prefix is raised.
-pub fn is_alarm_of(connection: &Connection, about: &str) -> rusqlite::Result<bool> {
+pub fn is_alarm_of(connection: &Db, about: &str) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM alarms WHERE substr(about, 1, length(?1)) = ?1)",
         [about],
@@ -212,7 +200,7 @@ const GIVEN_UP: &str = "answer given up ";
 const GIVEN_UP_FOR: chrono::Duration = chrono::Duration::days(1);
 
 /// Records that a reply was given up for this error code of Slack; `true` if that is the first within a day.
-pub fn given_up(tx: &Connection, code: &str, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+pub fn given_up(tx: &Db, code: &str, now: DateTime<Utc>) -> rusqlite::Result<bool> {
     Ok(tx.execute(
         "INSERT INTO alarms (about, since_ms) VALUES (?1 || ?2, ?3)
          ON CONFLICT (about) DO UPDATE SET since_ms = excluded.since_ms WHERE since_ms <= ?3 - ?4",
@@ -227,23 +215,19 @@ pub fn given_up(tx: &Connection, code: &str, now: DateTime<Utc>) -> rusqlite::Re
 
 /// Slack's error codes for which replies were given up within a day, each with its first time.
 pub fn lately_given_up(
-    connection: &Connection,
+    connection: &Db,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<Vec<(String, DateTime<Utc>)>> {
-    connection
-        .prepare_cached(
-            "SELECT substr(about, length(?1) + 1), since_ms FROM alarms
+    connection.query_map(
+        "SELECT substr(about, length(?1) + 1), since_ms FROM alarms
              WHERE substr(about, 1, length(?1)) = ?1 AND since_ms > ?2 ORDER BY since_ms, about",
-        )?
-        .query_map(
-            params![GIVEN_UP, (now - GIVEN_UP_FOR).timestamp_millis()],
-            |row| Ok((row.get(0)?, super::columns::millis(row.get(1)?))),
-        )?
-        .collect()
+        params![GIVEN_UP, (now - GIVEN_UP_FOR).timestamp_millis()],
+        |row| Ok((row.get(0)?, super::columns::millis(row.get(1)?))),
+    )
 }
 
 /// Ends an alarm and returns the time when it was raised, if it was.
-pub fn all_well(tx: &Connection, about: &str) -> rusqlite::Result<Option<DateTime<Utc>>> {
+pub fn all_well(tx: &Db, about: &str) -> rusqlite::Result<Option<DateTime<Utc>>> {
     tx.query_row(
         "DELETE FROM alarms WHERE about = ?1 RETURNING since_ms",
         [about],
@@ -256,12 +240,10 @@ pub fn all_well(tx: &Connection, about: &str) -> rusqlite::Result<Option<DateTim
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::migrate::{MIGRATIONS, migrate};
 
     #[test]
     fn a_page_of_deliveries_is_bounded_in_number_and_in_bytes() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+        let connection = Db::in_memory();
         let now = DateTime::UNIX_EPOCH;
         for (n, (source, bytes)) in [
             (Source::GitHub, 10),

@@ -1,7 +1,8 @@
 //! The effects of people's commands and the commands that were undone, for `undo`.
 
+use super::db::Db;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::columns::{from_json, json, micros, millis};
@@ -62,20 +63,21 @@ fn doing(row: &rusqlite::Row<'_>) -> rusqlite::Result<Doing> {
 }
 
 /// A person's newest commands that are not undone, newest first.
-pub fn newest(connection: &Connection, person: PersonId) -> rusqlite::Result<Vec<Doing>> {
-    connection
-        .prepare_cached(&format!(
+pub fn newest(connection: &Db, person: PersonId) -> rusqlite::Result<Vec<Doing>> {
+    connection.query_map(
+        &format!(
             "SELECT {COLUMNS} FROM commands
              WHERE person_id = ?1 AND undone_by IS NULL AND verb NOT IN ('next', 'none', 'undo')
              ORDER BY id DESC LIMIT ?2"
-        ))?
-        .query_map(params![person, LOOKED_THROUGH], doing)?
-        .collect()
+        ),
+        params![person, LOOKED_THROUGH],
+        doing,
+    )
 }
 
 /// One command of a person.
 pub fn of(
-    connection: &Connection,
+    connection: &Db,
     person: PersonId,
     command: CommandId,
 ) -> rusqlite::Result<Option<Doing>> {
@@ -90,7 +92,7 @@ pub fn of(
 
 /// A person's last command that completed this task or is about to, undone or not.
 pub fn completion(
-    connection: &Connection,
+    connection: &Db,
     person: PersonId,
     key: &TaskKey,
 ) -> rusqlite::Result<Option<Doing>> {
@@ -110,7 +112,7 @@ pub fn completion(
 }
 
 /// The command that this `undo` takes back.
-pub fn undone_by(connection: &Connection, undo: CommandId) -> rusqlite::Result<Option<Doing>> {
+pub fn undone_by(connection: &Db, undo: CommandId) -> rusqlite::Result<Option<Doing>> {
     connection
         .query_row(
             &format!("SELECT {COLUMNS} FROM commands WHERE undone_by = ?1"),
@@ -122,7 +124,7 @@ pub fn undone_by(connection: &Connection, undo: CommandId) -> rusqlite::Result<O
 
 /// Whether a person has undone anything since then.
 pub fn has_undone(
-    connection: &Connection,
+    connection: &Db,
     person: PersonId,
     since: DateTime<Utc>,
 ) -> rusqlite::Result<bool> {
@@ -136,7 +138,7 @@ pub fn has_undone(
 }
 
 /// Marks `command` as undone by `undo`, so that the next `undo` skips it.
-pub fn take(tx: &Connection, command: CommandId, undo: CommandId) -> rusqlite::Result<()> {
+pub fn take(tx: &Db, command: CommandId, undo: CommandId) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE commands SET undone_by = ?2 WHERE id = ?1",
         [command, undo],
@@ -145,7 +147,7 @@ pub fn take(tx: &Connection, command: CommandId, undo: CommandId) -> rusqlite::R
 }
 
 /// Clears that mark after an `undo` failed, and returns the command, if there was one.
-pub fn give_back(tx: &Connection, undo: CommandId) -> rusqlite::Result<Option<CommandId>> {
+pub fn give_back(tx: &Db, undo: CommandId) -> rusqlite::Result<Option<CommandId>> {
     tx.query_row(
         "UPDATE commands SET undone_by = NULL WHERE undone_by = ?1 RETURNING id",
         [undo],
@@ -155,7 +157,7 @@ pub fn give_back(tx: &Connection, undo: CommandId) -> rusqlite::Result<Option<Co
 }
 
 /// Whether a command was undone, or is about to be.
-pub fn is_undone(connection: &Connection, command: CommandId) -> rusqlite::Result<bool> {
+pub fn is_undone(connection: &Db, command: CommandId) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM commands WHERE id = ?1 AND undone_by IS NOT NULL)",
         [command],
@@ -164,7 +166,7 @@ pub fn is_undone(connection: &Connection, command: CommandId) -> rusqlite::Resul
 }
 
 /// Stores the snooze that a command set.
-pub fn snoozed(tx: &Connection, command: CommandId, snoozed: &Snoozed) -> rusqlite::Result<()> {
+pub fn snoozed(tx: &Db, command: CommandId, snoozed: &Snoozed) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE commands SET snoozed = ?2 WHERE id = ?1",
         params![command, json(snoozed)?],
@@ -174,11 +176,7 @@ pub fn snoozed(tx: &Connection, command: CommandId, snoozed: &Snoozed) -> rusqli
 
 /// Cancels the operations of a command that were certainly never sent, and returns their number. Those that may have
 /// been sent are only looked up from now on.
-pub fn withdraw(
-    tx: &Connection,
-    command: CommandId,
-    now: DateTime<Utc>,
-) -> rusqlite::Result<usize> {
+pub fn withdraw(tx: &Db, command: CommandId, now: DateTime<Utc>) -> rusqlite::Result<usize> {
     tx.execute(
         "UPDATE operations SET withdrawn = 1 WHERE command_id = ?1 AND state = 'pending' AND interrupted = 1",
         [command],
@@ -193,40 +191,39 @@ pub fn withdraw(
 /// Whether a change of this task at `at`, by the source's clock, is ours. It is if `is_it` accepts a change that was
 /// made here around then or is under way, or the reversal of one.
 pub fn changes(
-    connection: &Connection,
+    connection: &Db,
     key: &TaskKey,
     at: DateTime<Utc>,
     is_it: &dyn Fn(&Change) -> bool,
 ) -> rusqlite::Result<bool> {
-    let mut statement = connection.prepare_cached(
-        "SELECT own.write, undone.before FROM operations own
+    let sql = "SELECT own.write, undone.before FROM operations own
          LEFT JOIN operations undone ON own.kind = 'undo' AND undone.id = json_extract(own.write, '$.operation')
          WHERE own.source = ?1 AND own.task_key = ?2 AND (own.kind = 'undo' OR json_extract(own.write, '$.kind') = 'change')
-           AND ((own.state = 'applied' AND own.ended_ms >= ?3) OR (own.state = 'pending' AND own.begun_us IS NOT NULL))",
-    )?;
+           AND ((own.state = 'applied' AND own.ended_ms >= ?3) OR (own.state = 'pending' AND own.begun_us IS NOT NULL))";
     let since = (at - operations::CLOCKS_APART).timestamp_millis();
-    let mut rows = statement.query(params![key.source().as_str(), key.as_str(), since])?;
-    while let Some(row) = rows.next()? {
-        let change = match from_json(row, 0)? {
-            Write::Change { change, .. } => Some(change),
-            // The reversal is stored beside the operation that it reverses.
-            _ => row
-                .get::<_, Option<String>>(1)?
-                .and_then(|back| serde_json::from_str(&back).ok()),
-        };
-        if change.as_ref().is_some_and(is_it) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    connection.query(
+        sql,
+        params![key.source().as_str(), key.as_str(), since],
+        |rows| {
+            while let Some(row) = rows.next()? {
+                let change = match from_json(row, 0)? {
+                    Write::Change { change, .. } => Some(change),
+                    // The reversal is stored beside the operation that it reverses.
+                    _ => row
+                        .get::<_, Option<String>>(1)?
+                        .and_then(|back| serde_json::from_str(&back).ok()),
+                };
+                if change.as_ref().is_some_and(is_it) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        },
+    )
 }
 
 /// Whether the deletion of this task at `at` is ours: the undo of a creation.
-pub fn deletes(
-    connection: &Connection,
-    key: &TaskKey,
-    at: DateTime<Utc>,
-) -> rusqlite::Result<bool> {
+pub fn deletes(connection: &Db, key: &TaskKey, at: DateTime<Utc>) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations
              WHERE source = ?1 AND task_key = ?2 AND kind = 'undo' AND json_extract(write, '$.what') = 'creation'
@@ -241,11 +238,7 @@ pub fn deletes(
 }
 
 /// Whether a reopening of this task at `at`, by the source's clock, is ours: done here around then, or under way.
-pub fn reopens(
-    connection: &Connection,
-    key: &TaskKey,
-    at: DateTime<Utc>,
-) -> rusqlite::Result<bool> {
+pub fn reopens(connection: &Db, key: &TaskKey, at: DateTime<Utc>) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations
              WHERE source = ?1 AND task_key = ?2

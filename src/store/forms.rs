@@ -1,7 +1,8 @@
 //! Open forms, and the messages that tasks were made from.
 
+use super::db::Db;
 use chrono::{DateTime, Duration, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::operations;
 use super::slack_events::ReplyUrl;
@@ -15,7 +16,7 @@ pub const URL_LIFE: Duration = Duration::minutes(29);
 
 /// Stores the `response_url` that a form is answered through.
 pub fn keep_url(
-    tx: &Connection,
+    tx: &Db,
     id: &str,
     user: &str,
     url: &ReplyUrl,
@@ -30,7 +31,7 @@ pub fn keep_url(
 
 /// Takes the `response_url` of this person's form, once; `None` if it is unknown or expired.
 pub fn take_url(
-    tx: &Connection,
+    tx: &Db,
     id: &str,
     user: &str,
     now: DateTime<Utc>,
@@ -53,7 +54,7 @@ pub enum Made {
 }
 
 /// The task made from this message; `None` if there is none, or not any more.
-pub fn made(connection: &Connection, channel: &str, ts: &str) -> rusqlite::Result<Option<Made>> {
+pub fn made(connection: &Db, channel: &str, ts: &str) -> rusqlite::Result<Option<Made>> {
     let row: Option<(Option<TaskRow>, Option<CommandId>)> = connection
         .query_row(
             "SELECT task_id, command_id FROM made_from WHERE channel = ?1 AND ts = ?2",
@@ -83,7 +84,7 @@ pub fn made(connection: &Connection, channel: &str, ts: &str) -> rusqlite::Resul
 }
 
 /// Records that a task is being made from this message.
-pub fn making(tx: &Connection, of: &Origin, command: CommandId) -> rusqlite::Result<()> {
+pub fn making(tx: &Db, of: &Origin, command: CommandId) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO made_from (channel, ts, command_id) VALUES (?1, ?2, ?3)
          ON CONFLICT (channel, ts) DO UPDATE SET command_id = excluded.command_id, task_id = NULL",
@@ -93,14 +94,16 @@ pub fn making(tx: &Connection, of: &Origin, command: CommandId) -> rusqlite::Res
 }
 
 /// Records the task that a command made, if it was requested from a message.
-pub fn is_made(tx: &Connection, command: CommandId, task: TaskRow) -> rusqlite::Result<()> {
-    tx.prepare_cached("UPDATE made_from SET task_id = ?2 WHERE command_id = ?1")?
-        .execute(params![command, task])?;
+pub fn is_made(tx: &Db, command: CommandId, task: TaskRow) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE made_from SET task_id = ?2 WHERE command_id = ?1",
+        params![command, task],
+    )?;
     Ok(())
 }
 
 /// Removes expired URLs, and messages whose command made no task.
-pub fn prune(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<usize> {
+pub fn prune(tx: &Db, now: DateTime<Utc>) -> rusqlite::Result<usize> {
     let old = (now - URL_LIFE).timestamp_millis();
     let mut taken = tx.execute("DELETE FROM reply_urls WHERE kept_ms < ?1", [old])?;
     taken += tx.execute(
@@ -116,13 +119,10 @@ pub fn prune(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::migrate::{MIGRATIONS, migrate};
     use super::*;
 
-    fn store() -> Connection {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
-        connection
+    fn store() -> Db {
+        Db::in_memory()
     }
 
     fn at(minutes: i64) -> DateTime<Utc> {

@@ -1,7 +1,8 @@
 //! Home tabs: the people who have opened theirs, and the state that was published last.
 
+use super::db::Db;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 /// A stored Home tab.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub struct Home {
 
 /// Records that a person opened their Home tab.
 pub fn opened(
-    tx: &Connection,
+    tx: &Db,
     user: &str,
     dm: &str,
     refusal: Option<&str>,
@@ -37,7 +38,7 @@ pub fn opened(
 }
 
 /// The DM of a person who has opened their Home tab.
-pub fn dm(connection: &Connection, user: &str) -> rusqlite::Result<Option<String>> {
+pub fn dm(connection: &Db, user: &str) -> rusqlite::Result<Option<String>> {
     let dm = connection
         .query_row("SELECT dm FROM homes WHERE user_id = ?1", [user], |row| {
             row.get::<_, Option<String>>(0)
@@ -47,13 +48,12 @@ pub fn dm(connection: &Connection, user: &str) -> rusqlite::Result<Option<String
 }
 
 /// The Home tabs that were opened since then.
-pub fn since(connection: &Connection, since: DateTime<Utc>) -> rusqlite::Result<Vec<Home>> {
-    connection
-        .prepare_cached(
-            "SELECT user_id, refusal, wanted > published, wanted, digest, hash FROM homes
+pub fn since(connection: &Db, since: DateTime<Utc>) -> rusqlite::Result<Vec<Home>> {
+    connection.query_map(
+        "SELECT user_id, refusal, wanted > published, wanted, digest, hash FROM homes
              WHERE opened_ms >= ?1 ORDER BY opened_ms",
-        )?
-        .query_map([since.timestamp_millis()], |row| {
+        [since.timestamp_millis()],
+        |row| {
             Ok(Home {
                 user: row.get(0)?,
                 refusal: row.get(1)?,
@@ -62,13 +62,13 @@ pub fn since(connection: &Connection, since: DateTime<Utc>) -> rusqlite::Result<
                 digest: row.get(4)?,
                 hash: row.get(5)?,
             })
-        })?
-        .collect()
+        },
+    )
 }
 
 /// Records that the tab is published up to `version`. Without a digest it is empty, because Slack refuses it.
 pub fn published(
-    tx: &Connection,
+    tx: &Db,
     user: &str,
     version: i64,
     digest: Option<&str>,

@@ -1,6 +1,6 @@
 //! Whether the daemon still has work to do or a message to send.
 
-use rusqlite::Connection;
+use super::db::Db;
 
 use super::{messages, operations};
 use crate::domain::task::Source;
@@ -9,29 +9,26 @@ use crate::domain::task::Source;
 /// answered or reported as queued, every message is posted, and every Home tab is published.
 ///
 /// Queued operations do not count, nor do deliveries whose source has failed to answer or is in `without`.
-pub fn is_idle(connection: &Connection, without: &[Source]) -> rusqlite::Result<bool> {
-    let to_act_on: bool = connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM slack_events WHERE handled_ms IS NULL)
+pub fn is_idle(connection: &Db, without: &[Source]) -> rusqlite::Result<bool> {
+    let to_act_on: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM slack_events WHERE handled_ms IS NULL)
                  OR EXISTS (SELECT 1 FROM homes WHERE wanted > published)",
-        )?
-        .query_row([], |row| row.get(0))?;
+        [],
+        |row| row.get(0),
+    )?;
     if to_act_on || deliveries_wait(connection, without)? {
         return Ok(false);
     }
     Ok(operations::untold(connection)?.is_empty() && messages::outgoing(connection, 1)?.is_empty())
 }
 
-fn deliveries_wait(connection: &Connection, without: &[Source]) -> rusqlite::Result<bool> {
+fn deliveries_wait(connection: &Db, without: &[Source]) -> rusqlite::Result<bool> {
     for source in Source::ALL {
         if without.contains(&source) {
             continue;
         }
         let waits: bool = connection
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM deliveries WHERE handled_ms IS NULL AND attempts = 0 AND source = ?1)",
-            )?
-            .query_row([source.as_str()], |row| row.get(0))?;
+            .query_row("SELECT EXISTS (SELECT 1 FROM deliveries WHERE handled_ms IS NULL AND attempts = 0 AND source = ?1)", [source.as_str()], |row| row.get(0))?;
         if waits {
             return Ok(true);
         }
@@ -47,14 +44,12 @@ mod tests {
     use crate::domain::ids::DeliveryId;
     use crate::domain::reply::Words;
     use crate::domain::source::Delivery;
-    use crate::store::migrate::{MIGRATIONS, migrate};
     use crate::store::{deliveries, homes, slack_events};
 
     /// Adds each kind of unfinished work, and ends it.
     #[test]
     fn it_is_idle_when_all_is_done_and_said() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+        let connection = Db::in_memory();
         let (tx, now) = (&connection, DateTime::UNIX_EPOCH);
         let idle = |without: &[Source]| is_idle(tx, without).unwrap();
         assert!(idle(&[]));

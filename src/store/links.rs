@@ -1,7 +1,8 @@
 //! Accounts at the sources and the people they belong to. The view `linked_people` joins them to the people.
 
+use super::db::Db;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::columns::millis;
 use crate::domain::link::{Link, Origin};
@@ -10,39 +11,35 @@ use crate::domain::task::{Account, Source};
 
 /// Aligns the table with the accounts of `people` from `bot.toml`. These win over accounts that were typed, and over
 /// another person's claim to them. Learned ids and names stay where the configured account is the same.
-pub fn configure(tx: &Connection) -> rusqlite::Result<()> {
-    tx.execute_batch(
+pub fn configure(tx: &Db) -> rusqlite::Result<()> {
+    for sql in [
         "DELETE FROM links WHERE origin = 'bot.toml' AND configured IS NOT
              (SELECT CASE links.source WHEN 'github' THEN github ELSE clickup_id END
-              FROM people WHERE people.id = links.person_id AND present = 1 AND alone = 0);
-         DELETE FROM links WHERE origin <> 'bot.toml' AND EXISTS
+              FROM people WHERE people.id = links.person_id AND present = 1 AND alone = 0)",
+        "DELETE FROM links WHERE origin <> 'bot.toml' AND EXISTS
              (SELECT 1 FROM people WHERE people.id = links.person_id AND present = 1
-              AND CASE links.source WHEN 'github' THEN github ELSE clickup_id END IS NOT NULL);
-         DELETE FROM links WHERE origin <> 'bot.toml' AND EXISTS
+              AND CASE links.source WHEN 'github' THEN github ELSE clickup_id END IS NOT NULL)",
+        "DELETE FROM links WHERE origin <> 'bot.toml' AND EXISTS
              (SELECT 1 FROM people WHERE present = 1
               AND CASE links.source WHEN 'github' THEN github = links.name COLLATE NOCASE
-                                    ELSE clickup_id = links.account_id END);
-         INSERT OR IGNORE INTO links (person_id, source, origin, configured, account_id)
+                                    ELSE clickup_id = links.account_id END)",
+        "INSERT OR IGNORE INTO links (person_id, source, origin, configured, account_id)
              SELECT id, 'clickup', 'bot.toml', clickup_id, clickup_id FROM people
-             WHERE present = 1 AND alone = 0 AND clickup_id IS NOT NULL;
-         INSERT OR IGNORE INTO links (person_id, source, origin, configured, name)
+             WHERE present = 1 AND alone = 0 AND clickup_id IS NOT NULL",
+        "INSERT OR IGNORE INTO links (person_id, source, origin, configured, name)
              SELECT id, 'github', 'bot.toml', github, github FROM people
-             WHERE present = 1 AND alone = 0 AND github IS NOT NULL;",
-    )
+             WHERE present = 1 AND alone = 0 AND github IS NOT NULL",
+    ] {
+        tx.execute(sql, [])?;
+    }
+    Ok(())
 }
 
 /// A person's account at a source; `None` if nothing about it was ever recorded.
-pub fn of(
-    connection: &Connection,
-    person: PersonId,
-    source: Source,
-) -> rusqlite::Result<Option<Link>> {
+pub fn of(connection: &Db, person: PersonId, source: Source) -> rusqlite::Result<Option<Link>> {
     connection
-        .prepare_cached(
-            "SELECT links.source, origin, account_id, links.name, people.name, linked_ms, seen_ms, gone
-             FROM links LEFT JOIN people ON people.id = linked_by WHERE person_id = ?1 AND source = ?2",
-        )?
-        .query_row(params![person, source.as_str()], |row| link(source, row))
+        .query_row("SELECT links.source, origin, account_id, links.name, people.name, linked_ms, seen_ms, gone
+             FROM links LEFT JOIN people ON people.id = linked_by WHERE person_id = ?1 AND source = ?2", params![person, source.as_str()], |row| link(source, row))
         .optional()
 }
 
@@ -61,18 +58,16 @@ fn link(source: Source, row: &Row<'_>) -> rusqlite::Result<Link> {
 
 /// The name of another person who has this account.
 pub fn owner_besides(
-    connection: &Connection,
+    connection: &Db,
     person: PersonId,
     source: Source,
     account: &Account,
 ) -> rusqlite::Result<Option<String>> {
     connection
-        .prepare_cached(
+        .query_row(
             "SELECT people.name FROM links JOIN people ON people.id = person_id AND present = 1
              WHERE source = ?1 AND person_id <> ?2 AND origin <> 'unlinked'
                AND (account_id = ?3 OR (account_id IS NULL AND links.name = ?4 COLLATE NOCASE))",
-        )?
-        .query_row(
             params![source.as_str(), person, account.id, account.name],
             |row| row.get(0),
         )
@@ -81,7 +76,7 @@ pub fn owner_besides(
 
 /// Gives an account to a person. A former owner who is no longer in `bot.toml` loses it.
 pub fn set(
-    tx: &Connection,
+    tx: &Db,
     person: PersonId,
     source: Source,
     origin: Origin,
@@ -112,7 +107,7 @@ pub fn set(
 
 /// Records that a person wants no account there.
 pub fn unlink(
-    tx: &Connection,
+    tx: &Db,
     person: PersonId,
     source: Source,
     now: DateTime<Utc>,
@@ -127,7 +122,7 @@ pub fn unlink(
 
 /// Records the source's response about a person's account.
 pub fn told(
-    tx: &Connection,
+    tx: &Db,
     person: PersonId,
     source: Source,
     found: Option<&Account>,
@@ -149,30 +144,24 @@ pub fn told(
 }
 
 /// Updates an account that its source reported: its current name, and the id of a login from `bot.toml`.
-pub fn seen(tx: &Connection, source: Source, account: &Account) -> rusqlite::Result<()> {
-    tx.prepare_cached(
+pub fn seen(tx: &Db, source: Source, account: &Account) -> rusqlite::Result<()> {
+    tx.execute(
         "UPDATE links SET name = ?3 WHERE source = ?1 AND account_id = ?2 AND name IS NOT ?3",
-    )?
-    .execute(params![source.as_str(), account.id, account.name])?;
-    tx.prepare_cached(
-        "UPDATE OR IGNORE links SET account_id = ?2
-         WHERE source = ?1 AND account_id IS NULL AND origin = 'bot.toml' AND name = ?3 COLLATE NOCASE",
-    )?
-    .execute(params![source.as_str(), account.id, account.name])?;
+        params![source.as_str(), account.id, account.name],
+    )?;
+    tx.execute("UPDATE OR IGNORE links SET account_id = ?2
+         WHERE source = ?1 AND account_id IS NULL AND origin = 'bot.toml' AND name = ?3 COLLATE NOCASE", params![source.as_str(), account.id, account.name])?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::migrate::{MIGRATIONS, migrate};
     use super::super::people::{self, Configured};
     use super::*;
     use crate::domain::person::Person;
 
-    fn store() -> Connection {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
-        connection
+    fn store() -> Db {
+        Db::in_memory()
     }
 
     fn someone(name: &str, github: Option<&str>, clickup: Option<&str>) -> Configured {
@@ -191,7 +180,7 @@ mod tests {
         }
     }
 
-    fn called(connection: &Connection, name: &str) -> Person {
+    fn called(connection: &Db, name: &str) -> Person {
         let people = people::present(connection).unwrap();
         people.into_iter().find(|one| one.name == name).unwrap()
     }

@@ -1,7 +1,8 @@
 //! The table of the activity log: rows are added, read, and removed by age.
 
+use super::db::Db;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 
 use super::columns::{corrupt, millis};
 use crate::domain::ids::{EntryId, TaskRow};
@@ -40,14 +41,11 @@ pub struct Wanted {
     pub limit: usize,
 }
 
-pub fn keep(tx: &Connection, entry: &NewEntry<'_>, now: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn keep(tx: &Db, entry: &NewEntry<'_>, now: DateTime<Utc>) -> rusqlite::Result<()> {
     let task = entry.task;
-    tx.prepare_cached(
-        "INSERT INTO log (kept_ms, at_ms, person_id, account, surface, verb, outcome, source, task_id, task, title, url,
+    tx.execute("INSERT INTO log (kept_ms, at_ms, person_id, account, surface, verb, outcome, source, task_id, task, title, url,
              before, after, text, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-    )?
-    .execute(params![
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)", params![
         now.timestamp_millis(),
         entry.at.timestamp_millis(),
         entry.person,
@@ -69,36 +67,32 @@ pub fn keep(tx: &Connection, entry: &NewEntry<'_>, now: DateTime<Utc>) -> rusqli
 }
 
 /// Whether the entry with this number has this time. In another store, or an older copy, it has another.
-pub fn is_entry(connection: &Connection, id: EntryId, at_ms: i64) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM log WHERE id = ?1 AND at_ms = ?2)")?
-        .query_row(params![id, at_ms], |row| row.get(0))
+pub fn is_entry(connection: &Db, id: EntryId, at_ms: i64) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM log WHERE id = ?1 AND at_ms = ?2)",
+        params![id, at_ms],
+        |row| row.get(0),
+    )
 }
 
 /// The matching entries, newest first.
-pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<Entry>> {
+pub fn listed(connection: &Db, wanted: &Wanted) -> rusqlite::Result<Vec<Entry>> {
     connection
-        .prepare_cached(
-            "SELECT log.id, at_ms, people.name, account, surface, verb, outcome, source, task, title, url, before, after,
+        .query_map("SELECT log.id, at_ms, people.name, account, surface, verb, outcome, source, task, title, url, before, after,
                  text, detail
              FROM log LEFT JOIN people ON people.id = log.person_id
              WHERE (?1 IS NULL OR log.person_id = ?1) AND (?2 IS NULL OR log.task_id = ?2) AND (?3 IS NULL OR log.id < ?3)
-             ORDER BY log.id DESC LIMIT ?4",
-        )?
-        .query_map(
-            params![
+             ORDER BY log.id DESC LIMIT ?4", params![
                 wanted.person,
                 wanted.task,
                 wanted.before,
                 i64::try_from(wanted.limit).unwrap_or(i64::MAX)
             ],
-            entry,
-        )?
-        .collect()
+            entry)
 }
 
 /// Removes entries from before that time and moves the horizon, the time since when the log is complete.
-pub fn forget(tx: &Connection, before: DateTime<Utc>, at_most: i64) -> rusqlite::Result<usize> {
+pub fn forget(tx: &Db, before: DateTime<Utc>, at_most: i64) -> rusqlite::Result<usize> {
     tx.execute(
         "UPDATE log_horizon SET before_ms = ?1 WHERE before_ms < ?1",
         [before.timestamp_millis()],
@@ -139,16 +133,14 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::migrate::{MIGRATIONS, migrate};
     use super::*;
 
     fn at(second: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(second, 0).unwrap()
     }
 
-    fn with_entries(seconds: &[i64]) -> Connection {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+    fn with_entries(seconds: &[i64]) -> Db {
+        let connection = Db::in_memory();
         for second in seconds {
             let entry = NewEntry {
                 at: at(*second),
@@ -169,7 +161,7 @@ mod tests {
         connection
     }
 
-    fn count(connection: &Connection) -> i64 {
+    fn count(connection: &Db) -> i64 {
         connection
             .query_row("SELECT count(*) FROM log", [], |row| row.get(0))
             .unwrap()

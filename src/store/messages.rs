@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::db::Db;
 use chrono::{DateTime, Duration, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::columns::{corrupt, from_json, json, micros, millis};
 use super::slack_events::{ReplyUrl, dm_of};
@@ -94,12 +95,7 @@ pub struct Outgoing {
 }
 
 /// Adds a message at the end of its conversation.
-pub fn add(
-    tx: &Connection,
-    draft: &Draft,
-    uid: &str,
-    now: DateTime<Utc>,
-) -> rusqlite::Result<MessageId> {
+pub fn add(tx: &Db, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rusqlite::Result<MessageId> {
     tx.execute(
         "INSERT INTO messages (uid, channel, thread, person_id, command_id, pin_id, list_id, about, words, version, created_ms,
              parts, reply_url, whisper_to, in_channel, shows_version, replaces, asked_by, instead_of)
@@ -125,7 +121,7 @@ pub fn add(
             draft.instead_of,
         ],
     )?;
-    let id = MessageId(tx.last_insert_rowid());
+    let id = tx.inserted(MessageId);
     stands(tx, id, &draft.parts)?;
     Ok(id)
 }
@@ -135,15 +131,11 @@ fn some_json(parts: &[Part]) -> rusqlite::Result<Option<String>> {
 }
 
 /// Stores the tasks whose cards a message shows.
-fn stands(tx: &Connection, id: MessageId, parts: &[Part]) -> rusqlite::Result<()> {
-    tx.prepare_cached("DELETE FROM message_cards WHERE message_id = ?1")?
-        .execute([id])?;
-    let mut insert = tx.prepare_cached(
-        "INSERT INTO message_cards (task_id, message_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-    )?;
+fn stands(tx: &Db, id: MessageId, parts: &[Part]) -> rusqlite::Result<()> {
+    tx.execute("DELETE FROM message_cards WHERE message_id = ?1", [id])?;
     for part in parts {
         if let Part::Card(card) = part {
-            insert.execute(params![card.task, id])?;
+            tx.execute("INSERT INTO message_cards (task_id, message_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING", params![card.task, id])?;
         }
     }
     Ok(())
@@ -159,23 +151,22 @@ pub struct Standing {
 }
 
 /// The newest messages that show a card of this task and can be changed.
-pub fn with_card_of(connection: &Connection, task: TaskRow) -> rusqlite::Result<Vec<Standing>> {
-    connection
-        .prepare_cached(
-            "SELECT id, person_id, parts FROM messages
+pub fn with_card_of(connection: &Db, task: TaskRow) -> rusqlite::Result<Vec<Standing>> {
+    connection.query_map(
+        "SELECT id, person_id, parts FROM messages
              WHERE id IN (SELECT message_id FROM message_cards WHERE task_id = ?1)
                AND dropped IS NULL AND parts IS NOT NULL
                AND (whisper_to IS NULL OR (addressed_ms IS NOT NULL AND reply_url IS NOT NULL))
              ORDER BY id DESC LIMIT ?2",
-        )?
-        .query_map(params![task, REDRAWN_MAX], |row| {
+        params![task, REDRAWN_MAX],
+        |row| {
             Ok(Standing {
                 id: row.get(0)?,
                 person: row.get(1)?,
                 parts: from_json(row, 2)?,
             })
-        })?
-        .collect()
+        },
+    )
 }
 
 /// An ephemeral message, or one that we cannot update, in which a person pressed a button.
@@ -189,23 +180,16 @@ pub struct Pressed {
 }
 
 /// The ephemeral message with this `uid` to this person, if it is posted completely.
-pub fn whispered(
-    connection: &Connection,
-    uid: &str,
-    to: &str,
-) -> rusqlite::Result<Option<Pressed>> {
+pub fn whispered(connection: &Db, uid: &str, to: &str) -> rusqlite::Result<Option<Pressed>> {
     connection
-        .prepare_cached(
-            "SELECT id, uid, parts, NOT EXISTS (
+        .query_row("SELECT id, uid, parts, NOT EXISTS (
                  SELECT 1 FROM messages answer LEFT JOIN commands c ON c.id = answer.command_id
                  WHERE answer.instead_of = whispered.uid
                    AND (c.settled_ms IS NULL OR json_extract(c.report, '$.state') = 'done'))
              FROM messages AS whispered
              WHERE uid = ?1 AND whisper_to = ?2 AND ts IS NOT NULL AND parts IS NOT NULL AND version = posted_version
                AND dropped IS NULL
-               AND NOT EXISTS (SELECT 1 FROM commands c WHERE c.id = command_id AND c.settled_ms IS NULL)",
-        )?
-        .query_row([uid, to], |row| {
+               AND NOT EXISTS (SELECT 1 FROM commands c WHERE c.id = command_id AND c.settled_ms IS NULL)", [uid, to], |row| {
             Ok(Pressed {
                 id: row.get(0)?,
                 uid: row.get(1)?,
@@ -218,7 +202,7 @@ pub fn whispered(
 
 /// Stores the `response_url` of a press, by which the message can be changed for a while.
 pub fn addressed(
-    tx: &Connection,
+    tx: &Db,
     id: MessageId,
     url: &ReplyUrl,
     now: DateTime<Utc>,
@@ -231,7 +215,7 @@ pub fn addressed(
 }
 
 /// Moves the cards of one task to its successor.
-pub fn cards_succeed(tx: &Connection, old: TaskRow, new: TaskRow) -> rusqlite::Result<()> {
+pub fn cards_succeed(tx: &Db, old: TaskRow, new: TaskRow) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE OR REPLACE message_cards SET task_id = ?2 WHERE task_id = ?1",
         params![old, new],
@@ -240,13 +224,10 @@ pub fn cards_succeed(tx: &Connection, old: TaskRow, new: TaskRow) -> rusqlite::R
 }
 
 /// Replaces the cards of a message, and its words if they only repeat the cards. The update has low priority.
-pub fn redraw(tx: &Connection, id: MessageId, parts: &[Part]) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "UPDATE messages SET parts = ?2, words = ifnull(?3, words), redraw = CASE WHEN version > posted_version THEN redraw ELSE 1 END,
+pub fn redraw(tx: &Db, id: MessageId, parts: &[Part]) -> rusqlite::Result<()> {
+    tx.execute("UPDATE messages SET parts = ?2, words = ifnull(?3, words), redraw = CASE WHEN version > posted_version THEN redraw ELSE 1 END,
              version = version + 1
-         WHERE id = ?1",
-    )?
-    .execute(params![
+         WHERE id = ?1", params![
         id,
         some_json(parts)?,
         told(parts).as_ref().map(json).transpose()?
@@ -256,7 +237,7 @@ pub fn redraw(tx: &Connection, id: MessageId, parts: &[Part]) -> rusqlite::Resul
 
 /// Adds or removes the undo button on the answer to a command; ephemeral answers stay as they are. Returns whether
 /// anything changed.
-pub fn offers_undo(tx: &Connection, command: CommandId, offers: bool) -> rusqlite::Result<bool> {
+pub fn offers_undo(tx: &Db, command: CommandId, offers: bool) -> rusqlite::Result<bool> {
     let answer: Option<(MessageId, Vec<Part>)> = tx
         .query_row(
             "SELECT id, parts FROM messages
@@ -282,7 +263,7 @@ pub fn offers_undo(tx: &Connection, command: CommandId, offers: bool) -> rusqlit
 
 /// Adds a notice. It joins a notice about the same task that is last in its conversation and younger than `within`.
 pub fn notify(
-    tx: &Connection,
+    tx: &Db,
     draft: &Draft,
     uid: &str,
     now: DateTime<Utc>,
@@ -322,7 +303,7 @@ pub fn notify(
 
 /// Sets or replaces the words of a command's message, together with the pin that they show.
 pub fn say(
-    tx: &Connection,
+    tx: &Db,
     command: CommandId,
     words: &Words,
     parts: &[Part],
@@ -349,55 +330,55 @@ pub fn say(
 /// conversation of their own; after a "waiting" message only the final outcome follows.
 ///
 /// The cost depends on the number of results, not on the messages that wait behind them.
-pub fn outgoing(connection: &Connection, at_most: usize) -> rusqlite::Result<Vec<Outgoing>> {
-    let mut statement = connection.prepare_cached(OUTGOING)?;
-    let mut rows = statement.query([])?;
-    let mut taken = BTreeSet::new();
-    let mut outgoing = Vec::new();
-    while let Some(row) = rows.next()? {
-        let conversation = Conversation {
-            channel: row.get(2)?,
-            thread: row.get(3)?,
-        };
-        let redraw = row.get::<_, bool>(9)? && row.get::<_, Option<String>>(6)?.is_some();
-        let whisper_to: Option<String> = row.get(11)?;
-        if !taken.insert((conversation.clone(), whisper_to.clone(), redraw)) {
-            continue;
+pub fn outgoing(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<Outgoing>> {
+    connection.query(OUTGOING, [], |rows| {
+        let mut taken = BTreeSet::new();
+        let mut outgoing = Vec::new();
+        while let Some(row) = rows.next()? {
+            let conversation = Conversation {
+                channel: row.get(2)?,
+                thread: row.get(3)?,
+            };
+            let redraw = row.get::<_, bool>(9)? && row.get::<_, Option<String>>(6)?.is_some();
+            let whisper_to: Option<String> = row.get(11)?;
+            if !taken.insert((conversation.clone(), whisper_to.clone(), redraw)) {
+                continue;
+            }
+            if outgoing.len() >= at_most {
+                break;
+            }
+            let ephemeral = match whisper_to {
+                None => None,
+                Some(_) => Some(Ephemeral {
+                    url: row.get::<_, Option<String>>(10)?.map(ReplyUrl::new),
+                    uses: row.get(12)?,
+                    since: millis(row.get(13)?),
+                    public: row.get::<_, Option<bool>>(14)?.unwrap_or_default(),
+                    replaces: row.get::<_, Option<bool>>(15)?.unwrap_or_default(),
+                }),
+            };
+            let Some(words) = row.get::<_, Option<String>>(4)? else {
+                continue;
+            };
+            outgoing.push(Outgoing {
+                id: row.get(0)?,
+                uid: row.get(1)?,
+                conversation,
+                words: serde_json::from_str(&words).map_err(|_| corrupt(4))?,
+                version: row.get(5)?,
+                ts: row.get(6)?,
+                begun_at: row.get::<_, Option<i64>>(7)?.map(micros),
+                parts: match row.get::<_, Option<String>>(8)? {
+                    Some(parts) => serde_json::from_str(&parts).map_err(|_| corrupt(8))?,
+                    None => Vec::new(),
+                },
+                redraw,
+                ephemeral,
+                has_asker: row.get(16)?,
+            });
         }
-        if outgoing.len() >= at_most {
-            break;
-        }
-        let ephemeral = match whisper_to {
-            None => None,
-            Some(_) => Some(Ephemeral {
-                url: row.get::<_, Option<String>>(10)?.map(ReplyUrl::new),
-                uses: row.get(12)?,
-                since: millis(row.get(13)?),
-                public: row.get::<_, Option<bool>>(14)?.unwrap_or_default(),
-                replaces: row.get::<_, Option<bool>>(15)?.unwrap_or_default(),
-            }),
-        };
-        let Some(words) = row.get::<_, Option<String>>(4)? else {
-            continue;
-        };
-        outgoing.push(Outgoing {
-            id: row.get(0)?,
-            uid: row.get(1)?,
-            conversation,
-            words: serde_json::from_str(&words).map_err(|_| corrupt(4))?,
-            version: row.get(5)?,
-            ts: row.get(6)?,
-            begun_at: row.get::<_, Option<i64>>(7)?.map(micros),
-            parts: match row.get::<_, Option<String>>(8)? {
-                Some(parts) => serde_json::from_str(&parts).map_err(|_| corrupt(8))?,
-                None => Vec::new(),
-            },
-            redraw,
-            ephemeral,
-            has_asker: row.get(16)?,
-        });
-    }
-    Ok(outgoing)
+        Ok(outgoing)
+    })
 }
 
 /// In the order of the index `messages_ready`.
@@ -418,12 +399,7 @@ const OUTGOING: &str = "
     ORDER BY CASE WHEN m.ts IS NULL THEN 1 WHEN m.redraw THEN 2 ELSE 0 END, m.id";
 
 /// Records that the first post of a message is about to be sent, with this version.
-pub fn posting(
-    tx: &Connection,
-    id: MessageId,
-    version: i64,
-    now: DateTime<Utc>,
-) -> rusqlite::Result<()> {
+pub fn posting(tx: &Db, id: MessageId, version: i64, now: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET begun_us = ?2, begun_version = ?3 WHERE id = ?1",
         params![id, now.timestamp_micros(), version],
@@ -433,12 +409,7 @@ pub fn posting(
 
 /// Records a post that was found under `ts` after its outcome was unknown, visible since `shown_at`. The pin or list of
 /// the version that was sent counts from then on. The message is updated afterwards.
-pub fn found(
-    tx: &Connection,
-    id: MessageId,
-    ts: &str,
-    shown_at: DateTime<Utc>,
-) -> rusqlite::Result<()> {
+pub fn found(tx: &Db, id: MessageId, ts: &str, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
     let version: Option<i64> = tx
         .query_row(
             "SELECT begun_version FROM messages
@@ -459,23 +430,24 @@ pub fn found(
 }
 
 /// The message with this `uid`, if its post has begun and its outcome is unknown.
-pub fn unrecorded(connection: &Connection, uid: &str) -> rusqlite::Result<Option<MessageId>> {
+pub fn unrecorded(connection: &Db, uid: &str) -> rusqlite::Result<Option<MessageId>> {
     connection
-        .prepare_cached(
+        .query_row(
             "SELECT id FROM messages WHERE uid = ?1 AND ts IS NULL AND begun_us IS NOT NULL",
-        )?
-        .query_row([uid], |row| row.get(0))
+            [uid],
+            |row| row.get(0),
+        )
         .optional()
 }
 
 /// Records that the post was certainly not accepted.
-pub fn not_posted(tx: &Connection, id: MessageId) -> rusqlite::Result<()> {
+pub fn not_posted(tx: &Db, id: MessageId) -> rusqlite::Result<()> {
     tx.execute("UPDATE messages SET begun_us = NULL WHERE id = ?1", [id])?;
     Ok(())
 }
 
 /// Counts a use of the `response_url` before it is used.
-pub fn whispering(tx: &Connection, id: MessageId) -> rusqlite::Result<()> {
+pub fn whispering(tx: &Db, id: MessageId) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET whispers = whispers + 1 WHERE id = ?1",
         [id],
@@ -484,7 +456,7 @@ pub fn whispering(tx: &Connection, id: MessageId) -> rusqlite::Result<()> {
 }
 
 /// Moves an ephemeral message that cannot be sent to the DM of its reader.
-pub fn move_to_dm(tx: &Connection, id: MessageId) -> rusqlite::Result<()> {
+pub fn move_to_dm(tx: &Db, id: MessageId) -> rusqlite::Result<()> {
     let to: Option<Option<String>> = tx
         .query_row(
             "SELECT ifnull(whisper_to, asked_by) FROM messages WHERE id = ?1",
@@ -506,7 +478,7 @@ pub fn move_to_dm(tx: &Connection, id: MessageId) -> rusqlite::Result<()> {
 
 /// Stores Slack's id of the conversation of a message. If the message was addressed to a person's id, it now belongs to
 /// their DM, and so do their other messages.
-pub fn stands_in(tx: &Connection, id: MessageId, channel: &str) -> rusqlite::Result<()> {
+pub fn stands_in(tx: &Db, id: MessageId, channel: &str) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO dms (user_id, channel)
          SELECT channel, ?2 FROM messages WHERE id = ?1 AND substr(channel, 1, 1) IN ('U', 'W')
@@ -523,7 +495,7 @@ pub fn stands_in(tx: &Connection, id: MessageId, channel: &str) -> rusqlite::Res
 
 /// Records that `version` of a message is visible since `shown_at`, with the pin or list that it shows.
 pub fn posted(
-    tx: &Connection,
+    tx: &Db,
     id: MessageId,
     version: i64,
     ts: &str,
@@ -557,7 +529,7 @@ pub fn posted(
 }
 
 /// Moves a message out of its thread.
-pub fn without_thread(tx: &Connection, id: MessageId) -> rusqlite::Result<()> {
+pub fn without_thread(tx: &Db, id: MessageId) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET thread = NULL, begun_us = NULL WHERE id = ?1",
         [id],
@@ -566,7 +538,7 @@ pub fn without_thread(tx: &Connection, id: MessageId) -> rusqlite::Result<()> {
 }
 
 /// Has a message posted again under a new `uid`, because the posted one cannot be changed.
-pub fn say_anew(tx: &Connection, id: MessageId, uid: &str) -> rusqlite::Result<()> {
+pub fn say_anew(tx: &Db, id: MessageId, uid: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET ts = NULL, begun_us = NULL, uid = ?2, posted_version = 0, redraw = 0 WHERE id = ?1",
         params![id, uid],
@@ -576,7 +548,7 @@ pub fn say_anew(tx: &Connection, id: MessageId, uid: &str) -> rusqlite::Result<(
 
 /// Gives up the redraw of a message whose posted version cannot be changed. If that says that a command waits, the
 /// outcome is still sent. For an ephemeral message, another press brings another `response_url`.
-pub fn stays(tx: &Connection, id: MessageId, version: i64, why: &str) -> rusqlite::Result<()> {
+pub fn stays(tx: &Db, id: MessageId, version: i64, why: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET posted_version = max(posted_version, ?2),
              redraw = CASE WHEN version = ?2 THEN 0 ELSE redraw END,
@@ -591,7 +563,7 @@ pub fn stays(tx: &Connection, id: MessageId, version: i64, why: &str) -> rusqlit
 }
 
 /// Drops a message that Slack refuses for good.
-pub fn dropped(tx: &Connection, id: MessageId, why: &str) -> rusqlite::Result<()> {
+pub fn dropped(tx: &Db, id: MessageId, why: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET dropped = ?2 WHERE id = ?1",
         params![id, why],
@@ -600,7 +572,7 @@ pub fn dropped(tx: &Connection, id: MessageId, why: &str) -> rusqlite::Result<()
 }
 
 /// The person that a message is for.
-pub fn person(connection: &Connection, id: MessageId) -> rusqlite::Result<Option<PersonId>> {
+pub fn person(connection: &Db, id: MessageId) -> rusqlite::Result<Option<PersonId>> {
     let person: Option<Option<PersonId>> = connection
         .query_row(
             "SELECT person_id FROM messages WHERE id = ?1",
@@ -613,44 +585,40 @@ pub fn person(connection: &Connection, id: MessageId) -> rusqlite::Result<Option
 
 /// Whether an answer to a person, and with it perhaps a new current task, is still to be sent, in one channel or in
 /// any. Messages addressed to the person's own id count as messages to the DM.
-pub fn owed(
-    connection: &Connection,
-    person: PersonId,
-    channel: Option<&str>,
-) -> rusqlite::Result<bool> {
+pub fn owed(connection: &Db, person: PersonId, channel: Option<&str>) -> rusqlite::Result<bool> {
     connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM messages
+        .query_row("SELECT EXISTS (SELECT 1 FROM messages
              WHERE dropped IS NULL AND (ts IS NULL OR (version > posted_version AND NOT redraw
                    AND (whisper_to IS NULL OR NOT EXISTS
                        (SELECT 1 FROM commands c WHERE c.id = command_id AND c.settled_ms IS NULL))))
                AND person_id = ?1
-               AND (?2 IS NULL OR channel = ?2 OR substr(channel, 1, 1) IN ('U', 'W')))",
-        )?
-        .query_row(params![person, channel], |row| row.get(0))
+               AND (?2 IS NULL OR channel = ?2 OR substr(channel, 1, 1) IN ('U', 'W')))", params![person, channel], |row| row.get(0))
 }
 
 /// Whether a command has a message for its outcome.
-pub fn tells(connection: &Connection, command: CommandId) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM messages WHERE command_id = ?1)")?
-        .query_row([command], |row| row.get(0))
+pub fn tells(connection: &Db, command: CommandId) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM messages WHERE command_id = ?1)",
+        [command],
+        |row| row.get(0),
+    )
 }
 
 /// The root of the thread for news about a task: the newest message about it in the person's DM, or its thread. An
 /// ephemeral message is no root, because it has no `ts`. `None` if there is none.
 pub fn thread_about(
-    connection: &Connection,
+    connection: &Db,
     channel: &str,
     task: TaskRow,
 ) -> rusqlite::Result<Option<String>> {
     connection
-        .prepare_cached(
+        .query_row(
             "SELECT ifnull(thread, ts) FROM messages
              WHERE about = ?2 AND channel = ?1 AND ts GLOB '*.*' AND dropped IS NULL
              ORDER BY id DESC LIMIT 1",
-        )?
-        .query_row(params![channel, task], |row| row.get(0))
+            params![channel, task],
+            |row| row.get(0),
+        )
         .optional()
 }
 
@@ -669,56 +637,57 @@ pub struct Stood {
 
 /// Our message at this place. A notice to a person without a known DM was sent to their id, `user`.
 pub fn standing_at(
-    connection: &Connection,
+    connection: &Db,
     channel: &str,
     user: &str,
     ts: &str,
 ) -> rusqlite::Result<Option<Stood>> {
     connection
-        .prepare_cached(
+        .query_row(
             "SELECT thread, about, parts, list_id IS NOT NULL FROM messages
              WHERE ts = ?3 AND (channel = ?1 OR (channel = ?2 AND ?1 GLOB 'D*'))",
-        )?
-        .query_row(params![channel, user, ts], |row| {
-            let about: Option<TaskRow> = row.get(1)?;
-            let parts: Vec<Part> = match row.get::<_, Option<String>>(2)? {
-                Some(_) => from_json(row, 2)?,
-                None => Vec::new(),
-            };
-            let is_list: bool = row.get(3)?;
-            let cards = || {
-                parts.iter().filter_map(|part| match part {
-                    Part::Card(card) => Some(card.task),
-                    _ => None,
+            params![channel, user, ts],
+            |row| {
+                let about: Option<TaskRow> = row.get(1)?;
+                let parts: Vec<Part> = match row.get::<_, Option<String>>(2)? {
+                    Some(_) => from_json(row, 2)?,
+                    None => Vec::new(),
+                };
+                let is_list: bool = row.get(3)?;
+                let cards = || {
+                    parts.iter().filter_map(|part| match part {
+                        Part::Card(card) => Some(card.task),
+                        _ => None,
+                    })
+                };
+                let only = cards().next().filter(|_| cards().count() == 1);
+                Ok(Stood {
+                    thread: row.get(0)?,
+                    task: about.or(only),
+                    card: card_of(&parts)
+                        .filter(|task| !is_list && about.is_none_or(|about| about == *task)),
+                    shows_another: !is_list
+                        && about.is_some_and(|about| cards().any(|task| task != about)),
                 })
-            };
-            let only = cards().next().filter(|_| cards().count() == 1);
-            Ok(Stood {
-                thread: row.get(0)?,
-                task: about.or(only),
-                card: card_of(&parts)
-                    .filter(|task| !is_list && about.is_none_or(|about| about == *task)),
-                shows_another: !is_list
-                    && about.is_some_and(|about| cards().any(|task| task != about)),
-            })
-        })
+            },
+        )
         .optional()
 }
 
 /// Whether a post is under way there whose `ts` is not recorded yet; `user` as in [`standing_at`].
-pub fn is_posting(connection: &Connection, channel: &str, user: &str) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM messages
+pub fn is_posting(connection: &Db, channel: &str, user: &str) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM messages
              WHERE dropped IS NULL AND ts IS NULL AND begun_us IS NOT NULL
                AND (channel = ?1 OR (channel = ?2 AND ?1 GLOB 'D*')))",
-        )?
-        .query_row([channel, user], |row| row.get(0))
+        [channel, user],
+        |row| row.get(0),
+    )
 }
 
 /// The first task that our answers in a thread are about. Below a channel's `create` it is the created task.
 pub fn first_about(
-    connection: &Connection,
+    connection: &Db,
     channel: &str,
     thread: &str,
 ) -> rusqlite::Result<Option<TaskRow>> {

@@ -1,5 +1,7 @@
 //! Numbered migrations, embedded in the binary and applied when a store is opened.
 
+#![allow(clippy::disallowed_types)] // each statement of a migration runs once
+
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// `migrations/NNNN_name.sql`, in order, without gaps, never edited once released.

@@ -6,6 +6,7 @@
 pub mod blocking;
 mod columns;
 pub mod comments;
+mod db;
 pub mod deliveries;
 pub mod effects;
 pub mod forms;
@@ -30,11 +31,10 @@ pub mod snoozes;
 pub mod tasks;
 pub mod tombstones;
 
+pub use db::{Counts, Db};
 pub use pool::{Health, Signals, Store, StoreTrouble, Tx, Wake};
 pub use private::{keep_private, on_a_network};
 
-/// A connection to read from within a transaction.
-pub use rusqlite::Connection as Db;
 /// The result of a statement inside a transaction. Outside of one it is [`StoreTrouble`].
 pub type DbResult<T> = Result<T, DbError>;
 pub use rusqlite::Error as DbError;

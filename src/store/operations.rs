@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::db::Db;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::columns::{corrupt, from_json, json, micros, millis};
 use crate::domain::change::Change;
@@ -127,7 +128,7 @@ const COLUMNS: &str = "seq, id, command_id, lane, write, state, attempts, begun_
                        why, refusal, outcome, created_ms, turn_ms, sent_ms, before, set_aside";
 
 pub fn add_command(
-    tx: &Connection,
+    tx: &Db,
     command: &NewCommand,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<CommandId> {
@@ -147,26 +148,29 @@ pub fn add_command(
             uid,
         ],
     )?;
-    Ok(CommandId(tx.last_insert_rowid()))
+    Ok(tx.inserted(CommandId))
 }
 
 /// The command with this uid, which undo buttons carry.
-pub fn by_uid(connection: &Connection, uid: &str) -> rusqlite::Result<Option<CommandId>> {
+pub fn by_uid(connection: &Db, uid: &str) -> rusqlite::Result<Option<CommandId>> {
     connection
-        .prepare_cached("SELECT id FROM commands WHERE uid = ?1 AND uid <> ''")?
-        .query_row([uid], |row| row.get(0))
+        .query_row(
+            "SELECT id FROM commands WHERE uid = ?1 AND uid <> ''",
+            [uid],
+            |row| row.get(0),
+        )
         .optional()
 }
 
 /// The uid of a command.
-pub fn uid(connection: &Connection, command: CommandId) -> rusqlite::Result<String> {
-    connection
-        .prepare_cached("SELECT uid FROM commands WHERE id = ?1")?
-        .query_row([command], |row| row.get(0))
+pub fn uid(connection: &Db, command: CommandId) -> rusqlite::Result<String> {
+    connection.query_row("SELECT uid FROM commands WHERE id = ?1", [command], |row| {
+        row.get(0)
+    })
 }
 
 /// Records how a command was given.
-pub fn came_by(tx: &Connection, command: CommandId, via: Via) -> rusqlite::Result<()> {
+pub fn came_by(tx: &Db, command: CommandId, via: Via) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE commands SET via = ?2 WHERE id = ?1",
         params![command, via.as_str()],
@@ -176,7 +180,7 @@ pub fn came_by(tx: &Connection, command: CommandId, via: Via) -> rusqlite::Resul
 
 /// The command that came with this `Idempotency-Key`, and the fingerprint of its request.
 pub fn once(
-    connection: &Connection,
+    connection: &Db,
     person: PersonId,
     key: &str,
 ) -> rusqlite::Result<Option<(CommandId, String)>> {
@@ -189,7 +193,7 @@ pub fn once(
         .optional()
 }
 
-pub fn command(connection: &Connection, id: CommandId) -> rusqlite::Result<Option<CommandRow>> {
+pub fn command(connection: &Db, id: CommandId) -> rusqlite::Result<Option<CommandRow>> {
     connection
         .query_row(
             "SELECT id, person_id, surface, queued_ms IS NOT NULL, settled_ms IS NOT NULL, moved, report, via, verb,
@@ -226,7 +230,7 @@ pub fn command(connection: &Connection, id: CommandId) -> rusqlite::Result<Optio
 
 /// Stores the current report of a command; `settled` if that is final.
 pub fn report(
-    tx: &Connection,
+    tx: &Db,
     command: CommandId,
     report: &str,
     settled: bool,
@@ -244,7 +248,7 @@ pub fn report(
 }
 
 /// Records that the person's pin has moved to `pin` for this command.
-pub fn moved(tx: &Connection, command: CommandId, pin: PinId) -> rusqlite::Result<()> {
+pub fn moved(tx: &Db, command: CommandId, pin: PinId) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE commands SET moved = 1, next_pin = ?2 WHERE id = ?1",
         params![command, pin],
@@ -253,18 +257,17 @@ pub fn moved(tx: &Connection, command: CommandId, pin: PinId) -> rusqlite::Resul
 }
 
 /// Commands without any report. After a restart their people are told that they wait.
-pub fn untold(connection: &Connection) -> rusqlite::Result<Vec<CommandId>> {
-    connection
-        .prepare_cached(
-            "SELECT id FROM commands WHERE settled_ms IS NULL AND queued_ms IS NULL ORDER BY id",
-        )?
-        .query_map([], |row| row.get(0))?
-        .collect()
+pub fn untold(connection: &Db) -> rusqlite::Result<Vec<CommandId>> {
+    connection.query_map(
+        "SELECT id FROM commands WHERE settled_ms IS NULL AND queued_ms IS NULL ORDER BY id",
+        [],
+        |row| row.get(0),
+    )
 }
 
 /// Adds an operation at the end of its lane.
 pub fn add(
-    tx: &Connection,
+    tx: &Db,
     command: CommandId,
     id: &str,
     lane: &str,
@@ -289,23 +292,21 @@ pub fn add(
 }
 
 /// Lanes with pending operations.
-pub fn lanes(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    connection
-        .prepare_cached(
-            "SELECT DISTINCT lane FROM operations WHERE state = 'pending' AND set_aside = 0",
-        )?
-        .query_map([], |row| row.get(0))?
-        .collect()
+pub fn lanes(connection: &Db) -> rusqlite::Result<Vec<String>> {
+    connection.query_map(
+        "SELECT DISTINCT lane FROM operations WHERE state = 'pending' AND set_aside = 0",
+        [],
+        |row| row.get(0),
+    )
 }
 
 /// The first pending operation of a lane, with the traces that belong to others.
-pub fn next_in_lane(connection: &Connection, lane: &str) -> rusqlite::Result<Option<OperationRow>> {
+pub fn next_in_lane(connection: &Db, lane: &str) -> rusqlite::Result<Option<OperationRow>> {
     let next = connection
-        .prepare_cached(&format!(
+        .query_row(&format!(
             "SELECT {COLUMNS} FROM operations WHERE lane = ?1 AND state = 'pending' AND set_aside = 0
              ORDER BY seq LIMIT 1"
-        ))?
-        .query_row([lane], operation)
+        ), [lane], operation)
         .optional()?;
     let Some(mut next) = next else {
         return Ok(None);
@@ -318,7 +319,7 @@ pub fn next_in_lane(connection: &Connection, lane: &str) -> rusqlite::Result<Opt
 }
 
 /// The facts about earlier operations that this one needs to be carried out.
-fn past(connection: &Connection, row: &OperationRow) -> rusqlite::Result<Past> {
+fn past(connection: &Db, row: &OperationRow) -> rusqlite::Result<Past> {
     let mut past = row.operation.past.clone();
     match &row.operation.write {
         Write::Reopen { task } => past.finished = finished(connection, task)?,
@@ -334,7 +335,7 @@ fn past(connection: &Connection, row: &OperationRow) -> rusqlite::Result<Past> {
 
 /// The source's status of a task before its last write of this kind, for any person, and the outcome of that write.
 pub fn last(
-    connection: &Connection,
+    connection: &Db,
     task: &TaskKey,
     kind: &str,
 ) -> rusqlite::Result<Option<(String, Outcome)>> {
@@ -351,7 +352,7 @@ pub fn last(
 }
 
 /// Our last completion of a task, for any person.
-fn finished(connection: &Connection, task: &TaskKey) -> rusqlite::Result<Option<Finished>> {
+fn finished(connection: &Db, task: &TaskKey) -> rusqlite::Result<Option<Finished>> {
     let last = last(connection, task, "complete")?;
     Ok(last.map(|(before, outcome)| Finished {
         before,
@@ -363,7 +364,7 @@ fn finished(connection: &Connection, task: &TaskKey) -> rusqlite::Result<Option<
 const NOT_KNOWN: ToUndo = ToUndo::Nothing("What it did is not known any more");
 
 /// The effect of an operation that is to be taken back.
-pub fn to_undo(connection: &Connection, operation: &str) -> rusqlite::Result<ToUndo> {
+pub fn to_undo(connection: &Db, operation: &str) -> rusqlite::Result<ToUndo> {
     let Some(row) = by_id(connection, operation)? else {
         return Ok(NOT_KNOWN);
     };
@@ -400,25 +401,21 @@ pub fn to_undo(connection: &Connection, operation: &str) -> rusqlite::Result<ToU
 
 /// The traces of other operations of the same kind that ended after this one began, or a while before. None of them is
 /// its own trace. Any task counts, because two keys can mean the same task.
-fn claimed(connection: &Connection, operation: &Operation) -> rusqlite::Result<BTreeSet<String>> {
+fn claimed(connection: &Db, operation: &Operation) -> rusqlite::Result<BTreeSet<String>> {
     let since = operation
         .begun_at
         .map_or(0, |begun| (begun - CLAIMED_SINCE_BEFORE).timestamp_millis());
-    connection
-        .prepare_cached(
-            "SELECT trace FROM operations
+    connection.query_map(
+        "SELECT trace FROM operations
              WHERE source = ?1 AND kind = ?2 AND trace IS NOT NULL AND ended_ms >= ?3 AND id <> ?4",
-        )?
-        .query_map(
-            params![
-                operation.write.source().as_str(),
-                operation.write.kind(),
-                since,
-                operation.id,
-            ],
-            |row| row.get(0),
-        )?
-        .collect()
+        params![
+            operation.write.source().as_str(),
+            operation.write.kind(),
+            since,
+            operation.id,
+        ],
+        |row| row.get(0),
+    )
 }
 
 /// Encodes the change that restores a task, to be stored beside the operation.
@@ -431,7 +428,7 @@ pub fn back(change: &Change) -> String {
 /// attempt did, the search for its trace begins here too. `before` is the source's current state of the task. `false`
 /// if it was taken back and must not be sent.
 pub fn about_to_send(
-    tx: &Connection,
+    tx: &Db,
     seq: OperationSeq,
     begins: bool,
     before: Option<&str>,
@@ -451,7 +448,7 @@ pub fn about_to_send(
 }
 
 /// Whether an operation is still pending: it may have been taken back since it was read.
-pub fn is_pending(connection: &Connection, seq: OperationSeq) -> rusqlite::Result<bool> {
+pub fn is_pending(connection: &Db, seq: OperationSeq) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations WHERE seq = ?1 AND state = 'pending')",
         [seq],
@@ -462,7 +459,7 @@ pub fn is_pending(connection: &Connection, seq: OperationSeq) -> rusqlite::Resul
 /// Records a failed attempt. The next is not before `not_before`; `turn` is its time, if that is certain. `interrupted`
 /// says whether any attempt so far may have been applied. If not, the next one counts as the first.
 pub fn failed(
-    tx: &Connection,
+    tx: &Db,
     seq: OperationSeq,
     interrupted: bool,
     why: &str,
@@ -484,7 +481,7 @@ pub fn failed(
 }
 
 /// Stores the time of its turn in the source's line of writes.
-pub fn has_turn(tx: &Connection, seq: OperationSeq, at: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn has_turn(tx: &Db, seq: OperationSeq, at: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE operations SET turn_ms = ?2 WHERE seq = ?1",
         params![seq, at.timestamp_millis()],
@@ -494,25 +491,18 @@ pub fn has_turn(tx: &Connection, seq: OperationSeq, at: DateTime<Utc>) -> rusqli
 
 /// Why the first operation of a lane waits, and its time if known: used for those behind it, which were not tried yet.
 pub fn ahead_in_lane(
-    connection: &Connection,
+    connection: &Db,
     lane: &str,
 ) -> rusqlite::Result<(Option<String>, Option<DateTime<Utc>>)> {
     let first = connection
-        .prepare_cached(
-            "SELECT why, turn_ms FROM operations WHERE lane = ?1 AND state = 'pending' AND set_aside = 0 ORDER BY seq LIMIT 1",
-        )?
-        .query_row([lane], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?)))
+        .query_row("SELECT why, turn_ms FROM operations WHERE lane = ?1 AND state = 'pending' AND set_aside = 0 ORDER BY seq LIMIT 1", [lane], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?)))
         .optional()?;
     let (why, turn) = first.unwrap_or_default();
     Ok((why, turn.map(millis)))
 }
 
 /// Records that its trace was looked for and not found.
-pub fn looked(
-    tx: &Connection,
-    seq: OperationSeq,
-    not_before: DateTime<Utc>,
-) -> rusqlite::Result<()> {
+pub fn looked(tx: &Db, seq: OperationSeq, not_before: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE operations SET looks = looks + 1, not_before_ms = ?2 WHERE seq = ?1",
         params![seq, not_before.timestamp_millis()],
@@ -531,7 +521,7 @@ pub struct Ended {
 
 /// Records the end of an operation; `false` if its trace belongs to another operation.
 pub fn end(
-    tx: &Connection,
+    tx: &Db,
     seq: OperationSeq,
     ended: &Ended,
     now: DateTime<Utc>,
@@ -568,7 +558,7 @@ pub fn end(
 }
 
 /// Records whether the last attempt of an operation that was given up may have been applied.
-pub fn perhaps_applied(tx: &Connection, seq: OperationSeq, perhaps: bool) -> rusqlite::Result<()> {
+pub fn perhaps_applied(tx: &Db, seq: OperationSeq, perhaps: bool) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE operations SET interrupted = ?2 WHERE seq = ?1",
         params![seq, perhaps],
@@ -578,52 +568,43 @@ pub fn perhaps_applied(tx: &Connection, seq: OperationSeq, perhaps: bool) -> rus
 
 /// Cancels the operations that follow a failed one of the same command, and returns them.
 pub fn cancel_rest(
-    tx: &Connection,
+    tx: &Db,
     command: CommandId,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<Vec<Write>> {
-    tx.prepare_cached(
-        "UPDATE operations SET state = 'cancelled', ended_ms = ?2 WHERE command_id = ?1 AND state = 'pending'
-         RETURNING write",
-    )?
-    .query_map(params![command, now.timestamp_millis()], |row| from_json(row, 0))?
-    .collect()
+    tx.query_map("UPDATE operations SET state = 'cancelled', ended_ms = ?2 WHERE command_id = ?1 AND state = 'pending'
+         RETURNING write", params![command, now.timestamp_millis()], |row| from_json(row, 0))
 }
 
-pub fn of_command(
-    connection: &Connection,
-    command: CommandId,
-) -> rusqlite::Result<Vec<OperationRow>> {
-    connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM operations WHERE command_id = ?1 ORDER BY seq"
-        ))?
-        .query_map([command], operation)?
-        .collect()
+pub fn of_command(connection: &Db, command: CommandId) -> rusqlite::Result<Vec<OperationRow>> {
+    connection.query_map(
+        &format!("SELECT {COLUMNS} FROM operations WHERE command_id = ?1 ORDER BY seq"),
+        [command],
+        operation,
+    )
 }
 
-pub fn by_id(connection: &Connection, id: &str) -> rusqlite::Result<Option<OperationRow>> {
+pub fn by_id(connection: &Db, id: &str) -> rusqlite::Result<Option<OperationRow>> {
     connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM operations WHERE id = ?1"))?
-        .query_row([id], operation)
+        .query_row(
+            &format!("SELECT {COLUMNS} FROM operations WHERE id = ?1"),
+            [id],
+            operation,
+        )
         .optional()
 }
 
 /// Tasks with a pending completion. They are left out of every queue.
-pub fn being_completed(connection: &Connection) -> rusqlite::Result<BTreeSet<TaskRow>> {
+pub fn being_completed(connection: &Db) -> rusqlite::Result<BTreeSet<TaskRow>> {
     connection
-        .prepare_cached(
-            "SELECT tasks.id FROM operations JOIN tasks
+        .query_map("SELECT tasks.id FROM operations JOIN tasks
                  ON tasks.source = operations.source AND tasks.source_key = operations.task_key
-             WHERE operations.state = 'pending' AND operations.kind = 'complete' AND operations.set_aside = 0",
-        )?
-        .query_map([], |row| row.get(0))?
-        .collect()
+             WHERE operations.state = 'pending' AND operations.kind = 'complete' AND operations.set_aside = 0", [], |row| row.get(0))
 }
 
 /// Whether Ivan completed this task and has not reopened it, so that "already complete" is no surprise. A completion
 /// that is under way, or was given up with an unknown outcome, counts too.
-pub fn completed_here(connection: &Connection, key: &TaskKey) -> rusqlite::Result<bool> {
+pub fn completed_here(connection: &Db, key: &TaskKey) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations done
              WHERE source = ?1 AND task_key = ?2 AND kind = 'complete'
@@ -641,11 +622,7 @@ pub fn completed_here(connection: &Connection, key: &TaskKey) -> rusqlite::Resul
 pub(super) const CLOCKS_APART: chrono::Duration = chrono::Duration::minutes(10);
 
 /// Whether a completion of this task at `at`, by the source's clock, is ours: done here around then, or under way.
-pub fn completes(
-    connection: &Connection,
-    key: &TaskKey,
-    at: DateTime<Utc>,
-) -> rusqlite::Result<bool> {
+pub fn completes(connection: &Db, key: &TaskKey, at: DateTime<Utc>) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations
              WHERE source = ?1 AND task_key = ?2
@@ -664,7 +641,7 @@ pub fn completes(
 /// Whether a comment at the source is ours: by the operation in its marker, by its id, or by its text while the
 /// response to its creation is not recorded.
 pub fn commented(
-    connection: &Connection,
+    connection: &Db,
     key: &TaskKey,
     comment: &str,
     operation: Option<&str>,
@@ -680,23 +657,22 @@ pub fn commented(
     if known {
         return Ok(true);
     }
-    let mut sent = connection.prepare_cached(
-        "SELECT write FROM operations
-         WHERE source = ?1 AND task_key = ?2 AND kind = 'comment' AND state = 'pending' AND begun_us IS NOT NULL",
-    )?;
-    let mut sent = sent.query(params![key.source().as_str(), key.as_str()])?;
-    while let Some(row) = sent.next()? {
-        if let Write::Comment { text, .. } = from_json(row, 0)?
-            && text.is_shown_as(shown)
-        {
-            return Ok(true);
+    let sql = "SELECT write FROM operations
+         WHERE source = ?1 AND task_key = ?2 AND kind = 'comment' AND state = 'pending' AND begun_us IS NOT NULL";
+    connection.query(sql, params![key.source().as_str(), key.as_str()], |sent| {
+        while let Some(row) = sent.next()? {
+            if let Write::Comment { text, .. } = from_json(row, 0)?
+                && text.is_shown_as(shown)
+            {
+                return Ok(true);
+            }
         }
-    }
-    Ok(false)
+        Ok(false)
+    })
 }
 
 /// The person who had a task created through Ivan.
-pub fn creator(connection: &Connection, key: &TaskKey) -> rusqlite::Result<Option<PersonId>> {
+pub fn creator(connection: &Db, key: &TaskKey) -> rusqlite::Result<Option<PersonId>> {
     connection
         .query_row(
             "SELECT c.person_id FROM operations o JOIN commands c ON c.id = o.command_id
@@ -708,7 +684,7 @@ pub fn creator(connection: &Connection, key: &TaskKey) -> rusqlite::Result<Optio
 }
 
 /// Why the oldest operation that waits for a source was not accepted.
-pub fn trouble(connection: &Connection, source: Source) -> rusqlite::Result<Option<String>> {
+pub fn trouble(connection: &Db, source: Source) -> rusqlite::Result<Option<String>> {
     connection
         .query_row(
             "SELECT why FROM operations
@@ -719,7 +695,7 @@ pub fn trouble(connection: &Connection, source: Source) -> rusqlite::Result<Opti
         .optional()
 }
 
-pub fn count_pending_of(connection: &Connection, person: PersonId) -> rusqlite::Result<i64> {
+pub fn count_pending_of(connection: &Db, person: PersonId) -> rusqlite::Result<i64> {
     connection.query_row(
         "SELECT count(*) FROM operations o JOIN commands c ON c.id = o.command_id
          WHERE o.state = 'pending' AND c.person_id = ?1",
@@ -729,7 +705,7 @@ pub fn count_pending_of(connection: &Connection, person: PersonId) -> rusqlite::
 }
 
 /// The number of operations without an outcome.
-pub fn count_pending(connection: &Connection) -> rusqlite::Result<i64> {
+pub fn count_pending(connection: &Db) -> rusqlite::Result<i64> {
     connection.query_row(
         "SELECT count(*) FROM operations WHERE state = 'pending'",
         [],
@@ -739,42 +715,35 @@ pub fn count_pending(connection: &Connection) -> rusqlite::Result<i64> {
 
 /// A person's operations without an outcome, oldest first, and their total number.
 pub fn pending_of(
-    connection: &Connection,
+    connection: &Db,
     person: PersonId,
     most: usize,
 ) -> rusqlite::Result<(Vec<OperationRow>, i64)> {
     let of_person =
         "state = 'pending' AND command_id IN (SELECT id FROM commands WHERE person_id = ?1)";
-    let rows = connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM operations WHERE {of_person} ORDER BY seq LIMIT ?2"
-        ))?
-        .query_map(
-            params![person, i64::try_from(most).unwrap_or(i64::MAX)],
-            operation,
-        )?
-        .collect::<rusqlite::Result<_>>()?;
-    let count = connection
-        .prepare_cached(&format!(
-            "SELECT count(*) FROM operations WHERE {of_person}"
-        ))?
-        .query_row([person], |row| row.get(0))?;
+    let rows = connection.query_map(
+        &format!("SELECT {COLUMNS} FROM operations WHERE {of_person} ORDER BY seq LIMIT ?2"),
+        params![person, i64::try_from(most).unwrap_or(i64::MAX)],
+        operation,
+    )?;
+    let count = connection.query_row(
+        &format!("SELECT count(*) FROM operations WHERE {of_person}"),
+        [person],
+        |row| row.get(0),
+    )?;
     Ok((rows, count))
 }
 
 /// The number of tasks that a person has completed here since then, without the undone ones.
 pub fn count_completed_since(
-    connection: &Connection,
+    connection: &Db,
     person: PersonId,
     since: DateTime<Utc>,
 ) -> rusqlite::Result<i64> {
     connection
-        .prepare_cached(
-            "SELECT count(DISTINCT o.source || ':' || o.task_key) FROM commands c JOIN operations o ON o.command_id = c.id
+        .query_row("SELECT count(DISTINCT o.source || ':' || o.task_key) FROM commands c JOIN operations o ON o.command_id = c.id
              WHERE c.person_id = ?1 AND c.settled_ms >= ?2 AND o.kind = 'complete' AND o.state = 'applied'
-               AND o.ended_ms >= ?2 AND c.undone_by IS NULL",
-        )?
-        .query_row(params![person, since.timestamp_millis()], |row| row.get(0))
+               AND o.ended_ms >= ?2 AND c.undone_by IS NULL", params![person, since.timestamp_millis()], |row| row.get(0))
 }
 
 fn operation(row: &Row<'_>) -> rusqlite::Result<OperationRow> {

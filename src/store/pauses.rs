@@ -1,13 +1,14 @@
 //! The pauses that sources asked for. A restarted process must respect them (docs/contracts/github.md#rate-limits).
 
+use super::db::Db;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::columns::{corrupt, millis};
 use crate::domain::task::Source;
 
 /// Stores a source's pause; `None` removes it.
-pub fn keep(tx: &Connection, source: Source, until: Option<DateTime<Utc>>) -> rusqlite::Result<()> {
+pub fn keep(tx: &Db, source: Source, until: Option<DateTime<Utc>>) -> rusqlite::Result<()> {
     match until {
         Some(until) => tx.execute(
             "INSERT INTO pauses (source, until_ms) VALUES (?1, ?2)
@@ -20,12 +21,9 @@ pub fn keep(tx: &Connection, source: Source, until: Option<DateTime<Utc>>) -> ru
 }
 
 /// All stored pauses, expired ones too.
-pub fn all(connection: &Connection) -> rusqlite::Result<Vec<(Source, DateTime<Utc>)>> {
-    connection
-        .prepare_cached("SELECT source, until_ms FROM pauses")?
-        .query_map([], |row| {
-            let source = Source::parse(&row.get::<_, String>(0)?).ok_or_else(|| corrupt(0))?;
-            Ok((source, millis(row.get(1)?)))
-        })?
-        .collect()
+pub fn all(connection: &Db) -> rusqlite::Result<Vec<(Source, DateTime<Utc>)>> {
+    connection.query_map("SELECT source, until_ms FROM pauses", [], |row| {
+        let source = Source::parse(&row.get::<_, String>(0)?).ok_or_else(|| corrupt(0))?;
+        Ok((source, millis(row.get(1)?)))
+    })
 }

@@ -1,8 +1,9 @@
 //! People, the pins that they were shown, and the tasks behind their list numbers.
 
+use super::db::Db;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::columns::micros;
 use super::links;
@@ -34,7 +35,7 @@ const ALONE: &str = "me";
 /// A person is identified by the Slack id, or by the name if there is none. A new name for an id is a new label. A new
 /// id under a name is a new person with no data of the former. A row without an id goes to the first person with its
 /// name and an id that is new here.
-pub fn configure(tx: &Connection, people: &[Configured]) -> rusqlite::Result<()> {
+pub fn configure(tx: &Db, people: &[Configured]) -> rusqlite::Result<()> {
     tx.execute("UPDATE people SET present = 0", [])?;
     let alone = Configured {
         name: ALONE.to_owned(),
@@ -95,7 +96,7 @@ pub fn configure(tx: &Connection, people: &[Configured]) -> rusqlite::Result<()>
     links::configure(tx)
 }
 
-fn row_of(tx: &Connection, which: &str, of: &[&String]) -> rusqlite::Result<Option<PersonId>> {
+fn row_of(tx: &Db, which: &str, of: &[&String]) -> rusqlite::Result<Option<PersonId>> {
     tx.query_row(
         &format!("SELECT id FROM people WHERE {which}"),
         rusqlite::params_from_iter(of),
@@ -104,25 +105,24 @@ fn row_of(tx: &Connection, which: &str, of: &[&String]) -> rusqlite::Result<Opti
     .optional()
 }
 
-pub fn present(connection: &Connection) -> rusqlite::Result<Vec<Person>> {
-    connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM linked_people WHERE present = 1 ORDER BY id"
-        ))?
-        .query_map([], person)?
-        .collect()
+pub fn present(connection: &Db) -> rusqlite::Result<Vec<Person>> {
+    connection.query_map(
+        &format!("SELECT {COLUMNS} FROM linked_people WHERE present = 1 ORDER BY id"),
+        [],
+        person,
+    )
 }
 
-pub fn by_id(connection: &Connection, id: PersonId) -> rusqlite::Result<Person> {
-    connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM linked_people WHERE id = ?1"
-        ))?
-        .query_row([id], person)
+pub fn by_id(connection: &Db, id: PersonId) -> rusqlite::Result<Person> {
+    connection.query_row(
+        &format!("SELECT {COLUMNS} FROM linked_people WHERE id = ?1"),
+        [id],
+        person,
+    )
 }
 
 /// Stores the time zone that Slack reports for a person.
-pub fn moved_to_zone(tx: &Connection, id: PersonId, zone: Tz) -> rusqlite::Result<()> {
+pub fn moved_to_zone(tx: &Db, id: PersonId, zone: Tz) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE people SET zone = ?2 WHERE id = ?1",
         params![id, zone.name()],
@@ -131,7 +131,7 @@ pub fn moved_to_zone(tx: &Connection, id: PersonId, zone: Tz) -> rusqlite::Resul
 }
 
 /// People whose time zone is unknown or UTC.
-pub fn without_zone(connection: &Connection) -> rusqlite::Result<Vec<Person>> {
+pub fn without_zone(connection: &Db) -> rusqlite::Result<Vec<Person>> {
     let mut present = present(connection)?;
     present.retain(|person| person.zone == Tz::UTC);
     Ok(present)
@@ -139,7 +139,7 @@ pub fn without_zone(connection: &Connection) -> rusqlite::Result<Vec<Person>> {
 
 /// The place for notices to a person: their DM, or their Slack id, which opens one. `None` if they want no notices or
 /// have no Slack id.
-pub fn told_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Option<String>> {
+pub fn told_in(connection: &Db, id: PersonId) -> rusqlite::Result<Option<String>> {
     connection.query_row(
         "SELECT CASE WHEN muted THEN NULL ELSE ifnull(dm, slack_id) END FROM people WHERE id = ?1",
         [id],
@@ -148,7 +148,7 @@ pub fn told_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Option
 }
 
 /// The place for messages that a person asked for, whether they want notices or not.
-pub fn reached_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Option<String>> {
+pub fn reached_in(connection: &Db, id: PersonId) -> rusqlite::Result<Option<String>> {
     connection.query_row(
         "SELECT ifnull(dm, slack_id) FROM people WHERE id = ?1",
         [id],
@@ -157,7 +157,7 @@ pub fn reached_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Opt
 }
 
 /// Records that a person wrote to us in this DM; `true` if it is new.
-pub fn spoke_in(tx: &Connection, id: PersonId, dm: &str) -> rusqlite::Result<bool> {
+pub fn spoke_in(tx: &Db, id: PersonId, dm: &str) -> rusqlite::Result<bool> {
     let rows = tx.execute(
         "UPDATE people SET dm = ?2 WHERE id = ?1 AND dm IS NOT ?2",
         params![id, dm],
@@ -166,7 +166,7 @@ pub fn spoke_in(tx: &Connection, id: PersonId, dm: &str) -> rusqlite::Result<boo
 }
 
 /// Stores the DM in which a message reached its person, unless one is known.
-pub fn reached_by(tx: &Connection, message: MessageId, dm: &str) -> rusqlite::Result<()> {
+pub fn reached_by(tx: &Db, message: MessageId, dm: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE people SET dm = ?2
          WHERE dm IS NULL AND id = (SELECT person_id FROM messages WHERE id = ?1)",
@@ -176,7 +176,7 @@ pub fn reached_by(tx: &Connection, message: MessageId, dm: &str) -> rusqlite::Re
 }
 
 /// Turns a person's notices off or on.
-pub fn mute(tx: &Connection, id: PersonId, muted: bool) -> rusqlite::Result<()> {
+pub fn mute(tx: &Db, id: PersonId, muted: bool) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE people SET muted = ?2 WHERE id = ?1",
         params![id, muted],
@@ -185,22 +185,23 @@ pub fn mute(tx: &Connection, id: PersonId, muted: bool) -> rusqlite::Result<()> 
 }
 
 /// Whether a person wants no notices.
-pub fn is_muted(connection: &Connection, id: PersonId) -> rusqlite::Result<bool> {
+pub fn is_muted(connection: &Db, id: PersonId) -> rusqlite::Result<bool> {
     connection.query_row("SELECT muted FROM people WHERE id = ?1", [id], |row| {
         row.get(0)
     })
 }
 
 /// How a person wants to learn of outcomes, if they have chosen.
-pub fn receipts(connection: &Connection, id: PersonId) -> rusqlite::Result<Option<Receipts>> {
-    let chosen: Option<String> = connection
-        .prepare_cached("SELECT receipts FROM people WHERE id = ?1")?
-        .query_row([id], |row| row.get(0))?;
+pub fn receipts(connection: &Db, id: PersonId) -> rusqlite::Result<Option<Receipts>> {
+    let chosen: Option<String> =
+        connection.query_row("SELECT receipts FROM people WHERE id = ?1", [id], |row| {
+            row.get(0)
+        })?;
     Ok(chosen.as_deref().and_then(Receipts::of))
 }
 
 /// Stores how a person learns of outcomes; `None` for the default of bot.toml.
-pub fn wants_receipts(tx: &Connection, id: PersonId, by: Option<Receipts>) -> rusqlite::Result<()> {
+pub fn wants_receipts(tx: &Db, id: PersonId, by: Option<Receipts>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE people SET receipts = ?2 WHERE id = ?1",
         params![id, by.map(Receipts::as_str)],
@@ -209,7 +210,7 @@ pub fn wants_receipts(tx: &Connection, id: PersonId, by: Option<Receipts>) -> ru
 }
 
 /// Whether any person has chosen to learn of outcomes by reactions.
-pub fn somebody_wants_reactions(connection: &Connection) -> rusqlite::Result<bool> {
+pub fn somebody_wants_reactions(connection: &Db) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM people WHERE present = 1 AND receipts = ?1)",
         [Receipts::Reactions.as_str()],
@@ -218,33 +219,33 @@ pub fn somebody_wants_reactions(connection: &Connection) -> rusqlite::Result<boo
 }
 
 /// The people whose current task this is.
-pub fn pinned_by(connection: &Connection, task: TaskRow) -> rusqlite::Result<Vec<PersonId>> {
-    connection
-        .prepare_cached(
-            "SELECT person_id FROM pins AS pin WHERE task_id = ?1
+pub fn pinned_by(connection: &Db, task: TaskRow) -> rusqlite::Result<Vec<PersonId>> {
+    connection.query_map(
+        "SELECT person_id FROM pins AS pin WHERE task_id = ?1
                AND id = (SELECT max(id) FROM pins WHERE person_id = pin.person_id)",
-        )?
-        .query_map([task], |row| row.get(0))?
-        .collect()
+        [task],
+        |row| row.get(0),
+    )
 }
 
 /// A person's pins, oldest first; the last one is the current.
-pub fn pins(connection: &Connection, id: PersonId) -> rusqlite::Result<Vec<Pin>> {
-    connection
-        .prepare_cached("SELECT id, task_id, shown_us FROM pins WHERE person_id = ?1 ORDER BY id")?
-        .query_map([id], |row| {
+pub fn pins(connection: &Db, id: PersonId) -> rusqlite::Result<Vec<Pin>> {
+    connection.query_map(
+        "SELECT id, task_id, shown_us FROM pins WHERE person_id = ?1 ORDER BY id",
+        [id],
+        |row| {
             Ok(Pin {
                 id: row.get(0)?,
                 task: row.get(1)?,
                 shown_at: row.get::<_, Option<i64>>(2)?.map(micros),
             })
-        })?
-        .collect()
+        },
+    )
 }
 
 /// Sets a person's current task, or none if their queue is empty; `shown_at` if they can already see it.
 pub fn pin(
-    tx: &Connection,
+    tx: &Db,
     id: PersonId,
     task: Option<TaskRow>,
     now: DateTime<Utc>,
@@ -259,7 +260,7 @@ pub fn pin(
             shown_at.map(|at| at.timestamp_micros()),
         ],
     )?;
-    let pin = PinId(tx.last_insert_rowid());
+    let pin = tx.inserted(PinId);
     tx.execute(
         "DELETE FROM pins WHERE person_id = ?1
              AND id NOT IN (SELECT id FROM pins WHERE person_id = ?1 ORDER BY id DESC LIMIT ?2)
@@ -272,7 +273,7 @@ pub fn pin(
 
 /// Records that people can see a pin. The earliest time counts. It may be recorded late: a message posted just before a
 /// crash can be found after another has shown the same pin.
-pub fn pin_shown(tx: &Connection, pin: PinId, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn pin_shown(tx: &Db, pin: PinId, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE pins SET shown_us = min(ifnull(shown_us, ?2), ?2) WHERE id = ?1",
         params![pin, shown_at.timestamp_micros()],
@@ -282,7 +283,7 @@ pub fn pin_shown(tx: &Connection, pin: PinId, shown_at: DateTime<Utc>) -> rusqli
 
 /// Binds the numbers 1, 2, … to tasks. They hold from the time when the list is shown.
 pub fn list(
-    tx: &Connection,
+    tx: &Db,
     id: PersonId,
     tasks: &[TaskRow],
     shown_at: Option<DateTime<Utc>>,
@@ -291,11 +292,12 @@ pub fn list(
         "INSERT INTO lists (person_id, shown_us) VALUES (?1, ?2)",
         params![id, shown_at.map(|at| at.timestamp_micros())],
     )?;
-    let list = ListId(tx.last_insert_rowid());
-    let mut insert =
-        tx.prepare_cached("INSERT INTO list_items (list_id, number, task_id) VALUES (?1, ?2, ?3)")?;
+    let list = tx.inserted(ListId);
     for (number, task) in (1_i64..).zip(tasks) {
-        insert.execute(params![list, number, task])?;
+        tx.execute(
+            "INSERT INTO list_items (list_id, number, task_id) VALUES (?1, ?2, ?3)",
+            params![list, number, task],
+        )?;
     }
     tx.execute(
         "DELETE FROM lists WHERE person_id = ?1
@@ -305,7 +307,7 @@ pub fn list(
     Ok(list)
 }
 
-pub fn list_shown(tx: &Connection, list: ListId, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn list_shown(tx: &Db, list: ListId, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE lists SET shown_us = ?2 WHERE id = ?1 AND shown_us IS NULL",
         params![list, shown_at.timestamp_micros()],
@@ -315,7 +317,7 @@ pub fn list_shown(tx: &Connection, list: ListId, shown_at: DateTime<Utc>) -> rus
 
 /// The task with this number in the list that was shown last before `typed_at`.
 pub fn numbered(
-    connection: &Connection,
+    connection: &Db,
     id: PersonId,
     number: usize,
     typed_at: DateTime<Utc>,
@@ -336,7 +338,7 @@ pub fn numbered(
 
 /// Whether a person had been shown any list before `typed_at`.
 pub fn has_seen_a_list(
-    connection: &Connection,
+    connection: &Db,
     id: PersonId,
     typed_at: DateTime<Utc>,
 ) -> rusqlite::Result<bool> {
@@ -363,13 +365,11 @@ fn person(row: &Row<'_>) -> rusqlite::Result<Person> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::migrate::{MIGRATIONS, migrate};
     use super::*;
 
     #[test]
     fn pins_and_lists_of_long_ago_are_forgotten() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+        let connection = Db::in_memory();
         configure(&connection, &[]).unwrap();
         let me = present(&connection).unwrap().remove(0).id;
         let at = |second| DateTime::from_timestamp(second, 0).unwrap();
@@ -388,8 +388,7 @@ mod tests {
 
     #[test]
     fn a_pin_is_seen_since_the_earliest_message_that_shows_it() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+        let connection = Db::in_memory();
         configure(&connection, &[]).unwrap();
         let me = present(&connection).unwrap().remove(0).id;
         let at = |second| DateTime::from_timestamp(second, 0).unwrap();
@@ -403,7 +402,7 @@ mod tests {
     }
 
     /// The configured people by name, with the ids of their rows.
-    fn rows(connection: &Connection) -> Vec<(String, i64)> {
+    fn rows(connection: &Db) -> Vec<(String, i64)> {
         let present = present(connection).unwrap();
         let mut rows: Vec<_> = present
             .into_iter()
@@ -422,13 +421,11 @@ mod tests {
         }
     }
 
-    fn store() -> Connection {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
-        connection
+    fn store() -> Db {
+        Db::in_memory()
     }
 
-    fn id_of(connection: &Connection, name: &str) -> i64 {
+    fn id_of(connection: &Db, name: &str) -> i64 {
         let rows = rows(connection);
         rows.iter().find(|(of, _)| of == name).unwrap().1
     }

@@ -2,7 +2,7 @@
 //!
 //! - SQLite allows one writer at a time anyway. A thread with a queue means that no caller ever meets `SQLITE_BUSY`.
 //!   Jobs that arrive during one fsync share the next, so a commit under load costs a fraction of one.
-//! - Each job runs in a savepoint, so a failed one rolls back alone. A failed COMMIT fails every job of its batch: no
+//! - Each job of a batch runs in a savepoint, so a failed one rolls back alone. A failed COMMIT fails every job of its batch: no
 //!   caller is told "done" before the data is on the disk (P1).
 //! - `synchronous=FULL` in WAL mode syncs the log at every commit.
 //! - Readers are connections of their own with `query_only`: in WAL mode they see the last commit and block no one.
@@ -19,11 +19,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::db::{Counts, Db};
 use super::migrate::{MIGRATIONS, migrate};
 use super::private;
 use super::set_aside::Suspects;
@@ -135,8 +135,11 @@ pub struct Store {
 pub(super) struct Inner {
     path: PathBuf,
     jobs: mpsc::Sender<Box<dyn Job>>,
-    readers: Mutex<Vec<Connection>>,
+    readers: Mutex<Vec<Db>>,
     reading: Semaphore,
+    /// The work of the writer, and that of all readers.
+    written: Arc<Counts>,
+    read: Arc<Counts>,
     signals: Arc<Signals>,
     health: Arc<watch::Sender<Health>>,
     pub(super) suspects: Suspects,
@@ -144,7 +147,7 @@ pub(super) struct Inner {
 
 /// A write transaction. Its wake-ups are sent after the commit.
 pub struct Tx<'a> {
-    connection: &'a Connection,
+    connection: &'a Db,
     wakes: RefCell<BTreeSet<Wake>>,
 }
 
@@ -155,9 +158,9 @@ impl Tx<'_> {
 }
 
 impl std::ops::Deref for Tx<'_> {
-    type Target = Connection;
+    type Target = Db;
 
-    fn deref(&self) -> &Connection {
+    fn deref(&self) -> &Db {
         self.connection
     }
 }
@@ -189,8 +192,10 @@ impl Store {
         for file in ["", "-wal", "-shm"] {
             private::keep_private(&beside(path, file));
         }
-        let mut connection = connect(path, false).map_err(|e| trouble(e.to_string()))?;
-        migrate(&mut connection, MIGRATIONS).map_err(trouble)?;
+        let written = Arc::new(Counts::default());
+        let mut connection =
+            Db::open(path, false, Arc::clone(&written)).map_err(|e| trouble(e.to_string()))?;
+        migrate(connection.raw(), MIGRATIONS).map_err(trouble)?;
         let signals = Arc::new(Signals::default());
         let health = Arc::new(watch::Sender::default());
         let (jobs, queue) = mpsc::channel(QUEUE);
@@ -212,6 +217,8 @@ impl Store {
                 jobs,
                 readers: Mutex::default(),
                 reading: Semaphore::new(READERS),
+                written,
+                read: Arc::default(),
                 signals,
                 health,
                 suspects: Suspects::default(),
@@ -221,6 +228,19 @@ impl Store {
 
     pub fn signals(&self) -> &Signals {
         &self.inner.signals
+    }
+
+    /// Brings the counters of statements and commits in `GET /metrics` up to date. They are kept apart until then, so
+    /// that a statement costs one addition.
+    pub fn show_counts(&self) {
+        let inner = &self.inner;
+        for (connection, counts) in [("writer", &inner.written), ("reader", &inner.read)] {
+            metrics::counter!("ivan_store_statements_total", "connection" => connection)
+                .absolute(counts.executed());
+            metrics::counter!("ivan_store_prepared_total", "connection" => connection)
+                .absolute(counts.prepared());
+        }
+        metrics::counter!("ivan_store_commits_total").absolute(inner.written.committed());
     }
 
     pub(super) fn suspects(&self) -> &Suspects {
@@ -248,7 +268,8 @@ impl Store {
         // Writes the file's version again: its first page goes to the log, and the log is synced.
         self.write(|tx| {
             let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-            tx.pragma_update(None, "user_version", version)
+            tx.execute(&format!("PRAGMA user_version = {version}"), [])
+                .map(drop)
         })
         .await?;
         self.inner.health.send_if_modified(|health| {
@@ -322,7 +343,7 @@ impl Store {
     pub async fn read<T, F>(&self, work: F) -> Result<T, StoreTrouble>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        F: FnOnce(&Db) -> rusqlite::Result<T> + Send + 'static,
     {
         let inner = Arc::clone(&self.inner);
         let _turn = self
@@ -335,7 +356,7 @@ impl Store {
             let pooled = readers(&inner).pop();
             let connection = match pooled {
                 Some(connection) => connection,
-                None => connect(&inner.path, true)?,
+                None => Db::open(&inner.path, true, Arc::clone(&inner.read))?,
             };
             let result = work(&connection);
             readers(&inner).push(connection);
@@ -354,7 +375,7 @@ impl Store {
     }
 }
 
-fn readers(inner: &Inner) -> MutexGuard<'_, Vec<Connection>> {
+fn readers(inner: &Inner) -> MutexGuard<'_, Vec<Db>> {
     runtime::lock(&inner.readers)
 }
 
@@ -394,19 +415,6 @@ fn open_private(path: &Path) -> std::io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
-}
-
-fn connect(path: &Path, query_only: bool) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "query_only", query_only)?;
-    Ok(connection)
 }
 
 /// The identity of the open file: its path can come to point at another one.
@@ -482,7 +490,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 struct Writer {
-    connection: Connection,
+    connection: Db,
     signals: Arc<Signals>,
     health: Arc<watch::Sender<Health>>,
     path: PathBuf,
@@ -529,19 +537,31 @@ impl Writer {
 
     fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Failed> {
         self.is_in_place()?;
-        let mut tx = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let tx = self.connection.begin()?;
+        if let [job] = batch {
+            // Alone, it needs no savepoint: without a commit, the transaction is rolled back.
+            return match job.run(&self.connection) {
+                Ran::Well => Ok(tx.commit()?),
+                Ran::Failed => Ok(()),
+                Ran::Ruined(why) => Err(Failed::Ruined(why)),
+            };
+        }
         for job in batch {
-            let savepoint = tx.savepoint()?;
-            match job.run(&savepoint) {
-                Ran::Well => savepoint.commit()?,
-                Ran::Failed => drop(savepoint),
+            self.connection.execute("SAVEPOINT job", [])?;
+            match job.run(&self.connection) {
+                Ran::Well => {
+                    self.connection.execute("RELEASE job", [])?;
+                }
+                // An error here means that the whole transaction has ended, which is checked below.
+                Ran::Failed => {
+                    let _ = self.connection.execute("ROLLBACK TO job", []);
+                    let _ = self.connection.execute("RELEASE job", []);
+                }
                 Ran::Ruined(why) => return Err(Failed::Ruined(why)),
             }
             // On a full disk SQLite may end the whole transaction instead of the statement. Later jobs would then
             // commit by themselves and yet be answered as failed.
-            if tx.is_autocommit() {
+            if self.connection.is_autocommit() {
                 return Err(Failed::Refused(
                     "there is no room, or an I/O error, in the middle of a write".to_owned(),
                 ));
@@ -601,7 +621,7 @@ enum Ran {
 /// A write that waits for its turn.
 trait Job: Send {
     /// Runs it.
-    fn run(&mut self, connection: &Connection) -> Ran;
+    fn run(&mut self, connection: &Db) -> Ran;
     /// Answers the caller; returns the wake-ups.
     fn finish(self: Box<Self>, committed: Result<(), StoreTrouble>, path: &str) -> BTreeSet<Wake>;
 }
@@ -617,7 +637,7 @@ where
     T: Send,
     F: FnOnce(&Tx<'_>) -> rusqlite::Result<T> + Send,
 {
-    fn run(&mut self, connection: &Connection) -> Ran {
+    fn run(&mut self, connection: &Db) -> Ran {
         let Some(work) = self.work.take() else {
             return Ran::Failed;
         };
@@ -673,10 +693,9 @@ mod tests {
     async fn names(store: &Store) -> Vec<String> {
         store
             .read(|connection| {
-                connection
-                    .prepare("SELECT name FROM people ORDER BY name")?
-                    .query_map([], |row| row.get(0))?
-                    .collect()
+                connection.query_map("SELECT name FROM people ORDER BY name", [], |row| {
+                    row.get(0)
+                })
             })
             .await
             .unwrap()
@@ -774,7 +793,7 @@ mod tests {
     async fn fill(store: &Store) {
         let no_more = |tx: &Tx<'_>| {
             let pages: i64 = tx.query_row("PRAGMA page_count", [], |row| row.get(0))?;
-            tx.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            tx.execute_batch(&format!("PRAGMA max_page_count = {pages}"))
         };
         store.write(no_more).await.unwrap();
     }
@@ -826,10 +845,10 @@ mod tests {
             tokio::spawn(async move { store.watch_over(shutdown).await })
         };
         store
-            .write(|tx| tx.busy_timeout(Duration::from_millis(10)))
+            .write(|tx| tx.execute_batch("PRAGMA busy_timeout = 10"))
             .await
             .unwrap();
-        let other = Connection::open(folder.path().join("ivan.db")).unwrap();
+        let other = Db::open(&folder.path().join("ivan.db"), false, Arc::default()).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let trouble = store.write(add("Ana".into())).await.unwrap_err();
         assert!(trouble.why.contains("locked"), "{trouble}");
@@ -878,7 +897,7 @@ mod tests {
         /// A job whose caller cannot be answered.
         struct Bomb;
         impl Job for Bomb {
-            fn run(&mut self, _: &Connection) -> Ran {
+            fn run(&mut self, _: &Db) -> Ran {
                 Ran::Failed
             }
             fn finish(self: Box<Self>, _: Result<(), StoreTrouble>, _: &str) -> BTreeSet<Wake> {

@@ -2,8 +2,9 @@
 //!
 //! Unfinished rows are never removed, however old they are.
 
+use super::db::Db;
 use chrono::{DateTime, Duration, Utc};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::forms;
 use super::{restored, rhythms, snoozes, tombstones};
@@ -18,7 +19,7 @@ const EVENTS_AT_LEAST: Duration = Duration::hours(48);
 const COMMENTS_AT_LEAST: Duration = Duration::days(15);
 
 /// Runs one step and returns the number of removed rows; 0 if nothing old is left.
-pub fn step(tx: &Connection, now: DateTime<Utc>, retention: Duration) -> rusqlite::Result<usize> {
+pub fn step(tx: &Db, now: DateTime<Utc>, retention: Duration) -> rusqlite::Result<usize> {
     let old = (now - retention).timestamp_millis();
     let old_event = (now - retention.max(EVENTS_AT_LEAST)).timestamp_millis();
     let mut taken = 0;
@@ -100,10 +101,9 @@ pub fn step(tx: &Connection, now: DateTime<Utc>, retention: Duration) -> rusqlit
 
 #[cfg(test)]
 mod tests {
-    use super::super::migrate::{MIGRATIONS, migrate};
     use super::*;
 
-    fn count(connection: &Connection, table: &str) -> i64 {
+    fn count(connection: &Db, table: &str) -> i64 {
         connection
             .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
                 row.get(0)
@@ -113,11 +113,7 @@ mod tests {
 
     #[test]
     fn what_is_done_and_old_goes_and_what_is_pending_stays() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
-        connection
-            .pragma_update(None, "foreign_keys", true)
-            .unwrap();
+        let connection = Db::in_memory();
         connection
             .execute_batch(
                 "INSERT INTO people (id, name) VALUES (101, 'Ana');
@@ -153,8 +149,7 @@ mod tests {
 
     #[test]
     fn it_goes_in_small_steps_and_is_counted() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+        let connection = Db::in_memory();
         let all = STEP * 2 + 20;
         connection
             .execute(
@@ -180,8 +175,7 @@ mod tests {
 
     #[test]
     fn events_outlive_slacks_redeliveries() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+        let connection = Db::in_memory();
         connection
             .execute_batch(
                 "INSERT INTO slack_events (user_id, channel, said_us, heard, raw, kept_ms, handled_ms)
@@ -195,8 +189,7 @@ mod tests {
 
     #[test]
     fn comments_are_known_for_longer_than_they_are_news() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+        let connection = Db::in_memory();
         connection
             .execute_batch(
                 "INSERT INTO comments (source, comment_id, heard_ms) VALUES ('github', '900', 0);",

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use super::db::Db;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use rusqlite::{OptionalExtension, Row, ToSql, params};
 
 use super::columns::{from_json, json};
 use crate::domain::ids::{CommandId, ReactionId};
@@ -56,7 +57,7 @@ pub struct Due {
 }
 
 /// Registers a message for our reaction; a second call changes nothing.
-pub fn add(tx: &Connection, new: &NewReaction, now: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn add(tx: &Db, new: &NewReaction, now: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO reactions (channel, ts, thread, person_id, command_id, alone, refusals, wanted, version, created_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
@@ -77,27 +78,23 @@ pub fn add(tx: &Connection, new: &NewReaction, now: DateTime<Utc>) -> rusqlite::
 }
 
 /// The reaction that shows the outcome of this command, if there is one.
-pub fn of_command(
-    connection: &Connection,
-    command: CommandId,
-) -> rusqlite::Result<Option<Telling>> {
+pub fn of_command(connection: &Db, command: CommandId) -> rusqlite::Result<Option<Telling>> {
     telling(connection, "command_id", command)
 }
 
-pub fn by_id(connection: &Connection, id: ReactionId) -> rusqlite::Result<Option<Telling>> {
+pub fn by_id(connection: &Db, id: ReactionId) -> rusqlite::Result<Option<Telling>> {
     telling(connection, "id", id)
 }
 
 fn telling(
-    connection: &Connection,
+    connection: &Db,
     column: &'static str,
     value: impl ToSql,
 ) -> rusqlite::Result<Option<Telling>> {
     connection
-        .prepare_cached(&format!(
+        .query_row(&format!(
             "SELECT id, channel, thread, person_id, command_id, alone, refusals FROM reactions WHERE {column} = ?1"
-        ))?
-        .query_row([value], |row| {
+        ), [value], |row| {
             Ok(Telling {
                 id: row.get(0)?,
                 channel: row.get(1)?,
@@ -112,7 +109,7 @@ fn telling(
 }
 
 /// Sets the wanted reaction; `false` if it is unchanged.
-pub fn want(tx: &Connection, id: ReactionId, wanted: Option<&str>) -> rusqlite::Result<bool> {
+pub fn want(tx: &Db, id: ReactionId, wanted: Option<&str>) -> rusqlite::Result<bool> {
     let changed = tx.execute(
         "UPDATE reactions SET wanted = ?2, version = version + 1 WHERE id = ?1 AND wanted IS NOT ?2",
         params![id, wanted],
@@ -121,14 +118,13 @@ pub fn want(tx: &Connection, id: ReactionId, wanted: Option<&str>) -> rusqlite::
 }
 
 /// The messages whose reaction is to be changed, oldest first.
-pub fn due(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Due>> {
-    connection
-        .prepare_cached(
-            "SELECT id, channel, ts, wanted, version, may_stand FROM reactions
+pub fn due(connection: &Db, most: usize) -> rusqlite::Result<Vec<Due>> {
+    connection.query_map(
+        "SELECT id, channel, ts, wanted, version, may_stand FROM reactions
              WHERE dropped IS NULL AND version > placed ORDER BY id LIMIT ?1",
-        )?
-        .query_map([i64::try_from(most).unwrap_or(i64::MAX)], due_row)?
-        .collect()
+        [i64::try_from(most).unwrap_or(i64::MAX)],
+        due_row,
+    )
 }
 
 fn due_row(row: &Row<'_>) -> rusqlite::Result<Due> {
@@ -143,11 +139,7 @@ fn due_row(row: &Row<'_>) -> rusqlite::Result<Due> {
 }
 
 /// Records the reactions that may be there from now on.
-pub fn placing(
-    tx: &Connection,
-    id: ReactionId,
-    may_stand: &BTreeSet<String>,
-) -> rusqlite::Result<()> {
+pub fn placing(tx: &Db, id: ReactionId, may_stand: &BTreeSet<String>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE reactions SET may_stand = ?2 WHERE id = ?1",
         params![id, json(may_stand)?],
@@ -157,7 +149,7 @@ pub fn placing(
 
 /// Records that the reaction wanted by `version` is there, and no other of ours.
 pub fn placed(
-    tx: &Connection,
+    tx: &Db,
     id: ReactionId,
     version: i64,
     stands: &BTreeSet<String>,
@@ -170,7 +162,7 @@ pub fn placed(
 }
 
 /// Records that the reaction cannot be placed.
-pub fn dropped(tx: &Connection, id: ReactionId, why: &str) -> rusqlite::Result<()> {
+pub fn dropped(tx: &Db, id: ReactionId, why: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE reactions SET dropped = ?2 WHERE id = ?1",
         params![id, why],

@@ -3,25 +3,26 @@
 //! Each of our posts carries the uid of its message, committed before it is sent. A post with another uid was sent by
 //! another store, or by this one in a time that was lost. When people type `done` or `2`, they may mean such a post.
 
+use super::db::Db;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::columns::micros;
 use crate::domain::ids::MessageId;
 use crate::domain::person::PersonId;
 
 /// Whether this store has sent a post with this uid.
-pub fn knows(connection: &Connection, uid: &str) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM messages WHERE uid = ?1)
+pub fn knows(connection: &Db, uid: &str) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM messages WHERE uid = ?1)
                  OR EXISTS (SELECT 1 FROM left_posts WHERE uid = ?1)",
-        )?
-        .query_row([uid], |row| row.get(0))
+        [uid],
+        |row| row.get(0),
+    )
 }
 
 /// Remembers the uid of a message that is about to get another, since its earlier post may exist.
-pub fn leaves(tx: &Connection, message: MessageId, now: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn leaves(tx: &Db, message: MessageId, now: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO left_posts (uid, left_ms) SELECT uid, ?2 FROM messages WHERE id = ?1 ON CONFLICT DO NOTHING",
         params![message, now.timestamp_millis()],
@@ -31,11 +32,7 @@ pub fn leaves(tx: &Connection, message: MessageId, now: DateTime<Utc>) -> rusqli
 
 /// Records that another store showed things to a person until then. Tasks and numbers that this store showed them
 /// earlier are invalid until they are shown again.
-pub fn shown_elsewhere(
-    tx: &Connection,
-    person: PersonId,
-    until: DateTime<Utc>,
-) -> rusqlite::Result<()> {
+pub fn shown_elsewhere(tx: &Db, person: PersonId, until: DateTime<Utc>) -> rusqlite::Result<()> {
     let until = until.timestamp_micros();
     tx.execute(
         "INSERT INTO shown_elsewhere (person_id, until_us) VALUES (?1, ?2)
@@ -60,15 +57,18 @@ pub fn shown_elsewhere(
 }
 
 /// The time until which another store showed things to a person, if one did.
-pub fn until(connection: &Connection, person: PersonId) -> rusqlite::Result<Option<DateTime<Utc>>> {
+pub fn until(connection: &Db, person: PersonId) -> rusqlite::Result<Option<DateTime<Utc>>> {
     connection
-        .prepare_cached("SELECT until_us FROM shown_elsewhere WHERE person_id = ?1")?
-        .query_row([person], |row| row.get(0).map(micros))
+        .query_row(
+            "SELECT until_us FROM shown_elsewhere WHERE person_id = ?1",
+            [person],
+            |row| row.get(0).map(micros),
+        )
         .optional()
 }
 
 /// Removes old remembered uids.
-pub fn prune(tx: &Connection, before_ms: i64, step: i64) -> rusqlite::Result<usize> {
+pub fn prune(tx: &Db, before_ms: i64, step: i64) -> rusqlite::Result<usize> {
     tx.execute(
         "DELETE FROM left_posts WHERE uid IN (SELECT uid FROM left_posts WHERE left_ms < ?1 ORDER BY left_ms LIMIT ?2)",
         params![before_ms, step],
@@ -77,7 +77,6 @@ pub fn prune(tx: &Connection, before_ms: i64, step: i64) -> rusqlite::Result<usi
 
 #[cfg(test)]
 mod tests {
-    use super::super::migrate::{MIGRATIONS, migrate};
     use super::super::{messages, people};
     use super::*;
 
@@ -87,8 +86,7 @@ mod tests {
 
     #[test]
     fn what_was_shown_before_counts_no_more_and_what_is_shown_after_does() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+        let connection = Db::in_memory();
         people::configure(&connection, &[]).unwrap();
         let me = people::present(&connection).unwrap().remove(0).id;
         let early = people::pin(&connection, me, None, at(1), Some(at(1))).unwrap();
@@ -118,8 +116,7 @@ mod tests {
 
     #[test]
     fn a_post_that_was_said_anew_is_ours() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+        let connection = Db::in_memory();
         connection
             .execute_batch(
                 "INSERT INTO messages (id, uid, channel, created_ms) VALUES (1, 'A', 'D', 0)",
@@ -135,11 +132,10 @@ mod tests {
 
     #[test]
     fn what_a_found_post_showed_counts_since_it_stands_there() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+        let connection = Db::in_memory();
         people::configure(&connection, &[]).unwrap();
         let me = people::present(&connection).unwrap().remove(0).id;
-        let shown = |connection: &Connection, pin| {
+        let shown = |connection: &Db, pin| {
             let pins = people::pins(connection, me).unwrap();
             pins.iter().find(|seen| seen.id == pin).unwrap().shown_at
         };
@@ -152,7 +148,7 @@ mod tests {
                     params![uid, pin, version, shows, begun],
                 )
                 .unwrap();
-            (MessageId(connection.last_insert_rowid()), pin)
+            (connection.inserted(MessageId), pin)
         };
         // The pin is in the version that was posted, or in a later one; or no post has begun.
         for (uid, version, shows, begun, since) in [

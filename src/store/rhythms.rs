@@ -1,7 +1,8 @@
 //! The times of briefings and quiet hours, and the notices that wait for the end of quiet hours.
 
+use super::db::Db;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 
 use super::columns::{from_json, json};
 use crate::domain::ids::TaskRow;
@@ -26,7 +27,7 @@ pub struct Rhythm {
 }
 
 /// Stores the defaults of bot.toml.
-pub fn set_defaults(tx: &Connection, defaults: &Defaults) -> rusqlite::Result<()> {
+pub fn set_defaults(tx: &Db, defaults: &Defaults) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE rhythm_defaults SET briefing = ?1, quiet = ?2",
         params![
@@ -38,7 +39,7 @@ pub fn set_defaults(tx: &Connection, defaults: &Defaults) -> rusqlite::Result<()
 }
 
 /// The defaults of bot.toml.
-pub fn defaults(connection: &Connection) -> rusqlite::Result<Defaults> {
+pub fn defaults(connection: &Db) -> rusqlite::Result<Defaults> {
     let nobody = PersonId(0);
     let usual = of(connection, nobody)?;
     Ok(Defaults {
@@ -47,13 +48,10 @@ pub fn defaults(connection: &Connection) -> rusqlite::Result<Defaults> {
     })
 }
 
-pub fn of(connection: &Connection, person: PersonId) -> rusqlite::Result<Rhythm> {
+pub fn of(connection: &Db, person: PersonId) -> rusqlite::Result<Rhythm> {
     connection
-        .prepare_cached(
-            "SELECT own.briefing, own.no_briefing, own.briefed_on, own.quiet, own.no_quiet, usual.briefing, usual.quiet
-             FROM rhythm_defaults usual LEFT JOIN rhythms own ON own.person_id = ?1",
-        )?
-        .query_row([person], rhythm)
+        .query_row("SELECT own.briefing, own.no_briefing, own.briefed_on, own.quiet, own.no_quiet, usual.briefing, usual.quiet
+             FROM rhythm_defaults usual LEFT JOIN rhythms own ON own.person_id = ?1", [person], rhythm)
 }
 
 fn rhythm(row: &Row<'_>) -> rusqlite::Result<Rhythm> {
@@ -78,7 +76,7 @@ fn rhythm(row: &Row<'_>) -> rusqlite::Result<Rhythm> {
 }
 
 /// Stores a person's own choices. Those that come from bot.toml are not stored as theirs.
-pub fn set(tx: &Connection, person: PersonId, rhythm: &Rhythm) -> rusqlite::Result<()> {
+pub fn set(tx: &Db, person: PersonId, rhythm: &Rhythm) -> rusqlite::Result<()> {
     let briefing = rhythm.briefing.filter(|_| rhythm.own_briefing);
     let quiet = rhythm.quiet.filter(|_| rhythm.own_quiet);
     tx.execute(
@@ -98,20 +96,16 @@ pub fn set(tx: &Connection, person: PersonId, rhythm: &Rhythm) -> rusqlite::Resu
 }
 
 /// People whose briefing comes from bot.toml alone and who never had one. Theirs begin with the next one.
-pub fn beginners(connection: &Connection) -> rusqlite::Result<Vec<PersonId>> {
+pub fn beginners(connection: &Db) -> rusqlite::Result<Vec<PersonId>> {
     connection
-        .prepare_cached(
-            "SELECT people.id FROM people LEFT JOIN rhythms own ON own.person_id = people.id
+        .query_map("SELECT people.id FROM people LEFT JOIN rhythms own ON own.person_id = people.id
              WHERE present = 1 AND ifnull(dm, slack_id) IS NOT NULL AND own.briefed_on IS NULL AND own.briefing IS NULL
                AND ifnull(own.no_briefing, 0) = 0 AND (SELECT briefing FROM rhythm_defaults) IS NOT NULL
-             ORDER BY people.id",
-        )?
-        .query_map([], |row| row.get(0))?
-        .collect()
+             ORDER BY people.id", [], |row| row.get(0))
 }
 
 /// Marks this day's briefing as sent or skipped; `false` if it already was.
-pub fn claim(tx: &Connection, person: PersonId, day: NaiveDate) -> rusqlite::Result<bool> {
+pub fn claim(tx: &Db, person: PersonId, day: NaiveDate) -> rusqlite::Result<bool> {
     let claimed = tx.execute(
         "UPDATE rhythms SET briefed_on = ?2 WHERE person_id = ?1 AND (briefed_on IS NULL OR briefed_on < ?2)",
         params![person, day.to_string()],
@@ -120,23 +114,22 @@ pub fn claim(tx: &Connection, person: PersonId, day: NaiveDate) -> rusqlite::Res
 }
 
 /// People who get a briefing or have held notices.
-pub fn concerned(connection: &Connection) -> rusqlite::Result<Vec<PersonId>> {
-    connection
-        .prepare_cached(
-            "SELECT people.id FROM people LEFT JOIN rhythms own ON own.person_id = people.id
+pub fn concerned(connection: &Db) -> rusqlite::Result<Vec<PersonId>> {
+    connection.query_map(
+        "SELECT people.id FROM people LEFT JOIN rhythms own ON own.person_id = people.id
              WHERE present = 1
                AND (own.briefing IS NOT NULL
                     OR (own.no_briefing = 0 AND (SELECT briefing FROM rhythm_defaults) IS NOT NULL)
                     OR people.id IN (SELECT person_id FROM held))
              ORDER BY people.id",
-        )?
-        .query_map([], |row| row.get(0))?
-        .collect()
+        [],
+        |row| row.get(0),
+    )
 }
 
 /// Holds a notice until the quiet hours end.
 pub fn hold(
-    tx: &Connection,
+    tx: &Db,
     person: PersonId,
     task: Option<TaskRow>,
     words: &Words,
@@ -150,24 +143,27 @@ pub fn hold(
 }
 
 /// The number of notices held for a person.
-pub fn count_held(connection: &Connection, person: PersonId) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("SELECT count(*) FROM held WHERE person_id = ?1")?
-        .query_row([person], |row| row.get(0))
+pub fn count_held(connection: &Db, person: PersonId) -> rusqlite::Result<i64> {
+    connection.query_row(
+        "SELECT count(*) FROM held WHERE person_id = ?1",
+        [person],
+        |row| row.get(0),
+    )
 }
 
 /// Takes a person's held notices, oldest first. The caller sends them in the same transaction.
-pub fn take_held(tx: &Connection, person: PersonId) -> rusqlite::Result<Vec<Words>> {
-    let held = tx
-        .prepare_cached("SELECT words FROM held WHERE person_id = ?1 ORDER BY id")?
-        .query_map([person], |row| from_json(row, 0))?
-        .collect::<rusqlite::Result<_>>()?;
+pub fn take_held(tx: &Db, person: PersonId) -> rusqlite::Result<Vec<Words>> {
+    let held = tx.query_map(
+        "SELECT words FROM held WHERE person_id = ?1 ORDER BY id",
+        [person],
+        |row| from_json(row, 0),
+    )?;
     tx.execute("DELETE FROM held WHERE person_id = ?1", [person])?;
     Ok(held)
 }
 
 /// Removes the held notices of people who are no longer configured.
-pub fn forget(tx: &Connection, old_ms: i64, at_most: i64) -> rusqlite::Result<usize> {
+pub fn forget(tx: &Db, old_ms: i64, at_most: i64) -> rusqlite::Result<usize> {
     tx.execute(
         "DELETE FROM held WHERE id IN (SELECT id FROM held WHERE held_ms < ?1 ORDER BY held_ms LIMIT ?2)",
         params![old_ms, at_most],
@@ -176,16 +172,14 @@ pub fn forget(tx: &Connection, old_ms: i64, at_most: i64) -> rusqlite::Result<us
 
 #[cfg(test)]
 mod tests {
-    use super::super::migrate::{MIGRATIONS, migrate};
     use super::*;
     use rstest::rstest;
 
     const EIGHT: Option<NaiveTime> = NaiveTime::from_hms_opt(8, 0, 0);
     const NINE: Option<NaiveTime> = NaiveTime::from_hms_opt(9, 0, 0);
 
-    fn store() -> Connection {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, MIGRATIONS).unwrap();
+    fn store() -> Db {
+        let connection = Db::in_memory();
         let somebody = "INSERT INTO people (id, name, dm) VALUES (7, 'Ana', 'D1')";
         connection.execute_batch(somebody).unwrap();
         connection

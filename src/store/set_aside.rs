@@ -8,9 +8,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::db::Db;
 use chrono::{DateTime, Utc};
 use rusqlite::types::FromSql;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::columns::millis;
@@ -30,7 +31,7 @@ const ENDS_COUNT_FOR: chrono::Duration = chrono::Duration::hours(24);
 const ALONE_FOR: Duration = Duration::from_millis(100);
 
 /// Marks the process as running; `true` if the one before it ended uncleanly.
-pub fn starts(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+pub fn starts(tx: &Db, now: DateTime<Utc>) -> rusqlite::Result<bool> {
     let was_running = tx.execute("DELETE FROM running", [])?;
     tx.execute(
         "INSERT INTO running (one, since_ms) VALUES (1, ?1)",
@@ -40,7 +41,7 @@ pub fn starts(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<bool> {
 }
 
 /// Marks a clean stop: the work under way has not ended the process.
-pub fn stops(tx: &Connection) -> rusqlite::Result<()> {
+pub fn stops(tx: &Db) -> rusqlite::Result<()> {
     tx.execute("DELETE FROM running", [])?;
     tx.execute("DELETE FROM begun_work WHERE ends = 0", [])?;
     tx.execute(
@@ -52,7 +53,7 @@ pub fn stops(tx: &Connection) -> rusqlite::Result<()> {
 
 /// Counts an unclean end for the work that was marked as under way, and marks all other possible work as suspect.
 /// Returns the work that has reached the limit and is to be set aside.
-pub fn ended(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<(Work, i64)>> {
+pub fn ended(tx: &Db, now: DateTime<Utc>) -> rusqlite::Result<Vec<(Work, i64)>> {
     forget_done(tx)?;
     let (at, lately) = (
         now.timestamp_millis(),
@@ -73,23 +74,19 @@ pub fn ended(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<(Work,
             again.push((work, ends));
         }
     }
-    let mut insert = tx.prepare_cached(
-        "INSERT INTO begun_work (kind, item, ended_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-    )?;
     for work in may_be_begun(tx, now)? {
-        insert.execute(params![work.kind(), work.item(), at])?;
+        tx.execute("INSERT INTO begun_work (kind, item, ended_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING", params![work.kind(), work.item(), at])?;
     }
     Ok(again)
 }
 
 /// The work marked as under way, with the number and the last time of its earlier unclean ends.
-fn marked(tx: &Connection) -> rusqlite::Result<Vec<(Work, i64, i64)>> {
-    let rows: Vec<(String, String, i64, i64)> = tx
-        .prepare("SELECT kind, item, ends, ended_ms FROM begun_work WHERE under_way = 1")?
-        .query_map([], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-        })?
-        .collect::<rusqlite::Result<_>>()?;
+fn marked(tx: &Db) -> rusqlite::Result<Vec<(Work, i64, i64)>> {
+    let rows: Vec<(String, String, i64, i64)> = tx.query_map(
+        "SELECT kind, item, ends, ended_ms FROM begun_work WHERE under_way = 1",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+    )?;
     Ok(rows
         .into_iter()
         .filter_map(|(kind, item, ends, at)| Some((Work::of(&kind, &item)?, ends, at)))
@@ -97,7 +94,7 @@ fn marked(tx: &Connection) -> rusqlite::Result<Vec<(Work, i64, i64)>> {
 }
 
 /// The stored work that a start begins at once: every delivery, and the first of each person, lane and conversation.
-fn may_be_begun(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<Work>> {
+fn may_be_begun(tx: &Db, now: DateTime<Utc>) -> rusqlite::Result<Vec<Work>> {
     let messages = ids(
         tx,
         "SELECT id FROM slack_events AS first WHERE handled_ms IS NULL AND id =
@@ -110,12 +107,8 @@ fn may_be_begun(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<Wor
         "SELECT id FROM reactions WHERE dropped IS NULL AND version > placed",
     )?;
     let operations: Vec<String> = tx
-        .prepare(
-            "SELECT id FROM operations WHERE seq IN
-                 (SELECT min(seq) FROM operations WHERE state = 'pending' AND set_aside = 0 GROUP BY lane)",
-        )?
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .query_map("SELECT id FROM operations WHERE seq IN
+                 (SELECT min(seq) FROM operations WHERE state = 'pending' AND set_aside = 0 GROUP BY lane)", [], |row| row.get(0))?;
     let posts = messages::outgoing(tx, usize::MAX)?;
     let homes = homes::since(tx, now - HOMES_SINCE)?;
     Ok(messages
@@ -129,30 +122,31 @@ fn may_be_begun(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<Wor
         .collect())
 }
 
-fn ids<T: FromSql>(tx: &Connection, sql: &str) -> rusqlite::Result<Vec<T>> {
-    tx.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+fn ids<T: FromSql>(tx: &Db, sql: &str) -> rusqlite::Result<Vec<T>> {
+    tx.query_map(sql, [], |row| row.get(0))
 }
 
 /// Removes the marks of work that has ended, or whose row is gone.
-pub fn forget_done(tx: &Connection) -> rusqlite::Result<()> {
-    tx.execute_batch(
-        "DELETE FROM begun_work WHERE kind = 'message' AND NOT EXISTS (SELECT 1 FROM slack_events
-             WHERE id = CAST(item AS INTEGER) AND (handled_ms IS NULL OR set_aside_ms IS NOT NULL));
-         DELETE FROM begun_work WHERE kind = 'delivery' AND NOT EXISTS (SELECT 1 FROM deliveries
-             WHERE id = CAST(item AS INTEGER) AND (handled_ms IS NULL OR set_aside_ms IS NOT NULL));
-         DELETE FROM begun_work WHERE kind = 'operation' AND NOT EXISTS (SELECT 1 FROM operations
-             WHERE id = item AND state = 'pending');
-         DELETE FROM begun_work WHERE kind = 'post' AND NOT EXISTS (SELECT 1 FROM messages
+pub fn forget_done(tx: &Db) -> rusqlite::Result<()> {
+    for sql in [
+"DELETE FROM begun_work WHERE kind = 'message' AND NOT EXISTS (SELECT 1 FROM slack_events
+             WHERE id = CAST(item AS INTEGER) AND (handled_ms IS NULL OR set_aside_ms IS NOT NULL))",
+"DELETE FROM begun_work WHERE kind = 'delivery' AND NOT EXISTS (SELECT 1 FROM deliveries
+             WHERE id = CAST(item AS INTEGER) AND (handled_ms IS NULL OR set_aside_ms IS NOT NULL))",
+"DELETE FROM begun_work WHERE kind = 'operation' AND NOT EXISTS (SELECT 1 FROM operations
+             WHERE id = item AND state = 'pending')",
+"DELETE FROM begun_work WHERE kind = 'post' AND NOT EXISTS (SELECT 1 FROM messages
              WHERE id = CAST(item AS INTEGER)
-               AND (set_aside_ms IS NOT NULL OR dropped IS NULL AND (ts IS NULL OR version > posted_version)));
-         DELETE FROM begun_work WHERE kind = 'reaction' AND NOT EXISTS (SELECT 1 FROM reactions
-             WHERE id = CAST(item AS INTEGER) AND (set_aside_ms IS NOT NULL OR dropped IS NULL AND version > placed));
-         DELETE FROM begun_work WHERE kind = 'home' AND NOT EXISTS (SELECT 1 FROM homes WHERE user_id = item);",
-    )
+               AND (set_aside_ms IS NOT NULL OR dropped IS NULL AND (ts IS NULL OR version > posted_version)))",
+"DELETE FROM begun_work WHERE kind = 'reaction' AND NOT EXISTS (SELECT 1 FROM reactions
+             WHERE id = CAST(item AS INTEGER) AND (set_aside_ms IS NOT NULL OR dropped IS NULL AND version > placed))",
+"DELETE FROM begun_work WHERE kind = 'home' AND NOT EXISTS (SELECT 1 FROM homes WHERE user_id = item)",
+] { tx.execute(sql, [])?; }
+    Ok(())
 }
 
 /// Sets work aside: it is not begun any more, and all its data stays.
-pub fn put_aside(tx: &Connection, set_aside: &SetAside) -> rusqlite::Result<()> {
+pub fn put_aside(tx: &Db, set_aside: &SetAside) -> rusqlite::Result<()> {
     let SetAside {
         work,
         about,
@@ -196,11 +190,7 @@ pub fn put_aside(tx: &Connection, set_aside: &SetAside) -> rusqlite::Result<()> 
 const DROPPED: &str = "set aside";
 
 /// Sets an operation and those behind it in its command aside; `why` is for its person. Returns the command.
-pub fn put_operation_aside(
-    tx: &Connection,
-    id: &str,
-    why: &str,
-) -> rusqlite::Result<Option<CommandId>> {
+pub fn put_operation_aside(tx: &Db, id: &str, why: &str) -> rusqlite::Result<Option<CommandId>> {
     let command = tx
         .query_row(
             "UPDATE operations SET set_aside = 1, why = ?2 WHERE id = ?1 AND state = 'pending' RETURNING command_id",
@@ -219,7 +209,7 @@ pub fn put_operation_aside(
 }
 
 /// Sets aside each undo whose command is set aside, since its effect is not known yet.
-pub fn behind(tx: &Connection) -> rusqlite::Result<()> {
+pub fn behind(tx: &Db) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE operations SET set_aside = 1
          WHERE state = 'pending' AND kind = 'undo' AND json_extract(write, '$.operation') IN
@@ -230,7 +220,7 @@ pub fn behind(tx: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Releases work until one more unclean end. Returns its description; `None` if it was not set aside.
-pub fn retry(tx: &Connection, work: &Work) -> rusqlite::Result<Option<String>> {
+pub fn retry(tx: &Db, work: &Work) -> rusqlite::Result<Option<String>> {
     let about = tx
         .query_row(
             "UPDATE begun_work SET ends = ?3, under_way = 0, set_aside_ms = NULL, until_ms = NULL
@@ -282,13 +272,12 @@ pub fn retry(tx: &Connection, work: &Work) -> rusqlite::Result<Option<String>> {
 }
 
 /// All work set aside, oldest first.
-pub fn all(connection: &Connection) -> rusqlite::Result<Vec<SetAside>> {
-    let rows: Vec<(String, String, String, i64, i64, Option<i64>)> = connection
-        .prepare_cached(
-            "SELECT kind, item, about, ends, set_aside_ms, until_ms FROM begun_work
+pub fn all(connection: &Db) -> rusqlite::Result<Vec<SetAside>> {
+    let rows: Vec<(String, String, String, i64, i64, Option<i64>)> = connection.query_map(
+        "SELECT kind, item, about, ends, set_aside_ms, until_ms FROM begun_work
              WHERE set_aside_ms IS NOT NULL ORDER BY set_aside_ms, kind, item",
-        )?
-        .query_map([], |row| {
+        [],
+        |row| {
             Ok((
                 row.get(0)?,
                 row.get(1)?,
@@ -297,8 +286,8 @@ pub fn all(connection: &Connection) -> rusqlite::Result<Vec<SetAside>> {
                 row.get(4)?,
                 row.get(5)?,
             ))
-        })?
-        .collect::<rusqlite::Result<_>>()?;
+        },
+    )?;
     Ok(rows
         .into_iter()
         .filter_map(|(kind, item, about, ends, since, until)| {
@@ -315,25 +304,21 @@ pub fn all(connection: &Connection) -> rusqlite::Result<Vec<SetAside>> {
 
 /// Operations that were set aside before then and still are, with the ids of their commands.
 pub fn operations_since_before(
-    connection: &Connection,
+    connection: &Db,
     then: DateTime<Utc>,
 ) -> rusqlite::Result<Vec<(OperationSeq, CommandId)>> {
     connection
-        .prepare_cached(
-            "SELECT seq, command_id FROM operations WHERE state = 'pending' AND set_aside = 1 AND command_id IN
+        .query_map("SELECT seq, command_id FROM operations WHERE state = 'pending' AND set_aside = 1 AND command_id IN
                  (SELECT command_id FROM operations JOIN begun_work ON begun_work.kind = 'operation' AND item = operations.id
                   WHERE set_aside_ms < ?1)
-             ORDER BY seq",
-        )?
-        .query_map([then.timestamp_millis()], |row| {
+             ORDER BY seq", [then.timestamp_millis()], |row| {
             Ok((row.get(0)?, row.get(1)?))
-        })?
-        .collect()
+        })
 }
 
 /// A stored message: its author and its text.
 pub fn heard(
-    connection: &Connection,
+    connection: &Db,
     id: EventId,
 ) -> rusqlite::Result<Option<slack_events::IncomingMessage>> {
     connection
@@ -346,10 +331,7 @@ pub fn heard(
 }
 
 /// The source of a delivery.
-pub fn source_of_delivery(
-    connection: &Connection,
-    id: DeliveryId,
-) -> rusqlite::Result<Option<Source>> {
+pub fn source_of_delivery(connection: &Db, id: DeliveryId) -> rusqlite::Result<Option<Source>> {
     let source: Option<String> = connection
         .query_row("SELECT source FROM deliveries WHERE id = ?1", [id], |row| {
             row.get(0)
@@ -370,7 +352,7 @@ pub struct Recipient {
 }
 
 /// The recipient of a message of ours.
-pub fn recipient_of_post(connection: &Connection, id: MessageId) -> rusqlite::Result<Recipient> {
+pub fn recipient_of_post(connection: &Db, id: MessageId) -> rusqlite::Result<Recipient> {
     let found = connection
         .query_row(
             "SELECT iif(people.slack_id IS NULL, NULL, people.name), coalesce(whisper_to, asked_by, people.slack_id),
@@ -384,10 +366,7 @@ pub fn recipient_of_post(connection: &Connection, id: MessageId) -> rusqlite::Re
 }
 
 /// The recipient of a reaction of ours.
-pub fn recipient_of_reaction(
-    connection: &Connection,
-    id: ReactionId,
-) -> rusqlite::Result<Recipient> {
+pub fn recipient_of_reaction(connection: &Db, id: ReactionId) -> rusqlite::Result<Recipient> {
     let found = connection
         .query_row(
             "SELECT iif(people.slack_id IS NULL, NULL, people.name), people.slack_id, 0, channel
@@ -409,7 +388,7 @@ fn recipient(row: &rusqlite::Row<'_>) -> rusqlite::Result<Recipient> {
     })
 }
 
-fn begins(tx: &Connection, work: &Work) -> rusqlite::Result<()> {
+fn begins(tx: &Db, work: &Work) -> rusqlite::Result<()> {
     let mark = match work.comes_again() {
         true => {
             "INSERT INTO begun_work (kind, item, ends, under_way) VALUES (?1, ?2, 0, 1)
@@ -417,8 +396,7 @@ fn begins(tx: &Connection, work: &Work) -> rusqlite::Result<()> {
         }
         false => "UPDATE begun_work SET under_way = 1 WHERE kind = ?1 AND item = ?2",
     };
-    tx.prepare_cached(mark)?
-        .execute(params![work.kind(), work.item()])?;
+    tx.execute(mark, params![work.kind(), work.item()])?;
     Ok(())
 }
 
@@ -570,13 +548,9 @@ impl Store {
         let rows: Vec<(String, String, bool, Option<i64>)> = self
             .read(|connection| {
                 connection
-                    .prepare(
-                        "SELECT kind, item, set_aside_ms IS NOT NULL, until_ms FROM begun_work WHERE ends > 0",
-                    )?
-                    .query_map([], |row| {
+                    .query_map("SELECT kind, item, set_aside_ms IS NOT NULL, until_ms FROM begun_work WHERE ends > 0", [], |row| {
                         Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-                    })?
-                    .collect()
+                    })
             })
             .await?;
         let standings = rows.into_iter().filter_map(|(kind, item, aside, until)| {

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::db::Db;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::columns::{from_json, json, micros};
@@ -155,7 +156,7 @@ pub struct Waiting {
 
 /// Stores a message unless one of its keys is known. A duplicate adds its new keys.
 pub fn keep(
-    tx: &Connection,
+    tx: &Db,
     heard: &IncomingMessage,
     raw: &str,
     now: DateTime<Utc>,
@@ -163,10 +164,7 @@ pub fn keep(
     let (event, kept) = match known(tx, &heard.keys)? {
         Some(event) => (event, Inserted::Duplicate),
         None => {
-            tx.prepare_cached(
-                "INSERT INTO slack_events (user_id, channel, said_us, heard, raw, kept_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![
+            tx.execute("INSERT INTO slack_events (user_id, channel, said_us, heard, raw, kept_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", params![
                 heard.user,
                 heard.channel,
                 heard.said_at.timestamp_micros(),
@@ -174,63 +172,59 @@ pub fn keep(
                 raw,
                 now.timestamp_millis(),
             ])?;
-            (EventId(tx.last_insert_rowid()), Inserted::New)
+            (tx.inserted(EventId), Inserted::New)
         }
     };
     for key in &heard.keys {
-        tx.prepare_cached(
+        tx.execute(
             "INSERT INTO slack_event_keys (key, event_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![key, event])?;
+            params![key, event],
+        )?;
     }
     Ok(kept)
 }
 
 /// The oldest unhandled message, by Slack's clock, of up to `at_most` people, oldest first. The cost depends on the
 /// number of results, not on how many people wait.
-pub fn waiting(connection: &Connection, at_most: usize) -> rusqlite::Result<Vec<Waiting>> {
-    connection
-        .prepare_cached(
-            "SELECT id, heard FROM slack_events AS first INDEXED BY slack_events_unhandled
+pub fn waiting(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<Waiting>> {
+    connection.query_map(
+        "SELECT id, heard FROM slack_events AS first INDEXED BY slack_events_unhandled
              WHERE handled_ms IS NULL AND id =
                  (SELECT id FROM slack_events INDEXED BY slack_events_waiting
                   WHERE handled_ms IS NULL AND user_id = first.user_id ORDER BY said_us, id LIMIT 1)
              ORDER BY id LIMIT ?1",
-        )?
-        .query_map([i64::try_from(at_most).unwrap_or(i64::MAX)], |row| {
+        [i64::try_from(at_most).unwrap_or(i64::MAX)],
+        |row| {
             Ok(Waiting {
                 id: row.get(0)?,
                 heard: from_json(row, 1)?,
                 names: Vec::new(),
             })
-        })?
-        .collect()
+        },
+    )
 }
 
 /// Whether an earlier message of the same person is unhandled, too. It may have arrived later: Slack redelivers
 /// unacknowledged ones.
-pub fn follows_another(connection: &Connection, id: EventId) -> rusqlite::Result<bool> {
+pub fn follows_another(connection: &Db, id: EventId) -> rusqlite::Result<bool> {
     connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM slack_events AS this JOIN slack_events AS other
+        .query_row("SELECT EXISTS (SELECT 1 FROM slack_events AS this JOIN slack_events AS other
                  ON other.user_id = this.user_id AND other.handled_ms IS NULL
-                 WHERE this.id = ?1 AND this.handled_ms IS NULL AND (other.said_us, other.id) < (this.said_us, this.id))",
-        )?
-        .query_row([id], |row| row.get(0))
+                 WHERE this.id = ?1 AND this.handled_ms IS NULL AND (other.said_us, other.id) < (this.said_us, this.id))", [id], |row| row.get(0))
 }
 
 /// The number of a person's waiting messages.
-pub fn count_waiting(connection: &Connection, user: &str) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached(
-            "SELECT count(*) FROM slack_events WHERE user_id = ?1 AND handled_ms IS NULL",
-        )?
-        .query_row([user], |row| row.get(0))
+pub fn count_waiting(connection: &Db, user: &str) -> rusqlite::Result<i64> {
+    connection.query_row(
+        "SELECT count(*) FROM slack_events WHERE user_id = ?1 AND handled_ms IS NULL",
+        [user],
+        |row| row.get(0),
+    )
 }
 
 /// Marks a message as handled; `false` if it already was and must have no further effect. Its `response_url` belongs to
 /// the answer from now on.
-pub fn handle(tx: &Connection, id: EventId, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+pub fn handle(tx: &Db, id: EventId, now: DateTime<Utc>) -> rusqlite::Result<bool> {
     let handled = tx.execute(
         "UPDATE slack_events SET handled_ms = ?2,
              heard = json_remove(heard, '$.gesture.slash.reply_url', '$.gesture.pressed_alone.reply_url')
@@ -241,22 +235,18 @@ pub fn handle(tx: &Connection, id: EventId, now: DateTime<Utc>) -> rusqlite::Res
 }
 
 /// Every DM that a person has written in, and the time of the last message, by Slack's clock.
-pub fn dms(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<DateTime<Utc>>)>> {
+pub fn dms(connection: &Db) -> rusqlite::Result<Vec<(String, Option<DateTime<Utc>>)>> {
     connection
-        .prepare_cached(
-            "SELECT dm, (SELECT max(said_us) FROM slack_events INDEXED BY slack_events_by_channel WHERE channel = dm) FROM
+        .query_map("SELECT dm, (SELECT max(said_us) FROM slack_events INDEXED BY slack_events_by_channel WHERE channel = dm) FROM
                  (SELECT dm FROM people WHERE dm IS NOT NULL
                   UNION SELECT channel FROM slack_events WHERE json_extract(heard, '$.direct')
-                  UNION SELECT channel FROM compared)",
-        )?
-        .query_map([], |row| {
+                  UNION SELECT channel FROM compared)", [], |row| {
             Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(micros)))
-        })?
-        .collect()
+        })
 }
 
 /// Records when this store was first connected to Slack, unless that is known.
-pub fn begins(tx: &Connection, at: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn begins(tx: &Db, at: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO slack_since (one, since_us) VALUES (1, ?1) ON CONFLICT DO NOTHING",
         [at.timestamp_micros()],
@@ -265,10 +255,11 @@ pub fn begins(tx: &Connection, at: DateTime<Utc>) -> rusqlite::Result<()> {
 }
 
 /// The time when this store was first connected to Slack, by our clock.
-pub fn since(connection: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
+pub fn since(connection: &Db) -> rusqlite::Result<Option<DateTime<Utc>>> {
     connection
-        .prepare_cached("SELECT since_us FROM slack_since")?
-        .query_row([], |row| row.get(0).map(micros))
+        .query_row("SELECT since_us FROM slack_since", [], |row| {
+            row.get(0).map(micros)
+        })
         .optional()
 }
 
@@ -284,14 +275,20 @@ pub struct ComparedUpTo {
 }
 
 /// How far the received messages of a DM are known to be complete.
-pub fn compared_up_to(connection: &Connection, channel: &str) -> rusqlite::Result<ComparedUpTo> {
+pub fn compared_up_to(connection: &Db, channel: &str) -> rusqlite::Result<ComparedUpTo> {
     let up_to = connection
-        .prepare_cached("SELECT up_to_us FROM compared WHERE channel = ?1")?
-        .query_row([channel], |row| row.get(0))
+        .query_row(
+            "SELECT up_to_us FROM compared WHERE channel = ?1",
+            [channel],
+            |row| row.get(0),
+        )
         .optional()?;
     let first_heard = connection
-        .prepare_cached("SELECT said_us FROM slack_events ORDER BY id LIMIT 1")?
-        .query_row([], |row| row.get(0))
+        .query_row(
+            "SELECT said_us FROM slack_events ORDER BY id LIMIT 1",
+            [],
+            |row| row.get(0),
+        )
         .optional()?;
     Ok(ComparedUpTo {
         up_to: up_to.map(micros),
@@ -301,19 +298,19 @@ pub fn compared_up_to(connection: &Connection, channel: &str) -> rusqlite::Resul
 }
 
 /// Records that the received messages of a DM are complete up to there. It never goes back.
-pub fn compared(tx: &Connection, channel: &str, up_to: DateTime<Utc>) -> rusqlite::Result<()> {
-    tx.prepare_cached(
+pub fn compared(tx: &Db, channel: &str, up_to: DateTime<Utc>) -> rusqlite::Result<()> {
+    tx.execute(
         "INSERT INTO compared (channel, up_to_us) VALUES (?1, ?2)
          ON CONFLICT DO UPDATE SET up_to_us = max(up_to_us, excluded.up_to_us)",
-    )?
-    .execute(params![channel, up_to.timestamp_micros()])?;
+        params![channel, up_to.timestamp_micros()],
+    )?;
     Ok(())
 }
 
 /// The DM with a person: the place of the last message in either direction, or else their Slack id, which opens one.
-pub fn dm_of(connection: &Connection, user: &str) -> rusqlite::Result<String> {
+pub fn dm_of(connection: &Db, user: &str) -> rusqlite::Result<String> {
     let spoken = connection
-        .prepare_cached(
+        .query_row(
             "SELECT dm FROM people WHERE slack_id = ?1 AND dm IS NOT NULL
              UNION ALL
              SELECT channel FROM
@@ -322,18 +319,22 @@ pub fn dm_of(connection: &Connection, user: &str) -> rusqlite::Result<String> {
              UNION ALL
              SELECT channel FROM dms WHERE user_id = ?1
              LIMIT 1",
-        )?
-        .query_row([user], |row| row.get(0))
+            [user],
+            |row| row.get(0),
+        )
         .optional()?;
     Ok(spoken.unwrap_or_else(|| user.to_owned()))
 }
 
 /// The id of a stored message, by one of its keys.
-pub fn known(connection: &Connection, keys: &[String]) -> rusqlite::Result<Option<EventId>> {
+pub fn known(connection: &Db, keys: &[String]) -> rusqlite::Result<Option<EventId>> {
     for key in keys {
         let found = connection
-            .prepare_cached("SELECT event_id FROM slack_event_keys WHERE key = ?1")?
-            .query_row([key], |row| row.get(0))
+            .query_row(
+                "SELECT event_id FROM slack_event_keys WHERE key = ?1",
+                [key],
+                |row| row.get(0),
+            )
             .optional()?;
         if found.is_some() {
             return Ok(found);

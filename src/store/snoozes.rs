@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::db::Db;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::columns::millis;
 use crate::domain::ids::TaskRow;
@@ -11,7 +12,7 @@ use crate::domain::person::PersonId;
 
 /// Snoozes a task for a person; without a time, ends the snooze.
 pub fn set(
-    tx: &Connection,
+    tx: &Db,
     person: PersonId,
     task: TaskRow,
     until: Option<DateTime<Utc>>,
@@ -32,35 +33,35 @@ pub fn set(
 
 /// The end of a person's snooze of a task, if it is still ahead.
 pub fn until(
-    connection: &Connection,
+    connection: &Db,
     person: PersonId,
     task: TaskRow,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<Option<DateTime<Utc>>> {
     connection
-        .prepare_cached(
+        .query_row(
             "SELECT until_ms FROM snoozes WHERE person_id = ?1 AND task_id = ?2 AND until_ms > ?3",
-        )?
-        .query_row(params![person, task, now.timestamp_millis()], |row| {
-            Ok(millis(row.get(0)?))
-        })
+            params![person, task, now.timestamp_millis()],
+            |row| Ok(millis(row.get(0)?)),
+        )
         .optional()
 }
 
 /// The tasks that a person has snoozed now.
 pub fn hidden(
-    connection: &Connection,
+    connection: &Db,
     person: PersonId,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<BTreeSet<TaskRow>> {
-    connection
-        .prepare_cached("SELECT task_id FROM snoozes WHERE person_id = ?1 AND until_ms > ?2")?
-        .query_map(params![person, now.timestamp_millis()], |row| row.get(0))?
-        .collect()
+    connection.query_map(
+        "SELECT task_id FROM snoozes WHERE person_id = ?1 AND until_ms > ?2",
+        params![person, now.timestamp_millis()],
+        |row| row.get(0),
+    )
 }
 
 /// Removes expired snoozes.
-pub fn forget(tx: &Connection, old_ms: i64, at_most: i64) -> rusqlite::Result<usize> {
+pub fn forget(tx: &Db, old_ms: i64, at_most: i64) -> rusqlite::Result<usize> {
     tx.execute(
         "DELETE FROM snoozes WHERE (person_id, task_id) IN
              (SELECT person_id, task_id FROM snoozes WHERE until_ms < ?1 LIMIT ?2)",

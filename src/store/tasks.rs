@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::db::Db;
 use chrono::{DateTime, NaiveDate, Utc};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 pub use super::columns::json;
 use super::columns::{corrupt, from_json, millis};
@@ -60,11 +61,7 @@ pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FR
 ///
 /// `read_at` is the time of the request, by our clock: among equal times of the source, the later request wins. A task
 /// stays gone or away for reports that were requested before. Returns the row, and whether anything changed.
-pub fn keep(
-    tx: &Connection,
-    task: &Task,
-    read_at: DateTime<Utc>,
-) -> rusqlite::Result<(TaskRow, bool)> {
+pub fn keep(tx: &Db, task: &Task, read_at: DateTime<Utc>) -> rusqlite::Result<(TaskRow, bool)> {
     for account in &task.assignees {
         links::seen(tx, task.key.source(), account)?;
     }
@@ -146,7 +143,7 @@ pub fn keep(
 
 /// Marks a task as deleted, as its source reported at `known_at` (our clock). Reports that were requested earlier do
 /// not revive it. A task that is not mirrored leaves a tombstone.
-pub fn mark_gone(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn mark_gone(tx: &Db, key: &TaskKey, known_at: DateTime<Utc>) -> rusqlite::Result<()> {
     let marked = tx.execute(
         "UPDATE tasks SET gone = 1, read_us = max(read_us, ?3) WHERE source = ?1 AND source_key = ?2",
         params![key.source().as_str(), key.as_str(), known_at.timestamp_micros()],
@@ -158,7 +155,7 @@ pub fn mark_gone(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rus
 }
 
 /// Marks a task as moved to a container that is not followed or not visible: it is not open here.
-pub fn mark_away(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn mark_away(tx: &Db, key: &TaskKey, known_at: DateTime<Utc>) -> rusqlite::Result<()> {
     let marked = tx.execute(
         "UPDATE tasks SET away = 1, read_us = max(read_us, ?3) WHERE source = ?1 AND source_key = ?2",
         params![key.source().as_str(), key.as_str(), known_at.timestamp_micros()],
@@ -171,7 +168,7 @@ pub fn mark_away(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rus
 
 /// Replaces `old` by `new` everywhere: as current task, in lists, in messages, in snoozes. Reports about `old` then
 /// apply to `new`.
-pub fn succeed(tx: &Connection, old: TaskRow, new: TaskRow) -> rusqlite::Result<()> {
+pub fn succeed(tx: &Db, old: TaskRow, new: TaskRow) -> rusqlite::Result<()> {
     tx.execute("UPDATE tasks SET successor = NULL WHERE id = ?1", [new])?;
     for sql in [
         "UPDATE tasks SET successor = ?2 WHERE (id = ?1 OR successor = ?1) AND id <> ?2",
@@ -188,7 +185,7 @@ pub fn succeed(tx: &Connection, old: TaskRow, new: TaskRow) -> rusqlite::Result<
 }
 
 /// Records that a full walk found this task.
-pub fn met(tx: &Connection, key: &TaskKey, walk: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn met(tx: &Db, key: &TaskKey, walk: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE tasks SET walk_us = ?3, missed = 0 WHERE source = ?1 AND source_key = ?2",
         params![key.source().as_str(), key.as_str(), walk.timestamp_micros()],
@@ -198,16 +195,14 @@ pub fn met(tx: &Connection, key: &TaskKey, walk: DateTime<Utc>) -> rusqlite::Res
 
 /// Tasks of a container that its complete full walk did not find; each counts the walks that missed it.
 pub fn unmet(
-    tx: &Connection,
+    tx: &Db,
     container: &Container,
     walk: DateTime<Utc>,
 ) -> rusqlite::Result<Vec<(TaskKey, i64)>> {
-    tx.prepare_cached(
+    tx.query_map(
         "UPDATE tasks SET missed = missed + 1
          WHERE source = ?1 AND container = ?2 AND walk_us < ?3 AND gone = 0 AND away = 0
          RETURNING source_key, missed",
-    )?
-    .query_map(
         params![
             container.source.as_str(),
             container.id,
@@ -219,16 +214,11 @@ pub fn unmet(
                 row.get(1)?,
             ))
         },
-    )?
-    .collect()
+    )
 }
 
 /// Renames a repository; the ids that people see follow.
-pub fn rename_repository(
-    tx: &Connection,
-    container: &str,
-    name: &RepoName,
-) -> rusqlite::Result<()> {
+pub fn rename_repository(tx: &Db, container: &str, name: &RepoName) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE containers SET name = ?2 WHERE source = 'github' AND source_key = ?1",
         params![container, name.to_string()],
@@ -241,64 +231,66 @@ pub fn rename_repository(
     Ok(())
 }
 
-pub fn by_key(connection: &Connection, key: &TaskKey) -> rusqlite::Result<Option<Stored>> {
+pub fn by_key(connection: &Db, key: &TaskKey) -> rusqlite::Result<Option<Stored>> {
     connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM tasks WHERE source = ?1 AND source_key = ?2"
-        ))?
-        .query_row(params![key.source().as_str(), key.as_str()], stored)
+        .query_row(
+            &format!("SELECT {COLUMNS} FROM tasks WHERE source = ?1 AND source_key = ?2"),
+            params![key.source().as_str(), key.as_str()],
+            stored,
+        )
         .optional()
 }
 
 /// The key of the only ClickUp task with this custom id, if the mirror has it.
-pub fn called(connection: &Connection, custom_id: &str) -> rusqlite::Result<Option<TaskKey>> {
-    let mut keys: Vec<String> = connection
-        .prepare_cached(
-            "SELECT source_key FROM tasks
+pub fn called(connection: &Db, custom_id: &str) -> rusqlite::Result<Option<TaskKey>> {
+    let mut keys: Vec<String> = connection.query_map(
+        "SELECT source_key FROM tasks
              WHERE source = 'clickup' AND custom_id = ?1 COLLATE NOCASE AND gone = 0 LIMIT 2",
-        )?
-        .query_map([custom_id], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        [custom_id],
+        |row| row.get(0),
+    )?;
     // Two tasks can share it for a while after ids were reassigned. Then only ClickUp can decide.
     Ok(keys.pop().filter(|_| keys.is_empty()).map(TaskKey::clickup))
 }
 
-pub fn by_row(connection: &Connection, row: TaskRow) -> rusqlite::Result<Option<Stored>> {
+pub fn by_row(connection: &Db, row: TaskRow) -> rusqlite::Result<Option<Stored>> {
     connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM tasks WHERE id = ?1"))?
-        .query_row([row], stored)
+        .query_row(
+            &format!("SELECT {COLUMNS} FROM tasks WHERE id = ?1"),
+            [row],
+            stored,
+        )
         .optional()
 }
 
 /// Finds a task by the id that people see.
-pub fn by_shown_id(connection: &Connection, id: &TaskId) -> rusqlite::Result<Option<Stored>> {
+pub fn by_shown_id(connection: &Db, id: &TaskId) -> rusqlite::Result<Option<Stored>> {
     connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM tasks WHERE task_id = ?1 ORDER BY gone, id DESC"
-        ))?
-        .query_row([id.to_string()], stored)
+        .query_row(
+            &format!("SELECT {COLUMNS} FROM tasks WHERE task_id = ?1 ORDER BY gone, id DESC"),
+            [id.to_string()],
+            stored,
+        )
         .optional()
 }
 
 /// Every task that is not done, in followed containers.
-pub fn open(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
+pub fn open(connection: &Db) -> rusqlite::Result<Vec<Stored>> {
     connection
-        .prepare_cached(&format!(
+        .query_map(&format!(
             "SELECT {COLUMNS} FROM tasks INDEXED BY tasks_to_do WHERE status <> 'done' AND {FOLLOWED} ORDER BY id"
-        ))?
-        .query_map([], stored)?
-        .collect()
+        ), [], stored)
 }
 
 /// A page of tasks; those that were deleted or moved away are left out.
-pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<Stored>> {
+pub fn listed(connection: &Db, wanted: &Wanted) -> rusqlite::Result<Vec<Stored>> {
     let (open, status) = match wanted.status {
         WantedStatus::Open => (true, None),
         WantedStatus::Is(status) => (false, Some(status.as_str())),
         WantedStatus::All => (false, None),
     };
-    connection
-        .prepare_cached(&format!(
+    connection.query_map(
+        &format!(
             "SELECT {COLUMNS} FROM tasks
              WHERE {FOLLOWED} AND id > ifnull(?1, 0)
                AND (?2 = 0 OR status <> 'done') AND (?3 IS NULL OR status = ?3)
@@ -307,24 +299,22 @@ pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<
                AND (?7 IS NULL OR iif(due_day IS NULL, due_ms < ?7, due_day < ?9))
                AND (?8 IS NULL OR id IN (SELECT value FROM json_each(?8)))
              ORDER BY id LIMIT ?5"
-        ))?
-        .query_map(
-            params![
-                wanted.after,
-                open,
-                status,
-                some(&wanted.sources).map(json).transpose()?,
-                i64::try_from(wanted.limit).unwrap_or(i64::MAX),
-                some(&wanted.entities).map(json).transpose()?,
-                wanted
-                    .due_before
-                    .map(|(before, _)| before.timestamp_millis()),
-                wanted.rows.as_ref().map(json).transpose()?,
-                wanted.due_before.map(|(_, day)| day.to_string()),
-            ],
-            stored,
-        )?
-        .collect()
+        ),
+        params![
+            wanted.after,
+            open,
+            status,
+            some(&wanted.sources).map(json).transpose()?,
+            i64::try_from(wanted.limit).unwrap_or(i64::MAX),
+            some(&wanted.entities).map(json).transpose()?,
+            wanted
+                .due_before
+                .map(|(before, _)| before.timestamp_millis()),
+            wanted.rows.as_ref().map(json).transpose()?,
+            wanted.due_before.map(|(_, day)| day.to_string()),
+        ],
+        stored,
+    )
 }
 
 /// A set to filter by; an empty one filters nothing.
@@ -333,17 +323,15 @@ fn some<T>(set: &BTreeSet<T>) -> Option<&BTreeSet<T>> {
 }
 
 /// The clients that tasks are for, by their names at the sources.
-pub fn entities(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+pub fn entities(connection: &Db) -> rusqlite::Result<Vec<String>> {
     connection
-        .prepare_cached(&format!(
+        .query_map(&format!(
             "SELECT DISTINCT entity FROM tasks WHERE entity IS NOT NULL AND {FOLLOWED} ORDER BY lower(entity), entity"
-        ))?
-        .query_map([], |row| row.get(0))?
-        .collect()
+        ), [], |row| row.get(0))
 }
 
 /// The number of open tasks of a source.
-pub fn count_open(connection: &Connection, source: Source) -> rusqlite::Result<i64> {
+pub fn count_open(connection: &Db, source: Source) -> rusqlite::Result<i64> {
     connection.query_row(
         &format!(
             "SELECT count(*) FROM tasks WHERE status <> 'done' AND source = ?1 AND {FOLLOWED}"
@@ -354,7 +342,7 @@ pub fn count_open(connection: &Connection, source: Source) -> rusqlite::Result<i
 }
 
 /// Stores a container under its stable id; its name follows the source. Whether it was archived or restored since.
-pub fn keep_container(tx: &Connection, container: &Container) -> rusqlite::Result<bool> {
+pub fn keep_container(tx: &Db, container: &Container) -> rusqlite::Result<bool> {
     let key = params![container.source.as_str(), container.id];
     let before: Option<bool> = tx
         .query_row(
@@ -379,32 +367,26 @@ pub fn keep_container(tx: &Connection, container: &Container) -> rusqlite::Resul
 }
 
 /// The names of a source's lists or repositories that are followed and archived.
-pub fn archived(connection: &Connection, source: Source) -> rusqlite::Result<Vec<String>> {
+pub fn archived(connection: &Db, source: Source) -> rusqlite::Result<Vec<String>> {
     connection
-        .prepare_cached(
-            "SELECT name FROM containers WHERE source = ?1 AND followed = 1 AND archived = 1 ORDER BY id",
-        )?
-        .query_map([source.as_str()], |row| row.get(0))?
-        .collect()
+        .query_map("SELECT name FROM containers WHERE source = ?1 AND followed = 1 AND archived = 1 ORDER BY id", [source.as_str()], |row| row.get(0))
 }
 
 /// The ids of tasks that also stand in a list that is not their home.
-pub fn guests(connection: &Connection, source: Source) -> rusqlite::Result<Vec<String>> {
-    connection
-        .prepare_cached(
-            "SELECT source_key FROM tasks WHERE source = ?1 AND home <> '' AND gone = 0 AND away = 0",
-        )?
-        .query_map([source.as_str()], |row| row.get(0))?
-        .collect()
+pub fn guests(connection: &Db, source: Source) -> rusqlite::Result<Vec<String>> {
+    connection.query_map(
+        "SELECT source_key FROM tasks WHERE source = ?1 AND home <> '' AND gone = 0 AND away = 0",
+        [source.as_str()],
+        |row| row.get(0),
+    )
 }
 
 /// Every list and repository that was ever followed, as last seen.
-pub fn containers(connection: &Connection) -> rusqlite::Result<Vec<Container>> {
-    connection
-        .prepare_cached(
-            "SELECT source, source_key, name, configured, archived FROM containers ORDER BY id",
-        )?
-        .query_map([], |row| {
+pub fn containers(connection: &Db) -> rusqlite::Result<Vec<Container>> {
+    connection.query_map(
+        "SELECT source, source_key, name, configured, archived FROM containers ORDER BY id",
+        [],
+        |row| {
             Ok(Container {
                 source: Source::parse(&row.get::<_, String>(0)?).ok_or_else(|| corrupt(0))?,
                 id: row.get(1)?,
@@ -412,12 +394,12 @@ pub fn containers(connection: &Connection) -> rusqlite::Result<Vec<Container>> {
                 configured: row.get(3)?,
                 archived: row.get(4)?,
             })
-        })?
-        .collect()
+        },
+    )
 }
 
 /// Stops following containers that are no longer in `bot.toml`.
-pub fn follow_only(tx: &Connection, source: Source, configured: &[String]) -> rusqlite::Result<()> {
+pub fn follow_only(tx: &Db, source: Source, configured: &[String]) -> rusqlite::Result<()> {
     let configured = json(&configured)?;
     tx.execute(
         "UPDATE containers SET followed = EXISTS (SELECT 1 FROM json_each(?2) WHERE lower(value) = lower(configured))
@@ -428,7 +410,7 @@ pub fn follow_only(tx: &Connection, source: Source, configured: &[String]) -> ru
 }
 
 /// Stops following the comments of unfollowed containers. Those written until they are followed again are no news.
-fn forget_unfollowed(tx: &Connection, source: Source) -> rusqlite::Result<()> {
+fn forget_unfollowed(tx: &Db, source: Source) -> rusqlite::Result<()> {
     let left = tx.execute(
         "UPDATE containers SET comments_ms = NULL, comments_news_ms = NULL
          WHERE source = ?1 AND followed = 0 AND comments_news_ms IS NOT NULL",
@@ -446,7 +428,7 @@ fn forget_unfollowed(tx: &Connection, source: Source) -> rusqlite::Result<()> {
 
 /// Records the end of a complete walk through a container; `cursor` is the newest change it saw, by the source's clock.
 pub fn walked(
-    tx: &Connection,
+    tx: &Db,
     container: &Container,
     cursor: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
@@ -465,11 +447,7 @@ pub fn walked(
 }
 
 /// Records that a full walk is complete.
-pub fn walked_full(
-    tx: &Connection,
-    container: &Container,
-    now: DateTime<Utc>,
-) -> rusqlite::Result<()> {
+pub fn walked_full(tx: &Db, container: &Container, now: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE containers SET walked_full_ms = ?3 WHERE source = ?1 AND source_key = ?2",
         params![
@@ -482,10 +460,7 @@ pub fn walked_full(
 }
 
 /// The end of the oldest last full walk through a source's containers; `None` while one never had any.
-pub fn walked_full_at(
-    connection: &Connection,
-    source: Source,
-) -> rusqlite::Result<Option<DateTime<Utc>>> {
+pub fn walked_full_at(connection: &Db, source: Source) -> rusqlite::Result<Option<DateTime<Utc>>> {
     let (never, oldest): (i64, Option<i64>) = connection.query_row(
         "SELECT count(*) - count(walked_full_ms), min(walked_full_ms) FROM containers WHERE source = ?1 AND followed = 1",
         [source.as_str()],
@@ -495,10 +470,7 @@ pub fn walked_full_at(
 }
 
 /// The point where the next walk through a container can begin.
-pub fn cursor(
-    connection: &Connection,
-    container: &Container,
-) -> rusqlite::Result<Option<DateTime<Utc>>> {
+pub fn cursor(connection: &Db, container: &Container) -> rusqlite::Result<Option<DateTime<Utc>>> {
     let ms: Option<Option<i64>> = connection
         .query_row(
             "SELECT cursor_ms FROM containers WHERE source = ?1 AND source_key = ?2 AND synced_at IS NOT NULL",
@@ -510,10 +482,7 @@ pub fn cursor(
 }
 
 /// The end of the oldest last walk through a source's containers; `None` while one was never walked.
-pub fn synced_at(
-    connection: &Connection,
-    source: Source,
-) -> rusqlite::Result<Option<DateTime<Utc>>> {
+pub fn synced_at(connection: &Db, source: Source) -> rusqlite::Result<Option<DateTime<Utc>>> {
     let (walked, never, oldest): (i64, i64, Option<i64>) = connection.query_row(
         "SELECT count(synced_at), count(*) - count(synced_at), min(synced_at)
          FROM containers WHERE source = ?1 AND followed = 1",
@@ -524,7 +493,7 @@ pub fn synced_at(
 }
 
 /// The repository with this name: its current one, or the one in `bot.toml`.
-pub fn repository(connection: &Connection, name: &RepoName) -> rusqlite::Result<Option<u64>> {
+pub fn repository(connection: &Db, name: &RepoName) -> rusqlite::Result<Option<u64>> {
     let key: Option<String> = connection
         .query_row(
             "SELECT source_key FROM containers
@@ -538,7 +507,7 @@ pub fn repository(connection: &Connection, name: &RepoName) -> rusqlite::Result<
 }
 
 /// Whether a container is archived at its source.
-pub fn is_archived(connection: &Connection, source: Source, key: &str) -> rusqlite::Result<bool> {
+pub fn is_archived(connection: &Db, source: Source, key: &str) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM containers
                         WHERE source = ?1 AND (source_key = ?2 OR configured = ?2) AND archived = 1)",
@@ -549,7 +518,7 @@ pub fn is_archived(connection: &Connection, source: Source, key: &str) -> rusqli
 
 /// The name of a container, for messages.
 pub fn container_name(
-    connection: &Connection,
+    connection: &Db,
     source: Source,
     key: &str,
 ) -> rusqlite::Result<Option<String>> {
@@ -613,14 +582,12 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::migrate::{MIGRATIONS, migrate};
     use super::*;
 
     /// Two tasks due at the same time, 04:00 of the 24th in Madrid. One of them is due on that whole day.
     #[test]
     fn a_day_is_over_when_its_day_is_and_a_time_when_it_is() {
-        let mut store = Connection::open_in_memory().unwrap();
-        migrate(&mut store, MIGRATIONS).unwrap();
+        let store = Db::in_memory();
         store
             .execute_batch(
                 "INSERT INTO containers (source, source_key, name, configured) VALUES ('clickup', '901', 'Inbox', '901');

@@ -3,8 +3,9 @@
 //! Deliveries and pages of listings arrive in any order. The report of a deletion may come before that of the creation.
 //! A mirrored task has its own marks (`tasks::mark_gone`); this table has the others.
 
+use super::db::Db;
 use chrono::{DateTime, Duration, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use crate::domain::task::TaskKey;
 
@@ -22,53 +23,52 @@ pub(super) struct Tombstone {
 
 /// Records that a task that is not mirrored is gone, or away. A deletion outweighs a move.
 pub(super) fn bury(
-    tx: &Connection,
+    tx: &Db,
     key: &TaskKey,
     gone: bool,
     known_at: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
-    tx.prepare_cached(
+    tx.execute(
         "INSERT INTO tombstones (source, source_key, known_us, gone) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (source, source_key) DO UPDATE SET
              known_us = max(known_us, excluded.known_us), gone = max(gone, excluded.gone)",
-    )?
-    .execute(params![
-        key.source().as_str(),
-        key.as_str(),
-        known_at.timestamp_micros(),
-        gone
-    ])?;
+        params![
+            key.source().as_str(),
+            key.as_str(),
+            known_at.timestamp_micros(),
+            gone
+        ],
+    )?;
     Ok(())
 }
 
 /// Whether a task that is not mirrored is known to be gone or away.
-pub fn is_buried(connection: &Connection, key: &TaskKey) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM tombstones WHERE source = ?1 AND source_key = ?2)",
-        )?
-        .query_row(params![key.source().as_str(), key.as_str()], |row| {
-            row.get(0)
-        })
+pub fn is_buried(connection: &Db, key: &TaskKey) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM tombstones WHERE source = ?1 AND source_key = ?2)",
+        params![key.source().as_str(), key.as_str()],
+        |row| row.get(0),
+    )
 }
 
 /// Takes the tombstone of a task that is about to be mirrored; its row has that information from now on.
-pub(super) fn take(tx: &Connection, key: &TaskKey) -> rusqlite::Result<Option<Tombstone>> {
-    tx.prepare_cached(
+pub(super) fn take(tx: &Db, key: &TaskKey) -> rusqlite::Result<Option<Tombstone>> {
+    tx.query_row(
         "DELETE FROM tombstones WHERE source = ?1 AND source_key = ?2 RETURNING known_us, gone",
-    )?
-    .query_row(params![key.source().as_str(), key.as_str()], |row| {
-        Ok(Tombstone {
-            known_us: row.get(0)?,
-            gone: row.get(1)?,
-        })
-    })
+        params![key.source().as_str(), key.as_str()],
+        |row| {
+            Ok(Tombstone {
+                known_us: row.get(0)?,
+                gone: row.get(1)?,
+            })
+        },
+    )
     .optional()
 }
 
 /// Removes tombstones that no older report can contradict any more; returns their number.
 pub(super) fn prune(
-    tx: &Connection,
+    tx: &Db,
     now: DateTime<Utc>,
     retention: Duration,
     step: i64,
@@ -83,7 +83,6 @@ pub(super) fn prune(
 
 #[cfg(test)]
 mod tests {
-    use super::super::migrate::{MIGRATIONS, migrate};
     use super::super::prune;
     use super::super::tasks::{self, Stored};
     use super::*;
@@ -93,10 +92,8 @@ mod tests {
         DateTime::from_timestamp(1_767_225_600 + second, 0).unwrap()
     }
 
-    fn store() -> Connection {
-        let mut store = Connection::open_in_memory().unwrap();
-        migrate(&mut store, MIGRATIONS).unwrap();
-        store
+    fn store() -> Db {
+        Db::in_memory()
     }
 
     fn key() -> TaskKey {
@@ -131,7 +128,7 @@ mod tests {
         }
     }
 
-    fn kept(store: &Connection) -> Stored {
+    fn kept(store: &Db) -> Stored {
         tasks::by_key(store, &key()).unwrap().unwrap()
     }
 

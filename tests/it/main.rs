@@ -1,5 +1,6 @@
 //! Tests of the whole: one file for each story or promise, in one binary that links once.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
+#![allow(clippy::disallowed_types)] // stories look into the store beside the daemon
 
 mod api;
 mod architecture;
@@ -15,6 +16,7 @@ mod cli;
 mod colleagues;
 mod comment;
 mod comments_of_others;
+mod cost;
 mod create;
 #[path = "../../src/rest/damage.rs"]
 mod damage;

@@ -1,0 +1,163 @@
+//! The work of one command in the store: the statements that are prepared and that run, and the commits.
+//!
+//! The daemon counts (`GET /metrics`). Other work in the background only adds to the counters, so each figure is the
+//! smallest of several rounds. `IVAN_COST=1` prints the figures.
+
+use crate::harness::*;
+use serde_json::json;
+
+/// Commands of a round.
+const ROUND: usize = 10;
+/// Rounds at most, until one prepares nothing.
+const ROUNDS: usize = 8;
+
+/// A daemon with many people, of whom Ana has many tasks.
+struct Scale {
+    people: usize,
+    tasks: usize,
+}
+
+const SMALL: Scale = Scale {
+    people: 60,
+    tasks: 120,
+};
+const LARGE: Scale = Scale {
+    people: 600,
+    tasks: 600,
+};
+
+/// The work of a round.
+#[derive(Debug, Clone, Copy)]
+struct Work {
+    prepared: u64,
+    executed: u64,
+    committed: u64,
+}
+
+impl Work {
+    async fn so_far(ivan: &Ivan) -> Work {
+        let metrics = ivan.metrics().await;
+        let sum = |name: &str| -> u64 {
+            let lines = metrics.lines().filter(|line| line.starts_with(name));
+            let counts = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+            counts.sum()
+        };
+        Work {
+            prepared: sum("ivan_store_prepared_total"),
+            executed: sum("ivan_store_statements_total"),
+            committed: sum("ivan_store_commits_total"),
+        }
+    }
+
+    fn since(self, before: Work) -> Work {
+        Work {
+            prepared: self.prepared - before.prepared,
+            executed: self.executed - before.executed,
+            committed: self.committed - before.committed,
+        }
+    }
+}
+
+impl Scale {
+    fn setup(&self) -> Setup {
+        let mut people = Setup::new().config("sync.interval = \"24h\"").people();
+        for number in 2..self.people {
+            people = people.config(&format!(
+                "[[people]]\nname = \"Person {number}\"\nslack = \"U0COST{number:04}\""
+            ));
+        }
+        people
+    }
+
+    async fn start(&self) -> Ivan {
+        let mut ivan = self.setup().start().await;
+        for number in 1..=self.tasks {
+            let issue = json!({"title": format!("Issue {number}"), "assignees": ["ana"]});
+            ivan.github().add_issue(REPO, issue);
+        }
+        ivan.start().await;
+        ivan
+    }
+
+    /// The least work of a command, each of which is `command` of the number of the next issue.
+    async fn least(ivan: &Ivan, next: &mut usize, command: impl Fn(usize) -> String) -> Work {
+        let mut least: Option<Work> = None;
+        for _ in 0..ROUNDS {
+            let before = Work::so_far(ivan).await;
+            for _ in 0..ROUND {
+                let text = command(*next);
+                *next += 1;
+                ivan.dm(ANA, &text).await;
+            }
+            ivan.until_messages_are_recorded().await;
+            let work = Work::so_far(ivan).await.since(before);
+            let so_far = least.get_or_insert(work);
+            so_far.prepared = so_far.prepared.min(work.prepared);
+            so_far.executed = so_far.executed.min(work.executed);
+            so_far.committed = so_far.committed.min(work.committed);
+            if so_far.prepared == 0 {
+                break;
+            }
+        }
+        least.unwrap()
+    }
+
+    async fn of(&self, commands: &[fn(usize) -> String]) -> Vec<Work> {
+        let ivan = self.start().await;
+        let mut next = 1;
+        let mut all = Vec::new();
+        for command in commands {
+            all.push(Scale::least(&ivan, &mut next, command).await);
+        }
+        ivan.finish().await;
+        all
+    }
+}
+
+/// A command with its limits.
+struct Command {
+    /// Its text, for the number of an issue.
+    text: fn(usize) -> String,
+    statements: u64,
+    commits: u64,
+}
+
+const COMMANDS: [Command; 3] = [
+    Command {
+        text: |number| format!("done #{number}"),
+        statements: 180,
+        commits: 7,
+    },
+    Command {
+        text: |_| "next".to_owned(),
+        statements: 60,
+        commits: 5,
+    },
+    Command {
+        text: |_| "current".to_owned(),
+        statements: 60,
+        commits: 5,
+    },
+];
+
+#[tokio::test]
+async fn a_command_prepares_nothing_and_runs_few_statements() {
+    let commands = COMMANDS.map(|command| command.text);
+    let (small, large) = tokio::join!(SMALL.of(&commands), LARGE.of(&commands));
+    for ((command, small), large) in COMMANDS.iter().zip(small).zip(large) {
+        let name = (command.text)(1);
+        if std::env::var_os("IVAN_COST").is_some() {
+            println!("{ROUND} × {name}: {small:?} with few, {large:?} with many");
+        }
+        assert_eq!((small.prepared, large.prepared), (0, 0), "{name}");
+        let times = ROUND as u64;
+        assert!(
+            small.executed <= command.statements * times,
+            "{name}: {small:?}"
+        );
+        assert!(
+            small.committed <= command.commits * times,
+            "{name}: {small:?}"
+        );
+    }
+}
