@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use criterion::{BenchmarkId, Criterion};
 use ivan::clock::Clock;
-use ivan::commands::{CommandSettings, Commands, Current};
+use ivan::commands::{CommandSettings, Commands, CurrentView};
 use ivan::domain::filter::Filter;
 use ivan::domain::person::Person;
 use ivan::domain::source::Container;
 use ivan::domain::task::{
-    Account, Due, Link, Linked, Priority, RepoName, Source, Status, Task, TaskId, TaskKey, Way,
+    Account, Direction, DueDate, Priority, RelatedTask, Relation, RepoName, Source, Task, TaskId,
+    TaskKey, TaskStatus,
 };
 use ivan::store::people::{self, Configured};
 use ivan::store::{Store, tasks};
@@ -94,9 +95,9 @@ fn task(number: u64, done: bool) -> Task {
     };
     // One in ten waits for the one two before it, which is in the same source.
     let links = match number % 10 == 3 && number > 10 {
-        true => vec![Link {
-            way: Way::BlockedBy,
-            to: Linked::Task(TaskKey::clickup(format!("86t{:06}", number - 2))),
+        true => vec![Relation {
+            way: Direction::BlockedBy,
+            to: RelatedTask::Task(TaskKey::clickup(format!("86t{:06}", number - 2))),
         }],
         false => Vec::new(),
     };
@@ -113,9 +114,9 @@ fn task(number: u64, done: bool) -> Task {
         description: "A sentence of some length. ".repeat(usize::try_from(number % 100).unwrap()),
         url: format!("https://app.example/t/{number}"),
         status: match (done, number % 5) {
-            (true, _) => Status::Done,
-            (false, 0) => Status::InProgress,
-            (false, _) => Status::Todo,
+            (true, _) => TaskStatus::Done,
+            (false, 0) => TaskStatus::InProgress,
+            (false, _) => TaskStatus::Todo,
         },
         source_status: "open".into(),
         assignees: vec![match of_github {
@@ -135,7 +136,7 @@ fn task(number: u64, done: bool) -> Task {
         .flatten(),
         due: number
             .is_multiple_of(3)
-            .then(|| Due::at(now + chrono::Duration::days(days(40) - 5))),
+            .then(|| DueDate::at(now + chrono::Duration::days(days(40) - 5))),
         created_at: ago(number % 900),
         updated_at: ago(number % 60),
         closed: None,
@@ -162,7 +163,7 @@ impl Office {
             .await
             .unwrap();
         let current = self.commands.current(&self.ana).await.unwrap();
-        assert!(matches!(black_box(current), Current::Task(_)));
+        assert!(matches!(black_box(current), CurrentView::Task(_)));
     }
 
     async fn list(&self, filter: &Filter) {

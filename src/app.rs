@@ -16,26 +16,26 @@ use tokio::net::TcpListener;
 use crate::cli;
 use crate::clickup::{ClickUp, ClickUpSettings};
 use crate::clock::Clock;
-use crate::commands::{ChannelDefaults, CommandSettings, Commands, Receipts};
+use crate::commands::{ChannelDefaults, CommandSettings, Commands, ReceiptMode};
 use crate::config::{self, Config};
 use crate::domain::entity::Entities;
 use crate::domain::link::Accounts;
-use crate::domain::source::{Container, SourceReader, SourceWriter, Standing, TokenStanding};
-use crate::domain::source::{HookKeeper, HookReader};
+use crate::domain::source::{Container, SourceReader, SourceStanding, SourceWriter, TokenStanding};
+use crate::domain::source::{WebhookKeeper, WebhookReader};
 use crate::domain::task::Source;
-use crate::gaps::{Alarms, Gaps};
 use crate::github::{GitHub, GitHubSettings, PriorityLabels};
-use crate::http::{self, Api, Synced, Synchronize};
+use crate::http::{self, ApiState, SyncOutcome, Synchronize};
 use crate::inbox::Inbox;
 use crate::mailbox::{Mailbox, MailboxSettings, ThreadReplies};
 use crate::outbox::{Outbox, OutboxSettings};
 use crate::reconcile::{Mirror, Reconciler, SyncSettings};
+use crate::recovery::{Alerts, Recovery};
 use crate::runtime::{CancellationToken, Supervisor, TaskEnded, slept};
 use crate::set_aside;
 use crate::slack::{self, ChannelCommands, SlackSettings, Timings};
 use crate::store::people::Configured;
 use crate::store::{
-    Db, DbResult, Store, StoreTrouble, deliveries, log, pauses, people, prune, rhythms, tasks,
+    Db, DbResult, Store, StoreError, deliveries, log, pauses, people, prune, schedules, tasks,
 };
 
 /// The time limit for committed work after the signal to stop. The process is to end within 10 s.
@@ -47,7 +47,7 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     #[error(transparent)]
-    Store(#[from] StoreTrouble),
+    Store(#[from] StoreError),
     #[error(
         "{what} cannot listen on {address} ({key}): {why}. Stop what uses it, or set another address"
     )]
@@ -76,15 +76,15 @@ pub struct App {
     outbox: Outbox,
     syncs: Arc<Syncs>,
     inbox: Inbox,
-    gaps: Gaps,
+    gaps: Recovery,
     listener: TcpListener,
     hooks: TcpListener,
-    api: Api,
+    api: ApiState,
     slack: Option<SlackSettings>,
     clock: Clock,
     retention: chrono::Duration,
     log_retention: chrono::Duration,
-    set_aside: set_aside::Setting,
+    set_aside: set_aside::SetAsideContext,
     /// Logged once, at the start.
     warnings: Vec<String>,
 }
@@ -98,7 +98,7 @@ impl App {
         let defaults = slack.map(|slack| slack.rhythm).unwrap_or_default();
         store
             .write(move |tx| {
-                rhythms::set_defaults(tx, &defaults)?;
+                schedules::set_defaults(tx, &defaults)?;
                 people::configure(tx, &configured)
             })
             .await?;
@@ -173,14 +173,14 @@ impl App {
             mailbox_settings(config),
             clock.clone(),
         );
-        let set_aside = set_aside::Setting {
+        let set_aside = set_aside::SetAsideContext {
             store: store.clone(),
             clock: clock.clone(),
             operators: operators.clone(),
             weights: config.queue.score,
         };
-        let alarms = Alarms::new(store.clone(), clock.clone(), operators);
-        let gaps = Gaps::new(
+        let alarms = Alerts::new(store.clone(), clock.clone(), operators);
+        let gaps = Recovery::new(
             store.clone(),
             clock.clone(),
             inbox.clone(),
@@ -200,7 +200,7 @@ impl App {
                 standings,
             },
         });
-        let api = Api::new(
+        let api = ApiState::new(
             commands.clone(),
             token,
             Arc::clone(&syncs) as Arc<dyn Synchronize>,
@@ -368,21 +368,21 @@ struct Syncs {
     commands: Commands,
     outbox: Outbox,
     inbox: Inbox,
-    gaps: Gaps,
+    gaps: Recovery,
     watched: Watched,
 }
 
 /// Watches the status of the sources and reports its changes.
 struct Watched {
-    alarms: Alarms,
+    alarms: Alerts,
     reconciler: Reconciler,
     /// Each source, with its status when last checked.
-    standings: BTreeMap<Source, (Arc<dyn SourceWriter>, tokio::sync::Mutex<Standing>)>,
+    standings: BTreeMap<Source, (Arc<dyn SourceWriter>, tokio::sync::Mutex<SourceStanding>)>,
 }
 
 impl Syncs {
     /// Reports the result of reading a source. The caller waits for it, so that no part of it runs unwatched.
-    async fn went(&self, source: Source, synced: crate::reconcile::Synced) {
+    async fn went(&self, source: Source, synced: crate::reconcile::SyncResult) {
         self.commands.source_is(source, synced.error.clone());
         if synced.error.is_none() {
             self.outbox.source_answers(source);
@@ -473,8 +473,9 @@ impl Watched {
         // One check at a time, so that the last report is about the last state.
         let mut seen = seen.lock().await;
         let now = writer.standing();
-        let refused = |standing: &Standing| matches!(standing.token, TokenStanding::Refused { .. });
-        fn ruled(standing: &Standing) -> impl Iterator<Item = (&String, bool)> {
+        let refused =
+            |standing: &SourceStanding| matches!(standing.token, TokenStanding::Refused { .. });
+        fn ruled(standing: &SourceStanding) -> impl Iterator<Item = (&String, bool)> {
             standing
                 .rules
                 .iter()
@@ -502,11 +503,11 @@ impl Watched {
 
 #[async_trait]
 impl Synchronize for Syncs {
-    async fn sync(&self, full: bool) -> BTreeMap<Source, Synced> {
+    async fn sync(&self, full: bool) -> BTreeMap<Source, SyncOutcome> {
         let mut all = BTreeMap::new();
         for (source, synced) in self.reconciler.sync(full).await {
             self.went(source, synced.clone()).await;
-            let synced = Synced {
+            let synced = SyncOutcome {
                 changed: synced.changed,
                 error: synced.error,
             };
@@ -526,7 +527,7 @@ async fn housekeeping(
     store: Store,
     clock: Clock,
     (retention, log_retention): (chrono::Duration, chrono::Duration),
-    set_aside: set_aside::Setting,
+    set_aside: set_aside::SetAsideContext,
     stopping: CancellationToken,
 ) {
     while !stopping.is_cancelled() {
@@ -562,15 +563,15 @@ async fn housekeeping(
 struct Sources {
     writers: Vec<Arc<dyn SourceWriter>>,
     mirrors: Vec<Mirror>,
-    hook_readers: Vec<Arc<dyn HookReader>>,
-    hook_keepers: Vec<Arc<dyn HookKeeper>>,
+    hook_readers: Vec<Arc<dyn WebhookReader>>,
+    hook_keepers: Vec<Arc<dyn WebhookKeeper>>,
     accounts: Vec<Arc<dyn Accounts>>,
 }
 
 impl Sources {
     fn add<S>(&mut self, source: Arc<S>, configured: Vec<String>)
     where
-        S: SourceWriter + SourceReader + HookReader + HookKeeper + Accounts + 'static,
+        S: SourceWriter + SourceReader + WebhookReader + WebhookKeeper + Accounts + 'static,
     {
         self.writers.push(Arc::clone(&source) as _);
         self.hook_readers.push(Arc::clone(&source) as _);
@@ -625,7 +626,7 @@ struct HookBook {
 }
 
 #[async_trait]
-impl cli::webhooks::Remember for HookBook {
+impl cli::webhooks::WebhookRecords for HookBook {
     fn configured(&self, source: Source) -> Option<config::Secret> {
         self.secrets.get(&source).map(config::Secret::new)
     }
@@ -763,21 +764,21 @@ fn command_settings(config: &Config) -> CommandSettings {
         lists: config
             .clickup
             .iter()
-            .flat_map(config::ClickUp::all_lists)
+            .flat_map(config::ClickUpConfig::all_lists)
             .map(str::to_owned)
             .collect(),
         repos: config
             .github
             .iter()
-            .flat_map(config::GitHub::all_repos)
+            .flat_map(config::GitHubConfig::all_repos)
             .cloned()
             .collect(),
         weights: config.queue.score,
         default_person: config.api.default_person.clone(),
         slack: config.slack.is_some(),
         receipts: match config.slack.as_ref().map(|slack| slack.receipts) {
-            Some(config::Receipts::Reactions) => Receipts::Reactions,
-            Some(config::Receipts::Message) | None => Receipts::Message,
+            Some(config::ReceiptsConfig::Reactions) => ReceiptMode::Reactions,
+            Some(config::ReceiptsConfig::Message) | None => ReceiptMode::Message,
         },
         signature: config.outbox.signature,
         entities: Entities::new(config.entities.clone()),
@@ -804,15 +805,15 @@ fn store_dir(store: &std::path::Path) -> Option<PathBuf> {
     })
 }
 
-fn slack_settings(slack: &config::Slack) -> SlackSettings {
+fn slack_settings(slack: &config::SlackConfig) -> SlackSettings {
     SlackSettings {
-        app_token: slack::Token::new(slack.app_token.expose()),
-        bot_token: slack::Token::new(slack.bot_token.expose()),
+        app_token: slack::SlackToken::new(slack.app_token.expose()),
+        bot_token: slack::SlackToken::new(slack.bot_token.expose()),
         api_url: slack.api_url.clone(),
         channel_commands: match slack.channel_commands {
-            config::ChannelCommands::Bare => ChannelCommands::Bare,
-            config::ChannelCommands::Mention => ChannelCommands::Mention,
-            config::ChannelCommands::Off => ChannelCommands::Off,
+            config::ChannelCommandsConfig::Bare => ChannelCommands::Bare,
+            config::ChannelCommandsConfig::Mention => ChannelCommands::Mention,
+            config::ChannelCommandsConfig::Off => ChannelCommands::Off,
         },
         operators: slack.operators.clone(),
         thread_replies: thread_replies(slack),
@@ -826,14 +827,14 @@ fn slack_settings(slack: &config::Slack) -> SlackSettings {
     }
 }
 
-fn thread_replies(slack: &config::Slack) -> ThreadReplies {
+fn thread_replies(slack: &config::SlackConfig) -> ThreadReplies {
     match slack.thread_replies {
-        config::ThreadReplies::Hint => ThreadReplies::Hint,
-        config::ThreadReplies::Comment => ThreadReplies::Comment,
+        config::ThreadRepliesConfig::Hint => ThreadReplies::Hint,
+        config::ThreadRepliesConfig::Comment => ThreadReplies::Comment,
     }
 }
 
-fn configured(person: &config::Person) -> Configured {
+fn configured(person: &config::PersonConfig) -> Configured {
     Configured {
         name: person.name.clone(),
         slack: person.slack.clone(),
@@ -859,7 +860,7 @@ fn warnings(config: &Config) -> Vec<String> {
 }
 
 /// The token of the API: `api.token`, or else the content of the `api-token` file, which the first start creates.
-fn api_token(config: &Config) -> Result<http::Token, AppError> {
+fn api_token(config: &Config) -> Result<http::BearerToken, AppError> {
     let path = config.api_token_path();
     let trouble = |why: String| AppError::TokenFile {
         path: path.clone(),
@@ -878,7 +879,7 @@ fn api_token(config: &Config) -> Result<http::Token, AppError> {
             Err(e) => return Err(trouble(format!("cannot be read: {e}"))),
         },
     };
-    http::Token::new(&text).ok_or_else(|| {
+    http::BearerToken::new(&text).ok_or_else(|| {
         trouble("is empty; delete it to have a new one made, and start again".to_owned())
     })
 }
@@ -911,14 +912,15 @@ mod tests {
 
     use super::*;
     use crate::domain::event::SourceEvent;
-    use crate::domain::operation::{Operation, Write, WriteError, Written};
+    use crate::domain::operation::{Operation, Write, WriteError, WriteReceipt};
     use crate::domain::score::Weights;
-    use crate::domain::source::{CommentPage, Listing, Of, Page};
+    use crate::domain::source::{CommentPage, CommentsOf, Listing, Page};
     use crate::domain::source::{
-        Delivery, Headers, Hook, HookFacts, NoDelivery, Places, Terms, Unreadable,
+        Delivery, DeliveryRefusal, Headers, Places, UnreadablePayload, Webhook, WebhookFacts,
+        WebhookRules,
     };
     use crate::domain::task::{Task, TaskKey};
-    use crate::domain::undo::Stands;
+    use crate::domain::undo::EffectState;
     use crate::store::operations::{self, NewCommand, Surface};
 
     /// Runs a part that dies, and returns the error that ends the daemon.
@@ -945,13 +947,13 @@ mod tests {
         async fn read(&self, _: &TaskKey) -> Result<Task, WriteError> {
             panic!("boom")
         }
-        async fn send(&self, _: &Operation, _: Option<&Task>) -> Result<Written, WriteError> {
+        async fn send(&self, _: &Operation, _: Option<&Task>) -> Result<WriteReceipt, WriteError> {
             panic!("boom")
         }
-        async fn find(&self, _: &Operation) -> Result<Option<Written>, WriteError> {
+        async fn find(&self, _: &Operation) -> Result<Option<WriteReceipt>, WriteError> {
             panic!("boom")
         }
-        async fn still_as_left(&self, _: &Operation, _: &Task) -> Result<Stands, WriteError> {
+        async fn still_as_left(&self, _: &Operation, _: &Task) -> Result<EffectState, WriteError> {
             panic!("boom")
         }
     }
@@ -977,7 +979,7 @@ mod tests {
         }
         async fn comments(
             &self,
-            _: Of<'_>,
+            _: CommentsOf<'_>,
             _: Option<DateTime<Utc>>,
             _: Option<&str>,
         ) -> Result<CommentPage, WriteError> {
@@ -986,11 +988,11 @@ mod tests {
     }
 
     #[async_trait]
-    impl HookReader for Bomb {
+    impl WebhookReader for Bomb {
         fn source(&self) -> Source {
             Source::GitHub
         }
-        fn terms(&self) -> Terms {
+        fn terms(&self) -> WebhookRules {
             panic!("boom")
         }
         fn has_signature(&self, _: &Headers<'_>) -> bool {
@@ -1007,35 +1009,35 @@ mod tests {
             _: &Headers<'_>,
             _: Vec<u8>,
             _: DateTime<Utc>,
-        ) -> Result<Delivery, NoDelivery> {
+        ) -> Result<Delivery, DeliveryRefusal> {
             panic!("boom")
         }
         async fn prepare(&self) -> Result<(), WriteError> {
             Ok(())
         }
-        fn read(&self, _: &Delivery) -> Result<Vec<SourceEvent>, Unreadable> {
+        fn read(&self, _: &Delivery) -> Result<Vec<SourceEvent>, UnreadablePayload> {
             panic!("boom")
         }
     }
 
     #[async_trait]
-    impl HookKeeper for Bomb {
+    impl WebhookKeeper for Bomb {
         fn source(&self) -> Source {
             Source::GitHub
         }
-        fn facts(&self) -> HookFacts {
+        fn facts(&self) -> WebhookFacts {
             panic!("boom")
         }
-        async fn list(&self) -> Places<Hook> {
+        async fn list(&self) -> Places<Webhook> {
             panic!("boom")
         }
-        async fn register(&self, _: &str, _: &str) -> Places<Hook> {
+        async fn register(&self, _: &str, _: &str) -> Places<Webhook> {
             panic!("boom")
         }
-        async fn reactivate(&self, _: &Hook) -> Result<(), WriteError> {
+        async fn reactivate(&self, _: &Webhook) -> Result<(), WriteError> {
             panic!("boom")
         }
-        async fn missed(&self, _: &Hook, _: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError> {
+        async fn missed(&self, _: &Webhook, _: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError> {
             panic!("boom")
         }
     }
@@ -1129,9 +1131,9 @@ mod tests {
                 dies(part, run).await
             }
             _ => {
-                let alarms = Alarms::new(store.clone(), clock.clone(), vec![]);
-                let keepers: Vec<Arc<dyn HookKeeper>> = vec![bomb];
-                let gaps = Gaps::new(store, clock, inbox, reconciler, keepers, alarms);
+                let alarms = Alerts::new(store.clone(), clock.clone(), vec![]);
+                let keepers: Vec<Arc<dyn WebhookKeeper>> = vec![bomb];
+                let gaps = Recovery::new(store, clock, inbox, reconciler, keepers, alarms);
                 let run = async move {
                     gaps.run(stopping).await;
                     Ok(())

@@ -5,13 +5,13 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use crate::domain::card::{Card, Part};
+use crate::domain::card::{Card, CardPart};
 use crate::domain::ids::TaskRow;
-use crate::store::tasks::{self, Stored};
+use crate::store::tasks::{self, StoredTask};
 use crate::store::{DbResult, Tx, Wake, messages, people};
 
 /// Renders the cards of a task again if their content would change.
-pub fn refresh(tx: &Tx<'_>, stored: &Stored, now: DateTime<Utc>) -> DbResult<()> {
+pub fn refresh(tx: &Tx<'_>, stored: &StoredTask, now: DateTime<Utc>) -> DbResult<()> {
     tx.wake(Wake::Homes);
     for standing in messages::with_card_of(tx, stored.row)? {
         let zone = match standing.person {
@@ -21,7 +21,7 @@ pub fn refresh(tx: &Tx<'_>, stored: &Stored, now: DateTime<Utc>) -> DbResult<()>
         let gone = stored.gone || stored.away;
         let mut parts = standing.parts.clone();
         for part in &mut parts {
-            if let Part::Card(card) = part {
+            if let CardPart::Card(card) = part {
                 if card.task == stored.row {
                     *card = card.again(&stored.task, gone, now, zone);
                 } else if card.is_of_an_older_version()
@@ -40,13 +40,13 @@ pub fn refresh(tx: &Tx<'_>, stored: &Stored, now: DateTime<Utc>) -> DbResult<()>
 }
 
 /// A task continues in another row: moves its cards there.
-pub fn succeed(tx: &Tx<'_>, old: TaskRow, new: &Stored, now: DateTime<Utc>) -> DbResult<()> {
+pub fn succeed(tx: &Tx<'_>, old: TaskRow, new: &StoredTask, now: DateTime<Utc>) -> DbResult<()> {
     for mut standing in messages::with_card_of(tx, old)? {
         for part in &mut standing.parts {
-            if let Part::Card(card) = part
+            if let CardPart::Card(card) = part
                 && card.task == old
             {
-                *part = Part::Card(Card {
+                *part = CardPart::Card(Card {
                     task: new.row,
                     ..card.clone()
                 });

@@ -32,13 +32,13 @@ use crate::config::{Config, ConfigErrors};
 use crate::domain::task::Source;
 use crate::http::Synchronize;
 use crate::mailbox::Mailbox;
-use crate::sandbox::front::{Seen, What};
-use crate::sandbox::slack::{Happening, Posted, Whisper};
+use crate::sandbox::fault_server::{FaultKind, RequestRecord};
+use crate::sandbox::slack::{EphemeralPost, PostedMessage, SandboxEvent};
 use crate::sandbox::{Sandbox, Seed};
 use crate::verbs::is_bare_create;
-use blocks::{Button, Look, button_called, buttons_in, called, tame};
+use blocks::{DemoButton, Look, button_called, buttons_in, called, tame};
 use forms::Form;
-use terminal::{Input, Screen, Stop, Stops};
+use terminal::{Input, Interrupt, Interrupts, Screen};
 
 /// The person whose DM the terminal shows.
 const ANA: &str = "U0ANN01";
@@ -72,7 +72,7 @@ pub enum DemoError {
 /// Starts the sandbox and the daemon, reads lines until the end of input, and prints the changes at the end.
 pub async fn run() -> Result<(), DemoError> {
     let folder = tempfile::Builder::new().prefix("ivan-demo-").tempdir()?;
-    let mut stops = Stops::listen()?;
+    let mut stops = Interrupts::listen()?;
     // Opened before the slow steps, so that text typed from now on is the first line.
     let (input, screen) = Input::open();
     let sandbox = Sandbox::start(Seed::demo()).await?;
@@ -169,9 +169,9 @@ async fn ready(commands: &Commands, sandbox: &Sandbox) {
 struct Dm {
     sandbox: Sandbox,
     mailbox: Mailbox,
-    clickup: Receiver<Seen>,
-    github: Receiver<Seen>,
-    slack: Receiver<Happening>,
+    clickup: Receiver<RequestRecord>,
+    github: Receiver<RequestRecord>,
+    slack: Receiver<SandboxEvent>,
     before: Holdings,
     /// Answers with `…` that have no outcome yet.
     pending: Vec<Pending>,
@@ -179,7 +179,7 @@ struct Dm {
     pending_whispers: usize,
     /// Messages from Ivan that were shown or are older than the demo: by conversation and `ts`, with their texts.
     known: BTreeMap<(String, String), String>,
-    known_whispers: Vec<Whisper>,
+    known_whispers: Vec<EphemeralPost>,
     /// The last message shown: the target of `press`, `react` and `thread`.
     last: Option<Shown>,
     /// The open Home tab. `press` tries its buttons first.
@@ -187,7 +187,7 @@ struct Dm {
     /// The open form.
     form: Option<Form>,
     /// Reactions that were added: conversation, message and name.
-    reactions: Vec<(String, Posted, String)>,
+    reactions: Vec<(String, PostedMessage, String)>,
     /// The conversation of Ana's last message.
     place: String,
     /// The sources that are set to fail.
@@ -197,9 +197,9 @@ struct Dm {
     /// Reads the sources, as `ivan sync` does.
     sync: Arc<dyn Synchronize>,
     screen: Screen,
-    stops: Stops,
+    stops: Interrupts,
     /// The signal that ends the demo.
-    stopped: Option<Stop>,
+    stopped: Option<Interrupt>,
 }
 
 /// Every task and issue, each as one line.
@@ -225,13 +225,16 @@ struct Asked {
 /// A message from Ivan that was shown.
 #[derive(Clone)]
 enum Shown {
-    Message { channel: String, posted: Posted },
-    Whisper(Whisper),
+    Message {
+        channel: String,
+        posted: PostedMessage,
+    },
+    Whisper(EphemeralPost),
 }
 
 /// The Home tab as it was shown.
 struct Home {
-    buttons: Vec<Button>,
+    buttons: Vec<DemoButton>,
     /// A message was shown since then: its buttons are numbered after those of the tab.
     answered: bool,
 }
@@ -258,7 +261,7 @@ impl Dm {
         mailbox: Mailbox,
         sync: Arc<dyn Synchronize>,
         screen: Screen,
-        stops: Stops,
+        stops: Interrupts,
     ) -> Dm {
         let mut dm = Dm {
             clickup: sandbox.clickup.front().subscribe(),
@@ -391,7 +394,7 @@ impl Dm {
                 () = tokio::time::sleep_until(deadline) => return Waited::Nothing,
                 stop = self.stops.next() => {
                     // In a pipe no further line depends on the user.
-                    if stop == Stop::End || !self.screen.echoes {
+                    if stop == Interrupt::End || !self.screen.echoes {
                         self.stopped = Some(stop);
                     }
                     return Waited::Interrupted;
@@ -505,9 +508,9 @@ impl Dm {
     }
 
     /// Finds a button that still exists, by its number as shown or by its name; else says why it cannot be pressed.
-    fn pressable(&self, which: &str) -> Result<(Button, Place), String> {
+    fn pressable(&self, which: &str) -> Result<(DemoButton, Place), String> {
         let shown = self.buttons_shown();
-        let labels: Vec<&Button> = shown.iter().map(|(button, _)| button).collect();
+        let labels: Vec<&DemoButton> = shown.iter().map(|(button, _)| button).collect();
         let found = called(&labels, which).and_then(|at| shown.get(at));
         if let Some((button, place)) = found
             && self
@@ -548,7 +551,7 @@ impl Dm {
     }
 
     /// All buttons as they were shown, in the order of their numbers.
-    fn buttons_shown(&self) -> Vec<(Button, Place)> {
+    fn buttons_shown(&self) -> Vec<(DemoButton, Place)> {
         let mut shown = Vec::new();
         if let Some(home) = &self.home {
             shown.extend(
@@ -571,7 +574,7 @@ impl Dm {
     }
 
     /// The buttons that exist now.
-    fn buttons_at(&self, place: &Place) -> Vec<Button> {
+    fn buttons_at(&self, place: &Place) -> Vec<DemoButton> {
         let slack = &self.sandbox.slack;
         let blocks = match place {
             Place::Home => self.home_view().map(|view| view["blocks"].clone()),
@@ -590,7 +593,7 @@ impl Dm {
     }
 
     /// The last message shown; an error if there is none.
-    fn message(&self, or: &str) -> Result<(String, Posted), String> {
+    fn message(&self, or: &str) -> Result<(String, PostedMessage), String> {
         match &self.last {
             Some(Shown::Message { channel, posted }) => Ok((channel.clone(), posted.clone())),
             Some(Shown::Whisper(_)) => {
@@ -627,7 +630,7 @@ impl Dm {
     /// Removes the newest added reaction of that name.
     async fn unreact(&mut self, name: &str) -> Waited<()> {
         let name = name.trim_matches(':');
-        let of_name = |(_, _, put): &(String, Posted, String)| put == name;
+        let of_name = |(_, _, put): &(String, PostedMessage, String)| put == name;
         let Some(at) = self.reactions.iter().rposition(of_name) else {
             return self.note("(there is no such reaction of yours)");
         };
@@ -666,7 +669,7 @@ impl Dm {
     }
 
     /// Expects an answer after the newest message, in the thread of `shown` if it is in a channel.
-    fn behind_all(&self, channel: String, shown: Option<&Posted>) -> Asked {
+    fn behind_all(&self, channel: String, shown: Option<&PostedMessage>) -> Asked {
         let newest = self.sandbox.slack.messages(&channel).pop();
         let newest = newest.and_then(|message| message["ts"].as_str().map(str::to_owned));
         Asked {
@@ -728,11 +731,11 @@ impl Dm {
                 "is back"
             }
             "lost" => {
-                front.spoil_next_write(What::ApplyThenDrop);
+                front.spoil_next_write(FaultKind::ApplyThenDrop);
                 "will do the next write, and the response will be lost"
             }
             "slow" => {
-                front.spoil_next_write(What::Delay(SLOW));
+                front.spoil_next_write(FaultKind::Delay(SLOW));
                 "will take 6 s for the next write"
             }
             _ => return self.help(),
@@ -790,7 +793,7 @@ impl Dm {
         let synced = tokio::select! {
             synced = sync.sync(false) => synced,
             stop = self.stops.next() => {
-                if stop == Stop::End || !self.screen.echoes {
+                if stop == Interrupt::End || !self.screen.echoes {
                     self.stopped = Some(stop);
                 }
                 return Waited::Interrupted;
@@ -866,7 +869,7 @@ impl Dm {
     }
 
     /// All messages from Ivan that Ana can read.
-    fn messages(&self) -> Vec<(String, Posted)> {
+    fn messages(&self) -> Vec<(String, PostedMessage)> {
         let slack = &self.sandbox.slack;
         let channels = CHANNELS.map(|name| slack.channel(name));
         let places = [slack.dm(ANA)].into_iter().chain(channels);
@@ -879,7 +882,7 @@ impl Dm {
     }
 
     /// A message from Ivan that is new, or says more than when it was shown.
-    fn news(&self) -> Option<(String, Posted)> {
+    fn news(&self) -> Option<(String, PostedMessage)> {
         let mut said = self.messages().into_iter();
         said.find(|(channel, posted)| {
             let known = self.known.get(&(channel.clone(), posted.ts.clone()));
@@ -888,12 +891,12 @@ impl Dm {
     }
 
     /// An ephemeral message to Ana that is new, or says more than when it was shown.
-    fn whispered_news(&self) -> Option<Whisper> {
+    fn whispered_news(&self) -> Option<EphemeralPost> {
         let mut whispers = self.whispers().into_iter();
         whispers.find(|whisper| !self.known_whispers.contains(whisper))
     }
 
-    fn knows(&mut self, channel: &str, posted: &Posted) {
+    fn knows(&mut self, channel: &str, posted: &PostedMessage) {
         let key = (channel.to_owned(), posted.ts.clone());
         self.known.insert(key, posted.text.clone());
     }
@@ -915,7 +918,7 @@ impl Dm {
         let mut ended = false;
         let said = self.messages();
         for pending in std::mem::take(&mut self.pending) {
-            let is_it = |(channel, posted): &&(String, Posted)| {
+            let is_it = |(channel, posted): &&(String, PostedMessage)| {
                 *channel == pending.channel && posted.ts == pending.ts
             };
             match said.iter().find(is_it) {
@@ -971,14 +974,14 @@ impl Dm {
     }
 
     /// The answer: the first message after `asked.after`, in its thread if that is known.
-    fn answer_to(&self, asked: &Asked) -> Option<Posted> {
+    fn answer_to(&self, asked: &Asked) -> Option<PostedMessage> {
         let said = self.sandbox.slack.bot_messages(&asked.channel);
         said.into_iter().find(|posted| {
             posted.ts > asked.after && (asked.thread.is_none() || posted.thread_ts == asked.thread)
         })
     }
 
-    fn show(&mut self, channel: &str, posted: &Posted) {
+    fn show(&mut self, channel: &str, posted: &PostedMessage) {
         let place = posted.thread_ts.as_ref().map(|_| "in a thread under it");
         self.speak(&posted.text, &posted.blocks, place);
         self.knows(channel, posted);
@@ -1145,7 +1148,7 @@ fn is_heard(text: &str) -> bool {
     text.contains("@ivan") || is_bare_create(text)
 }
 
-fn opens_a_form(button: &Button) -> bool {
+fn opens_a_form(button: &DemoButton) -> bool {
     button.action.starts_with("comment:")
 }
 
@@ -1169,7 +1172,7 @@ fn channel_of(line: &str) -> Option<(&str, &str)> {
 }
 
 /// Discards past events in Slack: the caller reads the state itself.
-fn drain(slack: &mut Receiver<Happening>) {
+fn drain(slack: &mut Receiver<SandboxEvent>) {
     while !matches!(
         slack.try_recv(),
         Err(TryRecvError::Empty | TryRecvError::Closed)
@@ -1177,14 +1180,14 @@ fn drain(slack: &mut Receiver<Happening>) {
 }
 
 /// Resolves at the next event in Slack.
-async fn something(slack: &mut Receiver<Happening>) {
+async fn something(slack: &mut Receiver<SandboxEvent>) {
     if let Err(RecvError::Closed) = slack.recv().await {
         std::future::pending::<()>().await;
     }
 }
 
 /// `ClickUp  PUT /task/86tst0001 → complete`; reads are left out.
-fn request(system: &str, seen: &Seen) -> Option<String> {
+fn request(system: &str, seen: &RequestRecord) -> Option<String> {
     if seen.method == "GET" {
         return None;
     }

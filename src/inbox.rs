@@ -16,26 +16,26 @@ use futures_util::stream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::apply::{self, Account, Applied};
-use crate::bounds::Bound;
 use crate::clock::Clock;
-use crate::domain::event::{Act, SourceEvent, What};
+use crate::domain::event::{Activity, ActivityKind, SourceEvent};
 use crate::domain::ids::DeliveryId;
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::set_aside::Work;
 use crate::domain::source::SourceWriter;
-use crate::domain::source::{Delivery, HookReader, Unreadable};
+use crate::domain::source::{Delivery, UnreadablePayload, WebhookReader};
 use crate::domain::task::{Source, Task, TaskKey};
+use crate::ingest::{self, Applied, ReportOrigin};
+use crate::limits::Limit;
 use crate::runtime::{Backoff, CancellationToken};
-use crate::store::deliveries::{self, Page, Waiting};
-use crate::store::{Store, StoreTrouble, Tx, Wake, tasks};
+use crate::store::deliveries::{self, PageLimits, WaitingDelivery};
+use crate::store::{Store, StoreError, Tx, Wake, tasks};
 
 pub use crate::store::slack_events::Inserted;
 
 /// The limit of waiting deliveries: beyond it senders are asked to retry (P8).
 const WAITING_MAX: i64 = 20_000;
 /// The deliveries processed together, and the tasks read at once for them.
-const TOGETHER: Page = Page {
+const TOGETHER: PageLimits = PageLimits {
     deliveries: 64,
     bytes: 8 * 1024 * 1024,
 };
@@ -55,7 +55,7 @@ pub struct Inbox {
 struct Inner {
     store: Store,
     clock: Clock,
-    readers: BTreeMap<Source, Arc<dyn HookReader>>,
+    readers: BTreeMap<Source, Arc<dyn WebhookReader>>,
     /// Used for reads only, to complete hints.
     sources: BTreeMap<Source, Arc<dyn SourceWriter>>,
     /// The secrets from bot.toml.
@@ -74,13 +74,13 @@ pub enum NotKept {
     #[error("{waiting} deliveries wait to be worked off, which is all that is taken")]
     Full { waiting: i64 },
     #[error(transparent)]
-    Store(#[from] StoreTrouble),
+    Store(#[from] StoreError),
 }
 
 /// A delivery and its events.
 struct Read {
-    waiting: Waiting,
-    events: Result<Vec<SourceEvent>, Unreadable>,
+    waiting: WaitingDelivery,
+    events: Result<Vec<SourceEvent>, UnreadablePayload>,
 }
 
 /// The result of a read, and the time of the request.
@@ -90,7 +90,7 @@ impl Inbox {
     pub fn new(
         store: Store,
         clock: Clock,
-        readers: Vec<Arc<dyn HookReader>>,
+        readers: Vec<Arc<dyn WebhookReader>>,
         sources: Vec<Arc<dyn SourceWriter>>,
         secrets: BTreeMap<Source, String>,
     ) -> Inbox {
@@ -118,7 +118,7 @@ impl Inbox {
     }
 
     /// The readers of the configured sources.
-    pub fn readers(&self) -> Vec<Arc<dyn HookReader>> {
+    pub fn readers(&self) -> Vec<Arc<dyn WebhookReader>> {
         self.inner.readers.values().cloned().collect()
     }
 
@@ -131,7 +131,7 @@ impl Inbox {
         let store = &self.inner.store;
         let waiting = store.read(deliveries::count_waiting).await?;
         if waiting >= WAITING_MAX {
-            Bound::Inbox.reached(format_args!(
+            Limit::Inbox.reached(format_args!(
                 "{waiting} deliveries wait to be worked off; {} is told to come again, and the next poll finds what it \
                  does not send again",
                 delivery.source
@@ -162,7 +162,7 @@ impl Inbox {
         &self,
         source: Source,
         hook: Option<&str>,
-    ) -> Result<Vec<String>, StoreTrouble> {
+    ) -> Result<Vec<String>, StoreError> {
         let hook = hook.map(str::to_owned);
         let mut secrets = self
             .inner
@@ -180,7 +180,7 @@ impl Inbox {
         hook: &str,
         url: &str,
         secret: &str,
-    ) -> Result<(), StoreTrouble> {
+    ) -> Result<(), StoreError> {
         let (hook, url, secret) = (hook.to_owned(), url.to_owned(), secret.to_owned());
         let now = self.inner.clock.now();
         self.inner
@@ -354,12 +354,12 @@ enum Unprepared {
     #[error(transparent)]
     Source(#[from] WriteError),
     #[error(transparent)]
-    Store(#[from] StoreTrouble),
+    Store(#[from] StoreError),
 }
 
 impl Inner {
     /// Processes a source's waiting deliveries, oldest first. While some wait for the source, only newer ones.
-    async fn work_off(&self, work: &mut Progress) -> Result<(), StoreTrouble> {
+    async fn work_off(&self, work: &mut Progress) -> Result<(), StoreError> {
         let mut walk = Walk {
             asks: !work.is_held(),
             answered: false,
@@ -431,7 +431,7 @@ impl Inner {
     }
 
     /// Processes suspect deliveries one by one. Each attempt is committed before it starts.
-    async fn suspects(&self, source: Source, walk: &mut Walk) -> Result<(), StoreTrouble> {
+    async fn suspects(&self, source: Source, walk: &mut Walk) -> Result<(), StoreError> {
         for id in self.store.suspect_deliveries() {
             let next = self
                 .store
@@ -456,7 +456,7 @@ impl Inner {
         &self,
         source: Source,
         after: Option<DeliveryId>,
-    ) -> Result<Vec<Waiting>, StoreTrouble> {
+    ) -> Result<Vec<WaitingDelivery>, StoreError> {
         self.store
             .read(move |connection| deliveries::waiting(connection, source, after, TOGETHER))
             .await
@@ -467,7 +467,7 @@ impl Inner {
         &self,
         source: Source,
         mut after: Option<DeliveryId>,
-    ) -> Result<Vec<Read>, StoreTrouble> {
+    ) -> Result<Vec<Read>, StoreError> {
         loop {
             let mut page = self.waiting(source, after).await?;
             let Some(last) = page.last() else {
@@ -482,7 +482,7 @@ impl Inner {
     }
 
     /// Parses the events of deliveries; their payloads are dropped afterwards.
-    fn understood(&self, source: Source, page: Vec<Waiting>) -> Vec<Read> {
+    fn understood(&self, source: Source, page: Vec<WaitingDelivery>) -> Vec<Read> {
         let reader = self.readers.get(&source);
         let read = page.into_iter().map(|mut waiting| {
             let events = match reader {
@@ -502,7 +502,7 @@ impl Inner {
         page: Vec<Read>,
         walk: &mut Walk,
         beside: bool,
-    ) -> Result<Vec<Read>, StoreTrouble> {
+    ) -> Result<Vec<Read>, StoreError> {
         let last = page.last().map(|last| last.waiting.id);
         let (mut understood, mut left_alone) = (Vec::new(), Vec::new());
         for Read { waiting, events } in page {
@@ -550,7 +550,7 @@ impl Inner {
             )
         });
         let (handled, applied) = join(join_all(handled), join_all(applied)).await;
-        handled.into_iter().collect::<Result<(), StoreTrouble>>()?;
+        handled.into_iter().collect::<Result<(), StoreError>>()?;
         for applied in applied {
             match applied? {
                 Ended::Applied => {}
@@ -569,7 +569,7 @@ impl Inner {
         source: Source,
         after: Option<DeliveryId>,
         told: &mut Told,
-    ) -> Result<Vec<Read>, StoreTrouble> {
+    ) -> Result<Vec<Read>, StoreError> {
         let next = self.read(source, after).await?;
         for events in next.iter().filter_map(|read| read.events.as_ref().ok()) {
             told.add(events);
@@ -599,12 +599,12 @@ impl Inner {
     /// Applies one delivery and marks it as handled in one transaction.
     async fn delivery(
         &self,
-        waiting: Waiting,
+        waiting: WaitingDelivery,
         events: Vec<SourceEvent>,
         looked: Arc<BTreeMap<TaskKey, Looked>>,
         told: Arc<Told>,
         asks: bool,
-    ) -> Result<Ended, StoreTrouble> {
+    ) -> Result<Ended, StoreError> {
         let failed = events
             .iter()
             .filter_map(to_be_read)
@@ -658,7 +658,7 @@ impl Inner {
         Box::pin(self.delivery(waiting, asked, Arc::new(looked), Arc::new(told), asks)).await
     }
 
-    async fn handled(&self, id: DeliveryId, result: String) -> Result<(), StoreTrouble> {
+    async fn handled(&self, id: DeliveryId, result: String) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.store
             .write(move |tx| deliveries::handle(tx, id, &result, now).map(drop))
@@ -695,7 +695,7 @@ impl Walk {
 /// The activities on a task in all waiting deliveries. A read for one of them shows changes of the others too, so that
 /// their authors are known. Comments are excluded: each comes only from its own delivery.
 #[derive(Clone, Default)]
-struct Told(BTreeMap<TaskKey, Vec<Act>>);
+struct Told(BTreeMap<TaskKey, Vec<Activity>>);
 
 impl Told {
     fn add(&mut self, events: &[SourceEvent]) {
@@ -731,8 +731,8 @@ impl Told {
     }
 }
 
-fn is_comment(act: &Act) -> bool {
-    matches!(act.what, What::Commented { .. })
+fn is_comment(act: &Activity) -> bool {
+    matches!(act.what, ActivityKind::Commented { .. })
 }
 
 /// Measures how long events took to get here, by both clocks.
@@ -781,16 +781,16 @@ fn one(
 ) -> crate::store::DbResult<Option<TaskKey>> {
     match event {
         SourceEvent::Seen { task, acts, lacks } => {
-            let applied = apply::seen(tx, &task, Account::Payload(lacks), acts, now)?;
+            let applied = ingest::seen(tx, &task, ReportOrigin::Payload(lacks), acts, now)?;
             Ok((applied == Applied::Ask).then_some(task.key))
         }
         SourceEvent::Look { key, acts } => found(tx, &key, acts, looked, now).map(|()| None),
-        SourceEvent::Gone { key, acts } => apply::gone(tx, &key, acts, now).map(|_| None),
+        SourceEvent::Gone { key, acts } => ingest::gone(tx, &key, acts, now).map(|_| None),
         SourceEvent::Moved { key, to, acts } => {
             if let Some((asked_at, Ok(task))) = to.as_ref().and_then(|to| looked.get(to)) {
-                return apply::moved(tx, &key, task, *asked_at, acts, now).map(|_| None);
+                return ingest::moved(tx, &key, task, *asked_at, acts, now).map(|_| None);
             }
-            apply::away(tx, &key, now)?;
+            ingest::away(tx, &key, now)?;
             match to {
                 Some(to) => found(tx, &to, acts, looked, now).map(|()| None),
                 None => Ok(None),
@@ -805,17 +805,17 @@ fn one(
 fn found(
     tx: &Tx<'_>,
     key: &TaskKey,
-    acts: Vec<Act>,
+    acts: Vec<Activity>,
     looked: &BTreeMap<TaskKey, Looked>,
     now: DateTime<Utc>,
 ) -> crate::store::DbResult<()> {
     match looked.get(key) {
         Some((asked_at, Ok(task))) => {
-            apply::seen(tx, task, Account::Asked(*asked_at), acts, now).map(drop)
+            ingest::seen(tx, task, ReportOrigin::Asked(*asked_at), acts, now).map(drop)
         }
         Some((asked_at, Err(WriteError::Refused { what, .. }))) => match what {
-            Refusal::Gone => apply::gone(tx, key, acts, *asked_at).map(drop),
-            Refusal::NotMirrored => apply::away(tx, key, *asked_at).map(drop),
+            Refusal::Gone => ingest::gone(tx, key, acts, *asked_at).map(drop),
+            Refusal::NotMirrored => ingest::away(tx, key, *asked_at).map(drop),
             // Hidden does not mean deleted (docs/contracts/clickup.md#errors): the reconciler decides later.
             Refusal::Invisible | Refusal::Changed | Refusal::Other => Ok(()),
         },

@@ -13,8 +13,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::bounds::Bound;
 use crate::domain::controls::json_without_controls;
+use crate::limits::Limit;
 
 /// The number of items read of one list. All lists that we request or receive are shorter.
 const ITEMS_MAX: usize = 20_000;
@@ -96,7 +96,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Items<T, MAX> 
             more += 1;
         }
         if more > 0 {
-            Bound::Items.reached(format_args!(
+            Limit::Items.reached(format_args!(
                 "of a list in JSON the first {MAX} items are read, and {more} are not"
             ));
         }
@@ -222,7 +222,7 @@ pub(crate) fn frame(text: &str, values_max: usize) -> Option<Value> {
     let mut reader = serde_json::Deserializer::from_str(&text);
     let read = Tree { left: &mut left }.deserialize(&mut reader);
     if read.is_err() && left == 0 {
-        Bound::FrameValues.reached(format_args!(
+        Limit::FrameValues.reached(format_args!(
             "a frame of Slack has more than {values_max} values and is not read"
         ));
     }
@@ -352,11 +352,11 @@ mod tests {
 
     #[test]
     fn of_a_list_without_end_the_first_items_are_read_and_that_is_said() {
-        let before = Bound::Items.times();
+        let before = Limit::Items.times();
         let long = |items: usize| format!("{{\"numbers\": [{}0]}}", "0,".repeat(items - 1));
         assert_eq!(read(&long(ITEMS_MAX)).numbers.len(), ITEMS_MAX);
         assert_eq!(read(&long(ITEMS_MAX + 1)).numbers.len(), ITEMS_MAX);
-        assert!(Bound::Items.times() > before);
+        assert!(Limit::Items.times() > before);
     }
 
     #[rstest]
@@ -378,9 +378,9 @@ mod tests {
             frame(text, 9),
             Some(serde_json::from_str::<Value>(text).unwrap())
         );
-        let before = Bound::FrameValues.times();
+        let before = Limit::FrameValues.times();
         assert_eq!(frame(text, 7), None);
-        assert!(Bound::FrameValues.times() > before);
+        assert!(Limit::FrameValues.times() > before);
         for odd in ["[1]", "", "{} x", "{", "7"] {
             assert_eq!(frame(odd, 9), None, "{odd}");
         }

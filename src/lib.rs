@@ -8,7 +8,7 @@
 //! ├── lib.rs         this map
 //! ├── app.rs         wiring: Config → App → run until told to stop
 //! ├── runtime.rs     shutdown token, supervisor of named tasks, back-off, rate limiter, lock: one of each
-//! ├── bounds.rs      every limit, by name: counted and logged where it is reached
+//! ├── limits.rs      every limit, by name: counted and logged where it is reached
 //! ├── clock.rs       the app's clock, which tests can shift
 //! ├── lenient.rs     JSON from outside, read leniently and in little memory
 //! ├── config/        bot.toml, environment and *_file → Config, or every mistake at once
@@ -16,12 +16,12 @@
 //! ├── domain/        values and decisions: no IO, no clock, nothing of Slack, HTTP or SQL
 //! │   ├── task.rs · ids.rs · person.rs · link.rs · entity.rs · profile.rs      tasks, row ids, people, their accounts, clients, sources
 //! │   ├── command.rs · filter.rs · when.rs · mention.rs                        REFs, filters, times and mentions as people type them
-//! │   ├── score.rs · queue.rs · blocking.rs · morning.rs · rhythm.rs           order of the queue, the pin, the briefing, quiet hours
+//! │   ├── score.rs · queue.rs · blocking.rs · morning.rs · schedule.rs         order of the queue, the pin, the briefing, quiet hours
 //! │   ├── operation.rs · change.rs · undo.rs · writes.rs · source.rs           writes, their undo, and the traits of a source
 //! │   ├── carry_out.rs                                                         the one decision about sending a write
 //! │   ├── event.rs · log.rs · set_aside.rs                                     reports of sources, entries of the log, work set aside
 //! │   ├── reply.rs · reply/acts.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
-//! │   └── prose.rs · markdown.rs · controls.rs · sign.rs · receipts.rs · scope.rs    signed text, Markdown, control characters, reactions, scopes
+//! │   └── mention_text.rs · markdown.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, Markdown, control characters, reactions, scopes
 //! ├── command_tx/    CommandTx: the reads and writes of verbs in their transaction
 //! │   └── stop.rs: Rejection, Stop, CommandError · settings.rs · health.rs
 //! ├── verbs/         one file a verb: its arguments, its grammar, its decision, its words; mod.rs has the table
@@ -30,38 +30,38 @@
 //! │   │   status.rs · whoami.rs · link.rs · unlink.rs · mute.rs · unmute.rs · help.rs
 //! │   └── grammar.rs: words, options, REFs · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
 //! ├── commands/      runs a verb for a person: an answer now, or a durable operation
-//! │   └── run.rs: bounds, idempotency keys · transaction.rs: commit or roll back · identity.rs: accounts ·
-//! │       log.rs, morning.rs, rhythm.rs, why.rs: reads over HTTP · set_aside.rs: retry
+//! │   └── run.rs: limits, idempotency keys · transaction.rs: commit or roll back · identity.rs: accounts ·
+//! │       log.rs, morning.rs, schedule.rs, why.rs: reads over HTTP · set_aside.rs: retry
 //! ├── mailbox/       messages in and out; runs a command in the transaction of its message
 //! │   ├── incoming.rs · gestures.rs · meaning.rs     messages, reactions and buttons that arrive, and the command they mean
 //! │   ├── answer.rs · outgoing.rs · reactions.rs     replies and outcomes of posts
 //! │   ├── home.rs · forms.rs · schedule.rs           Home tabs, forms, due briefings and held notices
 //! │   └── shown.rs · status.rs · strangers.rs · attempts.rs · progress.rs    what people have seen, health, unknown members, attempts
 //! ├── outbox.rs      carries operations out: a lane per person and task, repeating, giving up
-//! ├── settle.rs      a command's operations → its report, its message and the pin (settle/pins.rs)
-//! ├── inbox.rs       webhook deliveries → source events → apply
-//! ├── reconcile.rs   polls → source events → apply; reconcile/comments.rs: comments · reconcile/failing.rs: logging of failures
-//! ├── apply.rs       a source's report about a task → the mirror, and notices
+//! ├── completion.rs  a command's operations → its report, its message and the pin (completion/pins.rs)
+//! ├── inbox.rs       webhook deliveries → source events → ingest
+//! ├── reconcile.rs   polls → source events → ingest; reconcile/comments.rs: comments · reconcile/failing.rs: logging of failures
+//! ├── ingest.rs      a source's report about a task → the mirror, and notices
 //! ├── notices.rs     changes of a task → notices to the people concerned
 //! ├── cards.rs       cards in Slack, redrawn when their task changes
-//! ├── gaps.rs        missed deliveries, suspended webhooks, reports to operators
+//! ├── recovery.rs    missed deliveries, suspended webhooks, reports to operators
 //! ├── set_aside.rs   work that ended the process twice
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs: one writer that commits in groups, readers beside it · db.rs: a connection, its prepared statements and its counters
 //! │   ├── migrate.rs · prune.rs · private.rs: file modes · columns.rs
-//! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · rhythms.rs · log.rs · slack_events.rs · forms.rs ·
+//! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · schedules.rs · log.rs · slack_events.rs · forms.rs ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
 //! │       set_aside.rs · tombstones.rs · idle.rs
-//! ├── rest.rs        one HTTP exchange with a source
+//! ├── http_client.rs one HTTP exchange with a source
 //! │   └── request.rs · verdict.rs: meanings of answers · webhook.rs: signatures · clients.rs, fake.rs, damage.rs: tests of both clients
 //! ├── clickup/       a source: wire.rs, client.rs, writer.rs, undo.rs, hook.rs, poll.rs, due.rs, accounts.rs
 //! ├── github/        a source: the same files, and links.rs, dependencies.rs, fields.rs, change.rs
 //! ├── slack/         a surface
-//! │   ├── socket.rs · socket/queue.rs · socket/reopening.rs · way.rs           Socket Mode: envelope → stored → acknowledged
-//! │   ├── gate.rs · gestures.rs · attached.rs · forms.rs · views.rs · listen.rs    which events are commands; forms; the mailbox's input
+//! │   ├── socket.rs · socket/queue.rs · socket/reopening.rs · proxy.rs         Socket Mode: envelope → stored → acknowledged
+//! │   ├── filter.rs · gestures.rs · attached.rs · forms.rs · modals.rs · dispatch.rs    which events are commands; forms; the mailbox's input
 //! │   ├── catch_up.rs · compare.rs · restored.rs                               messages found in the history
-//! │   ├── post.rs · ephemeral.rs · react.rs · home.rs · rhythm.rs · trouble.rs     messages, reactions and Home tabs sent
-//! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · standing.rs · scopes.rs    JSON, escapes, Block Kit, the Web API, members, scopes
+//! │   ├── post.rs · ephemeral.rs · react.rs · home.rs · schedule.rs · degraded.rs  messages, reactions and Home tabs sent
+//! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · membership.rs · scopes.rs    JSON, escapes, Block Kit, the Web API, members, scopes
 //! ├── http/          a surface: the API and the webhook listener
 //! │   ├── routes.rs · describe.rs · openapi.rs · schemas.rs                    routes and their description
 //! │   ├── request.rs · queries.rs · reads.rs · writes.rs · daemon.rs           requests and handlers
@@ -70,7 +70,7 @@
 //! ├── cli/           client.rs: the client of the API · print.rs: answers in words · webhooks.rs: `ivan webhooks`
 //! ├── demo.rs        `ivan demo`; demo/forms.rs, demo/blocks.rs, demo/terminal.rs
 //! └── sandbox/       Slack, ClickUp and GitHub on loopback (feature `demo`)
-//!     ├── front.rs: faults · courier.rs: webhooks · wire.rs · control.rs: `ivan sandbox` and its control API
+//!     ├── fault_server.rs: faults · webhook_sender.rs: webhooks · wire.rs · control.rs: `ivan sandbox` and its control API
 //!     ├── clickup/api.rs · clickup/refusal.rs · clickup/world.rs · github/api.rs · github/world.rs
 //!     └── slack/web.rs · slack/socket.rs · slack/interact.rs · slack/pages.rs · slack/people.rs · slack/blocks.rs · slack/text.rs ·
 //!         slack/ids.rs · slack/wire.rs · slack/world.rs
@@ -85,33 +85,33 @@
 //! through the modules.
 
 pub mod app;
-pub mod apply;
-pub mod bounds;
 pub mod cards;
 pub mod cli;
 pub mod clickup;
 pub mod clock;
 pub mod command_tx;
 pub mod commands;
+pub mod completion;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod domain;
-pub mod gaps;
 pub mod github;
 pub mod http;
+mod http_client;
 pub mod inbox;
+pub mod ingest;
 mod lenient;
+pub mod limits;
 pub mod mailbox;
 pub mod notices;
 pub mod outbox;
 pub mod reconcile;
-mod rest;
+pub mod recovery;
 mod runtime;
 #[cfg(feature = "demo")]
 pub mod sandbox;
 pub mod set_aside;
-pub mod settle;
 pub mod slack;
 pub mod store;
 pub mod verbs;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ivan::app::{self, App};
-use ivan::cli::{self, Cli, Command, ConfigCommand, Options};
+use ivan::cli::{self, Cli, CliCommand, ConfigCommand, Options};
 use ivan::clock::Clock;
 use ivan::config::{Config, LogFormat};
 use tracing_subscriber::EnvFilter;
@@ -36,16 +36,16 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> ExitCode {
     match cli.command {
-        Command::Serve => match load(&cli.options) {
+        CliCommand::Serve => match load(&cli.options) {
             Ok(config) => serve(&config).await,
             Err(exit) => exit,
         },
         #[cfg(not(feature = "demo"))]
         Command::Demo | Command::Sandbox(_) => fail(WITHOUT_DEMO),
         #[cfg(feature = "demo")]
-        Command::Sandbox(ports) => sandbox(ports).await,
+        CliCommand::Sandbox(ports) => sandbox(ports).await,
         #[cfg(feature = "demo")]
-        Command::Demo => {
+        CliCommand::Demo => {
             // Faults in the demo are intended and reported in the conversation.
             start_logging(&LogFormat::Pretty, "error");
             match ivan::demo::run().await {
@@ -53,7 +53,7 @@ async fn run(cli: Cli) -> ExitCode {
                 Err(error) => fail(&error.to_string()),
             }
         }
-        Command::Config { command } => match load(&cli.options) {
+        CliCommand::Config { command } => match load(&cli.options) {
             Ok(config) => match command {
                 ConfigCommand::Show => {
                     print!("{}", config.show());
@@ -63,7 +63,7 @@ async fn run(cli: Cli) -> ExitCode {
             },
             Err(exit) => exit,
         },
-        Command::Webhooks { command } => match load(&cli.options) {
+        CliCommand::Webhooks { command } => match load(&cli.options) {
             Ok(config) => {
                 match app::webhooks(&config, command, cli.options.json, Clock::system()).await {
                     Ok(exit) => ExitCode::from(exit),
@@ -72,11 +72,11 @@ async fn run(cli: Cli) -> ExitCode {
             }
             Err(exit) => exit,
         },
-        Command::Completions { shell } => {
+        CliCommand::Completions { shell } => {
             cli::completions(shell, &mut std::io::stdout());
             ExitCode::SUCCESS
         }
-        Command::Task(command) => match target(cli.options) {
+        CliCommand::Task(command) => match target(cli.options) {
             Ok(target) => ExitCode::from(cli::run(command, target).await),
             Err(exit) => exit,
         },
@@ -101,7 +101,7 @@ async fn sandbox(ports: cli::SandboxPorts) -> ExitCode {
         github: ports.github_port,
         control: ports.control_port,
     };
-    let sandbox = match ivan::sandbox::control::Controlled::start(ports).await {
+    let sandbox = match ivan::sandbox::control::ControlledSandbox::start(ports).await {
         Ok(sandbox) => sandbox,
         Err(error) => return fail(&format!("the sandbox does not start: {error}")),
     };
@@ -246,7 +246,7 @@ fn checked(config: &Config) -> String {
 }
 
 /// The address and token of the daemon's API: from the command line, the environment, or bot.toml and the token file.
-fn target(options: Options) -> Result<cli::Target, ExitCode> {
+fn target(options: Options) -> Result<cli::DaemonTarget, ExitCode> {
     let (url, token) = match (options.api_url, options.api_token) {
         (Some(url), Some(token)) => (url, token),
         (url, token) => {
@@ -272,7 +272,7 @@ fn target(options: Options) -> Result<cli::Target, ExitCode> {
             (url, token)
         }
     };
-    Ok(cli::Target {
+    Ok(cli::DaemonTarget {
         url,
         token,
         actor: options.actor,

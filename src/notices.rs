@@ -5,15 +5,15 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::domain::event::{Act, Field, What};
+use crate::domain::event::{Activity, ActivityKind, TaskField};
+use crate::domain::mention_text::{self, MentionText};
 use crate::domain::person::{Person, PersonId};
-use crate::domain::profile::Handles;
-use crate::domain::prose::{self, Prose};
+use crate::domain::profile::HandleKind;
 use crate::domain::reply;
 use crate::domain::task::Source;
-use crate::store::messages::Draft;
-use crate::store::tasks::Stored;
-use crate::store::{DbResult, Tx, Wake, messages, operations, people, rhythms};
+use crate::store::messages::MessageDraft;
+use crate::store::tasks::StoredTask;
+use crate::store::{DbResult, Tx, Wake, messages, operations, people, schedules};
 
 /// Notices about one task within this time share one message.
 const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
@@ -22,9 +22,9 @@ const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
 /// in a comment. Skips `except`, who is informed otherwise.
 pub fn tell(
     tx: &Tx<'_>,
-    before: Option<&Stored>,
-    after: &Stored,
-    news: &[Act],
+    before: Option<&StoredTask>,
+    after: &StoredTask,
+    news: &[Activity],
     except: Option<PersonId>,
     now: DateTime<Utc>,
 ) -> DbResult<()> {
@@ -43,7 +43,7 @@ pub fn tell(
         if except == Some(person.id) {
             continue;
         }
-        let theirs: Vec<&Act> = news
+        let theirs: Vec<&Activity> = news
             .iter()
             .filter(|act| concerned || is_about(&person, source, act))
             .filter(|act| is_news_to(&person, source, act))
@@ -51,27 +51,27 @@ pub fn tell(
         let (Some(channel), false) = (people::told_in(tx, person.id)?, theirs.is_empty()) else {
             continue;
         };
-        let chosen = rhythms::of(tx, person.id)?;
+        let chosen = schedules::of(tx, person.id)?;
         let is_quiet = chosen.quiet.and_then(|quiet| quiet.ends(now, person.zone));
         for act in theirs {
             let words = reply::notice(&after.task, act, is_current, person.zone);
             if is_quiet.is_some() {
-                rhythms::hold(tx, person.id, Some(after.row), &words, now)?;
+                schedules::hold(tx, person.id, Some(after.row), &words, now)?;
                 tx.wake(Wake::Rhythms);
                 continue;
             }
             let thread = match act.what {
                 // A notice about a comment continues in the thread about the task.
-                What::Commented { .. } => messages::thread_about(tx, &channel, after.row)?,
+                ActivityKind::Commented { .. } => messages::thread_about(tx, &channel, after.row)?,
                 _ => None,
             };
-            let draft = Draft {
+            let draft = MessageDraft {
                 channel: channel.clone(),
                 thread,
                 person: Some(person.id),
                 about: Some(after.row),
                 words: Some(words),
-                ..Draft::default()
+                ..MessageDraft::default()
             };
             let uid = ulid::Ulid::from_datetime(now.into()).to_string();
             messages::notify(tx, &draft, &uid, now, ONE_MESSAGE_WITHIN)?;
@@ -82,34 +82,36 @@ pub fn tell(
 }
 
 /// Whether the person is or was assigned to the task, or is mentioned by the source's own mention.
-fn is_about(person: &Person, source: Source, act: &Act) -> bool {
+fn is_about(person: &Person, source: Source, act: &Activity) -> bool {
     match &act.what {
-        What::Assigned { to: account } | What::Unassigned { from: account } => {
+        ActivityKind::Assigned { to: account } | ActivityKind::Unassigned { from: account } => {
             person.has(source, account)
         }
-        What::Commented { text, .. } => is_mentioned(person, source, text),
+        ActivityKind::Commented { text, .. } => is_mentioned(person, source, text),
         _ => false,
     }
 }
 
-fn is_mentioned(person: &Person, source: Source, text: &Prose) -> bool {
+fn is_mentioned(person: &Person, source: Source, text: &MentionText) -> bool {
     let Some(account) = person.account(source) else {
         return false;
     };
     match source.profile().handles {
-        Handles::Ids => text.mentions().any(|mentioned| mentioned == account.id),
-        Handles::Logins => prose::addresses(&text.to_string(), [account.name.as_str()].into_iter()),
+        HandleKind::Ids => text.mentions().any(|mentioned| mentioned == account.id),
+        HandleKind::Logins => {
+            mention_text::addresses(&text.to_string(), [account.name.as_str()].into_iter())
+        }
     }
 }
 
 /// Whether the person needs a notice. Skips their own activity, comments of bots that do not address them, and
 /// assignments of others.
 /// Other activities of bots count like those of people: a poll finds the same change without its actor.
-fn is_news_to(person: &Person, source: Source, act: &Act) -> bool {
+fn is_news_to(person: &Person, source: Source, act: &Activity) -> bool {
     if let Some(actor) = &act.by {
         let themselves = person.has(source, &actor.account) || (person.alone && actor.us);
         let unheard = match &act.what {
-            What::Commented { text, .. } => {
+            ActivityKind::Commented { text, .. } => {
                 actor.bot && !actor.us && !addresses(text, person, source)
             }
             _ => false,
@@ -119,20 +121,22 @@ fn is_news_to(person: &Person, source: Source, act: &Act) -> bool {
         }
     }
     match &act.what {
-        What::Assigned { .. } | What::Unassigned { .. } => {
+        ActivityKind::Assigned { .. } | ActivityKind::Unassigned { .. } => {
             !person.alone && is_about(person, source, act)
         }
-        What::Completed | What::Reopened | What::Commented { .. } => true,
+        ActivityKind::Completed | ActivityKind::Reopened | ActivityKind::Commented { .. } => true,
         // A changed due date is reported only if another person is known to have changed it. The cards show the rest.
-        What::Changed { field: Field::Due } => act.by.is_some(),
-        What::Changed { .. } | What::Deleted => false,
+        ActivityKind::Changed {
+            field: TaskField::Due,
+        } => act.by.is_some(),
+        ActivityKind::Changed { .. } | ActivityKind::Deleted => false,
     }
 }
 
 /// Whether it mentions the person, or has an `@` and their name.
-fn addresses(text: &Prose, person: &Person, source: Source) -> bool {
+fn addresses(text: &MentionText, person: &Person, source: Source) -> bool {
     let names = [&person.github, &person.clickup_name];
     let names = names.into_iter().flatten().chain([&person.name]);
     is_mentioned(person, source, text)
-        || prose::addresses(&text.to_string(), names.map(String::as_str))
+        || mention_text::addresses(&text.to_string(), names.map(String::as_str))
 }

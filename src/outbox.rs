@@ -13,21 +13,21 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::apply;
-use crate::bounds::Bound;
 use crate::cards;
 use crate::clock::Clock;
-use crate::domain::carry_out::{MAY_STILL_ARRIVE, NotYet, SECOND_LOOK_AFTER, carry_out};
+use crate::completion::{CompletionTrigger, settle};
+use crate::domain::carry_out::{MAY_STILL_ARRIVE, NextStep, SECOND_LOOK_AFTER, carry_out};
 use crate::domain::operation::{Outcome, Refusal, Write, WriteError};
 use crate::domain::reply;
 use crate::domain::score::Weights;
 use crate::domain::set_aside::Work;
 use crate::domain::source::{SourceWriter, TokenStanding};
 use crate::domain::task::Source;
+use crate::ingest;
+use crate::limits::Limit;
 use crate::runtime::{Backoff, CancellationToken};
-use crate::settle::{Occasion, settle};
-use crate::store::operations::{self, Ended, OperationRow, State};
-use crate::store::{Store, StoreTrouble, tasks};
+use crate::store::operations::{self, OperationEnd, OperationRow, OperationState};
+use crate::store::{Store, StoreError, tasks};
 
 /// Concurrent attempts at one source: far below GitHub's limit of 100 concurrent requests (docs/contracts/github.md#rate-limits).
 const AT_ONCE: usize = 32;
@@ -242,11 +242,7 @@ impl Inner {
     }
 
     /// Attempts one operation of the lane until it has ended.
-    async fn advance(
-        &self,
-        lane: &str,
-        shutdown: &CancellationToken,
-    ) -> Result<Next, StoreTrouble> {
+    async fn advance(&self, lane: &str, shutdown: &CancellationToken) -> Result<Next, StoreError> {
         let mut next = Next::GoOn;
         let mut answers: Option<watch::Receiver<u64>> = None;
         loop {
@@ -320,13 +316,13 @@ impl Inner {
 
     /// Gives up the operations of a source that was removed from bot.toml, and says so. Without the source it is
     /// unknown whether an interrupted one was applied.
-    async fn not_connected(&self, row: &OperationRow, source: Source) -> Result<(), StoreTrouble> {
+    async fn not_connected(&self, row: &OperationRow, source: Source) -> Result<(), StoreError> {
         let why = format!(
             "{} is not connected any more: its section is missing in bot.toml",
             source.name()
         );
-        let ended = Ended {
-            state: State::GivenUp,
+        let ended = OperationEnd {
+            state: OperationState::GivenUp,
             outcome: None,
             why: Some(why),
             refusal: None,
@@ -340,11 +336,11 @@ impl Inner {
         at: &AtSource,
         row: OperationRow,
         shutdown: &CancellationToken,
-    ) -> Result<Next, StoreTrouble> {
+    ) -> Result<Next, StoreError> {
         let _turn = match at.turns.try_acquire() {
             Ok(turn) => turn,
             Err(_) => {
-                Bound::Attempts.reached(format_args!(
+                Limit::Attempts.reached(format_args!(
                     "{AT_ONCE} writes are under way at {}, and further ones wait until one ends",
                     at.writer.source()
                 ));
@@ -366,7 +362,7 @@ impl Inner {
     }
 
     /// An attempt after its begin was recorded.
-    async fn begun(&self, at: &AtSource, row: OperationRow) -> Result<Next, StoreTrouble> {
+    async fn begun(&self, at: &AtSource, row: OperationRow) -> Result<Next, StoreError> {
         let begun = self.clock.now();
         let sent = AtomicBool::new(false);
         let result = carry_out(at.writer.as_ref(), &row.operation, async |sending| {
@@ -384,7 +380,7 @@ impl Inner {
                     retry_after: None,
                 })?;
             if !wanted {
-                return Err(NotYet::TakenBack);
+                return Err(NextStep::TakenBack);
             }
             sent.store(true, Ordering::Release);
             Ok(())
@@ -407,7 +403,7 @@ impl Inner {
                     "operation {id}: {kind} in {source}: {}", outcome.word());
                 self.well(&row, outcome, begun).await
             }
-            Err(NotYet::LookAgain) => {
+            Err(NextStep::LookAgain) => {
                 at.answers();
                 tracing::info!(operation = %id, %source, kind, "operation {id}: its answer was lost and it is not there yet; looking once more");
                 let (seq, now) = (row.seq, self.clock.now());
@@ -421,24 +417,24 @@ impl Inner {
                     .await?;
                 Ok(Next::Obliged)
             }
-            Err(NotYet::TakenBack) => {
+            Err(NextStep::TakenBack) => {
                 at.answers();
                 tracing::info!(operation = %id, %source, kind, "operation {id}: taken back before it was sent");
-                let ended = Ended {
-                    state: State::Cancelled,
+                let ended = OperationEnd {
+                    state: OperationState::Cancelled,
                     outcome: None,
                     why: None,
                     refusal: None,
                 };
                 self.end(&row, ended, self.clock.now()).await
             }
-            Err(NotYet::Failed(WriteError::Refused { what, why })) => {
+            Err(NextStep::Failed(WriteError::Refused { what, why })) => {
                 at.answers();
                 tracing::warn!(operation = %id, %source, kind, "operation {id}: {source} refused to {kind}: {why}");
                 // If it was sent again, its trace had been searched before and was not there.
                 let perhaps_applied = row.operation.interrupted && !sent;
-                let ended = Ended {
-                    state: State::Refused,
+                let ended = OperationEnd {
+                    state: OperationState::Refused,
                     outcome: None,
                     why: Some(match perhaps_applied {
                         true => reply::perhaps_applied_before(&why, source),
@@ -448,7 +444,7 @@ impl Inner {
                 };
                 self.end(&row, ended, self.clock.now()).await
             }
-            Err(NotYet::Failed(WriteError::NotTaken { why, retry_after })) => {
+            Err(NextStep::Failed(WriteError::NotTaken { why, retry_after })) => {
                 at.fails();
                 tracing::warn!(operation = %id, %source, kind, "operation {id}: not taken, will be repeated: {why}");
                 // An interruption before this attempt still counts; this attempt was certainly not applied.
@@ -457,7 +453,7 @@ impl Inner {
                 self.failed(&row, interrupted, why, retry_after, paused_until)
                     .await
             }
-            Err(NotYet::Failed(WriteError::Unknown { why })) => {
+            Err(NextStep::Failed(WriteError::Unknown { why })) => {
                 at.fails();
                 tracing::warn!(operation = %id, %source, kind, "operation {id}: no answer, will be looked for: {why}");
                 let interrupted = sent || row.operation.interrupted;
@@ -471,18 +467,18 @@ impl Inner {
         row: &OperationRow,
         outcome: Outcome,
         begun: DateTime<Utc>,
-    ) -> Result<Next, StoreTrouble> {
+    ) -> Result<Next, StoreError> {
         let state = match outcome {
-            Outcome::Applied(_) => State::Applied,
-            Outcome::AlreadySo { .. } => State::AlreadySo,
-            Outcome::Overtaken { .. } => State::Overtaken,
+            Outcome::Applied(_) => OperationState::Applied,
+            Outcome::AlreadySo { .. } => OperationState::AlreadySo,
+            Outcome::Overtaken { .. } => OperationState::Overtaken,
         };
         // An answer to a change describes the task after it. A task that was only read is as old as its request.
         let known_at = match (&outcome, row.operation.write.is_answered_with_its_task()) {
             (Outcome::Applied(_), true) => self.clock.now(),
             _ => begun,
         };
-        let ended = Ended {
+        let ended = OperationEnd {
             state,
             outcome: Some(outcome),
             why: None,
@@ -495,9 +491,9 @@ impl Inner {
     async fn end(
         &self,
         row: &OperationRow,
-        mut ended: Ended,
+        mut ended: OperationEnd,
         known_at: DateTime<Utc>,
-    ) -> Result<Next, StoreTrouble> {
+    ) -> Result<Next, StoreError> {
         let (seq, command, weights, now) = (row.seq, row.command, self.weights, self.clock.now());
         let (task, interrupted) = (
             row.operation.write.task().cloned(),
@@ -520,12 +516,12 @@ impl Inner {
                     }
                     match removes {
                         true => tasks::mark_gone(tx, &outcome.task().key, now)?,
-                        false => apply::answered(tx, outcome.task(), known_at, asked_by, now)?,
+                        false => ingest::answered(tx, outcome.task(), known_at, asked_by, now)?,
                     }
                 }
                 match (ended.refusal, &task) {
                     (Some(Refusal::Gone), Some(key)) => {
-                        apply::gone(tx, key, Vec::new(), now)?;
+                        ingest::gone(tx, key, Vec::new(), now)?;
                     }
                     (Some(Refusal::NotMirrored), Some(key)) => tasks::mark_away(tx, key, now)?,
                     _ => {}
@@ -542,11 +538,13 @@ impl Inner {
                     )?;
                     return Ok((false, Vec::new(), operations::count_pending(tx)?));
                 }
-                if ended.state == State::GivenUp {
+                if ended.state == OperationState::GivenUp {
                     operations::perhaps_applied(tx, seq, interrupted)?;
                 }
                 let cancelled = match ended.state {
-                    State::Refused | State::GivenUp => operations::cancel_rest(tx, command, now)?,
+                    OperationState::Refused | OperationState::GivenUp => {
+                        operations::cancel_rest(tx, command, now)?
+                    }
                     _ => Vec::new(),
                 };
                 let touched = match (&ended.outcome, &task) {
@@ -558,7 +556,7 @@ impl Inner {
                 {
                     cards::refresh(tx, &stored, now)?;
                 }
-                settle(tx, command, Occasion::Ended, now, &weights)?;
+                settle(tx, command, CompletionTrigger::Ended, now, &weights)?;
                 Ok((true, cancelled, operations::count_pending(tx)?))
             })
             .await?;
@@ -580,7 +578,7 @@ impl Inner {
         };
         total(&row.operation.write, outcome);
         for write in cancelled {
-            total(write, State::Cancelled.as_str());
+            total(write, OperationState::Cancelled.as_str());
         }
         let lasted = (self.clock.now() - row.created_at).to_std();
         metrics::histogram!("ivan_operation_seconds").record(lasted.unwrap_or_default());
@@ -595,7 +593,7 @@ impl Inner {
         why: String,
         retry_after: Option<Duration>,
         paused_until: Option<DateTime<Utc>>,
-    ) -> Result<Next, StoreTrouble> {
+    ) -> Result<Next, StoreError> {
         let now = self.clock.now();
         let deadline = row.created_at + self.settings.give_up_after;
         let (seq, command, weights) = (row.seq, row.command, self.weights);
@@ -604,8 +602,8 @@ impl Inner {
             let (cancelled, still_pending) = self
                 .store
                 .write(move |tx| {
-                    let ended = Ended {
-                        state: State::GivenUp,
+                    let ended = OperationEnd {
+                        state: OperationState::GivenUp,
                         outcome: None,
                         why: Some(why),
                         refusal: None,
@@ -613,12 +611,12 @@ impl Inner {
                     operations::end(tx, seq, &ended, now)?;
                     operations::perhaps_applied(tx, seq, interrupted)?;
                     let cancelled = operations::cancel_rest(tx, command, now)?;
-                    settle(tx, command, Occasion::Ended, now, &weights)?;
+                    settle(tx, command, CompletionTrigger::Ended, now, &weights)?;
                     Ok((cancelled, operations::count_pending(tx)?))
                 })
                 .await?;
             pending(still_pending);
-            self.count(row, State::GivenUp.as_str(), &cancelled);
+            self.count(row, OperationState::GivenUp.as_str(), &cancelled);
             return Ok(Next::GoOn);
         }
         let wait = retry_after.unwrap_or_else(|| self.settings.backoff().after(row.attempts));
@@ -627,7 +625,7 @@ impl Inner {
         self.store
             .write(move |tx| {
                 operations::failed(tx, seq, interrupted, &why, not_before, turn)?;
-                settle(tx, command, Occasion::Waits, now, &weights)
+                settle(tx, command, CompletionTrigger::Waits, now, &weights)
             })
             .await?;
         Ok(Next::Retry)
@@ -647,9 +645,9 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::domain::operation::{Operation, Written};
+    use crate::domain::operation::{Operation, WriteReceipt};
     use crate::domain::task::{Task, TaskKey};
-    use crate::domain::undo::Stands;
+    use crate::domain::undo::EffectState;
     use crate::store::operations::{NewCommand, Surface};
     use crate::store::people;
 
@@ -677,13 +675,13 @@ mod tests {
                 why: "no".into(),
             })
         }
-        async fn send(&self, _: &Operation, _: Option<&Task>) -> Result<Written, WriteError> {
+        async fn send(&self, _: &Operation, _: Option<&Task>) -> Result<WriteReceipt, WriteError> {
             panic!("nothing is there to be written to")
         }
-        async fn find(&self, _: &Operation) -> Result<Option<Written>, WriteError> {
+        async fn find(&self, _: &Operation) -> Result<Option<WriteReceipt>, WriteError> {
             Ok(None)
         }
-        async fn still_as_left(&self, _: &Operation, _: &Task) -> Result<Stands, WriteError> {
+        async fn still_as_left(&self, _: &Operation, _: &Task) -> Result<EffectState, WriteError> {
             panic!("nothing is taken back")
         }
     }
@@ -737,7 +735,7 @@ mod tests {
     async fn so_many_attempts_are_under_way_at_a_source_and_the_others_wait() {
         let folder = tempfile::tempdir().unwrap();
         let all = AT_ONCE + 8;
-        let before = Bound::Attempts.times();
+        let before = Limit::Attempts.times();
         let (outbox, slow) = outbox(&folder, all, false).await;
         let stop = CancellationToken::new();
         let stopping = stop.clone();
@@ -745,7 +743,7 @@ mod tests {
             let outbox = outbox.clone();
             async move { outbox.run(stopping).await }
         });
-        Bound::Attempts.until_reached(before + 8).await;
+        Limit::Attempts.until_reached(before + 8).await;
         slow.reads.add_permits(all);
         let all_end = async {
             let count = || outbox.inner.store.read(operations::count_pending);
@@ -773,12 +771,12 @@ mod tests {
     /// A panic in a part of the daemon ends the process like a crash.
     #[tokio::test]
     async fn an_operation_whose_lane_panics_in_two_lives_is_not_begun_in_the_third() {
-        use crate::set_aside::Setting;
+        use crate::set_aside::SetAsideContext;
         use crate::store::set_aside;
         let folder = tempfile::tempdir().unwrap();
         let (outbox, _) = outbox(&folder, 2, true).await;
         let store = outbox.inner.store.clone();
-        let setting = Setting {
+        let setting = SetAsideContext {
             store: store.clone(),
             clock: Clock::system(),
             operators: vec!["U1".to_owned()],

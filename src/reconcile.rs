@@ -17,15 +17,15 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex, Notify};
 
-use crate::apply::{self, Account, Applied};
-use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::set_aside::Work;
 use crate::domain::source::{Container, SourceReader, SourceWriter};
 use crate::domain::task::{Source, TaskKey};
+use crate::ingest::{self, Applied, ReportOrigin};
+use crate::limits::Limit;
 use crate::runtime::{Backoff, CancellationToken, lock};
-use crate::store::{Store, StoreTrouble, Wake, tasks};
+use crate::store::{Store, StoreError, Wake, tasks};
 
 /// How far before the newest known change a walk begins, because clocks and listings of sources lag
 /// (docs/contracts/clickup.md#polling: 5 minutes; docs/contracts/github.md#conditional-requests-and-polling: 2 minutes).
@@ -49,11 +49,11 @@ const GIVES_WAY: Duration = Duration::from_secs(2);
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
 
 /// Whether a person's write is under way at a source.
-pub type Yields = Arc<dyn Fn(Source) -> bool + Send + Sync>;
+pub type WriteUnderWay = Arc<dyn Fn(Source) -> bool + Send + Sync>;
 
 /// The result of a sync of one source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Synced {
+pub struct SyncResult {
     /// The number of tasks that changed.
     pub changed: u64,
     /// The reason of its failure; data read before it is kept.
@@ -80,7 +80,7 @@ struct Inner {
     clock: Clock,
     settings: SyncSettings,
     sources: BTreeMap<Source, Mirrored>,
-    yields: Yields,
+    yields: WriteUnderWay,
 }
 
 /// A source to mirror.
@@ -95,7 +95,7 @@ pub struct Mirror {
 struct Mirrored {
     mirror: Mirror,
     /// Allows one walk through a source at a time; holds the tasks whose comments are still to be read.
-    walking: Mutex<comments::Round>,
+    walking: Mutex<comments::CommentRound>,
     /// The ids of lists or repositories that were archived at the last read.
     archived: std::sync::Mutex<BTreeSet<String>>,
     /// Signals that tasks are left in the round.
@@ -103,7 +103,7 @@ struct Mirrored {
     /// Requests a poll now: after an outage, or when a webhook was found silent.
     wanted: Notify,
     /// The state of logging failed polls.
-    failing: std::sync::Mutex<failing::Failing>,
+    failing: std::sync::Mutex<failing::PollFailures>,
 }
 
 impl Reconciler {
@@ -113,7 +113,7 @@ impl Reconciler {
         clock: Clock,
         settings: SyncSettings,
         mirrors: Vec<Mirror>,
-        yields: Yields,
+        yields: WriteUnderWay,
     ) -> Reconciler {
         let sources = mirrors
             .into_iter()
@@ -152,7 +152,7 @@ impl Reconciler {
     }
 
     /// Reads every source separately: the changes since the last complete walk, or everything.
-    pub async fn sync(&self, full: bool) -> BTreeMap<Source, Synced> {
+    pub async fn sync(&self, full: bool) -> BTreeMap<Source, SyncResult> {
         let walks = self
             .inner
             .sources
@@ -165,10 +165,10 @@ impl Reconciler {
     }
 
     /// Reads one source.
-    pub async fn sync_source(&self, source: Source, full: bool) -> Synced {
+    pub async fn sync_source(&self, source: Source, full: bool) -> SyncResult {
         match self.inner.sources.get(&source) {
             Some(mirrored) => self.inner.sync(source, mirrored, full).await,
-            None => Synced::default(),
+            None => SyncResult::default(),
         }
     }
 
@@ -177,7 +177,7 @@ impl Reconciler {
     pub async fn keep_up<F: Future<Output = ()>>(
         &self,
         source: Source,
-        after: impl Fn(Source, Synced) -> F,
+        after: impl Fn(Source, SyncResult) -> F,
         shutdown: CancellationToken,
     ) {
         let Some(mirrored) = self.inner.sources.get(&source) else {
@@ -254,10 +254,10 @@ impl Inner {
     }
 
     /// Reads a source. If an unclean end may be its fault, a mark that it is being read is committed before.
-    async fn sync(&self, source: Source, mirrored: &Mirrored, full: bool) -> Synced {
-        let failed = |trouble: StoreTrouble| Synced {
+    async fn sync(&self, source: Source, mirrored: &Mirrored, full: bool) -> SyncResult {
+        let failed = |trouble: StoreError| SyncResult {
             error: Some(trouble.to_string()),
-            ..Synced::default()
+            ..SyncResult::default()
         };
         let work = match self.store.begin(&Work::Poll(source)).await {
             Ok(work) => work,
@@ -276,7 +276,14 @@ impl Inner {
     }
 
     /// Logs a poll. Lasting failures are logged at growing intervals.
-    fn log_poll(&self, source: Source, mirrored: &Mirrored, full: bool, ms: u128, synced: &Synced) {
+    fn log_poll(
+        &self,
+        source: Source,
+        mirrored: &Mirrored,
+        full: bool,
+        ms: u128,
+        synced: &SyncResult,
+    ) {
         let changed = synced.changed;
         let mut failing = lock(&mirrored.failing);
         let lasted = failing.went(self.clock.now(), synced.error.as_deref());
@@ -297,9 +304,9 @@ impl Inner {
         }
     }
 
-    async fn read(&self, source: Source, mirrored: &Mirrored, full: bool) -> Synced {
+    async fn read(&self, source: Source, mirrored: &Mirrored, full: bool) -> SyncResult {
         let mut round = mirrored.walking.lock().await;
-        let mut synced = Synced::default();
+        let mut synced = SyncResult::default();
         let mut errors = Vec::new();
         let configured = mirrored.mirror.configured.clone();
         let followed = self
@@ -355,7 +362,7 @@ impl Inner {
         &self,
         mirrored: &Mirrored,
         found: Vec<Container>,
-    ) -> Result<bool, StoreTrouble> {
+    ) -> Result<bool, StoreError> {
         for container in &found {
             let mut archived = lock(&mirrored.archived);
             match container.archived {
@@ -464,8 +471,13 @@ impl Inner {
                 .write(move |tx| {
                     let mut changed = 0;
                     for task in &tasks {
-                        let applied =
-                            apply::seen(tx, task, Account::Asked(asked_at), Vec::new(), asked_at)?;
+                        let applied = ingest::seen(
+                            tx,
+                            task,
+                            ReportOrigin::Asked(asked_at),
+                            Vec::new(),
+                            asked_at,
+                        )?;
                         changed += u64::from(applied == Applied::Changed);
                         tasks::met(tx, &task.key, walk)?;
                     }
@@ -494,7 +506,7 @@ impl Inner {
                 return Ok(());
             }
         }
-        Bound::Pages.reached(format_args!(
+        Limit::Pages.reached(format_args!(
             "{} does not end after {PAGES} pages, and its walk counts as failed",
             container.name
         ));
@@ -521,7 +533,7 @@ impl Inner {
             .map_err(in_words)?;
         let mut changed = 0;
         if unmet.len() > ASKED_FOR {
-            Bound::Unmet.reached(format_args!(
+            Limit::Unmet.reached(format_args!(
                 "{} tasks are no longer listed in {}; {ASKED_FOR} are asked for now, the others after the next full walk",
                 unmet.len(),
                 container.name
@@ -570,7 +582,7 @@ impl Inner {
             Err(_) => return Ok(false),
         };
         self.store
-            .write(move |tx| apply::moved(tx, &from, &task, asked_at, Vec::new(), asked_at))
+            .write(move |tx| ingest::moved(tx, &from, &task, asked_at, Vec::new(), asked_at))
             .await
             .map_err(in_words)?;
         Ok(true)
@@ -585,12 +597,18 @@ impl Inner {
     ) -> Result<Applied, String> {
         self.store
             .write(move |tx| match read {
-                Ok(task) => apply::seen(tx, &task, Account::Asked(asked_at), Vec::new(), asked_at),
+                Ok(task) => ingest::seen(
+                    tx,
+                    &task,
+                    ReportOrigin::Asked(asked_at),
+                    Vec::new(),
+                    asked_at,
+                ),
                 Err(WriteError::Refused { what, .. }) => match what {
-                    Refusal::Gone => apply::gone(tx, &key, Vec::new(), asked_at),
-                    Refusal::NotMirrored => apply::away(tx, &key, asked_at),
+                    Refusal::Gone => ingest::gone(tx, &key, Vec::new(), asked_at),
+                    Refusal::NotMirrored => ingest::away(tx, &key, asked_at),
                     Refusal::Invisible | Refusal::Other if missed >= MISSED_WALKS => {
-                        apply::away(tx, &key, asked_at)
+                        ingest::away(tx, &key, asked_at)
                     }
                     Refusal::Invisible | Refusal::Changed | Refusal::Other => Ok(Applied::Same),
                 },
@@ -613,7 +631,7 @@ async fn give_way(busy: impl Fn() -> bool, longest: Duration) {
     let _ended = tokio::time::timeout(longest, wait).await;
 }
 
-fn in_words(trouble: StoreTrouble) -> String {
+fn in_words(trouble: StoreError) -> String {
     trouble.to_string()
 }
 
@@ -624,11 +642,11 @@ mod tests {
 
     use async_trait::async_trait;
 
-    use crate::domain::event::{Act, What};
-    use crate::domain::operation::{Operation, Written};
-    use crate::domain::source::{Comment, CommentPage, Listing, Of, Page};
-    use crate::domain::task::{RepoName, Status, Task, TaskId};
-    use crate::domain::undo::Stands;
+    use crate::domain::event::{Activity, ActivityKind};
+    use crate::domain::operation::{Operation, WriteReceipt};
+    use crate::domain::source::{CommentPage, CommentsOf, Listing, Page, SourceComment};
+    use crate::domain::task::{RepoName, Task, TaskId, TaskStatus};
+    use crate::domain::undo::EffectState;
 
     use super::*;
 
@@ -673,7 +691,7 @@ mod tests {
             title: "Polish the widgets".into(),
             description: String::new(),
             url: "https://github.com/acme/widgets/issues/1".into(),
-            status: Status::Todo,
+            status: TaskStatus::Todo,
             source_status: "open".into(),
             assignees: Vec::new(),
             labels: Vec::new(),
@@ -732,13 +750,13 @@ mod tests {
 
         async fn comments(
             &self,
-            of: Of<'_>,
+            of: CommentsOf<'_>,
             since: Option<DateTime<Utc>>,
             page: Option<&str>,
         ) -> Result<CommentPage, WriteError> {
             let whose = match of {
-                Of::Task(key) => key.as_str().to_owned(),
-                Of::Container(_) => format!("{since:?}"),
+                CommentsOf::Task(key) => key.as_str().to_owned(),
+                CommentsOf::Container(_) => format!("{since:?}"),
             };
             self.asked.lock().unwrap().push(whose);
             let number: usize = page.map_or(0, |page| page.parse().unwrap());
@@ -785,20 +803,24 @@ mod tests {
             }
         }
 
-        async fn send(&self, _: &Operation, _: Option<&Task>) -> Result<Written, WriteError> {
+        async fn send(&self, _: &Operation, _: Option<&Task>) -> Result<WriteReceipt, WriteError> {
             panic!("the reconciler writes nothing")
         }
 
-        async fn find(&self, _: &Operation) -> Result<Option<Written>, WriteError> {
+        async fn find(&self, _: &Operation) -> Result<Option<WriteReceipt>, WriteError> {
             panic!("the reconciler writes nothing")
         }
 
-        async fn still_as_left(&self, _: &Operation, _: &Task) -> Result<Stands, WriteError> {
+        async fn still_as_left(&self, _: &Operation, _: &Task) -> Result<EffectState, WriteError> {
             panic!("the reconciler undoes nothing")
         }
     }
 
-    fn reconciler(folder: &tempfile::TempDir, fake: &Arc<Fake>, yields: Yields) -> Reconciler {
+    fn reconciler(
+        folder: &tempfile::TempDir,
+        fake: &Arc<Fake>,
+        yields: WriteUnderWay,
+    ) -> Reconciler {
         let mirror = Mirror {
             reader: fake.clone(),
             writer: fake.clone(),
@@ -845,7 +867,7 @@ mod tests {
         let looks = Arc::new(AtomicU32::new(0));
         let (seen, listed) = (looks.clone(), fake.clone());
         // Busy at the first check of each request: containers, then the page.
-        let yields: Yields = Arc::new(move |source| {
+        let yields: WriteUnderWay = Arc::new(move |source| {
             assert_eq!(source, Source::GitHub);
             let look = seen.fetch_add(1, Ordering::SeqCst);
             assert_eq!(listed.listed.load(Ordering::SeqCst), 0);
@@ -908,13 +930,13 @@ mod tests {
         assert_eq!((rests, asked().len()), (Ok(()), 0));
     }
 
-    fn said(number: u64, id: &str, at: DateTime<Utc>) -> Comment {
-        Comment {
+    fn said(number: u64, id: &str, at: DateTime<Utc>) -> SourceComment {
+        SourceComment {
             task: TaskKey::github(1001, number),
-            act: Act {
+            act: Activity {
                 by: None,
                 at,
-                what: What::Commented {
+                what: ActivityKind::Commented {
                     id: id.into(),
                     text: "Seen on 17.4 too".into(),
                     operation: None,
@@ -923,7 +945,7 @@ mod tests {
         }
     }
 
-    fn listed(comments: Vec<Comment>, newest: DateTime<Utc>) -> CommentPage {
+    fn listed(comments: Vec<SourceComment>, newest: DateTime<Utc>) -> CommentPage {
         CommentPage {
             comments,
             newest: Some(newest),
@@ -1006,11 +1028,11 @@ mod tests {
         let mut pages: Vec<_> = (0..60).map(|n| listed(Vec::new(), minutes(n))).collect();
         pages[59].comments.push(said(1, "901", minutes(0)));
         *fake.comments.lock().unwrap() = Some(pages.clone());
-        let before = Bound::Pages.times();
+        let before = Limit::Pages.times();
         fake.asked.lock().unwrap().clear();
         sync().await;
         assert_eq!(fake.asked.lock().unwrap().len(), 50);
-        assert!(Bound::Pages.times() > before);
+        assert!(Limit::Pages.times() > before);
         let heard = || value(&reconciler, "SELECT count(*) FROM comments");
         assert_eq!(heard().await, 0);
         *fake.comments.lock().unwrap() = Some(pages.split_off(44));
@@ -1037,11 +1059,11 @@ mod tests {
         let fake = Arc::new(Fake::default());
         fake.endless.store(true, Ordering::SeqCst);
         let reconciler = reconciler(&folder, &fake, Arc::new(|_| false));
-        let before = Bound::Pages.times();
+        let before = Limit::Pages.times();
         let synced = reconciler.sync_source(Source::GitHub, false).await;
         let why = format!("acme/widgets did not end after {PAGES} pages");
         assert_eq!((synced.changed, synced.error), (1, Some(why)));
-        assert!(Bound::Pages.times() > before);
+        assert!(Limit::Pages.times() > before);
         fake.endless.store(false, Ordering::SeqCst);
         let synced = reconciler.sync_source(Source::GitHub, false).await;
         assert_eq!((synced.changed, synced.error), (0, None));
@@ -1066,12 +1088,12 @@ mod tests {
             .await
             .unwrap();
         fake.empty.store(true, Ordering::SeqCst);
-        let before = Bound::Unmet.times();
+        let before = Limit::Unmet.times();
         for (asked, reached) in [(ASKED_FOR, 1), (ASKED_FOR + 20, 1)] {
             reconciler.sync_source(Source::GitHub, true).await;
             let asked_for = usize::try_from(fake.read.load(Ordering::SeqCst)).unwrap();
             assert_eq!(asked_for, asked);
-            assert!(Bound::Unmet.times() >= before + reached);
+            assert!(Limit::Unmet.times() >= before + reached);
         }
     }
 

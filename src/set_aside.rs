@@ -8,18 +8,18 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::clock::Clock;
+use crate::completion::{CompletionTrigger, settle};
 use crate::domain::operation::Write;
-use crate::domain::reply::{Words, quote};
+use crate::domain::reply::{Text, quote};
 use crate::domain::score::Weights;
 use crate::domain::set_aside::{SetAside, Work, rest, to_its_person, to_operators, why};
-use crate::settle::{Occasion, settle};
-use crate::store::operations::{self, Ended, State};
+use crate::store::operations::{self, OperationEnd, OperationState};
 use crate::store::slack_events::{Gesture, IncomingMessage};
-use crate::store::{DbResult, Store, StoreTrouble, Tx, Wake, messages, people, set_aside};
+use crate::store::{DbResult, Store, StoreError, Tx, Wake, messages, people, set_aside};
 
 /// The dependencies for setting work aside.
 #[derive(Clone)]
-pub struct Setting {
+pub struct SetAsideContext {
     pub store: Store,
     pub clock: Clock,
     /// Slack ids.
@@ -27,9 +27,9 @@ pub struct Setting {
     pub weights: Weights,
 }
 
-impl Setting {
+impl SetAsideContext {
     /// Runs first when the daemon starts.
-    pub async fn starts(&self) -> Result<(), StoreTrouble> {
+    pub async fn starts(&self) -> Result<(), StoreError> {
         let (setting, clock) = (self.clone(), self.clock.clone());
         self.store
             .write(move |tx| {
@@ -49,7 +49,7 @@ impl Setting {
     }
 
     /// Runs last when the daemon stops cleanly.
-    pub async fn stops(&self) -> Result<(), StoreTrouble> {
+    pub async fn stops(&self) -> Result<(), StoreError> {
         self.store.write(|tx| set_aside::stops(tx)).await
     }
 
@@ -87,7 +87,7 @@ impl Setting {
         let Some(command) = set_aside::put_operation_aside(tx, id, why)? else {
             return Ok(());
         };
-        settle(tx, command, Occasion::Waits, now, &self.weights)?;
+        settle(tx, command, CompletionTrigger::Waits, now, &self.weights)?;
         tx.wake(Wake::Operations);
         if messages::tells(tx, command)? {
             return Ok(());
@@ -106,7 +106,7 @@ impl Setting {
     }
 
     /// Gives up operations that were not retried within the retention time of rows, and notifies their people.
-    pub async fn give_up_old(&self, kept_for: chrono::Duration) -> Result<(), StoreTrouble> {
+    pub async fn give_up_old(&self, kept_for: chrono::Duration) -> Result<(), StoreError> {
         let (clock, weights) = (self.clock.clone(), self.weights);
         self.store
             .write(move |tx| {
@@ -115,12 +115,12 @@ impl Setting {
                 for (seq, command) in set_aside::operations_since_before(tx, now - kept_for)? {
                     let Some(row) = operations::of_command(tx, command)?
                         .into_iter()
-                        .find(|row| row.seq == seq && row.state == State::Pending)
+                        .find(|row| row.seq == seq && row.state == OperationState::Pending)
                     else {
                         continue;
                     };
-                    let ended = Ended {
-                        state: State::GivenUp,
+                    let ended = OperationEnd {
+                        state: OperationState::GivenUp,
                         outcome: None,
                         why: Some(NOBODY_TRIED.to_owned()),
                         refusal: None,
@@ -129,7 +129,7 @@ impl Setting {
                     operations::end(tx, seq, &ended, now)?;
                     operations::perhaps_applied(tx, seq, row.operation.interrupted)?;
                     operations::cancel_rest(tx, command, now)?;
-                    settle(tx, command, Occasion::Ended, now, &weights)?;
+                    settle(tx, command, CompletionTrigger::Ended, now, &weights)?;
                 }
                 set_aside::forget_done(tx)
             })
@@ -145,7 +145,7 @@ const NOBODY_TRIED: &str = "It had stopped me twice and was set aside, and nobod
 #[derive(Default)]
 struct Recipient {
     place: Option<(String, Option<String>)>,
-    what: Words,
+    what: Text,
     /// The work was itself such a message: no further message is sent.
     is_about_that: bool,
 }
@@ -155,7 +155,7 @@ fn recipient(tx: &Tx<'_>, work: &Work) -> DbResult<Recipient> {
         let dm = user.map(|user| crate::store::slack_events::dm_of(tx, &user));
         Ok(Recipient {
             place: dm.transpose()?.map(|dm| (dm, None)),
-            what: Words::new().text(what),
+            what: Text::new().text(what),
             is_about_that: false,
         })
     };
@@ -189,7 +189,7 @@ fn recipient(tx: &Tx<'_>, work: &Work) -> DbResult<Recipient> {
         }
         Work::History(channel) => Ok(Recipient {
             place: Some((channel.clone(), None)),
-            what: Words::new().text("reading what you wrote here while I was away"),
+            what: Text::new().text("reading what you wrote here while I was away"),
             is_about_that: false,
         }),
         Work::Delivery(_)
@@ -219,8 +219,8 @@ fn place(heard: &IncomingMessage, dm: String) -> (String, Option<String>) {
     }
 }
 
-fn gesture(heard: &IncomingMessage) -> Words {
-    let words = Words::new();
+fn gesture(heard: &IncomingMessage) -> Text {
+    let words = Text::new();
     match &heard.gesture {
         Gesture::Said | Gesture::Slash { .. } => {
             words.text("your command ").code(quote(&heard.text))
@@ -312,8 +312,8 @@ mod tests {
     use crate::domain::ids::EventId;
     use crate::domain::task::Source;
 
-    fn setting(folder: &tempfile::TempDir) -> Setting {
-        Setting {
+    fn setting(folder: &tempfile::TempDir) -> SetAsideContext {
+        SetAsideContext {
             store: Store::open(&folder.path().join("ivan.db")).unwrap(),
             clock: Clock::system(),
             operators: vec!["U1".to_owned()],
@@ -321,11 +321,11 @@ mod tests {
         }
     }
 
-    async fn all(setting: &Setting) -> Vec<SetAside> {
+    async fn all(setting: &SetAsideContext) -> Vec<SetAside> {
         setting.store.read(set_aside::all).await.unwrap()
     }
 
-    async fn begins(setting: &Setting, work: &Work) {
+    async fn begins(setting: &SetAsideContext, work: &Work) {
         // The process ends during it, so its end is not recorded.
         drop(setting.store.begin(work).await.unwrap());
     }
@@ -415,10 +415,10 @@ mod tests {
             setting.store.read(row).await.unwrap().unwrap()
         };
         assert_eq!(all(&setting).await.len(), 1);
-        assert_eq!(state().await.state, State::Pending);
+        assert_eq!(state().await.state, OperationState::Pending);
         setting.clock.shift(month + chrono::Duration::minutes(1));
         let given_up = state().await;
-        assert_eq!(given_up.state, State::GivenUp);
+        assert_eq!(given_up.state, OperationState::GivenUp);
         let why = given_up.why.unwrap();
         assert!(why.contains("nobody had it tried again"), "{why}");
         assert_eq!(all(&setting).await, []);

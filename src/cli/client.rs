@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 use url::Url;
 
-use super::{Call, Target};
+use super::{Call, DaemonTarget};
 
 /// The time limit for connecting.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ const PAUSES: [Duration; 3] = [
 
 /// The reason why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub enum ClientError {
     #[error("{0}")]
     Usage(String),
     /// No request was sent.
@@ -44,7 +44,7 @@ pub enum Trouble {
 
 /// The daemon's answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reply {
+pub struct ApiAnswer {
     pub status: u16,
     /// The raw body.
     pub text: String,
@@ -52,14 +52,14 @@ pub struct Reply {
 }
 
 /// The connection to one daemon for one run of the command line: all its requests have the same `Idempotency-Key`.
-pub(super) struct Client {
+pub(super) struct DaemonClient {
     http: reqwest::Client,
     base: String,
     pauses: Vec<Duration>,
 }
 
-impl Client {
-    pub(super) fn new(target: &Target) -> Result<Client, Trouble> {
+impl DaemonClient {
+    pub(super) fn new(target: &DaemonTarget) -> Result<DaemonClient, ClientError> {
         let url = read_url(&target.url)?;
         let mut headers = HeaderMap::new();
         let bearer = format!("Bearer {}", target.token.expose());
@@ -84,15 +84,17 @@ impl Client {
             // Without TLS the system's certificates are not loaded, and may be missing.
             builder = builder.tls_certs_only([]);
         }
-        let http = builder.build().map_err(|e| Trouble::Client(cause(&e)))?;
+        let http = builder
+            .build()
+            .map_err(|e| ClientError::Client(cause(&e)))?;
         let base = url.as_str().trim_end_matches('/').to_owned();
         let pauses = PAUSES.to_vec();
-        Ok(Client { http, base, pauses })
+        Ok(DaemonClient { http, base, pauses })
     }
 
     /// Sends the request. If the connection is lost it is sent again under the same key, so that the daemon answers a
     /// request that it had accepted without doing it twice.
-    pub(super) async fn send(&self, call: &Call) -> Result<Reply, Trouble> {
+    pub(super) async fn send(&self, call: &Call) -> Result<ApiAnswer, ClientError> {
         let url = || self.base.clone();
         let mut pauses = self.pauses.iter();
         let mut sent = false;
@@ -103,16 +105,16 @@ impl Client {
             };
             let why = cause(&error);
             if error.is_connect() && !sent {
-                return Err(Trouble::Unreachable { url: url(), why });
+                return Err(ClientError::Unreachable { url: url(), why });
             }
             if error.is_builder() {
-                return Err(Trouble::Client(why));
+                return Err(ClientError::Client(why));
             }
             sent = true;
             let repeatable = error.is_connect() || !error.is_timeout();
             match pauses.next() {
                 Some(pause) if repeatable => sleep(*pause).await,
-                _ => return Err(Trouble::Lost { url: url(), why }),
+                _ => return Err(ClientError::Lost { url: url(), why }),
             }
         }
     }
@@ -132,10 +134,10 @@ impl Client {
         Ok((status, response.text().await?))
     }
 
-    fn read(&self, status: u16, text: String) -> Result<Reply, Trouble> {
+    fn read(&self, status: u16, text: String) -> Result<ApiAnswer, ClientError> {
         match serde_json::from_str::<Value>(&text) {
-            Ok(json) if json.is_object() => Ok(Reply { status, text, json }),
-            _ => Err(Trouble::NotIvan {
+            Ok(json) if json.is_object() => Ok(ApiAnswer { status, text, json }),
+            _ => Err(ClientError::NotIvan {
                 url: self.base.clone(),
                 status,
             }),
@@ -143,9 +145,9 @@ impl Client {
     }
 }
 
-fn read_url(text: &str) -> Result<Url, Trouble> {
+fn read_url(text: &str) -> Result<Url, ClientError> {
     let wrong = |why: &str| {
-        Trouble::Usage(format!(
+        ClientError::Usage(format!(
             "The daemon's address (--api-url, IVAN_API_URL) {why}. It is like http://127.0.0.1:8787"
         ))
     };
@@ -163,14 +165,14 @@ fn read_url(text: &str) -> Result<Url, Trouble> {
     Ok(url)
 }
 
-fn header(what: &str, text: &str) -> Result<HeaderValue, Trouble> {
+fn header(what: &str, text: &str) -> Result<HeaderValue, ClientError> {
     HeaderValue::from_bytes(text.as_bytes())
-        .map_err(|_| Trouble::Usage(format!("{what} has characters that cannot be sent")))
+        .map_err(|_| ClientError::Usage(format!("{what} has characters that cannot be sent")))
 }
 
-fn fresh_key() -> Result<String, Trouble> {
+fn fresh_key() -> Result<String, ClientError> {
     let mut key = [0; 16];
-    getrandom::fill(&mut key).map_err(|error| Trouble::Client(error.to_string()))?;
+    getrandom::fill(&mut key).map_err(|error| ClientError::Client(error.to_string()))?;
     Ok(hex::encode(key))
 }
 
@@ -247,9 +249,9 @@ mod tests {
         }
     }
 
-    fn target(url: &str) -> Target {
+    fn target(url: &str) -> DaemonTarget {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Target {
+        DaemonTarget {
             url: url.to_owned(),
             token: ApiToken::new("correct-horse\n"),
             actor: None,
@@ -257,8 +259,8 @@ mod tests {
         }
     }
 
-    fn client(url: &str) -> Client {
-        let mut client = Client::new(&target(url)).unwrap();
+    fn client(url: &str) -> DaemonClient {
+        let mut client = DaemonClient::new(&target(url)).unwrap();
         client.pauses = vec![Duration::ZERO; 3];
         client
     }
@@ -282,7 +284,7 @@ mod tests {
     #[tokio::test]
     async fn an_effect_is_printed_with_the_next_task() {
         let (url, requests) = daemon(vec![Does::Answers(200, COMPLETED)]).await;
-        let target = Target {
+        let target = DaemonTarget {
             actor: Some("Zoë".into()),
             ..target(&url)
         };
@@ -309,7 +311,7 @@ mod tests {
     #[tokio::test]
     async fn with_json_the_answer_is_printed_as_it_is() {
         let (url, _requests) = daemon(vec![Does::Answers(200, COMPLETED)]).await;
-        let target = Target {
+        let target = DaemonTarget {
             json: true,
             ..target(&url)
         };
@@ -379,7 +381,7 @@ mod tests {
     async fn a_daemon_that_died_under_the_request_is_not_called_unreachable() {
         let (url, _requests) = daemon(vec![Does::Drops]).await;
         let trouble = client(&url).send(&Call::of(&done())).await.unwrap_err();
-        assert!(matches!(trouble, Trouble::Lost { .. }), "{trouble:?}");
+        assert!(matches!(trouble, ClientError::Lost { .. }), "{trouble:?}");
         let printed = failed(&trouble);
         assert_eq!(printed.exit, EXIT_UNREACHABLE);
         assert!(printed.err.contains("is not known"), "{}", printed.err);
@@ -412,10 +414,13 @@ mod tests {
 
     #[test]
     fn a_name_that_cannot_be_sent_is_a_usage_error() {
-        let target = Target {
+        let target = DaemonTarget {
             actor: Some("Ana\nX-Other: 1".into()),
             ..target("http://127.0.0.1:8787")
         };
-        assert!(matches!(Client::new(&target), Err(Trouble::Usage(_))));
+        assert!(matches!(
+            DaemonClient::new(&target),
+            Err(ClientError::Usage(_))
+        ));
     }
 }

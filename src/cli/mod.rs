@@ -24,8 +24,8 @@ use crate::verbs::comment::split_on;
 use crate::verbs::grammar::split_when;
 use crate::verbs::log::split_log;
 use crate::verbs::parse_ref;
-use client::{Client, Reply, Trouble};
-use print::{Printed, What};
+use client::{ApiAnswer, ClientError, DaemonClient};
+use print::{AnswerKind, Printed};
 use webhooks::WebhooksCommand;
 
 /// Exit statuses: success, conflict included.
@@ -61,7 +61,7 @@ pub struct Cli {
     #[command(flatten)]
     pub options: Options,
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CliCommand,
 }
 
 /// Options of every command.
@@ -122,7 +122,7 @@ impl FromStr for ApiToken {
 }
 
 #[derive(Debug, PartialEq, Eq, Subcommand)]
-pub enum Command {
+pub enum CliCommand {
     /// Run the daemon
     Serve,
     /// Try it without accounts or network: the daemon against a sandbox Slack, ClickUp and GitHub
@@ -397,7 +397,7 @@ pub struct CreateArgs {
 
 /// The daemon's address, and the actor.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct DaemonTarget {
     /// The API's base URL: `http://127.0.0.1:8787`.
     pub url: String,
     pub token: ApiToken,
@@ -407,7 +407,7 @@ pub struct Target {
 }
 
 /// Sends a command to the daemon, prints the answer, and returns the exit status.
-pub async fn run(command: TaskCommand, target: Target) -> u8 {
+pub async fn run(command: TaskCommand, target: DaemonTarget) -> u8 {
     let printed = perform(&command, &target).await;
     // A closed output is no error.
     let _ = std::io::stdout().write_all(printed.out.as_bytes());
@@ -421,9 +421,9 @@ pub fn completions(shell: Shell, out: &mut dyn Write) {
     clap_complete::generate(shell, &mut Cli::command(), "ivan", out);
 }
 
-async fn perform(command: &TaskCommand, target: &Target) -> Printed {
+async fn perform(command: &TaskCommand, target: &DaemonTarget) -> Printed {
     let asked = async {
-        let client = Client::new(target)?;
+        let client = DaemonClient::new(target)?;
         let call = Call::of(command);
         let reply = client.send(&call).await?;
         match command {
@@ -445,9 +445,13 @@ async fn perform(command: &TaskCommand, target: &Target) -> Printed {
 }
 
 /// The first page of a log with all further ones, as one answer.
-async fn all_pages(client: &Client, call: &Call, first: Reply) -> Result<Reply, Trouble> {
+async fn all_pages(
+    client: &DaemonClient,
+    call: &Call,
+    first: ApiAnswer,
+) -> Result<ApiAnswer, ClientError> {
     let mut whole = first;
-    let next = |reply: &Reply| {
+    let next = |reply: &ApiAnswer| {
         let cursor = reply.json.get("next_cursor").and_then(Value::as_str);
         cursor.map(ToOwned::to_owned)
     };
@@ -470,17 +474,17 @@ async fn all_pages(client: &Client, call: &Call, first: Reply) -> Result<Reply, 
     Ok(whole)
 }
 
-fn failed(trouble: &Trouble) -> Printed {
+fn failed(trouble: &ClientError) -> Printed {
     let exit = match trouble {
-        Trouble::Usage(_) => EXIT_USAGE,
-        Trouble::Unreachable { .. } | Trouble::Lost { .. } => EXIT_UNREACHABLE,
-        Trouble::NotIvan { .. } | Trouble::Client(_) => EXIT_FAILED,
+        ClientError::Usage(_) => EXIT_USAGE,
+        ClientError::Unreachable { .. } | ClientError::Lost { .. } => EXIT_UNREACHABLE,
+        ClientError::NotIvan { .. } | ClientError::Client(_) => EXIT_FAILED,
     };
     Printed::failed(&trouble.to_string(), exit)
 }
 
 impl TaskCommand {
-    fn what(&self) -> What {
+    fn what(&self) -> AnswerKind {
         match self {
             TaskCommand::Done { .. }
             | TaskCommand::Comment { .. }
@@ -497,18 +501,18 @@ impl TaskCommand {
             | TaskCommand::Link { .. }
             | TaskCommand::Unlink { .. }
             | TaskCommand::Retry { .. }
-            | TaskCommand::Next => What::Write,
-            TaskCommand::Why { .. } => What::Why,
-            TaskCommand::Log { .. } => What::Log,
+            | TaskCommand::Next => AnswerKind::Write,
+            TaskCommand::Why { .. } => AnswerKind::Why,
+            TaskCommand::Log { .. } => AnswerKind::Log,
             TaskCommand::Morning
             | TaskCommand::Briefing { .. }
             | TaskCommand::Quiet { .. }
-            | TaskCommand::Receipts { .. } => What::Words,
-            TaskCommand::Whoami => What::Whoami,
-            TaskCommand::Current => What::Current,
-            TaskCommand::List { .. } => What::List,
-            TaskCommand::Sync { .. } => What::Sync,
-            TaskCommand::Status => What::Status,
+            | TaskCommand::Receipts { .. } => AnswerKind::Words,
+            TaskCommand::Whoami => AnswerKind::Whoami,
+            TaskCommand::Current => AnswerKind::Current,
+            TaskCommand::List { .. } => AnswerKind::List,
+            TaskCommand::Sync { .. } => AnswerKind::Sync,
+            TaskCommand::Status => AnswerKind::Status,
         }
     }
 }
@@ -730,7 +734,7 @@ mod tests {
 
     fn task(line: &[&str]) -> TaskCommand {
         match parse(line).unwrap().command {
-            Command::Task(command) => command,
+            CliCommand::Task(command) => command,
             other => panic!("{line:?} is {other:?}"),
         }
     }
@@ -850,15 +854,15 @@ mod tests {
             assert!(cli.options.json);
             assert_eq!(cli.options.actor.as_deref(), Some("Ana"));
             let text = vec!["all".to_owned(), "good".to_owned()];
-            assert_eq!(cli.command, Command::Task(TaskCommand::Comment { text }));
+            assert_eq!(cli.command, CliCommand::Task(TaskCommand::Comment { text }));
         }
     }
 
     #[test]
     fn commands_that_need_no_daemon_are_told_apart() {
         let command = |line: &[&str]| parse(line).unwrap().command;
-        assert_eq!(command(&["serve"]), Command::Serve);
-        assert_eq!(command(&["demo"]), Command::Demo);
+        assert_eq!(command(&["serve"]), CliCommand::Serve);
+        assert_eq!(command(&["demo"]), CliCommand::Demo);
         let ports = SandboxPorts {
             slack_port: 0,
             github_port: 8081,
@@ -867,24 +871,24 @@ mod tests {
         };
         assert_eq!(
             command(&["sandbox", "--github-port", "8081"]),
-            Command::Sandbox(ports)
+            CliCommand::Sandbox(ports)
         );
         let check = ConfigCommand::Check;
         assert_eq!(
             command(&["config", "check"]),
-            Command::Config { command: check }
+            CliCommand::Config { command: check }
         );
         let shell = Shell::Fish;
         assert_eq!(
             command(&["completions", "fish"]),
-            Command::Completions { shell }
+            CliCommand::Completions { shell }
         );
     }
 
     #[test]
     fn webhooks_are_registered_for_a_base_address() {
         let command = |line: &[&str]| match parse(line).unwrap().command {
-            Command::Webhooks { command } => command,
+            CliCommand::Webhooks { command } => command,
             other => panic!("{line:?} is {other:?}"),
         };
         assert_eq!(command(&["webhooks", "list"]), WebhooksCommand::List);

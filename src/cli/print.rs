@@ -7,7 +7,7 @@ use std::fmt::{Display, Write};
 use chrono::{DateTime, NaiveDate, TimeZone, Utc};
 use serde_json::Value;
 
-use super::client::Reply;
+use super::client::ApiAnswer;
 use super::{EXIT_FAILED, EXIT_OK, EXIT_QUEUED};
 use crate::domain::task::Source;
 
@@ -16,7 +16,7 @@ const LIST_MOST: u64 = 200;
 
 /// The kind of request, as far as the answer's shape depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum AnswerKind {
     Write,
     Current,
     List,
@@ -57,24 +57,28 @@ impl Printed {
 }
 
 /// The answer as text; times in the person's zone.
-pub fn words<Z: TimeZone<Offset: Display>>(what: What, reply: &Reply, zone: &Z) -> Printed {
+pub fn words<Z: TimeZone<Offset: Display>>(
+    what: AnswerKind,
+    reply: &ApiAnswer,
+    zone: &Z,
+) -> Printed {
     let json = &reply.json;
     let printed = match (what, reply.status) {
-        (What::Write, 200) => done(json),
-        (What::Write, 202) => queued(json),
-        (What::Current, 200) => current(json, zone),
-        (What::List, 200) => list(json, zone),
-        (What::Log, 200) => log(json, zone),
-        (What::Words, 200) => message(json),
-        (What::Why | What::Whoami, 200) => why(json),
-        (What::Sync, 200) => synced(json),
-        (What::Sync, 202) => Some(Printed {
+        (AnswerKind::Write, 200) => done(json),
+        (AnswerKind::Write, 202) => queued(json),
+        (AnswerKind::Current, 200) => current(json, zone),
+        (AnswerKind::List, 200) => list(json, zone),
+        (AnswerKind::Log, 200) => log(json, zone),
+        (AnswerKind::Words, 200) => message(json),
+        (AnswerKind::Why | AnswerKind::Whoami, 200) => why(json),
+        (AnswerKind::Sync, 200) => synced(json),
+        (AnswerKind::Sync, 202) => Some(Printed {
             exit: EXIT_QUEUED,
             ..Printed::ok(
                 "… The synchronisation goes on; `ivan status` tells how it went.\n".into(),
             )
         }),
-        (What::Status, 200) => status(json),
+        (AnswerKind::Status, 200) => status(json),
         _ => json
             .get("detail")
             .and_then(Value::as_str)
@@ -92,7 +96,7 @@ pub fn words<Z: TimeZone<Offset: Display>>(what: What, reply: &Reply, zone: &Z) 
 
 /// The answer as it came, instead of the text. C1 controls, which JSON allows and terminals obey, are escaped: the
 /// value is the same.
-pub fn as_json(words: Printed, reply: &Reply) -> Printed {
+pub fn as_json(words: Printed, reply: &ApiAnswer) -> Printed {
     let mut out = String::with_capacity(reply.text.len() + 1);
     for c in reply.text.trim_end().chars() {
         match c {
@@ -414,15 +418,15 @@ mod tests {
     use rstest::rstest;
     use serde_json::json;
 
-    fn reply(status: u16, json: Value) -> Reply {
-        Reply {
+    fn reply(status: u16, json: Value) -> ApiAnswer {
+        ApiAnswer {
             status,
             text: json.to_string(),
             json,
         }
     }
 
-    fn print(what: What, status: u16, json: Value) -> Printed {
+    fn print(what: AnswerKind, status: u16, json: Value) -> Printed {
         words(what, &reply(status, json), &Utc)
     }
 
@@ -460,14 +464,14 @@ mod tests {
         let answer = json!({
             "success": true, "conflict": true, "message": "Was already complete", "next_task": null,
         });
-        let printed = print(What::Write, 200, answer);
+        let printed = print(AnswerKind::Write, 200, answer);
         assert_eq!(printed, Printed::ok("✓ Was already complete\n".into()));
     }
 
     #[test]
     fn a_queued_write_is_said_to_be_so() {
         let answer = json!({ "success": false, "queued": true, "message": "ClickUp is down" });
-        let printed = print(What::Write, 202, answer);
+        let printed = print(AnswerKind::Write, 202, answer);
         assert_eq!(
             (printed.out.as_str(), printed.exit),
             ("… ClickUp is down\n", EXIT_QUEUED)
@@ -475,11 +479,11 @@ mod tests {
     }
 
     #[rstest]
-    #[case(What::Write, 502)]
-    #[case(What::Write, 404)]
-    #[case(What::Current, 422)]
-    #[case(What::Status, 401)]
-    fn a_problem_is_its_detail_on_the_error_stream(#[case] what: What, #[case] status: u16) {
+    #[case(AnswerKind::Write, 502)]
+    #[case(AnswerKind::Write, 404)]
+    #[case(AnswerKind::Current, 422)]
+    #[case(AnswerKind::Status, 401)]
+    fn a_problem_is_its_detail_on_the_error_stream(#[case] what: AnswerKind, #[case] status: u16) {
         let printed = print(
             what,
             status,
@@ -491,7 +495,7 @@ mod tests {
 
     #[test]
     fn the_current_task_says_why() {
-        let printed = print(What::Current, 200, certificate());
+        let printed = print(AnswerKind::Current, 200, certificate());
         assert_snapshot!(printed.out, @r"
         Renew the certificate · ClickUp · in review · due 3 Mar 2026
         why: client 1000, due today 400
@@ -502,7 +506,7 @@ mod tests {
     #[test]
     fn a_day_is_one_of_the_persons_zone() {
         let tokyo = FixedOffset::east_opt(9 * 3600).unwrap();
-        let printed = words(What::Current, &reply(200, certificate()), &tokyo);
+        let printed = words(AnswerKind::Current, &reply(200, certificate()), &tokyo);
         assert!(printed.out.contains("due 4 Mar 2026"), "{}", printed.out);
     }
 
@@ -510,8 +514,8 @@ mod tests {
     fn an_empty_queue_is_said_to_be_so() {
         let nothing = json!({ "task_id": null, "title": null });
         let said = Printed::ok("Nothing to do: the queue is empty.\n".into());
-        assert_eq!(print(What::Current, 200, nothing), said);
-        assert_eq!(print(What::List, 200, json!({ "tasks": [] })), said);
+        assert_eq!(print(AnswerKind::Current, 200, nothing), said);
+        assert_eq!(print(AnswerKind::List, 200, json!({ "tasks": [] })), said);
     }
 
     #[rstest]
@@ -530,9 +534,9 @@ mod tests {
         };
         let mut answer = json!({ "reason": reason, "message": "Because." });
         answer["tasks"] = json!([]);
-        assert_eq!(print(What::List, 200, answer.clone()), said);
+        assert_eq!(print(AnswerKind::List, 200, answer.clone()), said);
         answer["task_id"] = Value::Null;
-        assert_eq!(print(What::Current, 200, answer), said);
+        assert_eq!(print(AnswerKind::Current, 200, answer), said);
     }
 
     #[rstest]
@@ -543,7 +547,7 @@ mod tests {
     #[case(2, "2. Login fails on Safari · GitHub acme/widgets#7 · open\n")]
     fn a_list_says_how_many_it_leaves_out(#[case] total: u64, #[case] ends: &str) {
         let answer = json!({ "tasks": [certificate(), login()], "total": total });
-        let printed = print(What::List, 200, answer);
+        let printed = print(AnswerKind::List, 200, answer);
         assert!(printed.out.ends_with(ends), "{}", printed.out);
     }
 
@@ -557,7 +561,7 @@ mod tests {
         for (key, value) in due.as_object().unwrap() {
             task[key] = value.clone();
         }
-        let printed = print(What::List, 200, json!({ "tasks": [task] }));
+        let printed = print(AnswerKind::List, 200, json!({ "tasks": [task] }));
         let line = format!("2. Login fails on Safari · GitHub acme/widgets#7 · open · {told}\n");
         assert_eq!(printed.out, line);
     }
@@ -565,7 +569,7 @@ mod tests {
     #[test]
     fn a_list_is_numbered() {
         let printed = print(
-            What::List,
+            AnswerKind::List,
             200,
             json!({ "tasks": [certificate(), login()] }),
         );
@@ -587,7 +591,7 @@ mod tests {
             "verb": "comment", "outcome": "refused", "title": "Login\u{1b}[31m fails", "before": null, "after": null,
             "text": null, "detail": "It is locked.",
         });
-        let printed = print(What::Log, 200, json!({ "entries": [done, refused] }));
+        let printed = print(AnswerKind::Log, 200, json!({ "entries": [done, refused] }));
         assert_snapshot!(printed.out, @r"
         ✓ 2026-03-03 10:00  Ana  done  Renew the certificate  in review → complete  “shipped”  (dm)
         ✗ 2026-03-03 09:00  bo  comment  Login[31m fails  refused  It is locked.  (github)
@@ -600,11 +604,15 @@ mod tests {
             "clickup": { "changed": 3, "error": null },
             "github": { "changed": 0, "error": "GitHub refuses the token" },
         } });
-        let printed = print(What::Sync, 200, answer);
+        let printed = print(AnswerKind::Sync, 200, answer);
         assert_eq!(printed.out, "✓ ClickUp: 3 changed\n");
         assert_eq!(printed.err, "✗ GitHub: GitHub refuses the token\n");
         assert_eq!(printed.exit, EXIT_FAILED);
-        let going_on = print(What::Sync, 202, json!({ "sources": {}, "queued": true }));
+        let going_on = print(
+            AnswerKind::Sync,
+            202,
+            json!({ "sources": {}, "queued": true }),
+        );
         assert_eq!(going_on.exit, EXIT_QUEUED);
     }
 
@@ -631,7 +639,7 @@ mod tests {
                 { "id": "poll-github", "about": "reading GitHub", "since": "2026-03-03T11:59:30Z" },
             ],
         });
-        let printed = print(What::Status, 200, answer);
+        let printed = print(AnswerKind::Status, 200, answer);
         assert_eq!(printed.exit, EXIT_OK);
         assert_snapshot!(printed.out, @r"
         ivan     0.1.0
@@ -661,12 +669,12 @@ mod tests {
     fn no_title_controls_the_terminal() {
         let title = "Red \u{1b}[31m\u{9b}2J\u{7}\u{7f}\r\nNext: evil\tdone";
         let answer = json!({ "message": title, "next_task": { "title": title } });
-        let printed = print(What::Write, 200, answer);
+        let printed = print(AnswerKind::Write, 200, answer);
         assert_eq!(
             printed.out,
             "✓ Red [31m2J  Next: evil done\nNext: Red [31m2J  Next: evil done\n"
         );
-        let failed = print(What::Write, 502, json!({ "detail": title }));
+        let failed = print(AnswerKind::Write, 502, json!({ "detail": title }));
         assert_eq!(failed.err, "✗ Red [31m2J  Next: evil done\n");
     }
 
@@ -674,7 +682,7 @@ mod tests {
     fn json_is_printed_as_it_came_and_controls_nothing() {
         let answer = json!({ "message": "a\u{9b}2J\u{1b}[31m ü" });
         let reply = reply(200, answer.clone());
-        let printed = as_json(words(What::Write, &reply, &Utc), &reply);
+        let printed = as_json(words(AnswerKind::Write, &reply, &Utc), &reply);
         assert!(
             !printed.out.trim_end().contains(char::is_control),
             "{:?}",
@@ -684,13 +692,13 @@ mod tests {
     }
 
     #[rstest]
-    #[case(What::Write, 200)]
-    #[case(What::Current, 200)]
-    #[case(What::List, 200)]
-    #[case(What::Sync, 200)]
-    #[case(What::Status, 200)]
-    #[case(What::Write, 500)]
-    fn an_answer_that_is_not_ours_is_no_success(#[case] what: What, #[case] status: u16) {
+    #[case(AnswerKind::Write, 200)]
+    #[case(AnswerKind::Current, 200)]
+    #[case(AnswerKind::List, 200)]
+    #[case(AnswerKind::Sync, 200)]
+    #[case(AnswerKind::Status, 200)]
+    #[case(AnswerKind::Write, 500)]
+    fn an_answer_that_is_not_ours_is_no_success(#[case] what: AnswerKind, #[case] status: u16) {
         let printed = print(what, status, json!({ "hello": "world" }));
         assert_eq!(printed.exit, EXIT_FAILED);
         assert_eq!(printed.out, "");

@@ -19,7 +19,7 @@ use super::print::{Printed, clean};
 use super::{EXIT_FAILED, EXIT_OK};
 use crate::config::Secret;
 use crate::domain::operation::WriteError;
-use crate::domain::source::{Hook, HookKeeper, Places};
+use crate::domain::source::{Places, Webhook, WebhookKeeper};
 use crate::domain::task::Source;
 
 /// The name under which a source's secret is stored before its webhooks have an id: they may deliver at once.
@@ -98,7 +98,7 @@ fn path_of(source: Source) -> String {
 
 /// The data about webhooks here: bot.toml and the store. Errors are text.
 #[async_trait]
-pub trait Remember: Send + Sync {
+pub trait WebhookRecords: Send + Sync {
     /// `github.webhook_secret`, `clickup.webhook_secret`.
     fn configured(&self, source: Source) -> Option<Secret>;
     /// The secrets in the store for the webhook `hook` of the source, or under the name [`ANY_HOOK`].
@@ -120,8 +120,8 @@ pub trait Remember: Send + Sync {
 /// A failing source does not affect the others; then the status is 1. `keepers` are those of the configured sources.
 pub async fn webhooks(
     command: WebhooksCommand,
-    keepers: Vec<Arc<dyn HookKeeper>>,
-    remember: &dyn Remember,
+    keepers: Vec<Arc<dyn WebhookKeeper>>,
+    remember: &dyn WebhookRecords,
     json: bool,
 ) -> u8 {
     let mut reports = Vec::new();
@@ -222,8 +222,8 @@ impl fmt::Display for Trouble {
 
 async fn at_source(
     command: &WebhooksCommand,
-    keeper: &dyn HookKeeper,
-    remember: &dyn Remember,
+    keeper: &dyn WebhookKeeper,
+    remember: &dyn WebhookRecords,
 ) -> Report {
     let source = keeper.source();
     let mut report = Report {
@@ -254,8 +254,8 @@ async fn at_source(
 /// One source, with the data about it here.
 struct At<'a> {
     source: Source,
-    keeper: &'a dyn HookKeeper,
-    remember: &'a dyn Remember,
+    keeper: &'a dyn WebhookKeeper,
+    remember: &'a dyn WebhookRecords,
 }
 
 impl At<'_> {
@@ -341,7 +341,7 @@ impl At<'_> {
     /// The secret to store for a webhook, unless it is stored already.
     async fn secret_of(
         &self,
-        hook: &Hook,
+        hook: &Webhook,
         given: Option<&Secret>,
     ) -> Result<Option<Secret>, Trouble> {
         if let Some(own) = &hook.secret {
@@ -363,13 +363,13 @@ impl At<'_> {
         Ok(registered.into_iter().map(|(url, _)| url).collect())
     }
 
-    fn is_ours(&self, hook: &Hook) -> bool {
+    fn is_ours(&self, hook: &Webhook) -> bool {
         hook.url
             .trim_end_matches('/')
             .ends_with(&path_of(self.source))
     }
 
-    async fn line(&self, hook: &Hook, done: Option<Done>) -> Result<Line, Trouble> {
+    async fn line(&self, hook: &Webhook, done: Option<Done>) -> Result<Line, Trouble> {
         Ok(Line {
             id: hook.id.clone(),
             place: hook.place.clone(),
@@ -381,7 +381,7 @@ impl At<'_> {
         })
     }
 
-    async fn problem(&self, hook: &Hook) -> Result<Option<String>, Trouble> {
+    async fn problem(&self, hook: &Webhook) -> Result<Option<String>, Trouble> {
         if !hook.active {
             let mend = if self.addresses().await?.contains(&hook.url) {
                 "`ivan webhooks repair` puts it back to work".to_owned()
@@ -428,7 +428,7 @@ fn generated() -> Result<Secret, String> {
 }
 
 /// The next step after a failure.
-fn hint(keeper: &dyn HookKeeper, trouble: &Trouble) -> &'static str {
+fn hint(keeper: &dyn WebhookKeeper, trouble: &Trouble) -> &'static str {
     match trouble {
         Trouble::Here(_) => "Run it as the user that the daemon runs as, with the same bot.toml",
         Trouble::Source(WriteError::NotTaken { .. } | WriteError::Unknown { .. }) => {

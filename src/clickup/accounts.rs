@@ -9,12 +9,12 @@ use chrono::Duration;
 use crate::domain::link::Accounts;
 use crate::domain::operation::WriteError;
 use crate::domain::task::{Account, Source};
-use crate::rest::refused;
+use crate::http_client::refused;
 use crate::runtime::lock;
 
 use super::ClickUp;
 use super::client::{Request, segment};
-use super::wire::{ListMembers, Member, Teams};
+use super::wire::{ListMembers, Teams, WireMember};
 
 /// How long the members are cached, except after a person typed the name of one.
 const MEMBERS_TTL: Duration = Duration::minutes(10);
@@ -28,9 +28,9 @@ impl Accounts for ClickUp {
     async fn confirm(&self, called: &str) -> Result<Account, WriteError> {
         let called = called.trim().trim_start_matches('@');
         let members = self.read_members().await?;
-        let by = |is: &dyn Fn(&Member) -> bool| -> Vec<Account> {
+        let by = |is: &dyn Fn(&WireMember) -> bool| -> Vec<Account> {
             let found = members.iter().filter(|member| is(member));
-            found.filter_map(Member::account).collect()
+            found.filter_map(WireMember::account).collect()
         };
         let same = |known: &Option<String>| known.as_deref().is_some_and(|known| is(known, called));
         let found = [
@@ -61,7 +61,7 @@ impl Accounts for ClickUp {
         let found = members
             .iter()
             .find(|member| Some(member.id.to_string().as_str()) == id);
-        Ok(found.and_then(Member::account))
+        Ok(found.and_then(WireMember::account))
     }
 
     async fn by_email(&self, email: &str) -> Result<Option<Account>, WriteError> {
@@ -74,7 +74,7 @@ impl Accounts for ClickUp {
                     .as_deref()
                     .is_some_and(|theirs| is(theirs, email))
             })
-            .filter_map(Member::account);
+            .filter_map(WireMember::account);
         Ok(match (found.next(), found.next()) {
             (only, None) => only,
             (_, Some(_)) => None,
@@ -84,7 +84,7 @@ impl Accounts for ClickUp {
 
 impl ClickUp {
     /// The members, from the cache or from ClickUp.
-    async fn members(&self) -> Result<Vec<Member>, WriteError> {
+    async fn members(&self) -> Result<Vec<WireMember>, WriteError> {
         let remembered = lock(&self.members).clone();
         match remembered {
             Some((read_at, members)) if self.clock.now() - read_at < MEMBERS_TTL => Ok(members),
@@ -101,7 +101,7 @@ impl ClickUp {
         Ok(members.any(|one| one.id.to_string() == member.to_string()))
     }
 
-    pub(super) async fn read_members(&self) -> Result<Vec<Member>, WriteError> {
+    pub(super) async fn read_members(&self) -> Result<Vec<WireMember>, WriteError> {
         let request = Request::get("/team", format!("the workspace {}", self.team_id));
         let answer: Teams = self.client.send(&request).await?;
         let mut teams = answer.teams.into_iter();
@@ -111,13 +111,13 @@ impl ClickUp {
                 self.team_id
             )));
         };
-        let members: Vec<Member> = team.members.into_iter().map(|one| one.user).collect();
+        let members: Vec<WireMember> = team.members.into_iter().map(|one| one.user).collect();
         *lock(&self.members) = Some((self.clock.now(), members.clone()));
         Ok(members)
     }
 }
 
-impl Member {
+impl WireMember {
     /// `None` for an invitation that was not accepted.
     fn account(&self) -> Option<Account> {
         Some(Account {
@@ -139,7 +139,7 @@ mod tests {
 
     use super::super::tests::clickup;
     use super::*;
-    use crate::rest::fake::{Fake, json as says};
+    use crate::http_client::fake::{Fake, json as says};
 
     fn workspace() -> Value {
         let member = |id: i64, name: Value, email: &str| json!({"user": {"id": id, "username": name, "email": email}});

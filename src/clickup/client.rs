@@ -14,15 +14,16 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
-use crate::rest::{
-    self, Answer, OPERATOR_WAIT, Rest, System, Unusable, clipped, is_page, not_taken, number, reset,
+use crate::http_client::{
+    self, HttpClient, InvalidSettings, OPERATOR_WAIT, RawResponse, SourceFacts, clipped, is_page,
+    not_taken, number, reset,
 };
-pub(super) use crate::rest::{Request, segment};
+pub(super) use crate::http_client::{Request, segment};
 
 /// The rate limit's window is a minute, so no wait is longer unless `Retry-After` says so (docs/contracts/clickup.md#rate-limits).
 const WINDOW: Duration = Duration::from_secs(65);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
-const SYSTEM: System = System {
+const SYSTEM: SourceFacts = SourceFacts {
     name: "ClickUp",
     label: "clickup",
     window: WINDOW,
@@ -34,62 +35,71 @@ const SYSTEM: System = System {
 
 /// The verdicts of ClickUp only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Own {
+pub(crate) enum ClickUpOnly {
     /// The list has no such status (`CRTSK_001`).
     UnknownStatus(String),
     /// A 401 that is neither "dead token" nor "invisible": `GET /user` decides.
     Unfamiliar,
 }
 
-pub(crate) type Verdict = rest::Verdict<Own>;
+pub(crate) type ClickUpVerdict = http_client::Verdict<ClickUpOnly>;
 
 /// A status that the list lacks, and the text about that.
 #[derive(Debug)]
 pub(super) struct UnknownStatus(pub(super) String);
 
-pub(super) type Trouble = rest::Trouble<UnknownStatus>;
+pub(super) type ClickUpError = http_client::SourceError<UnknownStatus>;
 
-impl From<Trouble> for WriteError {
-    fn from(trouble: Trouble) -> WriteError {
+impl From<ClickUpError> for WriteError {
+    fn from(trouble: ClickUpError) -> WriteError {
         match trouble {
-            Trouble::Own(UnknownStatus(why)) => rest::refused(why),
-            Trouble::Failed(error) => error,
+            ClickUpError::Own(UnknownStatus(why)) => http_client::refused(why),
+            ClickUpError::Failed(error) => error,
         }
     }
 }
 
 /// The connection to ClickUp, with the token.
-pub(super) struct Client {
+pub(super) struct ClickUpClient {
     /// Also holds the observed limits, token status and clock.
-    pub(super) rest: Rest,
+    pub(super) rest: HttpClient,
 }
 
-impl Client {
+impl ClickUpClient {
     /// A personal token is sent as it is, an OAuth token as Bearer (docs/contracts/clickup.md#requests-and-tokens).
-    pub(super) fn new(api_url: &str, token: &str, clock: Clock) -> Result<Client, Unusable> {
+    pub(super) fn new(
+        api_url: &str,
+        token: &str,
+        clock: Clock,
+    ) -> Result<ClickUpClient, InvalidSettings> {
         let authorization = match token.starts_with("pk_") {
             true => token.to_owned(),
             false => format!("Bearer {token}"),
         };
-        let rest = Rest::new(SYSTEM, api_url, &authorization, clock)?;
-        Ok(Client { rest })
+        let rest = HttpClient::new(SYSTEM, api_url, &authorization, clock)?;
+        Ok(ClickUpClient { rest })
     }
 
     /// Sends a request, once, and reads the response.
-    pub(super) async fn send<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Trouble> {
+    pub(super) async fn send<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+    ) -> Result<T, ClickUpError> {
         let answer = self.exchange(request).await?;
         Err(match self.judge(request, &answer).taken() {
             Ok(()) => return Ok(self.rest.parse(request, &answer.body)?),
-            Err(rest::Trouble::Own(Own::UnknownStatus(why))) => Trouble::Own(UnknownStatus(why)),
-            Err(rest::Trouble::Own(Own::Unfamiliar)) => {
+            Err(http_client::SourceError::Own(ClickUpOnly::UnknownStatus(why))) => {
+                ClickUpError::Own(UnknownStatus(why))
+            }
+            Err(http_client::SourceError::Own(ClickUpOnly::Unfamiliar)) => {
                 self.whose_fault(request, &answer).await.into()
             }
-            Err(rest::Trouble::Failed(error)) => error.into(),
+            Err(http_client::SourceError::Failed(error)) => error.into(),
         })
     }
 
     /// Tells a dead token from an invisible item after an unfamiliar 401 (docs/contracts/clickup.md#errors).
-    async fn whose_fault(&self, refused: &Request, answer: &Answer) -> WriteError {
+    async fn whose_fault(&self, refused: &Request, answer: &RawResponse) -> WriteError {
         let said = Said::read(&answer.body);
         if refused.path() == "/user" {
             return self.is_dead(token_dead(&said));
@@ -101,17 +111,17 @@ impl Client {
         };
         match self.judge(&user, &probe).taken() {
             Ok(()) => invisible(&refused.thing, &said),
-            Err(rest::Trouble::Own(Own::Unfamiliar)) => {
+            Err(http_client::SourceError::Own(ClickUpOnly::Unfamiliar)) => {
                 self.is_dead(token_dead(&Said::read(&probe.body)))
             }
             // The 401 itself had no effect, in either case.
             Err(
-                rest::Trouble::Own(Own::UnknownStatus(why))
-                | rest::Trouble::Failed(
+                http_client::SourceError::Own(ClickUpOnly::UnknownStatus(why))
+                | http_client::SourceError::Failed(
                     WriteError::Unknown { why } | WriteError::Refused { why, .. },
                 ),
             ) => not_taken(why, Some(OPERATOR_WAIT)),
-            Err(rest::Trouble::Failed(error)) => error,
+            Err(http_client::SourceError::Failed(error)) => error,
         }
     }
 
@@ -121,14 +131,14 @@ impl Client {
         not_taken(why, Some(OPERATOR_WAIT))
     }
 
-    async fn exchange(&self, request: &Request) -> Result<Answer, WriteError> {
+    async fn exchange(&self, request: &Request) -> Result<RawResponse, WriteError> {
         self.rest
             .exchange(request, self.rest.address(request))
             .await
     }
 
     /// Classifies a response, and records a rate limit or the token's status.
-    fn judge(&self, request: &Request, answer: &Answer) -> Verdict {
+    fn judge(&self, request: &Request, answer: &RawResponse) -> ClickUpVerdict {
         let there = self.rest.answered_at(answer);
         let verdict = classify(request, answer.status, &answer.headers, &answer.body, there);
         self.rest.remember(verdict, None)
@@ -173,22 +183,22 @@ pub(crate) fn classify(
     headers: &HeaderMap,
     body: &str,
     now: DateTime<Utc>,
-) -> Verdict {
+) -> ClickUpVerdict {
     let thing = &request.thing;
     if !is_of_clickup(status, headers, body) {
         return SYSTEM.another_answered(request, status, headers);
     }
     if (200..300).contains(&status) {
-        return Verdict::Taken;
+        return ClickUpVerdict::Taken;
     }
     let said = Said::read(body);
     if status == 429 || said.code() == "APP_002" {
-        return Verdict::Wait {
+        return ClickUpVerdict::Wait {
             why: format!("ClickUp's rate limit is used up ({said})"),
             wait: Some(limited_for(headers, now)),
         };
     }
-    let refused = Verdict::refused;
+    let refused = ClickUpVerdict::refused;
     match (status, said.code()) {
         (400..500, "ITEM_013") => refused(
             Refusal::Gone,
@@ -196,7 +206,7 @@ pub(crate) fn classify(
                 "ClickUp says that {thing} was deleted ({said}). Restore it from ClickUp's Trash if it is needed"
             ),
         ),
-        (400..500, "CRTSK_001") => Verdict::Own(Own::UnknownStatus(format!(
+        (400..500, "CRTSK_001") => ClickUpVerdict::Own(ClickUpOnly::UnknownStatus(format!(
             "ClickUp's list has no such status for {thing} ({said}). \
              Set clickup.complete_status to a status of that list"
         ))),
@@ -207,10 +217,10 @@ pub(crate) fn classify(
                  Delete it with the account that made it, or use another address"
             ),
         ),
-        (400..500, code) if is_token_dead(code) => Verdict::DeadToken(token_dead(&said)),
-        (400..500, code) if is_invisible(code) => Verdict::Failed(invisible(thing, &said)),
-        (401, _) => Verdict::Own(Own::Unfamiliar),
-        (404, _) => Verdict::Failed(invisible(thing, &said)),
+        (400..500, code) if is_token_dead(code) => ClickUpVerdict::DeadToken(token_dead(&said)),
+        (400..500, code) if is_invisible(code) => ClickUpVerdict::Failed(invisible(thing, &said)),
+        (401, _) => ClickUpVerdict::Own(ClickUpOnly::Unfamiliar),
+        (404, _) => ClickUpVerdict::Failed(invisible(thing, &said)),
         (403, _) => refused(
             Refusal::Other,
             format!(
@@ -219,7 +229,7 @@ pub(crate) fn classify(
             ),
         ),
         (408 | 500.., _) => SYSTEM.failed(request, status, &said),
-        (..400, _) => Verdict::Failed(not_taken(
+        (..400, _) => ClickUpVerdict::Failed(not_taken(
             format!(
                 "ClickUp's address answers with a redirect (HTTP {status}): check clickup.api_url"
             ),

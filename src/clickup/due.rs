@@ -9,7 +9,7 @@
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
-use crate::domain::task::Due;
+use crate::domain::task::DueDate;
 
 /// The time that stands for "no time".
 const NO_TIME: NaiveTime = match NaiveTime::from_hms_opt(4, 0, 0) {
@@ -18,10 +18,10 @@ const NO_TIME: NaiveTime = match NaiveTime::from_hms_opt(4, 0, 0) {
 };
 
 /// A due date as ClickUp stores it; `zone` is the owner's, if known.
-pub(super) fn due(at: DateTime<Utc>, zone: Option<Tz>) -> Due {
+pub(super) fn due(at: DateTime<Utc>, zone: Option<Tz>) -> DueDate {
     let here = zone.map(|zone| at.with_timezone(&zone).naive_local());
     let day = here.filter(|here| here.time() == NO_TIME);
-    Due {
+    DueDate {
         at,
         day: day.map(|here| here.date()),
     }
@@ -92,7 +92,7 @@ mod tests {
     #[case::not_known(None, "2026-12-01T03:00:00Z")]
     fn else_it_is_a_time(#[case] zone: Option<Tz>, #[case] at: &str) {
         let at: DateTime<Utc> = at.parse().unwrap();
-        assert_eq!(due(at, zone), Due::at(at));
+        assert_eq!(due(at, zone), DueDate::at(at));
     }
 
     #[rstest]

@@ -10,20 +10,20 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 use url::Url;
 
-use crate::domain::event::{Act, Actor, Field, SourceEvent, What};
+use crate::domain::event::{Activity, ActivityKind, Actor, SourceEvent, TaskField};
 use crate::domain::operation::WriteError;
 use crate::domain::source::{
-    Delivery, Headers, Hook, HookFacts, HookKeeper, HookReader, NoDelivery, Places, Terms,
-    Unreadable,
+    Delivery, DeliveryRefusal, Headers, Places, UnreadablePayload, Webhook, WebhookFacts,
+    WebhookKeeper, WebhookReader, WebhookRules,
 };
 use crate::domain::task::{Source, TaskId, TaskKey};
+use crate::http_client::webhook::{self, Signature, is_name};
 use crate::lenient::{self, Name, first, lenient};
-use crate::rest::webhook::{self, Signature, is_name};
 
 use super::ClickUp;
 use super::client::{Request, segment};
 use super::wire::{
-    HistoryItem, HookPayload, KeptWebhook, Ref, TaskStatus, User, Webhooks, WireHook,
+    HistoryItem, HookPayload, KeptWebhook, User, Webhooks, WireHook, WireRef, WireStatus,
 };
 
 /// The events that we subscribe to. `taskUpdated` duplicates the others, but only it reports a new title (docs/contracts/clickup.md#events). Time estimates and tracking are left out.
@@ -50,7 +50,7 @@ const SIGNATURE: Signature = Signature {
     prefix: "",
 };
 
-pub(crate) const FACTS: HookFacts = HookFacts {
+pub(crate) const FACTS: WebhookFacts = WebhookFacts {
     chooses_secret: true,
     on_unknown_secret: "ClickUp shows a secret when a webhook is made: put it into clickup.webhook_secret, or delete the \
                         webhook (DELETE /webhook/<id> of ClickUp's API) and register again",
@@ -68,7 +68,7 @@ const SAME_FOR: i64 = 600;
 
 impl ClickUp {
     /// Replaces a webhook whose secret is lost: ClickUp cannot set another secret.
-    pub async fn renew(&self, hook: &Hook) -> Result<Hook, WriteError> {
+    pub async fn renew(&self, hook: &Webhook) -> Result<Webhook, WriteError> {
         let path = format!("/webhook/{}", segment(&hook.id));
         let request = Request::delete(path, self.webhook_named());
         let IgnoredAny = self.client.send(&request).await?;
@@ -103,15 +103,15 @@ fn short(id: &str) -> &str {
 }
 
 #[async_trait]
-impl HookReader for ClickUp {
+impl WebhookReader for ClickUp {
     fn source(&self) -> Source {
         Source::ClickUp
     }
 
     /// ClickUp documents no largest body: its events are a few thousand bytes, plus a comment. The first 401 suspends a
     /// webhook (docs/contracts/clickup.md#delivery).
-    fn terms(&self) -> Terms {
-        Terms {
+    fn terms(&self) -> WebhookRules {
+        WebhookRules {
             body_max: 1024 * 1024,
             signature: "X-Signature: <64 hex digits>",
             suspends_at_401: true,
@@ -142,10 +142,11 @@ impl HookReader for ClickUp {
         _: &Headers<'_>,
         body: Vec<u8>,
         now: DateTime<Utc>,
-    ) -> Result<Delivery, NoDelivery> {
+    ) -> Result<Delivery, DeliveryRefusal> {
         let envelope: Envelope = webhook::object(&body)?;
         let event = envelope.event.0.filter(|event| is_name(event));
-        let event = event.ok_or_else(|| NoDelivery::Unreadable("It names no event".to_owned()))?;
+        let event =
+            event.ok_or_else(|| DeliveryRefusal::Unreadable("It names no event".to_owned()))?;
         let ignored = IGNORED.iter().any(|beginning| event.starts_with(beginning));
         webhook::is_read(&event, &EVENTS, ignored)?;
         let items = envelope.history_items.into_iter();
@@ -174,11 +175,11 @@ impl HookReader for ClickUp {
         self.me().await.map(|_| ())
     }
 
-    fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, Unreadable> {
+    fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, UnreadablePayload> {
         if !EVENTS.contains(&delivery.event.as_str()) {
             return Ok(Vec::new());
         }
-        let unreadable = |why: String| Unreadable {
+        let unreadable = |why: String| UnreadablePayload {
             event: delivery.event.clone(),
             why,
         };
@@ -213,41 +214,43 @@ impl ClickUp {
         !items.is_empty() && items.iter().all(elsewhere)
     }
 
-    fn act(&self, event: &str, item: &HistoryItem<'_>) -> Option<Act> {
+    fn act(&self, event: &str, item: &HistoryItem<'_>) -> Option<Activity> {
         let what = match item.field.as_str() {
             "status" => change_of_status(item)?,
             // For a removal the account is in `after`, too: only the field tells the two apart (docs/contracts/clickup.md#payloads).
-            "assignee_add" => What::Assigned {
+            "assignee_add" => ActivityKind::Assigned {
                 to: assignee(item)?.account(),
             },
-            "assignee_rem" => What::Unassigned {
+            "assignee_rem" => ActivityKind::Unassigned {
                 from: assignee(item)?.account(),
             },
-            "name" => What::Changed {
-                field: Field::Title,
+            "name" => ActivityKind::Changed {
+                field: TaskField::Title,
             },
-            "due_date" => What::Changed { field: Field::Due },
-            "priority" => What::Changed {
-                field: Field::Priority,
+            "due_date" => ActivityKind::Changed {
+                field: TaskField::Due,
+            },
+            "priority" => ActivityKind::Changed {
+                field: TaskField::Priority,
             },
             // An edit is no new comment.
             "comment" if event == "taskCommentPosted" => return self.comment(item),
             _ => return None,
         };
-        Some(Act {
+        Some(Activity {
             by: item.user.as_ref().map(|user| self.actor(user)),
             at: item.date?.time()?,
             what,
         })
     }
 
-    fn comment(&self, item: &HistoryItem<'_>) -> Option<Act> {
+    fn comment(&self, item: &HistoryItem<'_>) -> Option<Activity> {
         let comment = item.comment();
         let by = item.user.as_ref().or(comment.user.as_ref());
-        Some(Act {
+        Some(Activity {
             by: by.map(|user| self.actor(user)),
             at: item.date.or(comment.date)?.time()?,
-            what: What::Commented {
+            what: ActivityKind::Commented {
                 text: comment.text(),
                 id: comment.id?.to_string(),
                 // Ours carry no marker in ClickUp: they are recognized by their id.
@@ -274,9 +277,9 @@ impl ClickUp {
 
 /// Distinguished by the types of the statuses, never by their names (docs/contracts/clickup.md#lists-and-statuses). If they are missing, the
 /// read decides.
-fn change_of_status(item: &HistoryItem<'_>) -> Option<What> {
-    let before: Option<TaskStatus> = item.before();
-    let after: TaskStatus = item.after()?;
+fn change_of_status(item: &HistoryItem<'_>) -> Option<ActivityKind> {
+    let before: Option<WireStatus> = item.before();
+    let after: WireStatus = item.after()?;
     if after.kind.is_empty() {
         return None;
     }
@@ -287,10 +290,10 @@ fn change_of_status(item: &HistoryItem<'_>) -> Option<What> {
     {
         return None;
     }
-    let was_finished = before.as_ref().is_some_and(TaskStatus::is_finished);
+    let was_finished = before.as_ref().is_some_and(WireStatus::is_finished);
     match (was_finished, after.is_finished()) {
-        (false, true) => Some(What::Completed),
-        (true, false) => Some(What::Reopened),
+        (false, true) => Some(ActivityKind::Completed),
+        (true, false) => Some(ActivityKind::Reopened),
         _ => None,
     }
 }
@@ -303,7 +306,7 @@ fn assignee(item: &HistoryItem<'_>) -> Option<User> {
 fn lists(item: &HistoryItem<'_>) -> Option<Vec<String>> {
     let mut lists = vec![item.parent_id.as_ref()?.to_string()];
     if item.field == "section_moved" {
-        let moved: [Ref; 2] = [item.before()?, item.after()?];
+        let moved: [WireRef; 2] = [item.before()?, item.after()?];
         lists.extend(moved.map(|list| list.id.to_string()));
     }
     Some(lists)
@@ -312,25 +315,25 @@ fn lists(item: &HistoryItem<'_>) -> Option<Vec<String>> {
 // ---------------------------------------------------------------- the webhook
 
 #[async_trait]
-impl HookKeeper for ClickUp {
+impl WebhookKeeper for ClickUp {
     fn source(&self) -> Source {
         Source::ClickUp
     }
 
-    fn facts(&self) -> HookFacts {
+    fn facts(&self) -> WebhookFacts {
         FACTS
     }
 
     /// ClickUp lists those that the token's account created (docs/contracts/clickup.md#managing-webhooks).
-    async fn list(&self) -> Places<Hook> {
+    async fn list(&self) -> Places<Webhook> {
         self.here(self.all_hooks().await)
     }
 
-    async fn register(&self, url: &str, _secret: &str) -> Places<Hook> {
+    async fn register(&self, url: &str, _secret: &str) -> Places<Webhook> {
         self.here(self.registered(url).await.map(|hook| vec![hook]))
     }
 
-    async fn reactivate(&self, hook: &Hook) -> Result<(), WriteError> {
+    async fn reactivate(&self, hook: &Webhook) -> Result<(), WriteError> {
         let events: Vec<&str> = if hook.events.is_empty() {
             EVENTS.to_vec()
         } else {
@@ -341,14 +344,14 @@ impl HookKeeper for ClickUp {
             .map(|_| ())
     }
 
-    async fn missed(&self, _: &Hook, _: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError> {
+    async fn missed(&self, _: &Webhook, _: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError> {
         Ok(Vec::new())
     }
 }
 
 impl ClickUp {
     /// The workspace is the only place.
-    fn here(&self, result: Result<Vec<Hook>, WriteError>) -> Places<Hook> {
+    fn here(&self, result: Result<Vec<Webhook>, WriteError>) -> Places<Webhook> {
         match result {
             Ok(found) => Places {
                 found,
@@ -361,7 +364,7 @@ impl ClickUp {
         }
     }
 
-    async fn all_hooks(&self) -> Result<Vec<Hook>, WriteError> {
+    async fn all_hooks(&self) -> Result<Vec<Webhook>, WriteError> {
         let path = format!("/team/{}/webhook", segment(&self.team_id));
         let thing = format!("the webhooks of the workspace {}", self.team_id);
         let listed: Webhooks = self.client.send(&Request::get(path, thing)).await?;
@@ -369,7 +372,7 @@ impl ClickUp {
         Ok(hooks.map(|hook| self.hook(hook)).collect())
     }
 
-    async fn registered(&self, url: &str) -> Result<Hook, WriteError> {
+    async fn registered(&self, url: &str) -> Result<Webhook, WriteError> {
         match self.existing(url).await? {
             Some(hook) => self.adopt(hook, url).await,
             None => match self.make_hook(url).await {
@@ -384,7 +387,7 @@ impl ClickUp {
     }
 
     /// The webhook of the whole workspace for this URL. If there are several, one that works.
-    async fn existing(&self, url: &str) -> Result<Option<Hook>, WriteError> {
+    async fn existing(&self, url: &str) -> Result<Option<Webhook>, WriteError> {
         let place = &self.team_id;
         let hooks = self.all_hooks().await?.into_iter();
         let mut here = hooks.filter(|hook| hook.place == *place && is_same(&hook.url, url));
@@ -396,7 +399,7 @@ impl ClickUp {
     }
 
     /// Changes the differences. A failing webhook recovers by itself (docs/contracts/clickup.md#delivery).
-    async fn adopt(&self, hook: Hook, url: &str) -> Result<Hook, WriteError> {
+    async fn adopt(&self, hook: Webhook, url: &str) -> Result<Webhook, WriteError> {
         let is_ours = hook.events.len() == EVENTS.len()
             && EVENTS
                 .iter()
@@ -405,13 +408,13 @@ impl ClickUp {
             return Ok(hook);
         }
         let changed = self.put_hook(&hook.id, url, &EVENTS).await?;
-        Ok(Hook {
+        Ok(Webhook {
             secret: changed.secret.or(hook.secret),
             ..changed
         })
     }
 
-    async fn make_hook(&self, url: &str) -> Result<Hook, WriteError> {
+    async fn make_hook(&self, url: &str) -> Result<Webhook, WriteError> {
         let path = format!("/team/{}/webhook", segment(&self.team_id));
         let body = json!({"endpoint": url, "events": EVENTS});
         let request = Request::post(path, self.webhook_named(), body);
@@ -420,7 +423,7 @@ impl ClickUp {
     }
 
     /// ClickUp requires all three together. It reactivates a suspended webhook, which keeps its secret (docs/contracts/clickup.md#managing-webhooks).
-    async fn put_hook(&self, id: &str, url: &str, events: &[&str]) -> Result<Hook, WriteError> {
+    async fn put_hook(&self, id: &str, url: &str, events: &[&str]) -> Result<Webhook, WriteError> {
         let body = json!({"endpoint": url, "events": events, "status": "active"});
         let path = format!("/webhook/{}", segment(id));
         let request = Request::put(path, self.webhook_named(), body);
@@ -432,7 +435,7 @@ impl ClickUp {
         format!("a webhook of the workspace {}", self.team_id)
     }
 
-    fn hook(&self, hook: WireHook) -> Hook {
+    fn hook(&self, hook: WireHook) -> Webhook {
         let part = [
             ("space", hook.space_id),
             ("folder", hook.folder_id),
@@ -442,7 +445,7 @@ impl ClickUp {
         .into_iter()
         .find_map(|(kind, id)| id.map(|id| format!("{kind} {id}")));
         let health = &hook.health;
-        Hook {
+        Webhook {
             source: Source::ClickUp,
             id: hook.id.to_string(),
             place: match part {
@@ -489,11 +492,11 @@ mod tests {
     use crate::clock::Clock;
     use crate::domain::operation::Refusal;
     use crate::domain::task::Account;
-    use crate::rest::damage::{damaged, fixtures};
-    use crate::rest::fake::{Fake, Reply, json as says, provider};
+    use crate::http_client::damage::{damaged, fixtures};
+    use crate::http_client::fake::{Fake, FakeResponse, json as says, provider};
     use crate::sandbox::Seed;
-    use crate::sandbox::clickup::ClickUp as Sandbox;
-    use crate::sandbox::front::{Fault, Front, What as Goes};
+    use crate::sandbox::clickup::SandboxClickUp as Sandbox;
+    use crate::sandbox::fault_server::{Fault, FaultKind, FaultServer};
 
     const INBOX: &str = "901100000001";
     const ROADMAP: &str = "901100000002";
@@ -520,12 +523,12 @@ mod tests {
         }
     }
 
-    fn read(event: &str, payload: &Value) -> Result<Vec<SourceEvent>, Unreadable> {
-        HookReader::read(&reader("4200"), &delivery(event, payload.to_string()))
+    fn read(event: &str, payload: &Value) -> Result<Vec<SourceEvent>, UnreadablePayload> {
+        WebhookReader::read(&reader("4200"), &delivery(event, payload.to_string()))
     }
 
     /// The actions that a payload reports about the task 86tst0001.
-    fn acts(event: &str, payload: &Value) -> Vec<Act> {
+    fn acts(event: &str, payload: &Value) -> Vec<Activity> {
         match read(event, payload).unwrap().as_slice() {
             [SourceEvent::Look { key, acts }] if *key == TaskKey::clickup("86tst0001") => {
                 acts.clone()
@@ -541,8 +544,8 @@ mod tests {
         }
     }
 
-    fn by_ana(what: What) -> Act {
-        Act {
+    fn by_ana(what: ActivityKind) -> Activity {
+        Activity {
             by: Some(Actor {
                 account: member(4242, "Ana"),
                 bot: false,
@@ -553,16 +556,16 @@ mod tests {
         }
     }
 
-    fn commented(text: &str) -> What {
-        What::Commented {
+    fn commented(text: &str) -> ActivityKind {
+        ActivityKind::Commented {
             id: "90110000000001".into(),
             text: text.into(),
             operation: None,
         }
     }
 
-    fn changed_in(field: Field) -> What {
-        What::Changed { field }
+    fn changed_in(field: TaskField) -> ActivityKind {
+        ActivityKind::Changed { field }
     }
 
     /// A payload with one change of the field, by Ana.
@@ -578,32 +581,38 @@ mod tests {
     #[test]
     fn every_payload_is_read() {
         let bo = || member(4243, "Bo");
-        let expected: Vec<(&str, Vec<Act>)> = vec![
+        let expected: Vec<(&str, Vec<Activity>)> = vec![
             (
                 "taskAssigneeUpdated",
-                vec![by_ana(What::Assigned { to: bo() })],
+                vec![by_ana(ActivityKind::Assigned { to: bo() })],
             ),
             (
                 "taskAssigneeUpdated__removal",
-                vec![by_ana(What::Unassigned { from: bo() })],
+                vec![by_ana(ActivityKind::Unassigned { from: bo() })],
             ),
             ("taskCommentPosted", vec![by_ana(commented("café ✓"))]),
             ("taskCommentUpdated", vec![]),
             ("taskCreated", vec![]),
             ("taskDeleted", vec![]),
-            ("taskDueDateUpdated", vec![by_ana(changed_in(Field::Due))]),
+            (
+                "taskDueDateUpdated",
+                vec![by_ana(changed_in(TaskField::Due))],
+            ),
             ("taskMoved", vec![]),
             (
                 "taskPriorityUpdated",
-                vec![by_ana(changed_in(Field::Priority))],
+                vec![by_ana(changed_in(TaskField::Priority))],
             ),
-            ("taskStatusUpdated", vec![by_ana(What::Completed)]),
+            ("taskStatusUpdated", vec![by_ana(ActivityKind::Completed)]),
             ("taskStatusUpdated__by_automation", vec![]),
             ("taskStatusUpdated__of_creation", vec![]),
             ("taskTagUpdated", vec![]),
             ("taskUpdated__content", vec![]),
-            ("taskUpdated__name", vec![by_ana(changed_in(Field::Title))]),
-            ("taskUpdated__status", vec![by_ana(What::Completed)]),
+            (
+                "taskUpdated__name",
+                vec![by_ana(changed_in(TaskField::Title))],
+            ),
+            ("taskUpdated__status", vec![by_ana(ActivityKind::Completed)]),
             // The flat form has neither time nor type.
             ("task_in_event__unreal", vec![]),
         ];
@@ -625,14 +634,14 @@ mod tests {
     #[case::of_time("taskTimeTrackedUpdated", r#"{"task_id": "86tst0001"}"#)]
     #[case::unknown_and_broken("taskRestored", "{")]
     fn other_events_are_no_concern(#[case] event: &str, #[case] payload: &str) {
-        let read = HookReader::read(&reader("4200"), &delivery(event, payload));
+        let read = WebhookReader::read(&reader("4200"), &delivery(event, payload));
         assert_eq!(read, Ok(vec![]));
     }
 
     #[rstest]
-    #[case::completed("custom", "closed", Some(What::Completed))]
-    #[case::done_is_completed("open", "done", Some(What::Completed))]
-    #[case::reopened("closed", "open", Some(What::Reopened))]
+    #[case::completed("custom", "closed", Some(ActivityKind::Completed))]
+    #[case::done_is_completed("open", "done", Some(ActivityKind::Completed))]
+    #[case::reopened("closed", "open", Some(ActivityKind::Reopened))]
     #[case::from_done_to_closed("done", "closed", None)]
     #[case::started("open", "custom", None)]
     #[case::of_creation("removed", "closed", None)]
@@ -640,14 +649,14 @@ mod tests {
     fn a_status_tells_by_its_type(
         #[case] before: &str,
         #[case] after: &str,
-        #[case] what: Option<What>,
+        #[case] what: Option<ActivityKind>,
     ) {
         // The names suggest the opposite.
         let payload = changed(
             json!({"field": "status", "before": {"status": "complete", "type": before},
             "after": {"status": "to do", "type": after}}),
         );
-        let told: Vec<Act> = what.into_iter().map(by_ana).collect();
+        let told: Vec<Activity> = what.into_iter().map(by_ana).collect();
         assert_eq!(acts("taskStatusUpdated", &payload), told);
     }
 
@@ -678,7 +687,7 @@ mod tests {
         let payload =
             changed(json!({"field": "comment", "after": "90110000000001", "comment": comment}));
         let acts = acts("taskCommentPosted", &payload);
-        let What::Commented { text, .. } = &acts[0].what else {
+        let ActivityKind::Commented { text, .. } = &acts[0].what else {
             panic!("{acts:?}");
         };
         let mentions: Vec<&str> = text.mentions().collect();
@@ -690,7 +699,7 @@ mod tests {
         let text = include_str!("../../fixtures/clickup/taskStatusUpdated.json");
         let delivery = delivery("taskStatusUpdated", text);
         let by = |clickup: &ClickUp| {
-            let events = HookReader::read(clickup, &delivery).unwrap();
+            let events = WebhookReader::read(clickup, &delivery).unwrap();
             let [SourceEvent::Look { acts, .. }] = events.as_slice() else {
                 panic!("{events:?}")
             };
@@ -729,7 +738,7 @@ mod tests {
         let item = || changed(json!({"parent_id": ROADMAP}));
         let events = || {
             let delivery = delivery("taskUpdated", item().to_string());
-            HookReader::read(&reader, &delivery).unwrap().len()
+            WebhookReader::read(&reader, &delivery).unwrap().len()
         };
         assert_eq!(events(), 0);
         reader.remember(vec!["86tst0001".into()]);
@@ -752,7 +761,7 @@ mod tests {
         for (name, text) in fixtures("clickup", &["task"]) {
             let whole = text.trim_end().as_bytes();
             for end in 0..whole.len() {
-                let cut = HookReader::read(&reader, &delivery("taskUpdated", &whole[..end]));
+                let cut = WebhookReader::read(&reader, &delivery("taskUpdated", &whole[..end]));
                 assert!(cut.is_err(), "{name} cut at {end}");
             }
         }
@@ -762,7 +771,7 @@ mod tests {
     #[test]
     fn a_damaged_payload_tells_nothing_wrong() {
         let reader = reader("4200");
-        let kinds = |acts: &[Act]| -> BTreeSet<String> {
+        let kinds = |acts: &[Activity]| -> BTreeSet<String> {
             let words = acts.iter().map(|act| format!("{:?}", act.what));
             words
                 .map(|text| text.split([' ', '{']).next().unwrap().to_owned())
@@ -774,7 +783,7 @@ mod tests {
             let event = whole["event"].as_str().unwrap();
             let told = kinds(&acts(event, &whole));
             for (how, payload) in damaged(&whole) {
-                let events = HookReader::read(&reader, &delivery(event, payload.to_string()));
+                let events = WebhookReader::read(&reader, &delivery(event, payload.to_string()));
                 for event in events.unwrap_or_default() {
                     let SourceEvent::Look { key, acts } = event else {
                         panic!("{name}, {how}: {event:?}")
@@ -825,7 +834,7 @@ mod tests {
         let again = clickup.register(URL, "").await.whole().unwrap();
         assert_eq!(again[0].id, hook.id);
         assert_eq!(again[0].secret, None, "it is shown once");
-        let listed = HookKeeper::list(&clickup).await.whole().unwrap();
+        let listed = WebhookKeeper::list(&clickup).await.whole().unwrap();
         assert_eq!(listed, again);
         let missed = clickup.missed(hook, DateTime::UNIX_EPOCH).await;
         assert_eq!(missed, Ok(vec![]));
@@ -849,7 +858,7 @@ mod tests {
     #[tokio::test]
     async fn a_suspended_webhook_is_put_back_to_work_and_keeps_its_secret() {
         let sandbox = sandbox().await;
-        let end = Front::open(Router::new().fallback(async || "ok"))
+        let end = FaultServer::open(Router::new().fallback(async || "ok"))
             .await
             .unwrap();
         let url = format!("http://{}/webhooks/clickup", end.address());
@@ -858,15 +867,19 @@ mod tests {
             .secret
             .clone();
         let suspend = async || {
-            end.fault(Fault::new(Goes::answer(401, "")));
+            end.fault(Fault::new(FaultKind::answer(401, "")));
             sandbox.add_task(json!({"name": "New"}));
             sandbox.settled().await;
-            HookKeeper::list(&clickup).await.whole().unwrap().remove(0)
+            WebhookKeeper::list(&clickup)
+                .await
+                .whole()
+                .unwrap()
+                .remove(0)
         };
         let hook = suspend().await;
         assert_eq!((hook.active, hook.health.as_str()), (false, "suspended"));
         clickup.reactivate(&hook).await.unwrap();
-        let listed = HookKeeper::list(&clickup).await.whole().unwrap();
+        let listed = WebhookKeeper::list(&clickup).await.whole().unwrap();
         assert!(listed[0].active);
         assert_eq!(listed[0].events, EVENTS);
         // Registering it again has the same effect.
@@ -917,7 +930,7 @@ mod tests {
         assert_eq!(adopted[0].health, "failing, 100 failures");
         assert_eq!(adopted[0].secret.as_deref(), Some("s"));
         assert_eq!(fake.lines(), ["GET /team/9001/webhook"]);
-        let listed = HookKeeper::list(&clickup).await.whole().unwrap();
+        let listed = WebhookKeeper::list(&clickup).await.whole().unwrap();
         let places: Vec<_> = listed.iter().map(|hook| hook.place.as_str()).collect();
         assert_eq!(places, ["9001, list 901", "9001", "9001", "9001"]);
     }
@@ -932,7 +945,7 @@ mod tests {
         let fake = Fake::start(move |seen| {
             if seen.method == "POST" {
                 let twin = include_str!("../../fixtures/clickup/post_webhook__400_OAUTH_171.json");
-                return Reply::Text(400, vec![], twin.into());
+                return FakeResponse::Text(400, vec![], twin.into());
             }
             let before = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             let hooks = if shown && before > 0 {
@@ -969,7 +982,7 @@ mod tests {
         provider();
         let clickup = ClickUp::new(settings(&fake.url), Clock::system()).unwrap();
         for error in [
-            HookKeeper::list(&clickup).await.whole().unwrap_err(),
+            WebhookKeeper::list(&clickup).await.whole().unwrap_err(),
             clickup.register(URL, "").await.whole().unwrap_err(),
         ] {
             assert!(matches!(
@@ -1004,12 +1017,12 @@ mod tests {
                 "GET" => include_str!("../../fixtures/clickup/get_webhook.json"),
                 _ => include_str!("../../fixtures/clickup/post_webhook.json"),
             };
-            Reply::Text(200, vec![], text.into())
+            FakeResponse::Text(200, vec![], text.into())
         })
         .await;
         provider();
         let clickup = ClickUp::new(settings(&fake.url), Clock::system()).unwrap();
-        let health: Vec<_> = HookKeeper::list(&clickup)
+        let health: Vec<_> = WebhookKeeper::list(&clickup)
             .await
             .whole()
             .unwrap()

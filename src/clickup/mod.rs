@@ -1,7 +1,7 @@
 //! ClickUp, a source: reads and writes, in our own types.
 //!
-//! [`ClickUp`] implements the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `HookReader` and
-//! `HookKeeper` (`hook.rs`), and `Accounts` (`accounts.rs`). `client.rs` sends requests and classifies responses,
+//! [`ClickUp`] implements the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `WebhookReader` and
+//! `WebhookKeeper` (`hook.rs`), and `Accounts` (`accounts.rs`). `client.rs` sends requests and classifies responses,
 //! `wire.rs` has their JSON, `due.rs` tells due days from due times. Facts are those of docs/contracts/clickup.md.
 
 mod accounts;
@@ -24,15 +24,15 @@ use tokio::sync::OnceCell;
 use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::source::Limits;
-pub use crate::rest::Unusable;
+pub use crate::http_client::InvalidSettings;
 use crate::runtime::lock;
 
-use client::{Client, Request};
+use client::{ClickUpClient, Request};
 #[cfg(test)]
-pub(crate) use client::{Own, classify};
+pub(crate) use client::{ClickUpOnly, classify};
 #[cfg(test)]
 pub(crate) use hook::FACTS as HOOK_FACTS;
-use wire::{List, Mapping, User};
+use wire::{Mapping, User, WireList};
 
 /// How long the statuses of a list are cached (docs/contracts/clickup.md#lists-and-statuses).
 const STATUSES_TTL: Duration = Duration::minutes(10);
@@ -70,22 +70,22 @@ impl fmt::Debug for ClickUpSettings {
 
 /// ClickUp as a source. One value serves as writer, as reader and for webhooks.
 pub struct ClickUp {
-    client: Client,
+    client: ClickUpClient,
     clock: Clock,
     team_id: String,
     complete_status: String,
     mapping: Mapping,
     /// The lists with their statuses, and the time when each was read.
-    known: Mutex<BTreeMap<String, (DateTime<Utc>, List)>>,
+    known: Mutex<BTreeMap<String, (DateTime<Utc>, WireList)>>,
     /// The member that the token belongs to.
     me: OnceCell<String>,
     /// The members of the workspace, and the time when they were read.
-    members: Mutex<Option<(DateTime<Utc>, Vec<wire::Member>)>>,
+    members: Mutex<Option<(DateTime<Utc>, Vec<wire::WireMember>)>>,
 }
 
 impl ClickUp {
     /// Creates the client without sending a request. A TLS provider must be installed (main does that).
-    pub fn new(settings: ClickUpSettings, clock: Clock) -> Result<ClickUp, Unusable> {
+    pub fn new(settings: ClickUpSettings, clock: Clock) -> Result<ClickUp, InvalidSettings> {
         let mut lists: Vec<String> = Vec::new();
         for id in std::iter::once(&settings.list_id).chain(&settings.lists) {
             if !lists.contains(id) {
@@ -93,7 +93,7 @@ impl ClickUp {
             }
         }
         Ok(ClickUp {
-            client: Client::new(&settings.api_url, &settings.token, clock.clone())?,
+            client: ClickUpClient::new(&settings.api_url, &settings.token, clock.clone())?,
             clock,
             team_id: settings.team_id,
             complete_status: settings.complete_status,
@@ -149,7 +149,7 @@ impl ClickUp {
     }
 
     /// A list with its statuses, from a cache of ten minutes or from ClickUp.
-    async fn list(&self, id: &str) -> Result<List, WriteError> {
+    async fn list(&self, id: &str) -> Result<WireList, WriteError> {
         let now = self.clock.now();
         let known = lock(&self.known).get(id).cloned();
         match known {
@@ -159,12 +159,12 @@ impl ClickUp {
     }
 
     /// Reads a list, and caches it.
-    async fn read_list(&self, id: &str) -> Result<List, WriteError> {
+    async fn read_list(&self, id: &str) -> Result<WireList, WriteError> {
         let request = Request::get(
             format!("/list/{}", client::segment(id)),
             format!("the list {id}"),
         );
-        let list: List = self.client.send(&request).await?;
+        let list: WireList = self.client.send(&request).await?;
         self.mapping.list_is(id, list.archived);
         lock(&self.known).insert(id.to_owned(), (self.clock.now(), list.clone()));
         Ok(list)
@@ -180,7 +180,7 @@ impl User {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::rest::fake;
+    use crate::http_client::fake;
 
     pub(crate) fn settings(url: &str) -> ClickUpSettings {
         ClickUpSettings {

@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::domain::event::{Act, What};
+use crate::domain::event::{Activity, ActivityKind};
 use crate::domain::operation::WriteError;
-use crate::domain::source::{Comment, CommentPage, Container, Listing, Of, Page, SourceReader};
+use crate::domain::source::{
+    CommentPage, CommentsOf, Container, Listing, Page, SourceComment, SourceReader,
+};
 use crate::domain::task::{Source, TaskKey};
-use crate::rest::refused;
+use crate::http_client::refused;
 
 use super::ClickUp;
 use super::client::{Request, segment};
-use super::wire::{Millis, TaskPage, WireComment};
+use super::wire::{Millis, WireComment, WireTaskPage};
 use super::writer::COMMENTS_A_PAGE;
 
 /// ClickUp's page size is fixed (docs/contracts/clickup.md#listing-tasks).
@@ -68,7 +70,7 @@ impl Cursor {
     }
 
     /// The position after a page, or `None` at the end of the pass.
-    fn after(self, page: &TaskPage) -> Option<Cursor> {
+    fn after(self, page: &WireTaskPage) -> Option<Cursor> {
         if page.last_page == Some(true) || page.tasks.len() < TASKS_A_PAGE {
             return None;
         }
@@ -153,7 +155,7 @@ impl SourceReader for ClickUp {
         if let Some(after) = cursor.after {
             request = request.with("date_updated_gt", after);
         }
-        let listed: TaskPage = self.client.send(&request).await?;
+        let listed: WireTaskPage = self.client.send(&request).await?;
         let next = cursor
             .after(&listed)
             .or_else(|| (!cursor.archived).then(|| Cursor::first(true, since)));
@@ -182,13 +184,13 @@ impl SourceReader for ClickUp {
     /// The next page starts after the last comment, whose time and id are the token: `<ms>:<id>` (docs/contracts/clickup.md#comments). Replies in threads are not listed.
     async fn comments(
         &self,
-        of: Of<'_>,
+        of: CommentsOf<'_>,
         since: Option<DateTime<Utc>>,
         page: Option<&str>,
     ) -> Result<CommentPage, WriteError> {
         let key = match of {
-            Of::Task(key) => key,
-            Of::Container(list) => {
+            CommentsOf::Task(key) => key,
+            CommentsOf::Container(list) => {
                 return Err(refused(format!(
                     "ClickUp's comments are asked for by task, not for the list {}",
                     list.name
@@ -214,7 +216,7 @@ impl SourceReader for ClickUp {
             // A page that makes no progress would be read for ever.
             count >= COMMENTS_A_PAGE && date >= since && start.as_ref() != Some(last)
         });
-        let comments: Vec<Comment> = listed
+        let comments: Vec<SourceComment> = listed
             .comments
             .iter()
             .filter_map(|comment| self.listed_comment(key, comment))
@@ -230,13 +232,13 @@ impl SourceReader for ClickUp {
 
 impl ClickUp {
     /// Converts a comment to our own types; `None` if it has no time.
-    fn listed_comment(&self, key: &TaskKey, comment: &WireComment) -> Option<Comment> {
-        Some(Comment {
+    fn listed_comment(&self, key: &TaskKey, comment: &WireComment) -> Option<SourceComment> {
+        Some(SourceComment {
             task: key.clone(),
-            act: Act {
+            act: Activity {
                 by: comment.user.as_ref().map(|user| self.actor(user)),
                 at: comment.date?.time()?,
-                what: What::Commented {
+                what: ActivityKind::Commented {
                     id: comment.id.to_string(),
                     text: comment.text(),
                     operation: None,
@@ -258,8 +260,8 @@ mod tests {
     use super::super::tests::clickup;
     use super::*;
     use crate::domain::operation::Refusal;
-    use crate::domain::task::Status;
-    use crate::rest::fake::{Fake, Seen, json as says};
+    use crate::domain::task::TaskStatus;
+    use crate::http_client::fake::{Fake, SeenRequest, json as says};
 
     fn inbox() -> Container {
         Container {
@@ -277,7 +279,7 @@ mod tests {
     }
 
     /// Answers as ClickUp would with these tasks, none of them archived, oldest change first.
-    fn listing(seen: &Seen, tasks: &[Value]) -> Value {
+    fn listing(seen: &SeenRequest, tasks: &[Value]) -> Value {
         if seen.query("archived").as_deref() == Some("true") {
             return json!({"tasks": [], "last_page": true});
         }
@@ -359,7 +361,7 @@ mod tests {
             .page(&inbox(), None, Some("archived::0"))
             .await
             .unwrap();
-        assert_eq!(archived.tasks[0].status, Status::Done);
+        assert_eq!(archived.tasks[0].status, TaskStatus::Done);
         assert_eq!(archived.next, None);
     }
 
@@ -448,7 +450,7 @@ mod tests {
         let since = DateTime::from_timestamp_millis(1_020);
         let (mut found, mut next) = (Vec::new(), None);
         loop {
-            let page = clickup.comments(Of::Task(&key), since, next.as_deref());
+            let page = clickup.comments(CommentsOf::Task(&key), since, next.as_deref());
             let page = page.await.unwrap();
             found.extend(page.comments);
             match page.next {
@@ -463,7 +465,7 @@ mod tests {
         });
         let act = &ours.unwrap().act;
         assert_eq!(act.at.timestamp_millis(), 1_030);
-        let what = What::Commented {
+        let what = ActivityKind::Commented {
             id: "30".into(),
             text: "30".into(),
             operation: None,
@@ -471,7 +473,7 @@ mod tests {
         assert_eq!(act.what, what);
         assert!(found.iter().all(|one| one.task == key));
         assert_eq!(fake.lines().len(), 3, "who we are, and two pages");
-        let page = clickup.comments(Of::Task(&key), since, Some("https://evil.example/"));
+        let page = clickup.comments(CommentsOf::Task(&key), since, Some("https://evil.example/"));
         assert!(page.await.is_err());
     }
 

@@ -7,13 +7,13 @@ use serde::de::IgnoredAny;
 
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::task::{Task, TaskKey};
-use crate::domain::undo::Stands;
+use crate::domain::undo::EffectState;
 use crate::domain::writes::OwnComment;
-use crate::rest::refused;
+use crate::http_client::refused;
 
 use super::ClickUp;
 use super::client::{Request, segment};
-use super::wire::{CommentPage, Family, List, Millis, TaskStatus, WireComment, same_name};
+use super::wire::{Family, Millis, WireComment, WireCommentPage, WireList, WireStatus, same_name};
 use super::writer::{CLOCK_SLACK, named, path};
 
 impl ClickUp {
@@ -72,7 +72,7 @@ impl ClickUp {
         match self.remove(&request).await {
             Err(refused @ WriteError::Refused { .. }) => {
                 match self.own_comment_stands(now, comment).await {
-                    Ok(Stands::Gone) => Ok(()),
+                    Ok(EffectState::Gone) => Ok(()),
                     _ => Err(refused),
                 }
             }
@@ -98,51 +98,53 @@ impl ClickUp {
         &self,
         now: &Task,
         comment: &OwnComment<'_>,
-    ) -> Result<Stands, WriteError> {
+    ) -> Result<EffectState, WriteError> {
         let since = Millis((comment.since - CLOCK_SLACK).timestamp_millis());
         let is_it = |one: &WireComment| one.id.to_string() == comment.id;
         Ok(match self.walk_comments(&now.key, since, is_it).await? {
-            None => Stands::Gone,
-            Some(found) if found.says(comment.text) => Stands::AsLeft,
-            Some(_) => Stands::Changed("the comment says something else now".to_owned()),
+            None => EffectState::Gone,
+            Some(found) if found.says(comment.text) => EffectState::AsLeft,
+            Some(_) => EffectState::Changed("the comment says something else now".to_owned()),
         })
     }
 
     /// Checks for children: deleting a task deletes those that others added, too.
-    pub(super) async fn childless(&self, key: &TaskKey) -> Result<Stands, WriteError> {
+    pub(super) async fn childless(&self, key: &TaskKey) -> Result<EffectState, WriteError> {
         let thing = named(key);
         let request = Request::get(path(key, "/comment"), thing.as_str());
-        let page: CommentPage = self.client.send(&request).await?;
+        let page: WireCommentPage = self.client.send(&request).await?;
         if !page.comments.is_empty() {
-            return Ok(Stands::Changed("somebody has commented on it".to_owned()));
+            return Ok(EffectState::Changed(
+                "somebody has commented on it".to_owned(),
+            ));
         }
         let request = Request::get(path(key, ""), thing).with("include_subtasks", true);
         let family: Family = self.client.send(&request).await?;
         Ok(match family.subtasks.is_empty() {
-            true => Stands::AsLeft,
-            false => Stands::Changed("it has subtasks now".to_owned()),
+            true => EffectState::AsLeft,
+            false => EffectState::Changed("it has subtasks now".to_owned()),
         })
     }
 }
 
 /// The status with that name, in the list's own spelling.
-fn called<'a>(list: &'a List, name: &str) -> Option<&'a str> {
+fn called<'a>(list: &'a WireList, name: &str) -> Option<&'a str> {
     find(list, |status| {
         !status.is_finished() && same_name(&status.status, name)
     })
 }
 
-fn finished<'a>(list: &'a List, name: &str) -> Option<&'a str> {
+fn finished<'a>(list: &'a WireList, name: &str) -> Option<&'a str> {
     find(list, |status| {
         status.is_finished() && same_name(&status.status, name)
     })
 }
 
-fn first<'a>(list: &'a List, kind: &str) -> Option<&'a str> {
+fn first<'a>(list: &'a WireList, kind: &str) -> Option<&'a str> {
     find(list, |status| status.kind == kind)
 }
 
-fn find(list: &List, is_it: impl Fn(&TaskStatus) -> bool) -> Option<&str> {
+fn find(list: &WireList, is_it: impl Fn(&WireStatus) -> bool) -> Option<&str> {
     let status = list.statuses.iter().find(|status| is_it(status))?;
     Some(status.status.as_str())
 }

@@ -14,9 +14,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::domain::prose::{Piece, Prose, same_words};
+use crate::domain::mention_text::{MentionText, Piece, same_words};
 use crate::domain::task::{
-    Account, Closed, LINKS_MAX, Link, Linked, Priority, Status, Task, TaskId, TaskKey, Way,
+    Account, Closed, Direction, LINKS_MAX, Priority, RelatedTask, Relation, Task, TaskId, TaskKey,
+    TaskStatus,
 };
 
 use super::due::due;
@@ -119,7 +120,7 @@ pub(super) struct Team {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct OfTeam {
-    pub(super) user: Member,
+    pub(super) user: WireMember,
 }
 
 /// `GET /list/{id}/member`
@@ -131,7 +132,7 @@ pub(super) struct ListMembers {
 
 /// A member as only the workspace lists it: with the e-mail address.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Member {
+pub(super) struct WireMember {
     pub(super) id: Id,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) username: Option<String>,
@@ -162,7 +163,7 @@ impl Owner {
 
 /// `GET /list/{id}`. Its `status` is a colour; `statuses` are those of its tasks (docs/contracts/clickup.md#lists-and-statuses).
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct List {
+pub(super) struct WireList {
     pub(super) id: Id,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) name: Option<String>,
@@ -170,18 +171,18 @@ pub(super) struct List {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) archived: bool,
     #[serde(default, deserialize_with = "each")]
-    pub(super) statuses: Vec<TaskStatus>,
+    pub(super) statuses: Vec<WireStatus>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-pub(super) struct TaskStatus {
+pub(super) struct WireStatus {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) status: String,
     #[serde(default, rename = "type", deserialize_with = "lenient")]
     pub(super) kind: String,
 }
 
-impl TaskStatus {
+impl WireStatus {
     pub(super) fn is_finished(&self) -> bool {
         matches!(self.kind.as_str(), "done" | "closed")
     }
@@ -189,7 +190,7 @@ impl TaskStatus {
 
 /// `GET /list/{id}/task`
 #[derive(Debug, Deserialize)]
-pub(super) struct TaskPage {
+pub(super) struct WireTaskPage {
     #[serde(default, deserialize_with = "each")]
     pub(super) tasks: Vec<WireTask>,
     /// Undocumented (docs/contracts/clickup.md#listing-tasks).
@@ -206,7 +207,7 @@ pub(super) struct Family {
 
 /// `GET /task/{id}/comment`: newest first, 25 a page (docs/contracts/clickup.md#comments).
 #[derive(Debug, Deserialize)]
-pub(super) struct CommentPage {
+pub(super) struct WireCommentPage {
     #[serde(default, deserialize_with = "each")]
     pub(super) comments: Vec<WireComment>,
 }
@@ -226,12 +227,12 @@ pub(super) struct WireComment {
 
 impl WireComment {
     /// The text without the line break that ClickUp appends.
-    pub(super) fn text(&self) -> Prose {
+    pub(super) fn text(&self) -> MentionText {
         text_of(Some(&self.comment_text), &self.comment)
     }
 
     /// Whether it has this text, flat or in its parts. The flat text may have Markdown's signs, or be missing.
-    pub(super) fn says(&self, text: &Prose) -> bool {
+    pub(super) fn says(&self, text: &MentionText) -> bool {
         text.is_shown_as(&self.text()) || text.is_shown_as(&text_of(None, &self.comment))
     }
 }
@@ -264,8 +265,8 @@ impl CommentPart {
 
 /// The text of a comment without the line break that ClickUp appends. If it mentions people, its parts are used,
 /// because the form of mentions in the flat text is not documented.
-fn text_of(flat: Option<&str>, parts: &[CommentPart]) -> Prose {
-    let whole: Prose = parts.iter().map(CommentPart::piece).collect();
+fn text_of(flat: Option<&str>, parts: &[CommentPart]) -> MentionText {
+    let whole: MentionText = parts.iter().map(CommentPart::piece).collect();
     let text = match flat {
         Some(flat) if whole.mentions().next().is_none() => flat.into(),
         _ => whole,
@@ -274,7 +275,7 @@ fn text_of(flat: Option<&str>, parts: &[CommentPart]) -> Prose {
 }
 
 /// The request body for a text with mentions.
-pub(super) fn rich(text: &Prose) -> Value {
+pub(super) fn rich(text: &MentionText) -> Value {
     let parts = text.pieces().iter().map(|piece| match piece {
         Piece::Text(text) => json!({"text": text}),
         Piece::Mention { account, name } => match account.parse::<i64>() {
@@ -305,7 +306,7 @@ pub(super) struct WireTask {
     #[serde(default, deserialize_with = "lenient")]
     description: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
-    status: TaskStatus,
+    status: WireStatus,
     #[serde(default, deserialize_with = "lenient")]
     archived: bool,
     #[serde(default, deserialize_with = "lenient")]
@@ -329,10 +330,10 @@ pub(super) struct WireTask {
     #[serde(default, deserialize_with = "lenient")]
     url: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
-    list: Option<Ref>,
+    list: Option<WireRef>,
     /// The lists besides its home that it was added to.
     #[serde(default, deserialize_with = "each")]
-    locations: Vec<Ref>,
+    locations: Vec<WireRef>,
     #[serde(default, deserialize_with = "each")]
     dependencies: Vec<Dependency>,
 }
@@ -346,16 +347,16 @@ struct Dependency {
 
 impl Dependency {
     /// The link for the task with this id.
-    fn link(&self, id: &str) -> Option<Link> {
+    fn link(&self, id: &str) -> Option<Relation> {
         let (waits, first) = (self.task_id.to_string(), self.depends_on.to_string());
         let (way, other) = match (waits == id, first == id) {
-            (true, false) => (Way::BlockedBy, first),
-            (false, true) => (Way::Blocks, waits),
+            (true, false) => (Direction::BlockedBy, first),
+            (false, true) => (Direction::Blocks, waits),
             _ => return None,
         };
-        Some(Link {
+        Some(Relation {
             way,
-            to: Linked::Task(TaskKey::clickup(other)),
+            to: RelatedTask::Task(TaskKey::clickup(other)),
         })
     }
 }
@@ -374,7 +375,7 @@ struct WirePriority {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Ref {
+pub(super) struct WireRef {
     pub(super) id: Id,
 }
 
@@ -438,7 +439,7 @@ pub(super) struct HookPayload<'a> {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) task_id: Option<Id>,
     #[serde(default, deserialize_with = "lenient")]
-    pub(super) task: Option<Ref>,
+    pub(super) task: Option<WireRef>,
     #[serde(borrow, default, deserialize_with = "first::<_, _, HISTORY_ITEMS_MAX>")]
     pub(super) history_items: Vec<HistoryItem<'a>>,
 }
@@ -525,7 +526,7 @@ struct Several<T>(#[serde(deserialize_with = "items")] Vec<T>);
 
 impl HookComment {
     /// The text without the line break that ClickUp appends.
-    pub(super) fn text(&self) -> Prose {
+    pub(super) fn text(&self) -> MentionText {
         text_of(self.text_content.as_deref(), &self.comment)
     }
 }
@@ -605,14 +606,14 @@ impl Mapping {
     }
 
     /// By type first; by name only if the type is unknown.
-    fn status(&self, status: &TaskStatus) -> Status {
+    fn status(&self, status: &WireStatus) -> TaskStatus {
         match status.kind.as_str() {
-            "open" => Status::Todo,
-            "custom" => Status::InProgress,
-            "done" | "closed" => Status::Done,
+            "open" => TaskStatus::Todo,
+            "custom" => TaskStatus::InProgress,
+            "done" | "closed" => TaskStatus::Done,
             _ => match &self.in_progress_status {
-                Some(name) if same_name(name, &status.status) => Status::InProgress,
-                _ => Status::Todo,
+                Some(name) if same_name(name, &status.status) => TaskStatus::InProgress,
+                _ => TaskStatus::Todo,
             },
         }
     }
@@ -676,7 +677,7 @@ impl WireTask {
         });
         let text = self.text_content.or(self.description).unwrap_or_default();
         let links = self.dependencies.iter().filter_map(|d| d.link(&id));
-        let links = links.collect::<BTreeSet<Link>>();
+        let links = links.collect::<BTreeSet<Relation>>();
         Ok(Task {
             title: plain_title(&self.name),
             description: text.trim_end().chars().take(DESCRIPTION_MAX).collect(),
@@ -689,7 +690,7 @@ impl WireTask {
             home,
             // An archived task is not open here, with any status (docs/contracts/clickup.md#listing-tasks).
             status: if self.archived {
-                Status::Done
+                TaskStatus::Done
             } else {
                 mapping.status(&self.status)
             },
@@ -737,7 +738,7 @@ impl WirePriority {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::task::Due;
+    use crate::domain::task::DueDate;
     use rstest::rstest;
     use serde_json::json;
 
@@ -821,7 +822,7 @@ mod tests {
                 title: "Renew cert".into(),
                 description: "body".into(),
                 url: "https://app.clickup.com/t/86tst0001".into(),
-                status: Status::InProgress,
+                status: TaskStatus::InProgress,
                 source_status: "in review".into(),
                 assignees: vec![Account {
                     id: "4243".into(),
@@ -830,7 +831,7 @@ mod tests {
                 labels: vec!["ops".into(), "client:acme".into()],
                 entity: Some("acme".into()),
                 priority: Some(Priority::High),
-                due: Some(Due::at(at(1_767_312_000_000))),
+                due: Some(DueDate::at(at(1_767_312_000_000))),
                 created_at: at(1_767_225_600_000),
                 updated_at: at(1_767_229_200_123),
                 closed: None,
@@ -857,7 +858,7 @@ mod tests {
         );
         assert_eq!(task.key, TaskKey::clickup("8600001"));
         assert_eq!(task.container, "901100000001");
-        assert_eq!(task.status, Status::Done);
+        assert_eq!(task.status, TaskStatus::Done);
         assert_eq!(task.assignees[0].name, "4243");
         assert_eq!(task.assignees.len(), 1);
         assert_eq!(task.priority, Some(Priority::Urgent));
@@ -872,18 +873,18 @@ mod tests {
     }
 
     #[rstest]
-    #[case("open", "to do", Status::Todo)]
-    #[case("custom", "to do", Status::InProgress)]
-    #[case("done", "shipped", Status::Done)]
-    #[case("closed", "to do", Status::Done)]
-    #[case("unstarted", "backlog", Status::Todo)]
-    #[case("unstarted", "doing", Status::InProgress)]
-    #[case("open", "doing", Status::Todo)]
-    #[case("", "complete", Status::Todo)]
+    #[case("open", "to do", TaskStatus::Todo)]
+    #[case("custom", "to do", TaskStatus::InProgress)]
+    #[case("done", "shipped", TaskStatus::Done)]
+    #[case("closed", "to do", TaskStatus::Done)]
+    #[case("unstarted", "backlog", TaskStatus::Todo)]
+    #[case("unstarted", "doing", TaskStatus::InProgress)]
+    #[case("open", "doing", TaskStatus::Todo)]
+    #[case("", "complete", TaskStatus::Todo)]
     fn the_type_decides_before_the_name(
         #[case] kind: &str,
         #[case] name: &str,
-        #[case] status: Status,
+        #[case] status: TaskStatus,
     ) {
         let mut task = renew_cert();
         task["status"] = json!({"status": name, "type": kind});
@@ -903,16 +904,16 @@ mod tests {
             {"task_id": "86tst0003", "depends_on": "86tst0004"},
             {"task_id": null}, "odd",
         ]);
-        let link = |way, other: &str| Link {
+        let link = |way, other: &str| Relation {
             way,
-            to: Linked::Task(TaskKey::clickup(other)),
+            to: RelatedTask::Task(TaskKey::clickup(other)),
         };
         assert_eq!(
             read(task).links,
             [
-                link(Way::Blocks, "8600007"),
-                link(Way::Blocks, "86tst0008"),
-                link(Way::BlockedBy, "86tst0009"),
+                link(Direction::Blocks, "8600007"),
+                link(Direction::Blocks, "86tst0008"),
+                link(Direction::BlockedBy, "86tst0009"),
             ]
         );
     }
@@ -924,7 +925,7 @@ mod tests {
         let task = read(task);
         assert_eq!(
             (task.status, task.source_status.as_str()),
-            (Status::Done, "archived")
+            (TaskStatus::Done, "archived")
         );
     }
 

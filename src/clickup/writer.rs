@@ -7,21 +7,21 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::domain::change::Change;
-use crate::domain::operation::{NewTask, Operation, Place, WriteError, Written};
-use crate::domain::prose::Prose;
-use crate::domain::source::{SourceWriter, Standing};
+use crate::domain::change::TaskChange;
+use crate::domain::mention_text::MentionText;
+use crate::domain::operation::{NewTask, Operation, Place, WriteError, WriteReceipt};
+use crate::domain::source::{SourceStanding, SourceWriter};
 use crate::domain::task::{Account, Priority, Source, Task, TaskKey};
-use crate::domain::undo::Stands;
+use crate::domain::undo::EffectState;
 use crate::domain::writes::{self, OwnComment, Writes};
-use crate::rest::refused;
+use crate::http_client::refused;
 
 use super::ClickUp;
-use super::client::{Request, Trouble, UnknownStatus, segment};
+use super::client::{ClickUpError, Request, UnknownStatus, segment};
 use super::due;
 use super::wire::{
-    CommentPage, List, Millis, Posted, TaskPage, TaskStatus, WireComment, WireTask, plain_title,
-    rich, same_name,
+    Millis, Posted, WireComment, WireCommentPage, WireList, WireStatus, WireTask, WireTaskPage,
+    plain_title, rich, same_name,
 };
 
 /// How long before the start of the write its trace is searched for: clocks differ (docs/contracts/clickup.md#lost-answers).
@@ -50,19 +50,19 @@ impl SourceWriter for ClickUp {
         Ok(task)
     }
 
-    async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<Written, WriteError> {
+    async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<WriteReceipt, WriteError> {
         writes::send(self, op, now).await
     }
 
-    async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<Stands, WriteError> {
+    async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<EffectState, WriteError> {
         writes::still_as_left(self, op, now).await
     }
 
-    async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError> {
+    async fn find(&self, op: &Operation) -> Result<Option<WriteReceipt>, WriteError> {
         writes::find(self, op).await
     }
 
-    fn standing(&self) -> Standing {
+    fn standing(&self) -> SourceStanding {
         self.client.rest.standing()
     }
 
@@ -88,27 +88,32 @@ impl Writes for ClickUp {
     }
 
     /// Contract clickup 6.1.
-    async fn change(&self, now: &Task, change: &Change) -> Result<Task, WriteError> {
+    async fn change(&self, now: &Task, change: &TaskChange) -> Result<Task, WriteError> {
         let fields = match change {
-            Change::Pause { status } => return self.open(now, status.as_deref()).await,
-            Change::Resume { status } => return self.open(now, Some(status)).await,
-            Change::Assign { add, remove } => {
+            TaskChange::Pause { status } => return self.open(now, status.as_deref()).await,
+            TaskChange::Resume { status } => return self.open(now, Some(status)).await,
+            TaskChange::Assign { add, remove } => {
                 json!({"assignees": {"add": members(add)?, "rem": members(remove)?}})
             }
-            Change::Due(None) => json!({"due_date": null}),
-            Change::Due(Some(due)) => {
+            TaskChange::Due(None) => json!({"due_date": null}),
+            TaskChange::Due(Some(due)) => {
                 json!({"due_date": due.timestamp_millis(), "due_date_time": true})
             }
-            Change::DueOn(day) => {
+            TaskChange::DueOn(day) => {
                 let at = due::instant(*day, self.owner_zone().await);
                 json!({"due_date": at.timestamp_millis(), "due_date_time": false})
             }
-            Change::Priority(priority) => json!({"priority": priority.map(level)}),
+            TaskChange::Priority(priority) => json!({"priority": priority.map(level)}),
         };
         Ok(self.put(now, fields).await?)
     }
 
-    async fn comment(&self, _: &Operation, now: &Task, text: &Prose) -> Result<String, WriteError> {
+    async fn comment(
+        &self,
+        _: &Operation,
+        now: &Task,
+        text: &MentionText,
+    ) -> Result<String, WriteError> {
         Ok(self.post_comment(now, text).await?.id.to_string())
     }
 
@@ -138,7 +143,7 @@ impl Writes for ClickUp {
         &self,
         op: &Operation,
         now: &Task,
-        text: &Prose,
+        text: &MentionText,
         begun_at: DateTime<Utc>,
     ) -> Result<Option<String>, WriteError> {
         let since = self.since(begun_at);
@@ -158,11 +163,11 @@ impl Writes for ClickUp {
         &self,
         now: &Task,
         comment: &OwnComment<'_>,
-    ) -> Result<Stands, WriteError> {
+    ) -> Result<EffectState, WriteError> {
         self.own_comment_stands(now, comment).await
     }
 
-    async fn is_bare(&self, now: &Task) -> Result<Stands, WriteError> {
+    async fn is_bare(&self, now: &Task) -> Result<EffectState, WriteError> {
         self.childless(&now.key).await
     }
 }
@@ -185,8 +190,8 @@ impl ClickUp {
     }
 
     /// Posts a comment. If it is refused for mentions of people who have left the workspace, it is posted without them.
-    async fn post_comment(&self, now: &Task, text: &Prose) -> Result<Posted, WriteError> {
-        let post = |text: &Prose| {
+    async fn post_comment(&self, now: &Task, text: &MentionText) -> Result<Posted, WriteError> {
+        let post = |text: &MentionText| {
             let body = match text.mentions().next() {
                 None => json!({"comment_text": text.to_string(), "notify_all": false}),
                 Some(_) => json!({"comment": rich(text), "notify_all": false}),
@@ -196,7 +201,7 @@ impl ClickUp {
         match self.client.send(&post(text)).await {
             Ok(posted) => Ok(posted),
             // Nothing was written.
-            Err(Trouble::Failed(WriteError::Refused { what, why })) => {
+            Err(ClickUpError::Failed(WriteError::Refused { what, why })) => {
                 let known = match text.mentions().next() {
                     None => text.clone(),
                     Some(_) => {
@@ -222,14 +227,14 @@ impl ClickUp {
     pub(super) async fn set(
         &self,
         now: &Task,
-        choose: impl for<'a> Fn(&'a List) -> Result<Option<&'a str>, WriteError>,
+        choose: impl for<'a> Fn(&'a WireList) -> Result<Option<&'a str>, WriteError>,
     ) -> Result<Task, WriteError> {
         let (list, home) = self.home_of(now).await?;
         let Some(status) = choose(&list)? else {
             return Ok(now.clone());
         };
         match self.set_status(now, status).await {
-            Err(Trouble::Own(UnknownStatus(why))) => {
+            Err(ClickUpError::Own(UnknownStatus(why))) => {
                 let list = self.read_list(home).await?;
                 match choose(&list)? {
                     Some(renamed) if renamed != status => Ok(self.set_status(now, renamed).await?),
@@ -242,7 +247,7 @@ impl ClickUp {
 
     /// The list whose statuses a task has. If our account cannot see the home, it is the list that the task was added
     /// to, whose statuses are often the same.
-    async fn home_of<'a>(&self, now: &'a Task) -> Result<(List, &'a str), WriteError> {
+    async fn home_of<'a>(&self, now: &'a Task) -> Result<(WireList, &'a str), WriteError> {
         if let Some(home) = &now.home {
             match self.list(home).await {
                 Ok(list) => return Ok((list, home)),
@@ -253,11 +258,11 @@ impl ClickUp {
         Ok((self.list(&now.container).await?, &now.container))
     }
 
-    async fn set_status(&self, now: &Task, status: &str) -> Result<Task, Trouble> {
+    async fn set_status(&self, now: &Task, status: &str) -> Result<Task, ClickUpError> {
         self.put(now, json!({"status": status})).await
     }
 
-    async fn put(&self, now: &Task, fields: Value) -> Result<Task, Trouble> {
+    async fn put(&self, now: &Task, fields: Value) -> Result<Task, ClickUpError> {
         let thing = named(&now.key);
         let request = Request::put(path(&now.key, ""), thing.as_str(), fields);
         let task: WireTask = self.client.send(&request).await?;
@@ -267,8 +272,12 @@ impl ClickUp {
 
     /// The status that completes a task of this list, in ClickUp's own spelling: the configured one if the list has
     /// it, else its `closed`, else its `done` status (docs/contracts/clickup.md#lists-and-statuses).
-    pub(super) fn finishing<'a>(&self, list: &'a List, now: &Task) -> Result<&'a str, WriteError> {
-        let find = |wanted: &dyn Fn(&TaskStatus) -> bool| {
+    pub(super) fn finishing<'a>(
+        &self,
+        list: &'a WireList,
+        now: &Task,
+    ) -> Result<&'a str, WriteError> {
+        let find = |wanted: &dyn Fn(&WireStatus) -> bool| {
             let status = list.statuses.iter().find(|status| wanted(status))?;
             Some(status.status.as_str())
         };
@@ -321,7 +330,7 @@ impl ClickUp {
         let task: WireTask = match self.client.send(&post(body.clone())).await {
             Ok(task) => task,
             // Nothing was created. If the assignee is the reason, it is created without one.
-            Err(Trouble::Failed(WriteError::Refused { what, why })) => match member {
+            Err(ClickUpError::Failed(WriteError::Refused { what, why })) => match member {
                 Some(member) if !self.is_in_list(list, member).await? => {
                     body.remove("assignees");
                     self.client.send(&post(body)).await?
@@ -352,7 +361,7 @@ impl ClickUp {
         &self,
         op: &Operation,
         key: &TaskKey,
-        text: &Prose,
+        text: &MentionText,
         since: DateTime<Utc>,
     ) -> Result<Option<String>, WriteError> {
         let me = self.me().await?;
@@ -403,7 +412,7 @@ impl ClickUp {
         &self,
         key: &TaskKey,
         start: Option<&(Millis, String)>,
-    ) -> Result<CommentPage, WriteError> {
+    ) -> Result<WireCommentPage, WriteError> {
         let mut request = Request::get(path(key, "/comment"), named(key));
         if let Some((date, id)) = start {
             request = request.with("start", date.0).with("start_id", id);
@@ -435,7 +444,7 @@ impl ClickUp {
                 .with("order_by", "created")
                 // Strictly greater.
                 .with("date_created_gt", since - 1);
-            let listed: TaskPage = self.client.send(&request).await?;
+            let listed: WireTaskPage = self.client.send(&request).await?;
             let last = listed.last_page == Some(true) || listed.tasks.len() < TASKS_A_PAGE;
             for task in listed.tasks {
                 let fresh = task.date_created.is_some_and(|date| date.0 >= since);
@@ -502,10 +511,10 @@ mod tests {
     use super::super::tests::clickup;
     use super::*;
     use crate::clock::Clock;
-    use crate::domain::operation::{Past, Refusal, Write};
-    use crate::domain::prose::Piece;
-    use crate::domain::task::Status;
-    use crate::rest::fake::{Fake, Reply, Seen, json as says};
+    use crate::domain::mention_text::Piece;
+    use crate::domain::operation::{OperationHistory, Refusal, Write};
+    use crate::domain::task::TaskStatus;
+    use crate::http_client::fake::{Fake, FakeResponse, SeenRequest, json as says};
 
     /// 2026-01-01 00:00:00 UTC, in ms: when the write began.
     const BEGUN: i64 = 1_767_225_600_000;
@@ -537,7 +546,7 @@ mod tests {
             interrupted: false,
             looks: 0,
             claimed: BTreeSet::new(),
-            past: Past::default(),
+            past: OperationHistory::default(),
         }
     }
 
@@ -644,7 +653,7 @@ mod tests {
         let clickup = clickup(&fake.url);
         let now = clickup.read(&TaskKey::clickup("86a")).await.unwrap();
         let written = clickup.send(&complete(), Some(&now)).await.unwrap();
-        assert_eq!(written.task.status, Status::Done);
+        assert_eq!(written.task.status, TaskStatus::Done);
         assert_eq!(written.task.source_status, sent);
         assert_eq!(written.trace, None);
         // The list is cached.
@@ -776,7 +785,7 @@ mod tests {
             name: name.into(),
         };
         let text = |text: &str| Piece::Text(text.into());
-        let text: Prose = [
+        let text: MentionText = [
             text("ask "),
             mention("4243", "Bo"),
             text(" and "),
@@ -885,8 +894,8 @@ mod tests {
     }
 
     fn search(
-        comments: impl Fn(&Seen) -> Vec<Value> + Send + Sync + 'static,
-    ) -> impl Fn(&Seen) -> Reply {
+        comments: impl Fn(&SeenRequest) -> Vec<Value> + Send + Sync + 'static,
+    ) -> impl Fn(&SeenRequest) -> FakeResponse {
         move |seen| match seen.line().as_str() {
             "GET /user" => says(200, json!({"user": {"id": 4200, "username": "Ivan"}})),
             "GET /task/86a/comment" => says(200, json!({"comments": comments(seen)})),
@@ -960,9 +969,9 @@ mod tests {
         let listed =
             search(move |_| vec![comment_by(7, 4200, "shipped", there.timestamp_millis())]);
         let fake = Fake::start(move |seen| match listed(seen) {
-            Reply::Text(status, mut headers, body) => {
+            FakeResponse::Text(status, mut headers, body) => {
                 headers.push(("date", there.to_rfc2822().replace("+0000", "GMT")));
-                Reply::Text(status, headers, body)
+                FakeResponse::Text(status, headers, body)
             }
             other => other,
         })
@@ -1047,7 +1056,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_of_state_leaves_no_trace_to_look_for() {
-        let fake = Fake::start(|_| Reply::Drop).await;
+        let fake = Fake::start(|_| FakeResponse::Drop).await;
         assert_eq!(clickup(&fake.url).find(&complete()).await, Ok(None));
         assert_eq!(fake.lines(), Vec::<String>::new());
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::reply::{self, SlackHealth, SourceHealth, Words};
-use crate::domain::scope::Missing;
+use crate::domain::reply::{self, SlackHealth, SourceHealth, Text};
+use crate::domain::scope::UnmetScope;
 use crate::domain::task::Source;
 
 /// Set by Slack and the polls; empty after a start.
@@ -15,7 +15,7 @@ pub struct LiveHealth {
     /// Why reactions cannot be placed.
     pub reactions: Option<String>,
     /// Scopes that the Slack app lacks.
-    pub missing_scopes: Vec<Missing>,
+    pub missing_scopes: Vec<UnmetScope>,
     /// Links of the Slack app that are not held here.
     pub other_links: u32,
 }
@@ -30,7 +30,7 @@ impl LiveHealth {
     }
 
     /// Sources that cannot be read, and why.
-    pub fn troubles(&self) -> Vec<Words> {
+    pub fn troubles(&self) -> Vec<Text> {
         let sources = self.sources.iter();
         sources
             .map(|(source, why)| reply::home_trouble(*source, why))

@@ -11,23 +11,25 @@ use std::sync::Mutex;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::domain::card::Part;
+use crate::completion::pins::PinMover;
+use crate::completion::{
+    self, CompletionTrigger, OpenTasks, first_of_queue, parts, points, record, shown,
+};
+use crate::domain::card::CardPart;
 use crate::domain::change;
 use crate::domain::command::Ref;
-use crate::domain::form::Origin;
+use crate::domain::form::SourceMessage;
 use crate::domain::ids::{CommandId, ListId, PinId, TaskRow};
-use crate::domain::log::{Change, Via};
+use crate::domain::log::{LoggedChange, Via};
 use crate::domain::operation::{Place, Refusal, Write};
 use crate::domain::person::Person;
-use crate::domain::profile::Homes;
+use crate::domain::profile::ContainerKind;
 use crate::domain::queue::{EmptyQueue, meant};
-use crate::domain::reply::{self, Brief, Report, ReportState, Words};
+use crate::domain::reply::{self, Report, ReportState, TaskBrief, Text};
 use crate::domain::score::Score;
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
-use crate::settle::pins::Mover;
-use crate::settle::{self, Occasion, Open, first_of_queue, parts, points, record, shown};
 use crate::store::operations::{self, NewCommand, Surface};
-use crate::store::tasks::{self, Stored};
+use crate::store::tasks::{self, StoredTask};
 use crate::store::{Db, DbResult, Tx, Wake, effects, people, snoozes};
 
 pub use health::LiveHealth;
@@ -52,7 +54,7 @@ pub struct IdempotencyKey {
 /// A task that a command is about. One that is not mirrored yet has only its key.
 pub struct Target {
     pub key: TaskKey,
-    pub stored: Option<Stored>,
+    pub stored: Option<StoredTask>,
 }
 
 /// The result of a command within its transaction.
@@ -75,8 +77,8 @@ pub type Decided = Result<Handled, Stop>;
 pub struct Reply {
     /// Whether nothing was done.
     pub refused: bool,
-    pub words: Words,
-    pub parts: Vec<Part>,
+    pub words: Text,
+    pub parts: Vec<CardPart>,
     pub pin: Option<PinId>,
     pub list: Option<ListId>,
     pub about: Option<TaskRow>,
@@ -84,8 +86,8 @@ pub struct Reply {
     pub command: Option<CommandId>,
 }
 
-impl From<Words> for Reply {
-    fn from(words: Words) -> Reply {
+impl From<Text> for Reply {
+    fn from(words: Text) -> Reply {
         Reply {
             words,
             ..Reply::default()
@@ -105,7 +107,7 @@ pub struct Context {
     /// The channel whose defaults apply to missing options.
     pub channel: Option<String>,
     /// The message that a task is to be made from.
-    pub from: Option<Origin>,
+    pub from: Option<SourceMessage>,
     /// In Slack: whether it shows the person's e-mail address.
     pub email: Option<bool>,
 }
@@ -204,7 +206,7 @@ impl CommandTx<'_> {
         task: Option<Ref>,
         context: &Context,
         verb: &'static str,
-        what: impl FnOnce(Source) -> Result<(change::Change, String), Rejection>,
+        what: impl FnOnce(Source) -> Result<(change::TaskChange, String), Rejection>,
     ) -> Result<Handled, Stop> {
         let target = self.target(person, task, context)?;
         let (change, said) = what(target.key.source())?;
@@ -248,7 +250,7 @@ impl CommandTx<'_> {
     pub fn issue(&self, repo: Option<&RepoName>, number: u64) -> Result<Target, Stop> {
         let settings = &self.settings;
         let Some(repo) = repo.or(settings.repos.first()) else {
-            return Err(not_configured(Homes::Repositories.source()).into());
+            return Err(not_configured(ContainerKind::Repositories.source()).into());
         };
         match tasks::repository(self.db, repo)? {
             Some(repository) => self.by_key(TaskKey::github(repository, number)),
@@ -280,7 +282,7 @@ impl CommandTx<'_> {
     }
 
     /// The task of a button or a form, if the mirror has it.
-    pub fn pressed_task(&self, task: &Ref) -> DbResult<Option<Stored>> {
+    pub fn pressed_task(&self, task: &Ref) -> DbResult<Option<StoredTask>> {
         match task {
             Ref::Key(key) => tasks::by_key(self.db, key),
             Ref::Row(row) => tasks::by_row(self.db, *row),
@@ -289,7 +291,7 @@ impl CommandTx<'_> {
     }
 
     /// The current task's pin and task; without a pin the first task of the queue is pinned.
-    pub fn show_current(&self, person: &Person) -> DbResult<(PinId, Option<Stored>)> {
+    pub fn show_current(&self, person: &Person) -> DbResult<(PinId, Option<StoredTask>)> {
         let pins = people::pins(self.db, person.id)?;
         if let Some(pin) = pins.last()
             && let Some(row) = pin.task
@@ -328,18 +330,18 @@ impl CommandTx<'_> {
         })
     }
 
-    pub fn card(&self, stored: &Stored, person: &Person) -> DbResult<Words> {
+    pub fn card(&self, stored: &StoredTask, person: &Person) -> DbResult<Text> {
         let weights = &self.settings.weights;
         let points = points(self.db, stored, person, self.now, weights)?;
         Ok(reply::card(&stored.task, &points, self.now, person.zone))
     }
 
-    pub fn whole_card(&self, stored: &Stored, person: &Person) -> DbResult<Part> {
+    pub fn whole_card(&self, stored: &StoredTask, person: &Person) -> DbResult<CardPart> {
         let weights = &self.settings.weights;
-        shown(self.db, stored, person, self.now, weights).map(Part::Card)
+        shown(self.db, stored, person, self.now, weights).map(CardPart::Card)
     }
 
-    pub fn scored(&self, stored: Stored, person: &Person) -> DbResult<Scored> {
+    pub fn scored(&self, stored: StoredTask, person: &Person) -> DbResult<Scored> {
         let weights = &self.settings.weights;
         let points = points(self.db, &stored, person, self.now, weights)?;
         Ok(Scored::from((stored.task, points)))
@@ -382,7 +384,7 @@ impl CommandTx<'_> {
         person: &Person,
         once: IdempotencyKey,
         why: Refusal,
-        words: &Words,
+        words: &Text,
     ) -> DbResult<()> {
         let report = Report {
             state: ReportState::Refused(why),
@@ -411,9 +413,9 @@ impl CommandTx<'_> {
         operations::report(self.db, command, &json, true, self.now)
     }
 
-    pub fn settle(&self, command: CommandId, occasion: Occasion) -> DbResult<()> {
+    pub fn settle(&self, command: CommandId, occasion: CompletionTrigger) -> DbResult<()> {
         let weights = &self.settings.weights;
-        settle::settle(self.db, command, occasion, self.now, weights)
+        completion::settle(self.db, command, occasion, self.now, weights)
     }
 
     pub fn ulid(&self) -> String {
@@ -426,7 +428,7 @@ impl CommandTx<'_> {
         person: &Person,
         task: Option<Ref>,
         context: &Context,
-    ) -> Result<Stored, Stop> {
+    ) -> Result<StoredTask, Stop> {
         let target = self.target(person, task, context)?;
         Ok(target.stored.ok_or_else(|| {
             let called = match target.key.github_parts() {
@@ -446,7 +448,7 @@ impl CommandTx<'_> {
     }
 
     pub fn why_empty(&self, person: &Person) -> DbResult<EmptyQueue> {
-        let open = settle::open(self.db, person, self.now, &self.settings.weights)?;
+        let open = completion::open(self.db, person, self.now, &self.settings.weights)?;
         why_empty(self.db, person, &open, self.settings.sources())
     }
 
@@ -459,7 +461,7 @@ impl CommandTx<'_> {
     }
 
     /// The same as text.
-    pub fn empty(&self, person: &Person) -> DbResult<Words> {
+    pub fn empty(&self, person: &Person) -> DbResult<Text> {
         Ok(reply::empty(&self.why_empty(person)?))
     }
 
@@ -468,8 +470,8 @@ impl CommandTx<'_> {
         person: &'a Person,
         command: CommandId,
         context: &Context,
-    ) -> Mover<'a> {
-        Mover {
+    ) -> PinMover<'a> {
+        PinMover {
             tx: self.db,
             person,
             command,
@@ -513,7 +515,7 @@ impl CommandTx<'_> {
         let json = tasks::json(&report)?;
         operations::report(self.db, command, &json, true, self.now)?;
         let snoozed = effects::of(self.db, person.id, command)?.and_then(|doing| doing.snoozed);
-        let change = snoozed.as_ref().map(|snoozed| Change {
+        let change = snoozed.as_ref().map(|snoozed| LoggedChange {
             before: snoozed.before.map(rfc3339),
             after: Some(rfc3339(snoozed.until)),
             text: None,
@@ -548,7 +550,7 @@ impl CommandTx<'_> {
 pub fn why_empty(
     connection: &Db,
     person: &Person,
-    open: &Open,
+    open: &OpenTasks,
     sources: impl Iterator<Item = Source>,
 ) -> DbResult<EmptyQueue> {
     let (mut unread, mut unlinked, mut linked) = (Vec::new(), Vec::new(), false);
@@ -572,11 +574,11 @@ pub fn why_empty(
 }
 
 /// The report of a command that sends nothing to a source.
-pub fn local(message: Words, task: Option<&Task>) -> Report {
+pub fn local(message: Text, task: Option<&Task>) -> Report {
     Report {
         state: ReportState::Done,
         message,
-        task: task.map(Brief::from),
+        task: task.map(TaskBrief::from),
         current_state: task.map(|task| task.source_status.clone()),
         conflict: false,
         completed: false,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::entity::Entities;
-use crate::domain::profile::Homes;
-use crate::domain::receipts::Receipts;
+use crate::domain::profile::ContainerKind;
+use crate::domain::receipts::ReceiptMode;
 use crate::domain::score::Weights;
 use crate::domain::task::{RepoName, Source};
 
@@ -22,7 +22,7 @@ pub struct CommandSettings {
     pub slack: bool,
     /// The defaults of `create` in a channel, by its Slack id.
     pub channels: BTreeMap<String, ChannelDefaults>,
-    pub receipts: Receipts,
+    pub receipts: ReceiptMode,
     /// The clients that tasks may be for; empty: any.
     pub entities: Entities,
     /// Whether comments and creations carry their author's name if several people are configured.
@@ -49,7 +49,7 @@ impl CommandSettings {
             default_person: None,
             slack: false,
             channels: BTreeMap::new(),
-            receipts: Receipts::default(),
+            receipts: ReceiptMode::default(),
             entities: Entities::default(),
             signature: true,
         }
@@ -57,8 +57,8 @@ impl CommandSettings {
 
     /// The sources that are configured.
     pub fn sources(&self) -> impl Iterator<Item = Source> {
-        let lists = (!self.lists.is_empty()).then_some(Homes::Lists.source());
-        let repos = (!self.repos.is_empty()).then_some(Homes::Repositories.source());
+        let lists = (!self.lists.is_empty()).then_some(ContainerKind::Lists.source());
+        let repos = (!self.repos.is_empty()).then_some(ContainerKind::Repositories.source());
         lists.into_iter().chain(repos)
     }
 

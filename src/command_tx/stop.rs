@@ -1,33 +1,33 @@
 //! The reasons to stop a command: a rejection is an answer, a database error is not.
 
 use crate::domain::ids::TaskRow;
-use crate::domain::reply::Words;
-use crate::store::{DbError, DbResult, StoreTrouble};
+use crate::domain::reply::Text;
+use crate::store::{DbError, DbResult, StoreError};
 
 /// The reason why a command was rejected before any request to a source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// No task was pinned, so the command had no subject; the words show the task that is current now: 404.
     #[error("{}", .0.plain())]
-    NoCurrent(Words),
+    NoCurrent(Text),
     /// A REF or a task id that is unknown here: 404.
     #[error("{}", .0.plain())]
-    UnknownTask(Words),
+    UnknownTask(Text),
     /// A task that was deleted in its source: 404. Its row still exists.
     #[error("{}", .words.plain())]
-    Deleted { row: TaskRow, words: Words },
+    Deleted { row: TaskRow, words: Text },
     /// An `undo` without anything of the person's to undo: 409.
     #[error("{}", .0.plain())]
-    NothingToUndo(Words),
+    NothingToUndo(Text),
     /// It is not possible as requested: an over-long title, a source that is not configured: 422.
     #[error("{}", .0.plain())]
-    Unfit(Words),
+    Unfit(Text),
     /// A source that has to confirm it does not answer: 503.
     #[error("{}", .0.plain())]
-    NoAnswer(Words),
+    NoAnswer(Text),
     /// Too much of this person waits for an outcome: 503.
     #[error("{}", .0.plain())]
-    Full(Words),
+    Full(Text),
     /// The same `Idempotency-Key` came with another request: 422.
     #[error("this Idempotency-Key was used for another request; use a new key for a new request")]
     KeyReused,
@@ -55,7 +55,7 @@ pub enum CommandError {
     #[error(transparent)]
     Rejected(#[from] Rejection),
     #[error(transparent)]
-    Store(#[from] StoreTrouble),
+    Store(#[from] StoreError),
 }
 
 /// The reason why a transaction stops.
@@ -70,7 +70,7 @@ pub enum Stop {
 }
 
 impl Rejection {
-    pub fn words(self) -> Words {
+    pub fn words(self) -> Text {
         match self {
             Rejection::NoCurrent(words)
             | Rejection::UnknownTask(words)
@@ -79,7 +79,7 @@ impl Rejection {
             | Rejection::Unfit(words)
             | Rejection::NoAnswer(words)
             | Rejection::Full(words) => words,
-            Rejection::KeyReused | Rejection::Actor(_) => Words::new().text(self.to_string()),
+            Rejection::KeyReused | Rejection::Actor(_) => Text::new().text(self.to_string()),
         }
     }
 }

@@ -10,12 +10,12 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::timeout;
 
-use super::{Commands, StoreTrouble, person_of};
+use super::{Commands, StoreError, person_of};
 use crate::command_tx::{CommandError, Rejection};
-use crate::domain::link::{Accounts, Link, Origin};
+use crate::domain::link::{AccountLink, Accounts, LinkOrigin};
 use crate::domain::operation::WriteError;
-use crate::domain::person::{Member, Person, PersonId};
-use crate::domain::reply::{self, Words};
+use crate::domain::person::{Person, PersonId, SlackMember};
+use crate::domain::reply::{self, Text};
 use crate::domain::task::Source;
 use crate::runtime::lock;
 use crate::store::{Db, Wake, links, people};
@@ -32,9 +32,9 @@ const AFTER_TROUBLE: TimeDelta = TimeDelta::minutes(1);
 
 /// The people whose e-mail address was looked up, and the time of the next attempt.
 #[derive(Debug, Default)]
-pub(super) struct Introduced(Mutex<HashMap<PersonId, DateTime<Utc>>>);
+pub(super) struct EmailLookups(Mutex<HashMap<PersonId, DateTime<Utc>>>);
 
-impl Introduced {
+impl EmailLookups {
     fn lock(&self) -> MutexGuard<'_, HashMap<PersonId, DateTime<Utc>>> {
         lock(&self.0)
     }
@@ -45,13 +45,13 @@ impl Introduced {
 pub struct Identity {
     pub person: Person,
     /// The configured sources, and the person's link at each.
-    pub accounts: Vec<(Source, Option<Link>)>,
-    pub message: Words,
+    pub accounts: Vec<(Source, Option<AccountLink>)>,
+    pub message: Text,
 }
 
 impl Commands {
     /// A person's identity, with current names from the sources.
-    pub async fn identity(&self, person: &Person) -> Result<Identity, StoreTrouble> {
+    pub async fn identity(&self, person: &Person) -> Result<Identity, StoreError> {
         self.refresh(person).await?;
         let (inner, id) = (Arc::clone(&self.inner), person.id);
         let now = self.inner.clock.now();
@@ -117,7 +117,7 @@ impl Commands {
     /// The same for a Slack member. An unknown person is refused in the transaction.
     pub(crate) async fn found_out_for(
         &self,
-        member: &Member,
+        member: &SlackMember,
         command: Command,
     ) -> Result<Command, CommandError> {
         if !matches!(command, Command::Whoami(_) | Command::Link(_)) {
@@ -137,7 +137,7 @@ impl Commands {
 
     /// Links a person to the ClickUp member with their Slack profile's e-mail address, if there is exactly one, it is
     /// not another person's, and ClickUp was not linked or unlinked before. Callers wait only a short time.
-    pub async fn introduce(&self, member: &Member) -> Result<(), StoreTrouble> {
+    pub async fn introduce(&self, member: &SlackMember) -> Result<(), StoreError> {
         let finds = |source: &Source| source.profile().finds_by_email;
         let Some(source) = Source::ALL.into_iter().find(finds) else {
             return Ok(());
@@ -188,7 +188,7 @@ impl Commands {
                 if taken || links::of(tx, id, source)?.is_some() {
                     return Ok(false);
                 }
-                links::set(tx, id, source, Origin::Email, &account, None, now)?;
+                links::set(tx, id, source, LinkOrigin::Email, &account, None, now)?;
                 tx.wake(Wake::Homes);
                 Ok(true)
             })
@@ -204,7 +204,7 @@ impl Commands {
     }
 
     /// Updates the names of a person's accounts. A source that does not answer changes nothing.
-    async fn refresh(&self, person: &Person) -> Result<(), StoreTrouble> {
+    async fn refresh(&self, person: &Person) -> Result<(), StoreError> {
         let id = person.id;
         let asked = Source::ALL.map(async |source| {
             let Some(accounts) = self.accounts(source) else {
@@ -215,7 +215,7 @@ impl Commands {
                 .store
                 .read(move |connection| links::of(connection, id, source))
                 .await?;
-            let Some(link) = link.filter(|link| link.origin != Origin::Unlinked) else {
+            let Some(link) = link.filter(|link| link.origin != LinkOrigin::Unlinked) else {
                 return Ok(());
             };
             let answer = accounts.look_up(link.id.as_deref(), link.shown());
@@ -253,6 +253,6 @@ async fn in_time<T>(
     timeout(limit, answer).await.map_err(late)?
 }
 
-fn is_configured(link: Option<&Link>) -> bool {
-    link.is_some_and(|link| link.origin == Origin::Config)
+fn is_configured(link: Option<&AccountLink>) -> bool {
+    link.is_some_and(|link| link.origin == LinkOrigin::Config)
 }

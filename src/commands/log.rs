@@ -8,12 +8,12 @@ use crate::command_tx::{CommandError, Context};
 use crate::domain::command::Ref;
 use crate::domain::log::Entry;
 use crate::domain::person::Person;
-use crate::store::log::{Wanted, is_entry, listed};
+use crate::store::log::{LogFilter, is_entry, listed};
 use crate::verbs;
 
 /// The request of `GET /log`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogAsked {
+pub struct LogRequest {
     /// The person whose log it is; `None` for the operator's, of everyone.
     pub person: Option<Person>,
     pub task: Option<Ref>,
@@ -31,7 +31,7 @@ pub struct LogPage {
 
 impl Commands {
     /// The log, page by page.
-    pub async fn log(&self, asked: LogAsked) -> Result<LogPage, CommandError> {
+    pub async fn log(&self, asked: LogRequest) -> Result<LogPage, CommandError> {
         let before = match &asked.cursor {
             None => None,
             Some(cursor) => {
@@ -47,10 +47,10 @@ impl Commands {
             {
                 return Err(not_a_cursor("log").into());
             }
-            let mut wanted = Wanted {
+            let mut wanted = LogFilter {
                 before: before.map(|(id, _)| id),
                 limit: asked.limit + 1,
-                ..Wanted::default()
+                ..LogFilter::default()
             };
             match (&asked.person, asked.task) {
                 (Some(person), task) => {

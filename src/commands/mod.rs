@@ -6,8 +6,8 @@
 mod identity;
 mod log;
 mod morning;
-mod rhythm;
 mod run;
+mod schedule;
 mod set_aside;
 mod transaction;
 mod why;
@@ -20,17 +20,17 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::Clock;
 use crate::command_tx::{CommandTx, LiveHealth, Target, report_of};
+use crate::completion::CompletionTrigger;
 use crate::domain::filter::Filter;
 use crate::domain::ids::{CommandId, TaskRow};
 use crate::domain::link::Accounts;
 use crate::domain::log::Via;
-use crate::domain::person::{self, Member, Person};
+use crate::domain::person::{self, Person, SlackMember};
 use crate::domain::queue::EmptyQueue;
-use crate::domain::reply::{self, Words};
+use crate::domain::reply::{self, Text};
 use crate::domain::score::{day, day_begins, score};
 use crate::domain::task::{Source, TaskId, TaskKey};
 use crate::runtime::lock;
-use crate::settle::Occasion;
 use crate::store::{
     Db, DbResult, Store, Tx, blocking, deliveries, operations, people, snoozes, tasks,
 };
@@ -41,19 +41,19 @@ use run::answer_request;
 pub use crate::command_tx::{
     ChannelDefaults, CommandError, CommandSettings, IdempotencyKey, Rejection, Scored, WhoActs,
 };
-pub use crate::domain::receipts::Receipts;
-pub use crate::domain::reply::{Brief, Report, ReportState, SlackHealth, SourceHealth};
-pub use crate::domain::rhythm::RhythmChange;
-pub use crate::domain::scope::Missing;
-pub use crate::store::StoreTrouble;
-pub use crate::store::tasks::WantedStatus;
+pub use crate::domain::receipts::ReceiptMode;
+pub use crate::domain::reply::{Report, ReportState, SlackHealth, SourceHealth, TaskBrief};
+pub use crate::domain::schedule::ScheduleChange;
+pub use crate::domain::scope::UnmetScope;
+pub use crate::store::StoreError;
+pub use crate::store::tasks::StatusFilter;
 pub use crate::verbs::list::EmptyList;
 pub use crate::verbs::why::Explained;
 pub use identity::Identity;
-pub use log::{LogAsked, LogPage};
+pub use log::{LogPage, LogRequest};
 pub use morning::MorningView;
-pub use rhythm::{ReceiptsView, RhythmView};
 pub(crate) use run::run;
+pub use schedule::{ReceiptsView, ScheduleView};
 pub use set_aside::SetAside;
 
 /// How long a person waits for an outcome before they are told that it is queued.
@@ -74,7 +74,7 @@ struct Inner {
     health: Mutex<LiveHealth>,
     /// The account look-ups of the sources.
     accounts: BTreeMap<Source, Arc<dyn Accounts>>,
-    introduced: identity::Introduced,
+    introduced: identity::EmailLookups,
 }
 
 impl Inner {
@@ -85,7 +85,7 @@ impl Inner {
 
 /// A command over HTTP, and its person.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct CommandRequest {
     pub person: Person,
     pub command: Command,
     pub once: Option<IdempotencyKey>,
@@ -95,7 +95,7 @@ pub struct Asked {
 
 /// An answer to [`Commands::ask`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum CommandAnswer {
     /// It is stored in the outbox; [`Commands::outcome`] waits for it.
     Accepted {
         command: CommandId,
@@ -105,14 +105,14 @@ pub enum Answer {
     Settled(Box<Report>),
     /// Without a request to a source (`next`).
     Moved {
-        message: Words,
+        message: Text,
         current: Option<Box<Scored>>,
     },
 }
 
 /// The answer to `GET /current`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Current {
+pub enum CurrentView {
     Task(Box<Scored>),
     /// Why the queue is empty.
     Nothing(EmptyQueue),
@@ -120,7 +120,7 @@ pub enum Current {
 
 /// The answer to `GET /queue`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct QueueView {
     pub tasks: Vec<Scored>,
     /// The total number, with those that the limit leaves out.
     pub total: usize,
@@ -130,8 +130,8 @@ pub struct Listed {
 
 /// The filter of `GET /tasks`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    pub status: WantedStatus,
+pub struct TaskFilter {
+    pub status: StatusFilter,
     pub source: Option<Source>,
     pub filter: Filter,
     pub limit: usize,
@@ -166,7 +166,7 @@ pub struct HealthView {
     pub sources: BTreeMap<Source, SourceHealth>,
     pub queued_operations: i64,
     /// The missing scopes, and the Slack features that need them.
-    pub missing_scopes: Vec<Missing>,
+    pub missing_scopes: Vec<UnmetScope>,
     /// Links of the Slack app that are not held here, as Slack counts them: perhaps another daemon's.
     pub other_links: u32,
     /// Work that ended the process twice.
@@ -196,7 +196,7 @@ impl Commands {
                     .into_iter()
                     .map(|accounts| (accounts.source(), accounts))
                     .collect(),
-                introduced: identity::Introduced::default(),
+                introduced: identity::EmailLookups::default(),
             }),
         }
     }
@@ -239,7 +239,7 @@ impl Commands {
     }
 
     /// After a restart, tells the authors of commands without any report that these wait.
-    pub async fn tell_the_untold(&self) -> Result<(), StoreTrouble> {
+    pub async fn tell_the_untold(&self) -> Result<(), StoreError> {
         for command in self.inner.store.read(operations::untold).await? {
             self.tell_if_it_takes_long(command);
         }
@@ -264,8 +264,8 @@ impl Commands {
         });
     }
 
-    async fn tell_it_waits(&self, command: CommandId) -> Result<(), StoreTrouble> {
-        self.turn(move |turn| turn.settle(command, Occasion::Waits))
+    async fn tell_it_waits(&self, command: CommandId) -> Result<(), StoreError> {
+        self.turn(move |turn| turn.settle(command, CompletionTrigger::Waits))
             .await
     }
 }
@@ -287,17 +287,13 @@ impl Commands {
     }
 
     /// Runs a command; its requests to a source are committed when this returns (P1).
-    pub async fn ask(&self, mut asked: Asked) -> Result<Answer, CommandError> {
+    pub async fn ask(&self, mut asked: CommandRequest) -> Result<CommandAnswer, CommandError> {
         asked.command = self.found_out(&asked.person, asked.command).await?;
         self.decide(move |turn| answer_request(turn, asked)).await
     }
 
     /// The command's report: final as soon as there is one, or `Queued` after `wait`.
-    pub async fn outcome(
-        &self,
-        command: CommandId,
-        wait: Duration,
-    ) -> Result<Report, StoreTrouble> {
+    pub async fn outcome(&self, command: CommandId, wait: Duration) -> Result<Report, StoreError> {
         let mut settled = self.inner.store.signals().settled();
         let until_settled = async {
             loop {
@@ -319,7 +315,7 @@ impl Commands {
     }
 
     /// Whether a command is settled, and its current report.
-    async fn report(&self, command: CommandId) -> Result<(bool, Option<Report>), StoreTrouble> {
+    async fn report(&self, command: CommandId) -> Result<(bool, Option<Report>), StoreError> {
         let row = self
             .inner
             .store
@@ -328,22 +324,22 @@ impl Commands {
         Ok(row.map_or((false, None), |row| (row.settled, report_of(&row))))
     }
 
-    fn no_report(&self, command: CommandId) -> StoreTrouble {
-        StoreTrouble {
+    fn no_report(&self, command: CommandId) -> StoreError {
+        StoreError {
             path: self.inner.store.path().display().to_string(),
             why: format!("command {command} has no report"),
         }
     }
 
     /// The current task; without a pin the first task of the queue is pinned, as for every display.
-    pub async fn current(&self, person: &Person) -> Result<Current, StoreTrouble> {
+    pub async fn current(&self, person: &Person) -> Result<CurrentView, StoreError> {
         let person = person.clone();
         self.turn(move |turn| {
             let (pin, current) = turn.show_current(&person)?;
             people::pin_shown(turn.db, pin, turn.now)?;
             Ok(match current {
-                Some(stored) => Current::Task(Box::new(turn.scored(stored, &person)?)),
-                None => Current::Nothing(turn.why_empty(&person)?),
+                Some(stored) => CurrentView::Task(Box::new(turn.scored(stored, &person)?)),
+                None => CurrentView::Nothing(turn.why_empty(&person)?),
             })
         })
         .await
@@ -353,7 +349,7 @@ impl Commands {
     pub async fn tasks(
         &self,
         person: &Person,
-        wanted: &Wanted,
+        wanted: &TaskFilter,
     ) -> Result<(Vec<Scored>, Option<String>), CommandError> {
         let cursor = wanted.cursor.as_deref().map(read_cursor).transpose()?;
         let limit = wanted.limit;
@@ -386,7 +382,7 @@ impl Commands {
                     false => None,
                 },
             ];
-            let query = tasks::Wanted {
+            let query = tasks::TaskListing {
                 status: asked.status,
                 sources,
                 entities: filter.entities,
@@ -428,7 +424,7 @@ impl Commands {
         person: &Person,
         limit: usize,
         filter: &Filter,
-    ) -> Result<Listed, CommandError> {
+    ) -> Result<QueueView, CommandError> {
         let (person, filter) = (person.clone(), filter.clone());
         self.decide(move |turn| {
             let mut ranked = filtered(turn, &person, &filter)?;
@@ -448,7 +444,7 @@ impl Commands {
                     ..Scored::from((task, score))
                 })
                 .collect();
-            Ok(Listed {
+            Ok(QueueView {
                 tasks,
                 total,
                 empty,
@@ -477,7 +473,7 @@ impl Commands {
     }
 
     /// An operation by its id.
-    pub async fn operation(&self, id: &str) -> Result<Option<OperationView>, StoreTrouble> {
+    pub async fn operation(&self, id: &str) -> Result<Option<OperationView>, StoreError> {
         let id = id.to_owned();
         self.inner
             .store
@@ -498,7 +494,7 @@ impl Commands {
                     kind: row.operation.write.kind().to_owned(),
                     source: row.operation.write.source(),
                     task_id: task,
-                    state: match row.set_aside && row.state == operations::State::Pending {
+                    state: match row.set_aside && row.state == operations::OperationState::Pending {
                         true => "set_aside".to_owned(),
                         false => row.state.as_str().to_owned(),
                     },
@@ -506,7 +502,7 @@ impl Commands {
                     created_at: row.created_at,
                     next_attempt_at: row
                         .not_before
-                        .filter(|_| row.state == operations::State::Pending),
+                        .filter(|_| row.state == operations::OperationState::Pending),
                     detail: row.why,
                     report,
                     id: row.operation.id,
@@ -555,14 +551,14 @@ fn read_cursor(cursor: &str) -> Result<(TaskRow, TaskKey), Rejection> {
 }
 
 fn not_a_cursor(listing: &str) -> Rejection {
-    Rejection::Unfit(Words::new().text(format!(
+    Rejection::Unfit(Text::new().text(format!(
         "cursor is not one that an answer of GET /{listing} gave as next_cursor, or it is from an older store. Begin with \
          the first page"
     )))
 }
 
 /// The person behind a Slack member: by Slack id, or the only person if none is configured.
-pub(crate) fn person_of(connection: &Db, member: &Member) -> DbResult<Option<Person>> {
+pub(crate) fn person_of(connection: &Db, member: &SlackMember) -> DbResult<Option<Person>> {
     Ok(people::present(connection)?
         .into_iter()
         .find(|person| person.alone || person.slack.as_deref() == Some(member.id.as_str())))

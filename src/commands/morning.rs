@@ -1,25 +1,25 @@
 //! `GET /morning`: the briefing now.
 
 use super::{Commands, Scored};
-use crate::domain::morning::Morning;
+use crate::domain::morning::BriefingContent;
 use crate::domain::person::Person;
-use crate::domain::reply::Words;
-use crate::store::{StoreTrouble, people};
+use crate::domain::reply::Text;
+use crate::store::{StoreError, people};
 use crate::verbs::morning::gather;
 
 /// The answer to `GET /morning`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MorningView {
     /// The same as text.
-    pub message: Words,
-    pub morning: Morning,
+    pub message: Text,
+    pub morning: BriefingContent,
     /// The first of the queue, numbered from 1; the numbers work as REF until the next list.
     pub top: Vec<Scored>,
 }
 
 impl Commands {
     /// The briefing now. Without a pin the first task of the queue is pinned, as for every display.
-    pub async fn morning(&self, person: &Person) -> Result<MorningView, StoreTrouble> {
+    pub async fn morning(&self, person: &Person) -> Result<MorningView, StoreError> {
         let person = person.clone();
         self.turn(move |turn| {
             let (morning, said) = gather(turn, &person)?;

@@ -1,7 +1,6 @@
 //! Running a command: within its person's limits, and once for each `Idempotency-Key`.
 
-use super::{Answer, Asked, OUTBOX_MAX};
-use crate::bounds::Bound;
+use super::{CommandAnswer, CommandRequest, OUTBOX_MAX};
 use crate::command_tx::{
     CommandTx, Context, Handled, IdempotencyKey, Rejection, Reply, Stop, Target, local, report_of,
 };
@@ -9,11 +8,15 @@ use crate::domain::ids::CommandId;
 use crate::domain::operation::Refusal;
 use crate::domain::person::Person;
 use crate::domain::queue::EmptyQueue;
-use crate::domain::reply::{self, Brief, Report, ReportState};
+use crate::domain::reply::{self, Report, ReportState, TaskBrief};
+use crate::limits::Limit;
 use crate::store::{DbResult, operations, people, tasks};
 use crate::verbs::Command;
 
-pub(super) fn answer_request(tx: &CommandTx<'_>, asked: Asked) -> Result<Answer, Stop> {
+pub(super) fn answer_request(
+    tx: &CommandTx<'_>,
+    asked: CommandRequest,
+) -> Result<CommandAnswer, Stop> {
     let person = &asked.person;
     if let Some(once) = &asked.once
         && let Some((command, fingerprint)) = operations::once(tx.db, person.id, &once.key)?
@@ -43,11 +46,11 @@ pub(super) fn answer_request(tx: &CommandTx<'_>, asked: Asked) -> Result<Answer,
         Handled::Accepted {
             command,
             operation_id,
-        } => Answer::Accepted {
+        } => CommandAnswer::Accepted {
             command,
             operation_id,
         },
-        Handled::Settled { report, .. } => Answer::Settled(report),
+        Handled::Settled { report, .. } => CommandAnswer::Settled(report),
         Handled::Replied(mut said) => {
             shown_by_the_answer(tx, person)?;
             let mut current = match said.about {
@@ -79,7 +82,7 @@ pub(super) fn answer_request(tx: &CommandTx<'_>, asked: Asked) -> Result<Answer,
             if moving && let Some(once) = context.once {
                 remember_move(tx, person, once, &said)?;
             }
-            Answer::Moved {
+            CommandAnswer::Moved {
                 message: said.words,
                 current: current.map(Box::new),
             }
@@ -103,7 +106,7 @@ fn remember_move(
     said: &Reply,
 ) -> DbResult<()> {
     let next = match said.about {
-        Some(row) => tasks::by_row(tx.db, row)?.map(|stored| Brief::from(&stored.task)),
+        Some(row) => tasks::by_row(tx.db, row)?.map(|stored| TaskBrief::from(&stored.task)),
         None => None,
     };
     let report = Report {
@@ -118,10 +121,10 @@ fn answered_before(
     tx: &CommandTx<'_>,
     person: &Person,
     command: CommandId,
-) -> Result<Answer, Stop> {
+) -> Result<CommandAnswer, Stop> {
     let first = operations::of_command(tx.db, command)?.into_iter().next();
     if let Some(first) = first {
-        return Ok(Answer::Accepted {
+        return Ok(CommandAnswer::Accepted {
             command,
             operation_id: first.operation.id,
         });
@@ -137,7 +140,7 @@ fn answered_before(
         return Err(Rejection::NothingToUndo(report.message).into());
     }
     if report.task.is_some() {
-        return Ok(Answer::Settled(Box::new(report)));
+        return Ok(CommandAnswer::Settled(Box::new(report)));
     }
     let next = report.next.as_ref().map(|next| tx.by_id(&next.task_id));
     let current = match next {
@@ -148,7 +151,7 @@ fn answered_before(
         Some(Err(Stop::Db(error))) => return Err(error.into()),
         _ => None,
     };
-    Ok(Answer::Moved {
+    Ok(CommandAnswer::Moved {
         message: report.message,
         current,
     })
@@ -164,7 +167,7 @@ pub(crate) fn run(
     if command.info().writes {
         let waiting = operations::count_pending_of(tx.db, person.id)?;
         if waiting >= OUTBOX_MAX {
-            Bound::Outbox.reached(format_args!(
+            Limit::Outbox.reached(format_args!(
                 "{waiting} writes of one person wait for an outcome, and the next are turned down"
             ));
             return Err(Rejection::Full(reply::too_many_writes(waiting)).into());

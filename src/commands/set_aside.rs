@@ -1,16 +1,16 @@
 //! `retry`: another attempt at work that ended the process twice.
 
-use super::{Commands, StoreTrouble};
-use crate::domain::reply::Words;
+use super::{Commands, StoreError};
+use crate::completion::{CompletionTrigger, settle};
+use crate::domain::reply::Text;
 use crate::domain::set_aside::{self as words, Work};
-use crate::settle::{Occasion, settle};
 use crate::store::{Wake, operations};
 
 pub use crate::domain::set_aside::SetAside;
 
 impl Commands {
     /// Retries set-aside work by its id; `None` if no such work is set aside.
-    pub async fn retry(&self, id: &str) -> Result<Option<Words>, StoreTrouble> {
+    pub async fn retry(&self, id: &str) -> Result<Option<Text>, StoreError> {
         let Some(work) = Work::parse(id.trim()) else {
             return Ok(None);
         };
@@ -30,7 +30,7 @@ impl Commands {
             }
             match &again {
                 Work::Operation(id) => match operations::by_id(tx, id)? {
-                    Some(row) => settle(tx, row.command, Occasion::Waits, now, &weights),
+                    Some(row) => settle(tx, row.command, CompletionTrigger::Waits, now, &weights),
                     None => Ok(()),
                 },
                 _ => Ok(()),

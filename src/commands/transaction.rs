@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Commands;
 use crate::command_tx::CommandTx;
 use crate::command_tx::{CommandError, Stop};
-use crate::store::{Db, DbResult, StoreTrouble};
+use crate::store::{Db, DbResult, StoreError};
 
 impl Commands {
     /// Runs `work` in one transaction, which a rejection commits and a database error rolls back.
@@ -35,7 +35,7 @@ impl Commands {
     }
 
     /// Runs `work`, which rejects nothing, in one transaction.
-    pub(super) async fn turn<T, F>(&self, work: F) -> Result<T, StoreTrouble>
+    pub(super) async fn turn<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&CommandTx<'_>) -> DbResult<T> + Send + 'static,
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::commands::Rejection;
-    use crate::commands::{Asked, CommandSettings};
+    use crate::commands::{CommandRequest, CommandSettings};
     use crate::domain::log::Via;
     use crate::domain::task::Source;
     use crate::store::{DbError, Store, people};
@@ -81,7 +81,7 @@ mod tests {
         };
         let settings = CommandSettings::new(Source::ClickUp);
         let commands = Commands::new(store.clone(), settings, Vec::new(), Clock::system());
-        let done = Asked {
+        let done = CommandRequest {
             person,
             command: Done::default().into(),
             once: None,

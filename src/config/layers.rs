@@ -13,7 +13,7 @@ const SEPARATOR: &str = "__";
 
 /// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum ValueOrigin {
     /// The default, because no value was given.
     Default,
     File(PathBuf),
@@ -21,7 +21,7 @@ pub enum Origin {
     /// A secret's own file, given by the key `named_by`.
     SecretFile {
         path: PathBuf,
-        named_by: Box<Origin>,
+        named_by: Box<ValueOrigin>,
     },
     /// A missing key, with the places where it can be set.
     Missing {
@@ -32,38 +32,38 @@ pub enum Origin {
     Whole,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Default => f.write_str("default"),
-            Origin::File(path) => write!(f, "{}", path.display()),
-            Origin::Variable(name) => write!(f, "environment variable {name}"),
-            Origin::SecretFile { path, named_by } => {
+            ValueOrigin::Default => f.write_str("default"),
+            ValueOrigin::File(path) => write!(f, "{}", path.display()),
+            ValueOrigin::Variable(name) => write!(f, "environment variable {name}"),
+            ValueOrigin::SecretFile { path, named_by } => {
                 write!(f, "{}, as {named_by} says", path.display())
             }
-            Origin::Missing {
+            ValueOrigin::Missing {
                 file: Some(file),
                 variable,
             } => write!(f, "neither in {} nor in {variable}", file.display()),
-            Origin::Missing {
+            ValueOrigin::Missing {
                 file: None,
                 variable,
             } => write!(f, "no bot.toml, and not in {variable}"),
-            Origin::Whole => Ok(()),
+            ValueOrigin::Whole => Ok(()),
         }
     }
 }
 
 /// A value as given.
-pub struct Given {
+pub struct GivenValue {
     pub value: Value,
-    pub origin: Origin,
+    pub origin: ValueOrigin,
 }
 
 /// All given values by dotted key: `slack.bot_token`, `people.0.name`. The environment overrides the file.
 #[derive(Default)]
 pub struct Layers {
-    pub values: BTreeMap<String, Given>,
+    pub values: BTreeMap<String, GivenValue>,
     /// The file that was read.
     pub file: Option<PathBuf>,
 }
@@ -76,10 +76,10 @@ impl Layers {
     pub fn read(
         file: Option<(&Path, &str)>,
         env: impl Iterator<Item = (String, String)>,
-    ) -> Result<Layers, (Origin, String)> {
+    ) -> Result<Layers, (ValueOrigin, String)> {
         let mut layers = Layers::default();
         if let Some((path, text)) = file {
-            let origin = Origin::File(path.to_owned());
+            let origin = ValueOrigin::File(path.to_owned());
             let table = File::from_str(text, FileFormat::Toml)
                 .collect()
                 .map_err(|err| (origin.clone(), without_text(&err.to_string())))?;
@@ -93,7 +93,7 @@ impl Layers {
     }
 
     /// Adds tables to the key, and lists of tables by position; other lists are values.
-    fn flatten(&mut self, key: String, value: Value, origin: &Origin) {
+    fn flatten(&mut self, key: String, value: Value, origin: &ValueOrigin) {
         match value.kind {
             ValueKind::Table(table) => {
                 for (name, value) in table {
@@ -114,7 +114,7 @@ impl Layers {
             kind => {
                 let value = Value::new(None, kind);
                 let origin = origin.clone();
-                self.values.insert(key, Given { value, origin });
+                self.values.insert(key, GivenValue { value, origin });
             }
         }
     }
@@ -122,7 +122,7 @@ impl Layers {
     fn overlay(
         &mut self,
         env: impl Iterator<Item = (String, String)>,
-    ) -> Result<(), (Origin, String)> {
+    ) -> Result<(), (ValueOrigin, String)> {
         let env: HashMap<String, String> = env.collect();
         let names: HashMap<String, String> = env
             .keys()
@@ -133,7 +133,7 @@ impl Layers {
             .separator(SEPARATOR)
             .source(Some(env))
             .collect()
-            .map_err(|err| (Origin::Whole, err.to_string()))?;
+            .map_err(|err| (ValueOrigin::Whole, err.to_string()))?;
         let is_empty = |value: &Value| match &value.kind {
             ValueKind::String(text) => matches!(text.trim(), "" | "[]"),
             _ => false,
@@ -143,18 +143,18 @@ impl Layers {
                 // The environment overrides the file here too.
                 let of_list = format!("{key}.");
                 self.values.retain(|key, given| {
-                    !key.starts_with(&of_list) || matches!(given.origin, Origin::Variable(_))
+                    !key.starts_with(&of_list) || matches!(given.origin, ValueOrigin::Variable(_))
                 });
                 continue;
             }
             let variable = variable(&key);
-            let origin = Origin::Variable(
+            let origin = ValueOrigin::Variable(
                 names
                     .get(&variable.to_lowercase())
                     .cloned()
                     .unwrap_or(variable),
             );
-            self.values.insert(key, Given { value, origin });
+            self.values.insert(key, GivenValue { value, origin });
         }
         Ok(())
     }
@@ -183,13 +183,13 @@ fn without_text(complaint: &str) -> String {
 pub fn find(
     named: Option<&Path>,
     env: &[(String, String)],
-) -> Result<Option<(PathBuf, String)>, (Origin, String)> {
+) -> Result<Option<(PathBuf, String)>, (ValueOrigin, String)> {
     let (places, is_named) = places(named, env);
     for path in places {
         match std::fs::read_to_string(&path) {
             Ok(text) => return Ok(Some((path, text))),
             Err(err) if err.kind() == ErrorKind::NotFound && !is_named => {}
-            Err(err) => return Err((Origin::File(path), format!("cannot be read: {err}"))),
+            Err(err) => return Err((ValueOrigin::File(path), format!("cannot be read: {err}"))),
         }
     }
     Ok(None)

@@ -19,52 +19,52 @@ use chrono::NaiveTime;
 use crate::domain::entity::Entity;
 use crate::domain::form::is_entity;
 use crate::domain::reply::ENTITY_MAX;
-use crate::domain::rhythm::{Defaults, Quiet, time_of_day};
+use crate::domain::schedule::{Defaults, QuietHours, time_of_day};
 use crate::domain::score::Weights;
 use crate::domain::task::{RepoName, Source};
 
-pub use layers::Origin;
+pub use layers::ValueOrigin;
 pub use reader::ConfigError;
-pub use remarks::Remarks;
+pub use remarks::ConfigWarnings;
 pub use secret::Secret;
 
 use layers::Layers;
-use reader::{Kind, Reader, boolean, integer, quote, quote_all, text, texts};
+use reader::{Reader, ValueFormat, boolean, integer, quote, quote_all, text, texts};
 
 /// The whole configuration. Sources and surfaces that are not configured are `None`.
 #[derive(Debug, Clone)]
 pub struct Config {
-    pub slack: Option<Slack>,
-    pub clickup: Option<ClickUp>,
-    pub github: Option<GitHub>,
-    pub store: Store,
-    pub queue: Queue,
-    pub api: Api,
-    pub webhooks: Webhooks,
-    pub sync: Sync,
-    pub outbox: Outbox,
+    pub slack: Option<SlackConfig>,
+    pub clickup: Option<ClickUpConfig>,
+    pub github: Option<GitHubConfig>,
+    pub store: StoreConfig,
+    pub queue: QueueConfig,
+    pub api: ApiConfig,
+    pub webhooks: WebhooksConfig,
+    pub sync: SyncConfig,
+    pub outbox: OutboxConfig,
     /// Empty if Ivan serves one person only.
-    pub people: Vec<Person>,
+    pub people: Vec<PersonConfig>,
     /// The known clients of tasks. Empty: any client.
     pub entities: Vec<Entity>,
-    pub log: Log,
+    pub log: LogConfig,
     file: Option<PathBuf>,
     shown: String,
-    remarks: Remarks,
+    remarks: ConfigWarnings,
 }
 
 /// `[slack]`
 #[derive(Debug, Clone)]
-pub struct Slack {
+pub struct SlackConfig {
     /// `xapp-…`
     pub app_token: Secret,
     /// `xoxb-…`
     pub bot_token: Secret,
     /// The base address, without a slash at its end, like all addresses here.
     pub api_url: String,
-    pub channel_commands: ChannelCommands,
-    pub thread_replies: ThreadReplies,
-    pub receipts: Receipts,
+    pub channel_commands: ChannelCommandsConfig,
+    pub thread_replies: ThreadRepliesConfig,
+    pub receipts: ReceiptsConfig,
     /// Slack ids. Empty: every full member of the workspace.
     pub allowed_users: Vec<String>,
     /// The Slack ids of people to alert about trouble with a source, a webhook or the daemon.
@@ -76,12 +76,12 @@ pub struct Slack {
     /// The default times of briefings and quiet hours.
     pub rhythm: Defaults,
     /// The defaults for `create` in a channel. Each channel has at most one.
-    pub channels: Vec<Channel>,
+    pub channels: Vec<ChannelConfig>,
 }
 
 /// One of `[[slack.channels]]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Channel {
+pub struct ChannelConfig {
     /// Its Slack id.
     pub id: String,
     /// As given, or the source of its list or repository.
@@ -95,7 +95,7 @@ pub struct Channel {
 
 /// Which messages in channels are commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChannelCommands {
+pub enum ChannelCommandsConfig {
     /// Mentions, and a message that begins with `create`.
     Bare,
     /// Only mentions.
@@ -106,7 +106,7 @@ pub enum ChannelCommands {
 
 /// The effect of a text that is not a command in a thread under a message about a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ThreadReplies {
+pub enum ThreadRepliesConfig {
     /// A hint that lists the commands.
     Hint,
     /// A comment on the task.
@@ -115,7 +115,7 @@ pub enum ThreadReplies {
 
 /// How people learn the outcome of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Receipts {
+pub enum ReceiptsConfig {
     /// By a message.
     Message,
     /// By a reaction on their own message, in addition.
@@ -124,7 +124,7 @@ pub enum Receipts {
 
 /// `[clickup]`
 #[derive(Debug, Clone)]
-pub struct ClickUp {
+pub struct ClickUpConfig {
     pub token: Secret,
     pub team_id: String,
     /// The list that `create` uses.
@@ -139,7 +139,7 @@ pub struct ClickUp {
     pub api_url: String,
 }
 
-impl ClickUp {
+impl ClickUpConfig {
     /// Every mirrored list once; the one for `create` first.
     pub fn all_lists(&self) -> Vec<&str> {
         let mut all = vec![self.list_id.as_str()];
@@ -154,7 +154,7 @@ impl ClickUp {
 
 /// `[github]`
 #[derive(Debug, Clone)]
-pub struct GitHub {
+pub struct GitHubConfig {
     pub token: Secret,
     /// The default repository.
     pub repo: RepoName,
@@ -164,12 +164,12 @@ pub struct GitHub {
     pub webhook_secret: Option<Secret>,
     pub api_url: String,
     pub in_progress_label: String,
-    pub priority_labels: PriorityLabels,
+    pub priority_labels: PriorityLabelsConfig,
     /// 0 means unlimited.
     pub writes_per_second: u32,
 }
 
-impl GitHub {
+impl GitHubConfig {
     /// Every mirrored repository once; the default one first.
     pub fn all_repos(&self) -> Vec<&RepoName> {
         let mut all = vec![&self.repo];
@@ -184,14 +184,14 @@ impl GitHub {
 
 /// Labels that stand for a priority.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PriorityLabels {
+pub struct PriorityLabelsConfig {
     pub urgent: Vec<String>,
     pub high: Vec<String>,
 }
 
 /// `[store]`
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Store {
+pub struct StoreConfig {
     pub path: PathBuf,
     /// The retention time of raw payloads.
     pub retention: Duration,
@@ -201,7 +201,7 @@ pub struct Store {
 
 /// `[queue]`
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Queue {
+pub struct QueueConfig {
     /// The source that `create` uses; always a configured one.
     pub default_source: Source,
     pub score: Weights,
@@ -209,7 +209,7 @@ pub struct Queue {
 
 /// `[api]`
 #[derive(Debug, Clone)]
-pub struct Api {
+pub struct ApiConfig {
     pub bind: SocketAddr,
     /// `None`: the token in the file `api-token` beside the store, created at the first start.
     pub token: Option<Secret>,
@@ -219,14 +219,14 @@ pub struct Api {
 
 /// `[webhooks]`
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Webhooks {
+pub struct WebhooksConfig {
     /// The address of a separate listener, so that only the webhook endpoint is exposed. Never the API's address.
     pub bind: SocketAddr,
 }
 
 /// `[sync]`
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sync {
+pub struct SyncConfig {
     /// The period of asking a source for changes.
     pub interval: Duration,
     /// The period of reading a source completely; at least `interval`.
@@ -235,7 +235,7 @@ pub struct Sync {
 
 /// `[outbox]`
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outbox {
+pub struct OutboxConfig {
     pub retry_initial: Duration,
     pub retry_max: Duration,
     pub give_up_after: Duration,
@@ -245,7 +245,7 @@ pub struct Outbox {
 
 /// One of `[[people]]`. No two share a name or an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Person {
+pub struct PersonConfig {
     /// The configured name, else the GitHub login, the Slack id or the ClickUp id.
     pub name: String,
     pub slack: Option<String>,
@@ -257,7 +257,7 @@ pub struct Person {
 
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
+pub struct LogConfig {
     pub format: LogFormat,
     /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
     pub level: String,
@@ -338,7 +338,7 @@ impl Config {
     }
 
     /// Suspicious values that are valid, and secret files that others can read.
-    pub fn remarks(&self) -> &Remarks {
+    pub fn remarks(&self) -> &ConfigWarnings {
         &self.remarks
     }
 
@@ -388,7 +388,7 @@ impl Config {
         let sync = sync(&mut reader);
         let outbox = outbox(&mut reader);
         let log = log(&mut reader);
-        let remarks = Remarks::new(untouched, reader.secrets_by_file());
+        let remarks = ConfigWarnings::new(untouched, reader.secrets_by_file());
         let (errors, shown, known) = reader.finish();
         let config = if errors.is_empty() {
             Ok(Config {
@@ -415,7 +415,7 @@ impl Config {
     }
 }
 
-fn whole((origin, why): (Origin, String)) -> ConfigErrors {
+fn whole((origin, why): (ValueOrigin, String)) -> ConfigErrors {
     ConfigErrors(vec![ConfigError {
         key: String::new(),
         why,
@@ -423,7 +423,7 @@ fn whole((origin, why): (Origin, String)) -> ConfigErrors {
     }])
 }
 
-fn slack(reader: &mut Reader) -> Option<Slack> {
+fn slack(reader: &mut Reader) -> Option<SlackConfig> {
     let here = reader.has("slack");
     let app_token = reader.required_secret(
         "slack.app_token",
@@ -441,10 +441,14 @@ fn slack(reader: &mut Reader) -> Option<Slack> {
     let channel_commands = reader.or(
         "slack.channel_commands",
         &CHANNEL_COMMANDS,
-        ChannelCommands::Bare,
+        ChannelCommandsConfig::Bare,
     );
-    let thread_replies = reader.or("slack.thread_replies", &THREAD_REPLIES, ThreadReplies::Hint);
-    let receipts = reader.or("slack.receipts", &RECEIPTS, Receipts::Message);
+    let thread_replies = reader.or(
+        "slack.thread_replies",
+        &THREAD_REPLIES,
+        ThreadRepliesConfig::Hint,
+    );
+    let receipts = reader.or("slack.receipts", &RECEIPTS, ReceiptsConfig::Message);
     let allowed_users = reader.or("slack.allowed_users", &SLACK_IDS, Vec::new());
     let operators = reader.or("slack.operators", &SLACK_IDS, Vec::new());
     let catch_up_after = reader.or(
@@ -464,7 +468,7 @@ fn slack(reader: &mut Reader) -> Option<Slack> {
     if !here {
         reader.hide("slack");
     }
-    Some(Slack {
+    Some(SlackConfig {
         app_token: app_token?,
         bot_token: bot_token?,
         api_url,
@@ -491,8 +495,8 @@ struct Place {
 fn place(
     reader: &mut Reader,
     key: impl Fn(&str) -> String,
-    clickup: Option<&ClickUp>,
-    github: Option<&GitHub>,
+    clickup: Option<&ClickUpConfig>,
+    github: Option<&GitHubConfig>,
 ) -> Place {
     let given = reader.optional(&key("source"), &SOURCE, "that of the list or repository");
     let list = reader.optional(&key("list"), &LIST, "clickup.list_id");
@@ -521,16 +525,16 @@ fn place(
 /// `[[slack.channels]]`: their sources, lists and repositories must be configured.
 fn channels(
     reader: &mut Reader,
-    clickup: Option<&ClickUp>,
-    github: Option<&GitHub>,
-) -> Vec<Channel> {
+    clickup: Option<&ClickUpConfig>,
+    github: Option<&GitHubConfig>,
+) -> Vec<ChannelConfig> {
     let mut positions = reader.positions("slack.channels");
     let none = positions.is_empty();
     if none {
         // Makes the keys known, so that suggestions for misspelled ones work.
         positions.insert(0);
     }
-    let mut channels: Vec<Channel> = Vec::new();
+    let mut channels: Vec<ChannelConfig> = Vec::new();
     for at in positions {
         let key = |name: &str| format!("slack.channels.{at}.{name}");
         let id = reader.required(
@@ -583,7 +587,7 @@ fn channels(
                 format!("is `{id}`, which another of [[slack.channels]] has; keep one"),
             );
         }
-        channels.push(Channel {
+        channels.push(ChannelConfig {
             id,
             source,
             list,
@@ -600,8 +604,8 @@ fn channels(
 /// `[[entities]]`: names are unique, and their places must be mirrored.
 fn entities(
     reader: &mut Reader,
-    clickup: Option<&ClickUp>,
-    github: Option<&GitHub>,
+    clickup: Option<&ClickUpConfig>,
+    github: Option<&GitHubConfig>,
 ) -> Vec<Entity> {
     let mut positions = reader.positions("entities");
     let none = positions.is_empty();
@@ -691,7 +695,7 @@ fn entities(
 fn known_to_channels<'a>(
     reader: &mut Reader,
     entities: &[Entity],
-    channels: impl Iterator<Item = &'a Channel>,
+    channels: impl Iterator<Item = &'a ChannelConfig>,
 ) {
     for (at, channel) in channels.enumerate() {
         if let Some(named) = &channel.entity
@@ -706,7 +710,7 @@ fn known_to_channels<'a>(
     }
 }
 
-fn clickup(reader: &mut Reader) -> Option<ClickUp> {
+fn clickup(reader: &mut Reader) -> Option<ClickUpConfig> {
     let here = reader.has("clickup");
     let token = reader.required_secret(
         "clickup.token",
@@ -745,7 +749,7 @@ fn clickup(reader: &mut Reader) -> Option<ClickUp> {
     if !here {
         reader.hide("clickup");
     }
-    Some(ClickUp {
+    Some(ClickUpConfig {
         token: token?,
         team_id: team_id?,
         list_id: list_id?,
@@ -757,7 +761,7 @@ fn clickup(reader: &mut Reader) -> Option<ClickUp> {
     })
 }
 
-fn github(reader: &mut Reader) -> Option<GitHub> {
+fn github(reader: &mut Reader) -> Option<GitHubConfig> {
     let here = reader.has("github");
     let token = reader.required_secret(
         "github.token",
@@ -779,14 +783,14 @@ fn github(reader: &mut Reader) -> Option<GitHub> {
     let api_url = reader.or("github.api_url", &ADDRESS, "https://api.github.com".into());
     let in_progress_label = reader.or("github.in_progress_label", &TEXT, "in progress".into());
     let writes_per_second = reader.or("github.writes_per_second", &RATE, 1);
-    let priority_labels = PriorityLabels {
+    let priority_labels = PriorityLabelsConfig {
         urgent: reader.or("github.priority_labels.urgent", &TEXTS, vec!["P0".into()]),
         high: reader.or("github.priority_labels.high", &TEXTS, vec!["P1".into()]),
     };
     if !here {
         reader.hide("github");
     }
-    Some(GitHub {
+    Some(GitHubConfig {
         token: token?,
         repo: repo?,
         repos,
@@ -798,15 +802,15 @@ fn github(reader: &mut Reader) -> Option<GitHub> {
     })
 }
 
-fn store(reader: &mut Reader) -> Store {
-    Store {
+fn store(reader: &mut Reader) -> StoreConfig {
+    StoreConfig {
         path: reader.or("store.path", &PATH, "ivan.db".into()),
         retention: reader.or("store.retention", &DURATION, days(30)),
         log_retention: reader.or("store.log_retention", &DURATION, days(365)),
     }
 }
 
-fn queue(reader: &mut Reader, configured: &[Source]) -> Queue {
+fn queue(reader: &mut Reader, configured: &[Source]) -> QueueConfig {
     // The default is GitHub only if GitHub alone is configured.
     let usual = match configured {
         [only] => *only,
@@ -836,20 +840,20 @@ fn queue(reader: &mut Reader, configured: &[Source]) -> Queue {
         high: points("high", usual.high),
         recent: points("recent", usual.recent),
     };
-    Queue {
+    QueueConfig {
         default_source,
         score,
     }
 }
 
-fn people(reader: &mut Reader) -> Vec<Person> {
+fn people(reader: &mut Reader) -> Vec<PersonConfig> {
     let mut positions = reader.positions("people");
     let nobody = positions.is_empty();
     if nobody {
         // Makes the keys known, so that suggestions for misspelled ones work.
         positions.insert(0);
     }
-    let mut people: Vec<Person> = Vec::new();
+    let mut people: Vec<PersonConfig> = Vec::new();
     for at in positions {
         let section = format!("people.{at}");
         let name = reader.optional(
@@ -874,7 +878,7 @@ fn people(reader: &mut Reader) -> Vec<Person> {
         );
         let usual = github.as_ref().or(slack.as_ref()).or(clickup.as_ref());
         if let Some(name) = name.or(usual.cloned()) {
-            let person = Person {
+            let person = PersonConfig {
                 name,
                 slack,
                 github,
@@ -899,8 +903,11 @@ fn people(reader: &mut Reader) -> Vec<Person> {
 
 /// The key and value by which another person is already known, which would make the acting person unclear. A name may
 /// be another person's login.
-fn shared<'a>(people: &[Person], person: &'a Person) -> Option<(&'static str, &'a str)> {
-    let anyone = |is: &dyn Fn(&Person) -> bool| people.iter().any(is);
+fn shared<'a>(
+    people: &[PersonConfig],
+    person: &'a PersonConfig,
+) -> Option<(&'static str, &'a str)> {
+    let anyone = |is: &dyn Fn(&PersonConfig) -> bool| people.iter().any(is);
     [
         ("slack", person.slack.as_deref()),
         ("github", person.github.as_deref()),
@@ -915,9 +922,9 @@ fn shared<'a>(people: &[Person], person: &'a Person) -> Option<(&'static str, &'
     })
 }
 
-fn api(reader: &mut Reader, people: &[Person]) -> Api {
+fn api(reader: &mut Reader, people: &[PersonConfig]) -> ApiConfig {
     const PERSON: &str = "api.default_person";
-    let api = Api {
+    let api = ApiConfig {
         bind: reader.or(
             "api.bind",
             &SOCKET,
@@ -945,7 +952,7 @@ fn api(reader: &mut Reader, people: &[Person]) -> Api {
     api
 }
 
-impl Person {
+impl PersonConfig {
     /// Whether this is the person's name, Slack id or GitHub login, ignoring case.
     pub fn is_called(&self, name: &str) -> bool {
         [Some(&self.name), self.slack.as_ref(), self.github.as_ref()]
@@ -955,7 +962,7 @@ impl Person {
     }
 }
 
-fn webhooks(reader: &mut Reader, api: SocketAddr) -> Webhooks {
+fn webhooks(reader: &mut Reader, api: SocketAddr) -> WebhooksConfig {
     const BIND: &str = "webhooks.bind";
     let bind = reader.or(BIND, &SOCKET, SocketAddr::from((Ipv4Addr::LOCALHOST, 8788)));
     // With port 0 the system assigns two different ports.
@@ -967,11 +974,11 @@ fn webhooks(reader: &mut Reader, api: SocketAddr) -> Webhooks {
             ),
         );
     }
-    Webhooks { bind }
+    WebhooksConfig { bind }
 }
 
-fn sync(reader: &mut Reader) -> Sync {
-    let sync = Sync {
+fn sync(reader: &mut Reader) -> SyncConfig {
+    let sync = SyncConfig {
         interval: reader.or("sync.interval", &DURATION, Duration::from_secs(3600)),
         full_interval: reader.or("sync.full_interval", &DURATION, days(1)),
     };
@@ -985,8 +992,8 @@ fn sync(reader: &mut Reader) -> Sync {
     sync
 }
 
-fn outbox(reader: &mut Reader) -> Outbox {
-    let outbox = Outbox {
+fn outbox(reader: &mut Reader) -> OutboxConfig {
+    let outbox = OutboxConfig {
         retry_initial: reader.or("outbox.retry_initial", &DURATION, Duration::from_secs(1)),
         retry_max: reader.or("outbox.retry_max", &DURATION, Duration::from_secs(60)),
         give_up_after: reader.or("outbox.give_up_after", &DURATION, days(1)),
@@ -1002,46 +1009,46 @@ fn outbox(reader: &mut Reader) -> Outbox {
     outbox
 }
 
-fn log(reader: &mut Reader) -> Log {
-    Log {
+fn log(reader: &mut Reader) -> LogConfig {
+    LogConfig {
         format: reader.or("log.format", &LOG_FORMAT, LogFormat::Pretty),
         level: reader.or("log.level", &LOG_LEVEL, "info".into()),
     }
 }
 
-const SWITCH: Kind<bool> = Kind {
+const SWITCH: ValueFormat<bool> = ValueFormat {
     parse: boolean,
     show: bool::to_string,
 };
 
-const TEXT: Kind<String> = Kind {
+const TEXT: ValueFormat<String> = ValueFormat {
     parse: text,
     show: |text| quote(text),
 };
 
-const TEXTS: Kind<Vec<String>> = Kind {
+const TEXTS: ValueFormat<Vec<String>> = ValueFormat {
     parse: texts,
     show: |texts| quote_all(texts),
 };
 
-const PATH: Kind<PathBuf> = Kind {
+const PATH: ValueFormat<PathBuf> = ValueFormat {
     parse: |value| text(value).map(PathBuf::from),
     show: |path| quote(&path.display().to_string()),
 };
 
 /// An id that becomes part of a request path: it must not lead to another path.
-const CLICKUP_ID: Kind<String> = Kind {
+const CLICKUP_ID: ValueFormat<String> = ValueFormat {
     parse: |value| clickup_id(text(value)?),
     show: |id| quote(id),
 };
 
 /// A list's id, or a full or partial address that contains it.
-const LIST: Kind<String> = Kind {
+const LIST: ValueFormat<String> = ValueFormat {
     parse: |value| clickup_list(&text(value)?),
     show: |id| quote(id),
 };
 
-const LISTS: Kind<Vec<String>> = Kind {
+const LISTS: ValueFormat<Vec<String>> = ValueFormat {
     parse: |value| {
         texts(value)?
             .iter()
@@ -1052,7 +1059,7 @@ const LISTS: Kind<Vec<String>> = Kind {
 };
 
 /// A workspace's id, or an address that begins with it.
-const TEAM: Kind<String> = Kind {
+const TEAM: ValueFormat<String> = ValueFormat {
     parse: |value| {
         let text = text(value)?;
         match clickup_address(&text)
@@ -1131,12 +1138,12 @@ fn clickup_id(text: String) -> Result<String, String> {
     }
 }
 
-const SLACK_ID: Kind<String> = Kind {
+const SLACK_ID: ValueFormat<String> = ValueFormat {
     parse: |value| slack_id(text(value)?),
     show: |id| quote(id),
 };
 
-const SLACK_IDS: Kind<Vec<String>> = Kind {
+const SLACK_IDS: ValueFormat<Vec<String>> = ValueFormat {
     parse: |value| texts(value)?.into_iter().map(slack_id).collect(),
     show: |ids| quote_all(ids),
 };
@@ -1152,7 +1159,7 @@ fn slack_id(text: String) -> Result<String, String> {
     }
 }
 
-const CHANNEL_ID: Kind<String> = Kind {
+const CHANNEL_ID: ValueFormat<String> = ValueFormat {
     parse: |value| {
         let id = text(value)?;
         let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
@@ -1167,7 +1174,7 @@ const CHANNEL_ID: Kind<String> = Kind {
     show: |id| quote(id),
 };
 
-const ENTITY: Kind<String> = Kind {
+const ENTITY: ValueFormat<String> = ValueFormat {
     parse: |value| {
         let entity = text(value)?;
         if is_entity(&entity) {
@@ -1181,7 +1188,7 @@ const ENTITY: Kind<String> = Kind {
     show: |entity| quote(entity),
 };
 
-const LOGIN: Kind<String> = Kind {
+const LOGIN: ValueFormat<String> = ValueFormat {
     parse: |value| {
         let login = text(value)?;
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -1196,12 +1203,12 @@ const LOGIN: Kind<String> = Kind {
     show: |login| quote(login),
 };
 
-const REPO: Kind<RepoName> = Kind {
+const REPO: ValueFormat<RepoName> = ValueFormat {
     parse: |value| repo(&text(value)?),
     show: |repo| quote(&repo.to_string()),
 };
 
-const REPOS: Kind<Vec<RepoName>> = Kind {
+const REPOS: ValueFormat<Vec<RepoName>> = ValueFormat {
     parse: |value| texts(value)?.iter().map(|name| repo(name)).collect(),
     show: |repos| {
         let names: Vec<String> = repos.iter().map(RepoName::to_string).collect();
@@ -1233,7 +1240,7 @@ fn repo_of_address(text: &str) -> Option<RepoName> {
     RepoName::parse(&format!("{owner}/{name}"))
 }
 
-const ADDRESS: Kind<String> = Kind {
+const ADDRESS: ValueFormat<String> = ValueFormat {
     parse: |value| {
         let address = text(value)?;
         let rest = address
@@ -1258,7 +1265,7 @@ const ADDRESS: Kind<String> = Kind {
     show: |address| quote(address),
 };
 
-const SOCKET: Kind<SocketAddr> = Kind {
+const SOCKET: ValueFormat<SocketAddr> = ValueFormat {
     parse: |value| {
         let socket = text(value)?;
         socket.parse().map_err(|_| {
@@ -1268,7 +1275,7 @@ const SOCKET: Kind<SocketAddr> = Kind {
     show: |socket| quote(&socket.to_string()),
 };
 
-const SOURCE: Kind<Source> = Kind {
+const SOURCE: ValueFormat<Source> = ValueFormat {
     parse: |value| {
         let name = text(value)?;
         Source::parse(&name).ok_or_else(|| format!("is `{name}`; it is clickup or github"))
@@ -1276,51 +1283,51 @@ const SOURCE: Kind<Source> = Kind {
     show: |source| quote(source.as_str()),
 };
 
-const CHANNEL_COMMANDS: Kind<ChannelCommands> = Kind {
+const CHANNEL_COMMANDS: ValueFormat<ChannelCommandsConfig> = ValueFormat {
     parse: |value| match text(value)?.as_str() {
-        "bare" => Ok(ChannelCommands::Bare),
-        "mention" => Ok(ChannelCommands::Mention),
-        "off" => Ok(ChannelCommands::Off),
+        "bare" => Ok(ChannelCommandsConfig::Bare),
+        "mention" => Ok(ChannelCommandsConfig::Mention),
+        "off" => Ok(ChannelCommandsConfig::Off),
         other => Err(format!("is `{other}`; it is bare, mention or off")),
     },
     show: |commands| {
         quote(match commands {
-            ChannelCommands::Bare => "bare",
-            ChannelCommands::Mention => "mention",
-            ChannelCommands::Off => "off",
+            ChannelCommandsConfig::Bare => "bare",
+            ChannelCommandsConfig::Mention => "mention",
+            ChannelCommandsConfig::Off => "off",
         })
     },
 };
 
-const THREAD_REPLIES: Kind<ThreadReplies> = Kind {
+const THREAD_REPLIES: ValueFormat<ThreadRepliesConfig> = ValueFormat {
     parse: |value| match text(value)?.as_str() {
-        "hint" => Ok(ThreadReplies::Hint),
-        "comment" => Ok(ThreadReplies::Comment),
+        "hint" => Ok(ThreadRepliesConfig::Hint),
+        "comment" => Ok(ThreadRepliesConfig::Comment),
         other => Err(format!("is `{other}`; it is hint or comment")),
     },
     show: |replies| {
         quote(match replies {
-            ThreadReplies::Hint => "hint",
-            ThreadReplies::Comment => "comment",
+            ThreadRepliesConfig::Hint => "hint",
+            ThreadRepliesConfig::Comment => "comment",
         })
     },
 };
 
-const RECEIPTS: Kind<Receipts> = Kind {
+const RECEIPTS: ValueFormat<ReceiptsConfig> = ValueFormat {
     parse: |value| match text(value)?.as_str() {
-        "message" => Ok(Receipts::Message),
-        "reactions" => Ok(Receipts::Reactions),
+        "message" => Ok(ReceiptsConfig::Message),
+        "reactions" => Ok(ReceiptsConfig::Reactions),
         other => Err(format!("is `{other}`; it is message or reactions")),
     },
     show: |receipts| {
         quote(match receipts {
-            Receipts::Message => "message",
-            Receipts::Reactions => "reactions",
+            ReceiptsConfig::Message => "message",
+            ReceiptsConfig::Reactions => "reactions",
         })
     },
 };
 
-const BRIEFING: Kind<Option<NaiveTime>> = Kind {
+const BRIEFING: ValueFormat<Option<NaiveTime>> = ValueFormat {
     parse: |value| {
         let typed = text(value)?;
         match typed.as_str() {
@@ -1336,12 +1343,12 @@ const BRIEFING: Kind<Option<NaiveTime>> = Kind {
     },
 };
 
-const QUIET: Kind<Option<Quiet>> = Kind {
+const QUIET: ValueFormat<Option<QuietHours>> = ValueFormat {
     parse: |value| {
         let typed = text(value)?;
         match typed.as_str() {
             "off" => Ok(None),
-            hours => Quiet::parse(hours).map(Some).ok_or_else(|| {
+            hours => QuietHours::parse(hours).map(Some).ok_or_else(|| {
                 format!(
                     "is `{hours}`; it is two times of day that differ, such as 20:00-8:00 or 8pm-8am, or off"
                 )
@@ -1354,7 +1361,7 @@ const QUIET: Kind<Option<Quiet>> = Kind {
     },
 };
 
-const LOG_FORMAT: Kind<LogFormat> = Kind {
+const LOG_FORMAT: ValueFormat<LogFormat> = ValueFormat {
     parse: |value| match text(value)?.as_str() {
         "pretty" => Ok(LogFormat::Pretty),
         "json" => Ok(LogFormat::Json),
@@ -1368,7 +1375,7 @@ const LOG_FORMAT: Kind<LogFormat> = Kind {
     },
 };
 
-const LOG_LEVEL: Kind<String> = Kind {
+const LOG_LEVEL: ValueFormat<String> = ValueFormat {
     parse: |value| {
         let level = text(value)?;
         match level.as_str() {
@@ -1381,7 +1388,7 @@ const LOG_LEVEL: Kind<String> = Kind {
     show: |level| quote(level),
 };
 
-const RATE: Kind<u32> = Kind {
+const RATE: ValueFormat<u32> = ValueFormat {
     parse: |value| {
         let rate = integer(value)?;
         u32::try_from(rate)
@@ -1392,7 +1399,7 @@ const RATE: Kind<u32> = Kind {
     show: u32::to_string,
 };
 
-const POINTS: Kind<i64> = Kind {
+const POINTS: ValueFormat<i64> = ValueFormat {
     parse: |value| {
         const MOST: i64 = 1_000_000;
         let points = integer(value)?;
@@ -1405,7 +1412,7 @@ const POINTS: Kind<i64> = Kind {
     show: i64::to_string,
 };
 
-const DURATION: Kind<Duration> = Kind {
+const DURATION: ValueFormat<Duration> = ValueFormat {
     parse: |value| {
         let typed = text(value)?;
         parse_duration(&typed).ok_or_else(|| {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use ::config::{Value, ValueKind};
 
-use super::layers::{Given, Layers, Origin, variable};
+use super::layers::{GivenValue, Layers, ValueOrigin, variable};
 use super::secret::Secret;
 
 /// One mistake: the key, the reason, and the origin of the value.
@@ -15,7 +15,7 @@ use super::secret::Secret;
 pub struct ConfigError {
     pub key: String,
     pub why: String,
-    pub origin: Origin,
+    pub origin: ValueOrigin,
 }
 
 impl fmt::Display for ConfigError {
@@ -25,14 +25,14 @@ impl fmt::Display for ConfigError {
         }
         f.write_str(&self.why)?;
         match &self.origin {
-            Origin::Whole => Ok(()),
+            ValueOrigin::Whole => Ok(()),
             origin => write!(f, " ({origin})"),
         }
     }
 }
 
 /// The parser and the formatter of one type.
-pub struct Kind<T> {
+pub struct ValueFormat<T> {
     /// Parses a value. The error is the end of a sentence that begins with the key.
     pub parse: fn(&Value) -> Result<T, String>,
     /// Formats it as TOML.
@@ -50,7 +50,7 @@ struct Shown {
 pub struct Reader {
     layers: Layers,
     known: BTreeSet<String>,
-    origins: BTreeMap<String, Origin>,
+    origins: BTreeMap<String, ValueOrigin>,
     shown: Vec<Shown>,
     errors: Vec<ConfigError>,
     /// The files with secrets, and the keys of those secrets.
@@ -98,17 +98,17 @@ impl Reader {
     }
 
     /// Reads a key with a default.
-    pub fn or<T>(&mut self, key: &str, kind: &Kind<T>, default: T) -> T {
+    pub fn or<T>(&mut self, key: &str, kind: &ValueFormat<T>, default: T) -> T {
         match self.given(key, kind) {
             Some(value) => value,
             None => {
                 self.origins
                     .entry(key.to_owned())
-                    .or_insert(Origin::Default);
+                    .or_insert(ValueOrigin::Default);
                 self.shown.push(Shown {
                     key: key.to_owned(),
                     value: Some((kind.show)(&default)),
-                    note: Origin::Default.to_string(),
+                    note: ValueOrigin::Default.to_string(),
                 });
                 default
             }
@@ -116,7 +116,7 @@ impl Reader {
     }
 
     /// Reads an optional key; `without` states the effect of leaving it out.
-    pub fn optional<T>(&mut self, key: &str, kind: &Kind<T>, without: &str) -> Option<T> {
+    pub fn optional<T>(&mut self, key: &str, kind: &ValueFormat<T>, without: &str) -> Option<T> {
         let value = self.given(key, kind);
         if value.is_none() {
             self.show_unset(key, without);
@@ -128,7 +128,7 @@ impl Reader {
     pub fn required<T>(
         &mut self,
         key: &str,
-        kind: &Kind<T>,
+        kind: &ValueFormat<T>,
         needed: bool,
         hint: &str,
     ) -> Option<T> {
@@ -177,7 +177,12 @@ impl Reader {
 
     /// Records a mistake among several keys, with the origin of `key`, or of the whole file.
     pub fn error(&mut self, key: &str, why: impl Into<String>) {
-        let file = || self.layers.file.clone().map_or(Origin::Whole, Origin::File);
+        let file = || {
+            self.layers
+                .file
+                .clone()
+                .map_or(ValueOrigin::Whole, ValueOrigin::File)
+        };
         let origin = self.origins.get(key).cloned().unwrap_or_else(file);
         self.fail(key, why.into(), origin);
     }
@@ -221,7 +226,7 @@ impl Reader {
     pub fn was_given(&self, key: &str) -> bool {
         self.origins
             .get(key)
-            .is_some_and(|origin| *origin != Origin::Default)
+            .is_some_and(|origin| *origin != ValueOrigin::Default)
     }
 
     /// Ends the reading; keys left over are unknown. Returns the mistakes, the text of `config show`, the known keys.
@@ -234,15 +239,15 @@ impl Reader {
         (self.errors, shown, self.known)
     }
 
-    fn take(&mut self, key: &str) -> Option<Given> {
+    fn take(&mut self, key: &str) -> Option<GivenValue> {
         self.known.insert(key.to_owned());
         self.layers.values.remove(key)
     }
 
-    fn given<T>(&mut self, key: &str, kind: &Kind<T>) -> Option<T> {
-        let Given { value, origin } = self.take(key)?;
+    fn given<T>(&mut self, key: &str, kind: &ValueFormat<T>) -> Option<T> {
+        let GivenValue { value, origin } = self.take(key)?;
         self.origins.insert(key.to_owned(), origin.clone());
-        let quoted = matches!(origin, Origin::Variable(_)) && is_quoted(&value);
+        let quoted = matches!(origin, ValueOrigin::Variable(_)) && is_quoted(&value);
         let parsed = match quoted {
             true => Err(IN_QUOTES.to_owned()),
             false => (kind.parse)(&value),
@@ -270,7 +275,8 @@ impl Reader {
     ) -> Option<Secret> {
         let key_file = format!("{key}_file");
         let (direct, file) = (self.take(key), self.take(&key_file));
-        let from_environment = |given: &Given| matches!(given.origin, Origin::Variable(_));
+        let from_environment =
+            |given: &GivenValue| matches!(given.origin, ValueOrigin::Variable(_));
         let (given, file) = match (direct, file) {
             (Some(direct), Some(file)) => {
                 match (from_environment(&direct), from_environment(&file)) {
@@ -299,7 +305,7 @@ impl Reader {
                 match std::fs::read_to_string(&path) {
                     Ok(text) => {
                         let text = text.trim().to_owned();
-                        (Ok(text), Origin::SecretFile { path, named_by })
+                        (Ok(text), ValueOrigin::SecretFile { path, named_by })
                     }
                     Err(err) => {
                         let why = format!("cannot read {}: {err}", path.display());
@@ -311,13 +317,13 @@ impl Reader {
             (None, None) => return None,
         };
         self.origins.insert(key.to_owned(), origin.clone());
-        if let Origin::File(path) | Origin::SecretFile { path, .. } = &origin {
+        if let ValueOrigin::File(path) | ValueOrigin::SecretFile { path, .. } = &origin {
             let keys = self.secrets.entry(path.clone()).or_default();
             keys.push(key.to_owned());
         }
         let quoted = matches!(&text, Ok(text) if in_quotes(text));
         // A phrase in a file may have any characters. An env file keeps the quotation marks around a value.
-        let text = match quoted && matches!(origin, Origin::Variable(_)) {
+        let text = match quoted && matches!(origin, ValueOrigin::Variable(_)) {
             true => Err(IN_QUOTES.to_owned()),
             false => text,
         };
@@ -346,14 +352,14 @@ impl Reader {
     }
 
     fn missing(&mut self, key: &str, hint: &str) {
-        let origin = Origin::Missing {
+        let origin = ValueOrigin::Missing {
             file: self.layers.file.clone(),
             variable: variable(key),
         };
         self.fail(key, format!("is missing: {hint}"), origin);
     }
 
-    fn fail(&mut self, key: &str, why: String, origin: Origin) {
+    fn fail(&mut self, key: &str, why: String, origin: ValueOrigin) {
         self.errors.push(ConfigError {
             key: key.to_owned(),
             why,

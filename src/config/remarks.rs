@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::layers::{Given, Layers};
+use super::layers::{GivenValue, Layers};
 
 const EXAMPLE: &str = include_str!("../../bot.toml.example");
 
 /// The warnings about a valid configuration.
 #[derive(Debug, Clone, Default)]
-pub struct Remarks {
+pub struct ConfigWarnings {
     untouched: Vec<String>,
     secrets: BTreeMap<PathBuf, Vec<String>>,
 }
 
-impl Remarks {
-    pub(super) fn new(untouched: Vec<String>, secrets: BTreeMap<PathBuf, Vec<String>>) -> Remarks {
-        Remarks { untouched, secrets }
+impl ConfigWarnings {
+    pub(super) fn new(
+        untouched: Vec<String>,
+        secrets: BTreeMap<PathBuf, Vec<String>>,
+    ) -> ConfigWarnings {
+        ConfigWarnings { untouched, secrets }
     }
 
     /// The keys that still have the value of bot.toml.example, which cannot work.
@@ -64,7 +67,7 @@ pub fn like_the_example(given: &Layers) -> Vec<String> {
                 true => !key.ends_with(".name"),
                 false => key.ends_with("token") || key.ends_with("secret"),
             };
-            let same = |given: &Given| given.value.to_string().trim() == text;
+            let same = |given: &GivenValue| given.value.to_string().trim() == text;
             counts && given.values.get(key).is_some_and(same)
         })
         .map(|(key, _)| key)

@@ -88,10 +88,10 @@ fn the_environment_alone_is_enough_and_wins_over_the_file() {
     assert_eq!(slack.operators, ["U0ANN01"]);
     assert_eq!(slack.catch_up_after, Duration::from_secs(600));
     assert_eq!(slack.rhythm.briefing, NaiveTime::from_hms_opt(9, 0, 0));
-    assert_eq!(slack.rhythm.quiet, Some(Quiet::NIGHT));
-    assert_eq!(slack.channel_commands, ChannelCommands::Bare);
-    assert_eq!(slack.thread_replies, ThreadReplies::Hint);
-    assert_eq!(slack.receipts, Receipts::Message);
+    assert_eq!(slack.rhythm.quiet, Some(QuietHours::NIGHT));
+    assert_eq!(slack.channel_commands, ChannelCommandsConfig::Bare);
+    assert_eq!(slack.thread_replies, ThreadRepliesConfig::Hint);
+    assert_eq!(slack.receipts, ReceiptsConfig::Message);
     let repos: Vec<String> = github.all_repos().iter().map(|r| r.to_string()).collect();
     assert_eq!(repos, ["acme/widgets", "acme/api"]);
     assert_eq!(github.priority_labels.urgent, ["sev1", "sev2"]);

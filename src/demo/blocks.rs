@@ -20,7 +20,7 @@ pub(super) type Paint<'p> = &'p dyn Fn(Look, &str) -> String;
 
 /// A button or a choice in a message.
 #[derive(Debug, Clone)]
-pub(super) struct Button {
+pub(super) struct DemoButton {
     pub(super) label: String,
     pub(super) action: String,
     pub(super) url: Option<String>,
@@ -105,12 +105,12 @@ pub(super) fn plain(look: Look, text: &str) -> String {
 }
 
 /// All buttons of a message or a view, from top to bottom.
-pub(super) fn buttons_in(blocks: &Value) -> Vec<Button> {
+pub(super) fn buttons_in(blocks: &Value) -> Vec<DemoButton> {
     let blocks = blocks.as_array().into_iter().flatten();
     blocks.flat_map(buttons_of).collect()
 }
 
-fn buttons_of(block: &Value) -> Vec<Button> {
+fn buttons_of(block: &Value) -> Vec<DemoButton> {
     let row = block["elements"].as_array().into_iter().flatten();
     let all = row.chain([&block["accessory"]]);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -123,7 +123,7 @@ fn buttons_of(block: &Value) -> Vec<Button> {
             }
             _ => return None,
         };
-        Some(Button {
+        Some(DemoButton {
             label,
             action: text(&element["action_id"]),
             url: element["url"].as_str().map(str::to_owned),
@@ -134,13 +134,13 @@ fn buttons_of(block: &Value) -> Vec<Button> {
 }
 
 /// Finds a button by its number from 1, its name, or the start of its name.
-pub(super) fn button_called<'b>(buttons: &'b [Button], which: &str) -> Option<&'b Button> {
-    let all: Vec<&Button> = buttons.iter().collect();
+pub(super) fn button_called<'b>(buttons: &'b [DemoButton], which: &str) -> Option<&'b DemoButton> {
+    let all: Vec<&DemoButton> = buttons.iter().collect();
     buttons.get(called(&all, which)?)
 }
 
 /// Finds a button among several places in the same way; returns its position.
-pub(super) fn called(buttons: &[&Button], which: &str) -> Option<usize> {
+pub(super) fn called(buttons: &[&DemoButton], which: &str) -> Option<usize> {
     let which = which.to_lowercase();
     if let Ok(number) = which.parse::<usize>() {
         return number.checked_sub(1).filter(|at| *at < buttons.len());
@@ -154,7 +154,7 @@ pub(super) fn called(buttons: &[&Button], which: &str) -> Option<usize> {
 }
 
 /// `[1 Done] [2 Next]`: a row of buttons, numbered from `from` on.
-fn row_of(from: usize, buttons: &[Button]) -> Option<String> {
+fn row_of(from: usize, buttons: &[DemoButton]) -> Option<String> {
     let numbered: Vec<String> = (from..)
         .zip(buttons)
         .map(|(number, button)| format!("[{number} {}]", tame(&button.label)))

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::blocks::{self, buttons_in, tame, unwired};
 use super::{ANA, Asked, Dm, Home, NO_ANSWER, Shown, Waited, waits};
-use crate::sandbox::slack::Whisper;
+use crate::sandbox::slack::EphemeralPost;
 
 /// The sandbox's id of Ana's Home tab.
 const HOME: &str = "V0HOMEU0ANN01";
@@ -21,7 +21,7 @@ pub(super) struct Form {
 
 /// The state before a gesture; later changes are news.
 pub(super) struct Before {
-    whispers: Vec<Whisper>,
+    whispers: Vec<EphemeralPost>,
     forms: Vec<String>,
     /// Conversations that may get an answer, with the newest message of each.
     newest: Vec<(String, String)>,
@@ -29,7 +29,7 @@ pub(super) struct Before {
 
 /// The effect of a gesture.
 enum News {
-    Whisper(Whisper),
+    Whisper(EphemeralPost),
     Form(Value),
     Answer(Asked),
 }
@@ -294,7 +294,7 @@ impl Dm {
     }
 
     /// The ephemeral messages to Ana so far.
-    pub(super) fn whispers(&self) -> Vec<Whisper> {
+    pub(super) fn whispers(&self) -> Vec<EphemeralPost> {
         let all = self.sandbox.slack.whispers().into_iter();
         all.filter(|whisper| whisper.user == ANA && !whisper.text.is_empty())
             .collect()
@@ -353,7 +353,7 @@ impl Dm {
         answered.map(News::Answer)
     }
 
-    pub(super) fn show_whisper(&mut self, whisper: &Whisper) {
+    pub(super) fn show_whisper(&mut self, whisper: &EphemeralPost) {
         self.speak(&whisper.text, &whisper.blocks, Some("only you see this"));
         self.known_whispers.retain(|known| known.ts != whisper.ts);
         self.known_whispers.push(whisper.clone());

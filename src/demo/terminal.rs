@@ -99,7 +99,7 @@ pub(super) struct Input {
     /// Lines that were entered together, and whether the next of them must be printed before its answer.
     ahead: VecDeque<String>,
     /// Restores the terminal's mode at the end.
-    _mode: Option<mode::Kept>,
+    _mode: Option<mode::TerminalMode>,
 }
 
 impl Input {
@@ -112,7 +112,7 @@ impl Input {
         if terminal && let Ok(mut editor) = DefaultEditor::with_config(config) {
             let above = editor.create_external_printer().ok();
             // Without a printer the terminal cannot edit, and its mode stays unchanged.
-            let kept = above.is_some().then(mode::Kept::begin).flatten();
+            let kept = above.is_some().then(mode::TerminalMode::begin).flatten();
             let above = above.map(|above| Box::new(above) as Box<dyn ExternalPrinter + Send>);
             return (
                 Input::typed(editor, color, kept),
@@ -123,7 +123,7 @@ impl Input {
     }
 
     /// Starts a thread for the editor, which blocks while it reads. It shows its prompt on request only.
-    fn typed(mut editor: DefaultEditor, color: bool, kept: Option<mode::Kept>) -> Input {
+    fn typed(mut editor: DefaultEditor, color: bool, kept: Option<mode::TerminalMode>) -> Input {
         let (wanted, asked) = std::sync::mpsc::channel::<()>();
         let (send, lines) = mpsc::channel(1);
         let prompt = match color {
@@ -236,10 +236,10 @@ mod mode {
 
     /// The terminal's mode at the start. Our own mode neither echoes nor changes text typed between reads, and keeps
     /// Ctrl-C as a signal. The editor switches to its mode for a read and returns to ours.
-    pub(in crate::demo) struct Kept(Termios);
+    pub(in crate::demo) struct TerminalMode(Termios);
 
-    impl Kept {
-        pub(in crate::demo) fn begin() -> Option<Kept> {
+    impl TerminalMode {
+        pub(in crate::demo) fn begin() -> Option<TerminalMode> {
             let stdin = std::io::stdin();
             let before = tcgetattr(&stdin).ok()?;
             let mut own = before.clone();
@@ -251,11 +251,11 @@ mod mode {
             // for an interruption. At the prompt that ends the demo, as Ctrl-D does.
             own.special_codes[SpecialCodeIndex::VQUIT] = 0;
             tcsetattr(&stdin, OptionalActions::Drain, &own).ok()?;
-            Some(Kept(before))
+            Some(TerminalMode(before))
         }
     }
 
-    impl Drop for Kept {
+    impl Drop for TerminalMode {
         fn drop(&mut self) {
             // The terminal may be closed; then there is no mode to restore.
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, &self.0);
@@ -265,7 +265,7 @@ mod mode {
 
 #[cfg(not(unix))]
 mod mode {
-    pub(in crate::demo) struct Kept;
+    pub(in crate::demo) struct TerminalMode;
 
     impl Kept {
         pub(in crate::demo) fn begin() -> Option<Kept> {
@@ -276,7 +276,7 @@ mod mode {
 
 /// A signal that ends a wait, or the demo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum Interrupt {
     /// Ctrl-C.
     Interrupt,
     /// SIGTERM.
@@ -285,31 +285,31 @@ pub(super) enum Stop {
 
 /// Receives Ctrl-C and SIGTERM from its creation on.
 #[cfg(unix)]
-pub(super) struct Stops {
+pub(super) struct Interrupts {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
-impl Stops {
-    pub(super) fn listen() -> std::io::Result<Stops> {
+impl Interrupts {
+    pub(super) fn listen() -> std::io::Result<Interrupts> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Stops {
+        Ok(Interrupts {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
     }
 
-    pub(super) async fn next(&mut self) -> Stop {
+    pub(super) async fn next(&mut self) -> Interrupt {
         tokio::select! {
-            _ = self.interrupt.recv() => Stop::Interrupt,
-            _ = self.terminate.recv() => Stop::End,
+            _ = self.interrupt.recv() => Interrupt::Interrupt,
+            _ = self.terminate.recv() => Interrupt::End,
         }
     }
 }
 
 #[cfg(not(unix))]
-pub(super) struct Stops;
+pub(super) struct Interrupts;
 
 #[cfg(not(unix))]
 impl Stops {

@@ -1,7 +1,7 @@
 //! The order in which tasks must be finished, and the people who wait.
 //!
 //! Sources read [`Link`](super::task::Link)s from their reports of a task. The store turns them into pairs of open
-//! tasks. [`Waits`] says who is held up: `score` gives points for that, and queues leave out blocked tasks.
+//! tasks. [`WaitGraph`] says who is held up: `score` gives points for that, and queues leave out blocked tasks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,24 +11,24 @@ use super::task::{Account, Source};
 
 /// Two open tasks, by their rows. The first has to be finished before the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Pair {
+pub struct BlockingPair {
     pub first: TaskRow,
     pub then: TaskRow,
 }
 
 /// A waiting person, by any of their accounts, or an account that belongs to no person here.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Who {
+pub enum WaitingAccount {
     Person(PersonId),
     Account(Source, String),
 }
 
-impl Who {
+impl WaitingAccount {
     /// The owner of an account.
-    pub fn of(people: &[Person], source: Source, account: &Account) -> Who {
+    pub fn of(people: &[Person], source: Source, account: &Account) -> WaitingAccount {
         match people.iter().find(|person| person.has(source, account)) {
-            Some(person) => Who::Person(person.id),
-            None => Who::Account(source, account.id.clone()),
+            Some(person) => WaitingAccount::Person(person.id),
+            None => WaitingAccount::Account(source, account.id.clone()),
         }
     }
 }
@@ -38,18 +38,21 @@ impl Who {
 /// Tasks that wait for each other in a circle would all be hidden, and people would be offered none of them. So a pair
 /// within a circle hides nothing and gives no points; it is only reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Waits {
+pub struct WaitGraph {
     blockers: BTreeMap<TaskRow, BTreeSet<TaskRow>>,
-    people: BTreeMap<TaskRow, BTreeSet<Who>>,
+    people: BTreeMap<TaskRow, BTreeSet<WaitingAccount>>,
     circles: BTreeMap<TaskRow, BTreeSet<TaskRow>>,
 }
 
-impl Waits {
+impl WaitGraph {
     /// Computes it from all pairs of open tasks and the owners of each pair's second task.
-    pub fn of(pairs: &BTreeSet<Pair>, whose: &BTreeMap<TaskRow, BTreeSet<Who>>) -> Waits {
+    pub fn of(
+        pairs: &BTreeSet<BlockingPair>,
+        whose: &BTreeMap<TaskRow, BTreeSet<WaitingAccount>>,
+    ) -> WaitGraph {
         let circle_of = circles(pairs);
-        let mut waits = Waits::default();
-        for &Pair { first, then } in pairs {
+        let mut waits = WaitGraph::default();
+        for &BlockingPair { first, then } in pairs {
             if first == then {
                 continue;
             }
@@ -71,7 +74,7 @@ impl Waits {
     }
 
     /// Those people.
-    pub fn who_waits_for(&self, task: TaskRow) -> impl Iterator<Item = &Who> {
+    pub fn who_waits_for(&self, task: TaskRow) -> impl Iterator<Item = &WaitingAccount> {
         self.people.get(&task).into_iter().flatten()
     }
 
@@ -108,10 +111,10 @@ impl Waits {
 
 /// Numbers the tasks so that those which reach each other along the pairs share a number. It does not recurse, so long
 /// chains are safe.
-fn circles(pairs: &BTreeSet<Pair>) -> BTreeMap<TaskRow, TaskRow> {
+fn circles(pairs: &BTreeSet<BlockingPair>) -> BTreeMap<TaskRow, TaskRow> {
     let mut ahead: BTreeMap<TaskRow, Vec<TaskRow>> = BTreeMap::new();
     let mut back: BTreeMap<TaskRow, Vec<TaskRow>> = BTreeMap::new();
-    for &Pair { first, then } in pairs {
+    for &BlockingPair { first, then } in pairs {
         ahead.entry(first).or_default().push(then);
         back.entry(then).or_default().push(first);
     }
@@ -149,17 +152,17 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
-    fn pairs(of: &[(i64, i64)]) -> BTreeSet<Pair> {
+    fn pairs(of: &[(i64, i64)]) -> BTreeSet<BlockingPair> {
         of.iter()
-            .map(|&(first, then)| Pair {
+            .map(|&(first, then)| BlockingPair {
                 first: TaskRow(first),
                 then: TaskRow(then),
             })
             .collect()
     }
 
-    fn person(id: i64) -> Who {
-        Who::Person(PersonId(id))
+    fn person(id: i64) -> WaitingAccount {
+        WaitingAccount::Person(PersonId(id))
     }
 
     #[rstest]
@@ -174,7 +177,7 @@ mod tests {
     #[case::two_ways_to_one(&[(1, 2), (1, 3), (2, 4), (3, 4)], &[2, 3, 4])]
     #[case::two_circles(&[(1, 2), (2, 1), (2, 3), (3, 4), (4, 3)], &[3])]
     fn blocks(#[case] of: &[(i64, i64)], #[case] blocked: &[i64]) {
-        let waits = Waits::of(&pairs(of), &BTreeMap::new());
+        let waits = WaitGraph::of(&pairs(of), &BTreeMap::new());
         assert_eq!(
             waits.blocked().map(|task| task.0).collect::<Vec<_>>(),
             blocked
@@ -191,7 +194,7 @@ mod tests {
         ]);
         // 5 waits for 1 only through 2, and is in a circle with 6.
         let of = pairs(&[(1, 2), (1, 3), (1, 4), (2, 5), (5, 6), (6, 5)]);
-        let waits = Waits::of(&of, &whose);
+        let waits = WaitGraph::of(&of, &whose);
         let counted: Vec<usize> = (1..=6)
             .map(|task| waits.people_waiting_for(TaskRow(task)))
             .collect();
@@ -203,7 +206,7 @@ mod tests {
     #[test]
     fn a_long_chain_is_no_trouble() {
         let of: Vec<(i64, i64)> = (0..50_000).map(|task| (task, task + 1)).collect();
-        let waits = Waits::of(&pairs(&of), &BTreeMap::new());
+        let waits = WaitGraph::of(&pairs(&of), &BTreeMap::new());
         assert_eq!(waits.blocked().count(), 50_000);
     }
 
@@ -212,17 +215,17 @@ mod tests {
         #[test]
         fn never_is_everything_blocked(of in proptest::collection::btree_set((0..12i64, 0..12i64), 1..40)) {
             let of: Vec<(i64, i64)> = of.into_iter().collect();
-            let waits = Waits::of(&pairs(&of), &BTreeMap::new());
+            let waits = WaitGraph::of(&pairs(&of), &BTreeMap::new());
             let tasks: BTreeSet<TaskRow> = pairs(&of).iter().flat_map(|pair| [pair.first, pair.then]).collect();
             prop_assert!(tasks.iter().any(|&task| !waits.is_blocked(task)));
             // Finishing unblocked tasks again and again finishes all.
             let mut open = tasks;
             while !open.is_empty() {
-                let left: BTreeSet<Pair> = pairs(&of)
+                let left: BTreeSet<BlockingPair> = pairs(&of)
                     .into_iter()
                     .filter(|pair| open.contains(&pair.first) && open.contains(&pair.then))
                     .collect();
-                let waits = Waits::of(&left, &BTreeMap::new());
+                let waits = WaitGraph::of(&left, &BTreeMap::new());
                 let before = open.len();
                 open.retain(|&task| waits.is_blocked(task));
                 prop_assert!(open.len() < before);

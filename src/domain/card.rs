@@ -1,6 +1,6 @@
 //! A task as people see it in a message: a few facts and the buttons below them.
 //!
-//! Cards accompany the [`Words`] of a message, which carry the same content as plain text. Cards are decided here and
+//! Cards accompany the [`Text`] of a message, which carry the same content as plain text. Cards are decided here and
 //! laid out by the surface (`slack/blocks.rs`). A posted card is redrawn when its task changes.
 
 use std::fmt;
@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{CommandRef, Ref};
 use super::ids::TaskRow;
-use super::receipts::Receipts;
-use super::reply::{self, Words};
-use super::rhythm::{Quiet, Setting, time_of_day};
+use super::receipts::ReceiptMode;
+use super::reply::{self, Text};
+use super::schedule::{QuietHours, ScheduleSetting, time_of_day};
 use super::score::Score;
-use super::task::{Status, Task, TaskKey};
+use super::task::{Task, TaskKey, TaskStatus};
 
 /// The longest line of a description that a card shows, in characters.
 const LINE_MAX: usize = 140;
@@ -24,9 +24,9 @@ const LINE_MAX: usize = 140;
 /// A piece of a message, from top to bottom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Part {
+pub enum CardPart {
     Heading(String),
-    Text(Words),
+    Text(Text),
     Card(Card),
     Buttons(Vec<Button>),
     /// Controls for settings, side by side.
@@ -46,51 +46,57 @@ pub enum Control {
 pub struct Picker {
     /// The label while no time is chosen.
     pub label: String,
-    pub picks: Picks,
+    pub picks: PickerSetting,
     pub chosen: Option<NaiveTime>,
 }
 
 /// The setting that a chosen time is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Picks {
+pub enum PickerSetting {
     Briefing,
     /// The start or the end of quiet hours.
     QuietFrom,
     QuietUntil,
 }
 
-impl Picks {
+impl PickerSetting {
     /// The press for choosing `at`; no time turns the setting off.
-    pub fn press(self, at: Option<NaiveTime>) -> Press {
+    pub fn press(self, at: Option<NaiveTime>) -> ButtonAction {
         match (self, at) {
-            (Picks::Briefing, at) => Press::Briefing(at),
-            (Picks::QuietFrom, Some(at)) => Press::QuietFrom(at),
-            (Picks::QuietUntil, Some(at)) => Press::QuietUntil(at),
-            (Picks::QuietFrom | Picks::QuietUntil, None) => Press::Quiet(None),
+            (PickerSetting::Briefing, at) => ButtonAction::Briefing(at),
+            (PickerSetting::QuietFrom, Some(at)) => ButtonAction::QuietFrom(at),
+            (PickerSetting::QuietUntil, Some(at)) => ButtonAction::QuietUntil(at),
+            (PickerSetting::QuietFrom | PickerSetting::QuietUntil, None) => {
+                ButtonAction::Quiet(None)
+            }
         }
     }
 }
 
-impl fmt::Display for Picks {
+impl fmt::Display for PickerSetting {
     /// `pick:quiet_from`, as it goes to a surface and comes back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Picks::Briefing => "pick:briefing",
-            Picks::QuietFrom => "pick:quiet_from",
-            Picks::QuietUntil => "pick:quiet_until",
+            PickerSetting::Briefing => "pick:briefing",
+            PickerSetting::QuietFrom => "pick:quiet_from",
+            PickerSetting::QuietUntil => "pick:quiet_until",
         })
     }
 }
 
-impl FromStr for Picks {
-    type Err = NotOurs;
+impl FromStr for PickerSetting {
+    type Err = UnknownButton;
 
-    fn from_str(text: &str) -> Result<Picks, NotOurs> {
-        [Picks::Briefing, Picks::QuietFrom, Picks::QuietUntil]
-            .into_iter()
-            .find(|picks| picks.to_string() == text)
-            .ok_or(NotOurs)
+    fn from_str(text: &str) -> Result<PickerSetting, UnknownButton> {
+        [
+            PickerSetting::Briefing,
+            PickerSetting::QuietFrom,
+            PickerSetting::QuietUntil,
+        ]
+        .into_iter()
+        .find(|picks| picks.to_string() == text)
+        .ok_or(UnknownButton)
     }
 }
 
@@ -107,7 +113,7 @@ pub struct Card {
     pub facts: String,
     /// The reason that holds it back, as shown in the list.
     #[serde(default)]
-    pub note: Option<Words>,
+    pub note: Option<Text>,
     /// The reason for its rank when it was shown: `client 1000, due today 400`.
     pub why: Option<String>,
     /// The first line of its description.
@@ -119,17 +125,17 @@ pub struct Card {
 
 /// The plain text of a message that is only a card or a list of cards; it is redrawn with them. `None` if its words say
 /// more, so that they stay as sent.
-pub fn told(parts: &[Part]) -> Option<Words> {
-    let mut words = Words::new();
+pub fn told(parts: &[CardPart]) -> Option<Text> {
+    let mut words = Text::new();
     let mut cards = 0;
     for part in parts {
         match part {
             // The text that introduces the card, as `Next: `.
-            Part::Text(lead) if cards == 0 && leads_to_a_card(lead) => {
+            CardPart::Text(lead) if cards == 0 && leads_to_a_card(lead) => {
                 words = words.then(lead.clone());
             }
-            Part::Text(more) if cards > 0 => words = words.text("\n").then(more.clone()),
-            Part::Card(card) => {
+            CardPart::Text(more) if cards > 0 => words = words.text("\n").then(more.clone()),
+            CardPart::Card(card) => {
                 let line = if cards == 0 { "" } else { "\n" };
                 words = words.text(line).then(card.words());
                 cards += 1;
@@ -141,18 +147,20 @@ pub fn told(parts: &[Part]) -> Option<Words> {
 }
 
 /// Whether these words only introduce the card below them: `Next: `.
-fn leads_to_a_card(words: &Words) -> bool {
+fn leads_to_a_card(words: &Text) -> bool {
     words.plain().ends_with(": ")
 }
 
 /// The task of a message that is a card: one whole card, and no text about another task. Outcomes with the next card
 /// below, lists and briefings do not count.
-pub fn card_of(parts: &[Part]) -> Option<TaskRow> {
+pub fn card_of(parts: &[CardPart]) -> Option<TaskRow> {
     let mut task = None;
     for part in parts {
         match part {
-            Part::Text(lead) if task.is_none() && leads_to_a_card(lead) => {}
-            Part::Card(card) if task.is_none() && card.number.is_none() => task = Some(card.task),
+            CardPart::Text(lead) if task.is_none() && leads_to_a_card(lead) => {}
+            CardPart::Card(card) if task.is_none() && card.number.is_none() => {
+                task = Some(card.task)
+            }
             _ => return None,
         }
     }
@@ -160,15 +168,15 @@ pub fn card_of(parts: &[Part]) -> Option<TaskRow> {
 }
 
 /// Whether a message shows only this task, as a whole card, with no other buttons.
-pub fn is_card_alone(parts: &[Part], task: TaskRow) -> bool {
+pub fn is_card_alone(parts: &[CardPart], task: TaskRow) -> bool {
     let mut cards = 0;
     parts.iter().all(|part| match part {
-        Part::Heading(_) | Part::Text(_) => true,
-        Part::Card(card) => {
+        CardPart::Heading(_) | CardPart::Text(_) => true,
+        CardPart::Card(card) => {
             cards += 1;
             card.task == task && card.number.is_none()
         }
-        Part::Buttons(_) | Part::Controls(_) => false,
+        CardPart::Buttons(_) | CardPart::Controls(_) => false,
     }) && cards == 1
 }
 
@@ -176,14 +184,14 @@ pub fn is_card_alone(parts: &[Part], task: TaskRow) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Button {
     pub label: String,
-    pub press: Press,
+    pub press: ButtonAction,
     /// Whether it is the primary button.
     #[serde(default)]
     pub main: bool,
 }
 
 impl Button {
-    pub fn new(label: &str, press: Press) -> Button {
+    pub fn new(label: &str, press: ButtonAction) -> Button {
         Button {
             label: label.to_owned(),
             press,
@@ -198,9 +206,9 @@ impl Button {
 }
 
 /// The button below an answer that undoes its command, given by uid.
-pub fn undo_button(command: &str) -> Part {
+pub fn undo_button(command: &str) -> CardPart {
     let command = CommandRef::Uid(command.to_owned());
-    Part::Buttons(vec![Button::new("Undo", Press::Undo(command))])
+    CardPart::Buttons(vec![Button::new("Undo", ButtonAction::Undo(command))])
 }
 
 /// The task of a button or a form. The key is valid in every store. A row means another task in another store, or in an
@@ -247,7 +255,7 @@ fn is_uid(text: &str) -> bool {
 /// The request that a button makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Press {
+pub enum ButtonAction {
     Done(TaskRef),
     /// Skip this task, if it still is the current one.
     Next(TaskRef),
@@ -258,14 +266,14 @@ pub enum Press {
     /// Get a briefing on working days at this time, or none.
     Briefing(Option<NaiveTime>),
     /// Set quiet hours, or none.
-    Quiet(Option<Quiet>),
+    Quiet(Option<QuietHours>),
     /// Change the start or the end of quiet hours.
     QuietFrom(NaiveTime),
     QuietUntil(NaiveTime),
     /// Set how outcomes are shown.
-    Receipts(Receipts),
+    Receipts(ReceiptMode),
     /// Follow the default of bot.toml.
-    Usual(Setting),
+    Usual(ScheduleSetting),
     /// Snooze until tomorrow.
     Snooze(TaskRef),
     /// Undo this command.
@@ -276,27 +284,27 @@ pub enum Press {
     Unknown,
 }
 
-impl fmt::Display for Press {
+impl fmt::Display for ButtonAction {
     /// `done:clickup:86a`, as it goes to a surface and comes back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Press::Done(task) => write!(f, "done:{task}"),
-            Press::Next(task) => write!(f, "next:{task}"),
-            Press::Snooze(task) => write!(f, "snooze:{task}"),
-            Press::Undo(command) => write!(f, "undo:{command}"),
-            Press::Comment(task) => write!(f, "comment:{task}"),
-            Press::Briefing(Some(at)) => write!(f, "briefing:{}", at.format("%H:%M")),
-            Press::Briefing(None) => f.write_str("briefing:off"),
-            Press::Quiet(Some(hours)) => write!(f, "quiet:{hours}"),
-            Press::Quiet(None) => f.write_str("quiet:off"),
-            Press::QuietFrom(at) => write!(f, "quiet_from:{}", at.format("%H:%M")),
-            Press::QuietUntil(at) => write!(f, "quiet_until:{}", at.format("%H:%M")),
-            Press::Receipts(by) => write!(f, "receipts:{}", by.as_str()),
-            Press::Usual(setting) => write!(f, "usual:{}", setting.as_str()),
-            Press::Mute(true) => f.write_str("mute:on"),
-            Press::Mute(false) => f.write_str("mute:off"),
-            Press::Open(_) => f.write_str("open:"),
-            Press::Unknown => f.write_str("unknown:"),
+            ButtonAction::Done(task) => write!(f, "done:{task}"),
+            ButtonAction::Next(task) => write!(f, "next:{task}"),
+            ButtonAction::Snooze(task) => write!(f, "snooze:{task}"),
+            ButtonAction::Undo(command) => write!(f, "undo:{command}"),
+            ButtonAction::Comment(task) => write!(f, "comment:{task}"),
+            ButtonAction::Briefing(Some(at)) => write!(f, "briefing:{}", at.format("%H:%M")),
+            ButtonAction::Briefing(None) => f.write_str("briefing:off"),
+            ButtonAction::Quiet(Some(hours)) => write!(f, "quiet:{hours}"),
+            ButtonAction::Quiet(None) => f.write_str("quiet:off"),
+            ButtonAction::QuietFrom(at) => write!(f, "quiet_from:{}", at.format("%H:%M")),
+            ButtonAction::QuietUntil(at) => write!(f, "quiet_until:{}", at.format("%H:%M")),
+            ButtonAction::Receipts(by) => write!(f, "receipts:{}", by.as_str()),
+            ButtonAction::Usual(setting) => write!(f, "usual:{}", setting.as_str()),
+            ButtonAction::Mute(true) => f.write_str("mute:on"),
+            ButtonAction::Mute(false) => f.write_str("mute:off"),
+            ButtonAction::Open(_) => f.write_str("open:"),
+            ButtonAction::Unknown => f.write_str("unknown:"),
         }
     }
 }
@@ -304,33 +312,37 @@ impl fmt::Display for Press {
 /// The error for a value from a surface that is no button of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a button of ours")]
-pub struct NotOurs;
+pub struct UnknownButton;
 
-impl FromStr for Press {
-    type Err = NotOurs;
+impl FromStr for ButtonAction {
+    type Err = UnknownButton;
 
-    fn from_str(text: &str) -> Result<Press, NotOurs> {
-        let (verb, of) = text.split_once(':').ok_or(NotOurs)?;
-        let task = TaskKey::parse(of).map(TaskRef::Key).ok_or(NotOurs);
+    fn from_str(text: &str) -> Result<ButtonAction, UnknownButton> {
+        let (verb, of) = text.split_once(':').ok_or(UnknownButton)?;
+        let task = TaskKey::parse(of).map(TaskRef::Key).ok_or(UnknownButton);
         match verb {
-            "done" => Ok(Press::Done(task?)),
-            "next" => Ok(Press::Next(task?)),
-            "snooze" => Ok(Press::Snooze(task?)),
-            "undo" if is_uid(of) => Ok(Press::Undo(CommandRef::Uid(of.to_owned()))),
-            "comment" => Ok(Press::Comment(task?)),
-            "briefing" if of == "off" => Ok(Press::Briefing(None)),
+            "done" => Ok(ButtonAction::Done(task?)),
+            "next" => Ok(ButtonAction::Next(task?)),
+            "snooze" => Ok(ButtonAction::Snooze(task?)),
+            "undo" if is_uid(of) => Ok(ButtonAction::Undo(CommandRef::Uid(of.to_owned()))),
+            "comment" => Ok(ButtonAction::Comment(task?)),
+            "briefing" if of == "off" => Ok(ButtonAction::Briefing(None)),
             "briefing" => time_of_day(of)
-                .map(|at| Press::Briefing(Some(at)))
-                .ok_or(NotOurs),
-            "quiet" if of == "off" => Ok(Press::Quiet(None)),
-            "quiet" => Quiet::parse(of)
-                .map(|hours| Press::Quiet(Some(hours)))
-                .ok_or(NotOurs),
-            "receipts" => Receipts::of(of).map(Press::Receipts).ok_or(NotOurs),
-            "usual" => Setting::of(of).map(Press::Usual).ok_or(NotOurs),
-            "mute" if matches!(of, "on" | "off") => Ok(Press::Mute(of == "on")),
-            "open" => Ok(Press::Open(String::new())),
-            _ => Err(NotOurs),
+                .map(|at| ButtonAction::Briefing(Some(at)))
+                .ok_or(UnknownButton),
+            "quiet" if of == "off" => Ok(ButtonAction::Quiet(None)),
+            "quiet" => QuietHours::parse(of)
+                .map(|hours| ButtonAction::Quiet(Some(hours)))
+                .ok_or(UnknownButton),
+            "receipts" => ReceiptMode::of(of)
+                .map(ButtonAction::Receipts)
+                .ok_or(UnknownButton),
+            "usual" => ScheduleSetting::of(of)
+                .map(ButtonAction::Usual)
+                .ok_or(UnknownButton),
+            "mute" if matches!(of, "on" | "off") => Ok(ButtonAction::Mute(of == "on")),
+            "open" => Ok(ButtonAction::Open(String::new())),
+            _ => Err(UnknownButton),
         }
     }
 }
@@ -346,7 +358,7 @@ pub fn card(row: TaskRow, task: &Task, score: &Score, now: DateTime<Utc>, zone: 
         note: None,
         why: reply::why(score),
         line: line(&task.description),
-        struck: task.status == Status::Done,
+        struck: task.status == TaskStatus::Done,
         buttons: buttons(task),
     }
 }
@@ -364,10 +376,10 @@ pub fn item(number: usize, row: TaskRow, task: &Task, now: DateTime<Utc>, zone: 
 
 impl Card {
     /// The plain text, in one line.
-    fn words(&self) -> Words {
+    fn words(&self) -> Text {
         let words = match self.number {
-            Some(number) => Words::new().text(format!("{number}. ")),
-            None => Words::new(),
+            Some(number) => Text::new().text(format!("{number}. ")),
+            None => Text::new(),
         };
         let words = match self.struck {
             true => words.struck(&self.title, &self.url),
@@ -389,17 +401,17 @@ impl Card {
         self.buttons.iter().any(|button| {
             matches!(
                 &button.press,
-                Press::Done(TaskRef::Row(_))
-                    | Press::Next(TaskRef::Row(_))
-                    | Press::Comment(TaskRef::Row(_))
-                    | Press::Snooze(TaskRef::Row(_))
+                ButtonAction::Done(TaskRef::Row(_))
+                    | ButtonAction::Next(TaskRef::Row(_))
+                    | ButtonAction::Comment(TaskRef::Row(_))
+                    | ButtonAction::Snooze(TaskRef::Row(_))
             )
         })
     }
 
     /// The same card for the task's current state. The reason for its rank is not computed again.
     pub fn again(&self, task: &Task, gone: bool, now: DateTime<Utc>, zone: Tz) -> Card {
-        let struck = gone || task.status == Status::Done;
+        let struck = gone || task.status == TaskStatus::Done;
         let buttons = match (struck, self.number) {
             (true, _) => Vec::new(),
             (false, Some(_)) => vec![done_button(task)],
@@ -422,29 +434,29 @@ impl Card {
 
 fn facts(task: &Task, now: DateTime<Utc>, zone: Tz) -> String {
     let place = reply::place(task);
-    match reply::due(task, now, zone).filter(|_| task.status != Status::Done) {
+    match reply::due(task, now, zone).filter(|_| task.status != TaskStatus::Done) {
         Some(due) => format!("{place} · {due}"),
         None => place,
     }
 }
 
 fn done_button(task: &Task) -> Button {
-    Button::new("Done", Press::Done((&task.key).into()))
+    Button::new("Done", ButtonAction::Done((&task.key).into()))
 }
 
 fn buttons(task: &Task) -> Vec<Button> {
-    if task.status == Status::Done {
+    if task.status == TaskStatus::Done {
         return Vec::new();
     }
     let key = || TaskRef::from(&task.key);
     let mut buttons = vec![
         done_button(task).main(),
-        Button::new("Next", Press::Next(key())),
-        Button::new("Comment", Press::Comment(key())),
-        Button::new("Snooze", Press::Snooze(key())),
+        Button::new("Next", ButtonAction::Next(key())),
+        Button::new("Comment", ButtonAction::Comment(key())),
+        Button::new("Snooze", ButtonAction::Snooze(key())),
     ];
     if !task.url.is_empty() {
-        buttons.push(Button::new("Open", Press::Open(task.url.clone())));
+        buttons.push(Button::new("Open", ButtonAction::Open(task.url.clone())));
     }
     buttons
 }

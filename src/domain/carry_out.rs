@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::operation::{Operation, Outcome, Refusal, Write, WriteError, Written};
+use super::operation::{Operation, Outcome, Refusal, Write, WriteError, WriteReceipt};
 use super::source::SourceWriter;
 use super::task::Task;
-use super::undo::{Effect, Stands, ToUndo};
+use super::undo::{Effect, EffectState, UndoTarget};
 
 /// The next step for an operation that [`carry_out`] did not finish.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotYet {
+pub enum NextStep {
     #[error(transparent)]
     Failed(#[from] WriteError),
     /// Its trace was searched for and not found. Listings lag behind writes: look once more before sending again
@@ -32,7 +32,7 @@ pub const MAY_STILL_ARRIVE: Duration = Duration::from_secs(10);
 
 /// The facts to commit right before a request goes out.
 #[derive(Debug, Clone, Copy)]
-pub struct Sending<'a> {
+pub struct SendingFacts<'a> {
     /// Whether a search for its trace begins here, unless an earlier attempt has set that.
     pub begins: bool,
     /// The task as it was just read; `None` for a creation.
@@ -42,14 +42,14 @@ pub struct Sending<'a> {
 /// Advances one operation: looks for its trace if it was interrupted, reads the present state, sends.
 ///
 /// `about_to_send` is awaited right before the request goes out. It must commit that the request may have been sent,
-/// with the facts in [`Sending`]. It fails with [`NotYet::TakenBack`] for an operation that must not be sent any more.
+/// with the facts in [`SendingFacts`]. It fails with [`NextStep::TakenBack`] for an operation that must not be sent any more.
 pub async fn carry_out<F>(
     writer: &dyn SourceWriter,
     op: &Operation,
     about_to_send: F,
-) -> Result<Outcome, NotYet>
+) -> Result<Outcome, NextStep>
 where
-    F: AsyncFnOnce(Sending<'_>) -> Result<(), NotYet>,
+    F: AsyncFnOnce(SendingFacts<'_>) -> Result<(), NextStep>,
 {
     if let Write::Undo(_) = &op.write {
         return take_back(writer, op, about_to_send).await;
@@ -57,7 +57,7 @@ where
     if op.interrupted && !op.write.is_repeatable() {
         match writer.find(op).await? {
             Some(written) => return Ok(Outcome::Applied(written)),
-            None if op.looks == 0 => return Err(NotYet::LookAgain),
+            None if op.looks == 0 => return Err(NextStep::LookAgain),
             None => {}
         }
     }
@@ -68,7 +68,7 @@ where
             // An interrupted write whose effect holds is our own, unless the source names another author.
             let by_another = task.closed.as_ref().and_then(|closed| closed.by_us) == Some(false);
             return Ok(if op.interrupted && !by_another {
-                Outcome::Applied(Written { task, trace: None })
+                Outcome::Applied(WriteReceipt { task, trace: None })
             } else {
                 Outcome::AlreadySo { task }
             });
@@ -84,7 +84,7 @@ where
     // If the task was reopened before, a later "reopened" proves nothing.
     let reopened_before = now.as_ref().is_some_and(|task| task.reopened);
     let completes = matches!(op.write, Write::Complete { .. });
-    about_to_send(Sending {
+    about_to_send(SendingFacts {
         begins: !(completes && reopened_before),
         now: now.as_ref(),
     })
@@ -112,18 +112,18 @@ async fn take_back<F>(
     writer: &dyn SourceWriter,
     op: &Operation,
     about_to_send: F,
-) -> Result<Outcome, NotYet>
+) -> Result<Outcome, NextStep>
 where
-    F: AsyncFnOnce(Sending<'_>) -> Result<(), NotYet>,
+    F: AsyncFnOnce(SendingFacts<'_>) -> Result<(), NextStep>,
 {
     let effect = match &op.past.to_undo {
-        Some(ToUndo::Effect(effect)) => effect,
-        Some(ToUndo::NotSent) => return Err(NotYet::TakenBack),
-        Some(ToUndo::Nothing(why)) => return Err(refused((*why).to_owned()).into()),
+        Some(UndoTarget::Effect(effect)) => effect,
+        Some(UndoTarget::NotSent) => return Err(NextStep::TakenBack),
+        Some(UndoTarget::Nothing(why)) => return Err(refused((*why).to_owned()).into()),
         None => return Err(refused("What it did is not known any more".to_owned()).into()),
     };
     let gone = |task: Task| match op.interrupted {
-        true => Outcome::Applied(Written { task, trace: None }),
+        true => Outcome::Applied(WriteReceipt { task, trace: None }),
         false => Outcome::AlreadySo { task },
     };
     let key = match (effect, op.write.task()) {
@@ -143,13 +143,13 @@ where
         (Err(error), _) => return Err(error.into()),
     };
     let standing = match effect.stands(&now) {
-        Stands::AsLeft => writer.still_as_left(op, &now).await?,
+        EffectState::AsLeft => writer.still_as_left(op, &now).await?,
         other => other,
     };
     match standing {
-        Stands::AsLeft => {}
-        Stands::Gone => return Ok(gone(now)),
-        Stands::Changed(how) => {
+        EffectState::AsLeft => {}
+        EffectState::Gone => return Ok(gone(now)),
+        EffectState::Changed(how) => {
             return Err(refused(format!(
                 "It has changed in {} since: {how}. I left it as it is",
                 op.write.source().name()
@@ -157,7 +157,7 @@ where
             .into());
         }
     }
-    about_to_send(Sending {
+    about_to_send(SendingFacts {
         begins: true,
         now: Some(&now),
     })

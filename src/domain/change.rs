@@ -6,13 +6,13 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::profile::Handles;
-use super::task::{Account, Priority, Source, Status, Task};
+use super::profile::HandleKind;
+use super::task::{Account, Priority, Source, Task, TaskStatus};
 
 /// One change of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Change {
+pub enum TaskChange {
     /// The assignees by their ids at the source: a ClickUp member id, a GitHub login.
     Assign {
         add: Vec<String>,
@@ -30,7 +30,7 @@ pub enum Change {
     Resume { status: String },
 }
 
-impl Change {
+impl TaskChange {
     /// Whether the task, as just read from the source, is already so.
     pub fn holds_in(&self, task: &Task) -> bool {
         let source = task.key.source();
@@ -39,40 +39,40 @@ impl Change {
             assignees.any(|account| is_handle(source, account, handle))
         };
         match self {
-            Change::Assign { add, remove } => add.iter().all(has) && !remove.iter().any(has),
+            TaskChange::Assign { add, remove } => add.iter().all(has) && !remove.iter().any(has),
             // ClickUp counts milliseconds, a person minutes.
-            Change::Due(due) => {
+            TaskChange::Due(due) => {
                 due.map(|due| due.timestamp_millis())
                     == task.due.map(|due| due.at.timestamp_millis())
             }
-            Change::DueOn(day) => task.due.and_then(|due| due.day) == Some(*day),
-            Change::Priority(priority) => *priority == task.priority,
-            Change::Pause { .. } => task.status == Status::Todo,
-            Change::Resume { .. } => task.status == Status::InProgress,
+            TaskChange::DueOn(day) => task.due.and_then(|due| due.day) == Some(*day),
+            TaskChange::Priority(priority) => *priority == task.priority,
+            TaskChange::Pause { .. } => task.status == TaskStatus::Todo,
+            TaskChange::Resume { .. } => task.status == TaskStatus::InProgress,
         }
     }
 
     /// The change that restores the task's current state.
-    pub fn back_to(&self, now: &Task) -> Change {
+    pub fn back_to(&self, now: &Task) -> TaskChange {
         let source = now.key.source();
         let has = |handle: &&String| {
             let mut assignees = now.assignees.iter();
             assignees.any(|account| is_handle(source, account, handle))
         };
         match self {
-            Change::Assign { add, remove } => Change::Assign {
+            TaskChange::Assign { add, remove } => TaskChange::Assign {
                 add: remove.iter().filter(has).cloned().collect(),
                 remove: add.iter().filter(|handle| !has(handle)).cloned().collect(),
             },
-            Change::Due(_) | Change::DueOn(_) => match now.due.and_then(|due| due.day) {
-                Some(day) => Change::DueOn(day),
-                None => Change::Due(now.due.map(|due| due.at)),
+            TaskChange::Due(_) | TaskChange::DueOn(_) => match now.due.and_then(|due| due.day) {
+                Some(day) => TaskChange::DueOn(day),
+                None => TaskChange::Due(now.due.map(|due| due.at)),
             },
-            Change::Priority(_) => Change::Priority(now.priority),
-            Change::Pause { .. } => Change::Resume {
+            TaskChange::Priority(_) => TaskChange::Priority(now.priority),
+            TaskChange::Pause { .. } => TaskChange::Resume {
                 status: now.source_status.clone(),
             },
-            Change::Resume { .. } => Change::Pause {
+            TaskChange::Resume { .. } => TaskChange::Pause {
                 status: Some(now.source_status.clone()),
             },
         }
@@ -81,40 +81,41 @@ impl Change {
     /// The name in metrics and logs.
     pub fn kind(&self) -> &'static str {
         match self {
-            Change::Assign { .. } => "assign",
-            Change::Due(_) | Change::DueOn(_) => "due",
-            Change::Priority(_) => "priority",
-            Change::Pause { .. } | Change::Resume { .. } => "pause",
+            TaskChange::Assign { .. } => "assign",
+            TaskChange::Due(_) | TaskChange::DueOn(_) => "due",
+            TaskChange::Priority(_) => "priority",
+            TaskChange::Pause { .. } | TaskChange::Resume { .. } => "pause",
         }
     }
 
     /// Whether it only makes sense for a task that is not complete.
     pub fn needs_an_open_task(&self) -> bool {
         match self {
-            Change::Assign { .. } | Change::Due(_) | Change::DueOn(_) | Change::Priority(_) => {
-                false
-            }
-            Change::Pause { .. } | Change::Resume { .. } => true,
+            TaskChange::Assign { .. }
+            | TaskChange::Due(_)
+            | TaskChange::DueOn(_)
+            | TaskChange::Priority(_) => false,
+            TaskChange::Pause { .. } | TaskChange::Resume { .. } => true,
         }
     }
 
     /// The subject of `… queued`, and the words for a change that failed.
     pub(super) fn words(&self) -> (&'static str, &'static str) {
         match self {
-            Change::Assign { .. } => ("Assignment", "Not assigned"),
-            Change::Due(_) | Change::DueOn(_) => ("Due date", "Due date not set"),
-            Change::Priority(_) => ("Priority", "Priority not set"),
-            Change::Pause { .. } | Change::Resume { .. } => ("Pause", "Not paused"),
+            TaskChange::Assign { .. } => ("Assignment", "Not assigned"),
+            TaskChange::Due(_) | TaskChange::DueOn(_) => ("Due date", "Due date not set"),
+            TaskChange::Priority(_) => ("Priority", "Priority not set"),
+            TaskChange::Pause { .. } | TaskChange::Resume { .. } => ("Pause", "Not paused"),
         }
     }
 
     /// How the task differs from the state that we left, as the end of a sentence.
     pub fn difference(&self) -> &'static str {
         match self {
-            Change::Assign { .. } => "it is assigned otherwise now",
-            Change::Due(_) | Change::DueOn(_) => "it has another due date now",
-            Change::Priority(_) => "it has another priority now",
-            Change::Pause { .. } | Change::Resume { .. } => "it has another status now",
+            TaskChange::Assign { .. } => "it is assigned otherwise now",
+            TaskChange::Due(_) | TaskChange::DueOn(_) => "it has another due date now",
+            TaskChange::Priority(_) => "it has another priority now",
+            TaskChange::Pause { .. } | TaskChange::Resume { .. } => "it has another status now",
         }
     }
 }
@@ -122,8 +123,8 @@ impl Change {
 /// Whether this is the handle of the account at the source.
 pub fn is_handle(source: Source, account: &Account, handle: &str) -> bool {
     match source.profile().handles {
-        Handles::Ids => account.id == handle,
-        Handles::Logins => account.name.eq_ignore_ascii_case(handle),
+        HandleKind::Ids => account.id == handle,
+        HandleKind::Logins => account.name.eq_ignore_ascii_case(handle),
     }
 }
 
@@ -137,7 +138,7 @@ pub fn is_one_of(source: Source, account: &Account, handles: &[String]) -> bool 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::task::{Due, Status, TaskId, TaskKey};
+    use crate::domain::task::{DueDate, TaskId, TaskKey, TaskStatus};
     use rstest::rstest;
 
     fn task(key: TaskKey, assignees: &[(&str, &str)]) -> Task {
@@ -148,7 +149,7 @@ mod tests {
             title: String::new(),
             description: String::new(),
             url: String::new(),
-            status: Status::Todo,
+            status: TaskStatus::Todo,
             source_status: String::new(),
             assignees: assignees
                 .iter()
@@ -173,9 +174,9 @@ mod tests {
         }
     }
 
-    fn assign(add: &[&str], remove: &[&str]) -> Change {
+    fn assign(add: &[&str], remove: &[&str]) -> TaskChange {
         let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Change::Assign {
+        TaskChange::Assign {
             add: all(add),
             remove: all(remove),
         }
@@ -187,19 +188,27 @@ mod tests {
     #[case::handed_over(assign(&["4242"], &["4243"]), false, assign(&["4243"], &["4242"]))]
     #[case::nothing_to_take_off(assign(&["4243"], &["4242"]), true, assign(&[], &[]))]
     #[case::a_name_is_no_id(assign(&["Bo"], &[]), false, assign(&[], &["Bo"]))]
-    #[case::due(Change::Due(DateTime::from_timestamp(60, 0)), false, Change::Due(None))]
-    #[case::never_due(Change::Due(None), true, Change::Due(None))]
-    #[case::priority(
-        Change::Priority(Some(Priority::High)),
+    #[case::due(
+        TaskChange::Due(DateTime::from_timestamp(60, 0)),
         false,
-        Change::Priority(Some(Priority::Low))
+        TaskChange::Due(None)
+    )]
+    #[case::never_due(TaskChange::Due(None), true, TaskChange::Due(None))]
+    #[case::priority(
+        TaskChange::Priority(Some(Priority::High)),
+        false,
+        TaskChange::Priority(Some(Priority::Low))
     )]
     #[case::same_priority(
-        Change::Priority(Some(Priority::Low)),
+        TaskChange::Priority(Some(Priority::Low)),
         true,
-        Change::Priority(Some(Priority::Low))
+        TaskChange::Priority(Some(Priority::Low))
     )]
-    fn what_holds_and_what_was(#[case] change: Change, #[case] holds: bool, #[case] back: Change) {
+    fn what_holds_and_what_was(
+        #[case] change: TaskChange,
+        #[case] holds: bool,
+        #[case] back: TaskChange,
+    ) {
         let task = task(TaskKey::clickup("86a"), &[("4243", "Bo")]);
         assert_eq!(change.holds_in(&task), holds);
         assert_eq!(change.back_to(&task), back);
@@ -211,20 +220,20 @@ mod tests {
     fn a_day_is_put_back_as_a_day() {
         let day = |day| NaiveDate::from_ymd_opt(2026, 12, day).unwrap();
         let mut task = task(TaskKey::clickup("86a"), &[]);
-        task.due = Some(Due {
+        task.due = Some(DueDate {
             at: "2026-12-01T03:00:00Z".parse().unwrap(),
             day: Some(day(1)),
         });
-        assert!(Change::DueOn(day(1)).holds_in(&task));
-        assert!(!Change::DueOn(day(2)).holds_in(&task));
-        for change in [Change::DueOn(day(2)), Change::Due(None)] {
-            assert_eq!(change.back_to(&task), Change::DueOn(day(1)));
+        assert!(TaskChange::DueOn(day(1)).holds_in(&task));
+        assert!(!TaskChange::DueOn(day(2)).holds_in(&task));
+        for change in [TaskChange::DueOn(day(2)), TaskChange::Due(None)] {
+            assert_eq!(change.back_to(&task), TaskChange::DueOn(day(1)));
         }
         // The same time, but not as a whole day.
-        task.due = task.due.map(|due| Due::at(due.at));
-        assert!(!Change::DueOn(day(1)).holds_in(&task));
-        let back = Change::DueOn(day(2)).back_to(&task);
-        assert_eq!(back, Change::Due(task.due.map(|due| due.at)));
+        task.due = task.due.map(|due| DueDate::at(due.at));
+        assert!(!TaskChange::DueOn(day(1)).holds_in(&task));
+        let back = TaskChange::DueOn(day(2)).back_to(&task);
+        assert_eq!(back, TaskChange::Due(task.due.map(|due| due.at)));
     }
 
     #[test]

@@ -6,8 +6,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::prose::Prose;
-use super::task::{Account, RepoName, Status, Task, TaskKey};
+use super::mention_text::MentionText;
+use super::task::{Account, RepoName, Task, TaskKey, TaskStatus};
 
 /// One report of a delivery or a poll.
 #[expect(
@@ -19,18 +19,18 @@ pub enum SourceEvent {
     /// The task's state at its `updated_at`, except for the fields that the payload lacks.
     Seen {
         task: Task,
-        acts: Vec<Act>,
-        lacks: Lacks,
+        acts: Vec<Activity>,
+        lacks: MissingParts,
     },
     /// Something happened to the task and the payload says too little: read it (docs/contracts/clickup.md#repeated-deliveries).
-    Look { key: TaskKey, acts: Vec<Act> },
+    Look { key: TaskKey, acts: Vec<Activity> },
     /// The source reports its deletion.
-    Gone { key: TaskKey, acts: Vec<Act> },
+    Gone { key: TaskKey, acts: Vec<Activity> },
     /// It has another key now, perhaps in a place that is not followed (docs/contracts/github.md#names-that-change).
     Moved {
         key: TaskKey,
         to: Option<TaskKey>,
-        acts: Vec<Act>,
+        acts: Vec<Activity>,
     },
     /// A repository was renamed; its id, and so every key, stays.
     Renamed { container: String, name: RepoName },
@@ -38,12 +38,12 @@ pub enum SourceEvent {
 
 /// An action on a task, as the source reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Act {
+pub struct Activity {
     /// The actor; `None` if only a poll has seen the action.
     pub by: Option<Actor>,
     /// The source's own clock.
     pub at: DateTime<Utc>,
-    pub what: What,
+    pub what: ActivityKind,
 }
 
 /// The account that acted.
@@ -59,7 +59,7 @@ pub struct Actor {
 /// The kind of action. Only kinds that people are notified of are distinguished; the rest is in the task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "what")]
-pub enum What {
+pub enum ActivityKind {
     Completed,
     Reopened,
     Assigned {
@@ -71,35 +71,35 @@ pub enum What {
     /// `operation` is from our own marker at the end of the text, which `text` leaves out.
     Commented {
         id: String,
-        text: Prose,
+        text: MentionText,
         operation: Option<String>,
     },
     Deleted,
     /// A change of another important field. The old and new values are in the tasks.
     Changed {
-        field: Field,
+        field: TaskField,
     },
 }
 
 /// The important fields of a task besides its assignees and its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Field {
+pub enum TaskField {
     Title,
     Due,
     Priority,
 }
 
-impl Field {
-    const ALL: [Field; 3] = [Field::Title, Field::Due, Field::Priority];
+impl TaskField {
+    const ALL: [TaskField; 3] = [TaskField::Title, TaskField::Due, TaskField::Priority];
 
     fn differs(self, before: &Task, after: &Task) -> bool {
         match self {
-            Field::Title => before.title != after.title,
+            TaskField::Title => before.title != after.title,
             // The same time may later turn out to mean a whole day.
-            Field::Due => before.due.map(|due| due.at) != after.due.map(|due| due.at),
+            TaskField::Due => before.due.map(|due| due.at) != after.due.map(|due| due.at),
             // A label is a priority by our configuration, which may have changed instead of the task.
-            Field::Priority => {
+            TaskField::Priority => {
                 let by_labels = after.key.source().profile().priority_labels;
                 before.priority != after.priority && (!by_labels || before.labels != after.labels)
             }
@@ -109,14 +109,14 @@ impl Field {
 
 /// The parts of a task that a payload lacks and its source may have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Lacks {
+pub struct MissingParts {
     /// The dependencies on other tasks that are not in its text.
     pub dependencies: bool,
     /// The fields for its priority and its due day.
     pub fields: bool,
 }
 
-impl Lacks {
+impl MissingParts {
     /// Whether the stored task has data that this report lacks.
     pub fn hides(self, kept: &Task, told: &Task) -> bool {
         let linked = || kept.links.iter().any(|link| !told.links.contains(link));
@@ -132,20 +132,21 @@ impl Lacks {
 ///
 /// `before` is `None` for a new task. A reported action outranks one inferred from the difference, because it names its
 /// actor. An action without a trace in the task (since undone, or old) is left out.
-pub fn acts(before: Option<&Task>, after: &Task, told: Vec<Act>) -> Vec<Act> {
+pub fn acts(before: Option<&Task>, after: &Task, told: Vec<Activity>) -> Vec<Activity> {
     let mut acts = Vec::new();
     let Some(before) = before else {
         // Comments on a new task are reported, its history is not.
         acts.extend(
             told.into_iter()
-                .filter(|act| matches!(act.what, What::Commented { .. })),
+                .filter(|act| matches!(act.what, ActivityKind::Commented { .. })),
         );
         return acts;
     };
-    let by =
-        |wanted: &dyn Fn(&What) -> bool| told.iter().rev().find(|act| wanted(&act.what)).cloned();
-    let was_done = before.status == Status::Done;
-    let is_done = after.status == Status::Done;
+    let by = |wanted: &dyn Fn(&ActivityKind) -> bool| {
+        told.iter().rev().find(|act| wanted(&act.what)).cloned()
+    };
+    let was_done = before.status == TaskStatus::Done;
+    let is_done = after.status == TaskStatus::Done;
     if is_done && !was_done {
         let at = after.closed.as_ref().and_then(|closed| closed.at);
         let closed_by = after.closed.as_ref().and_then(|closed| {
@@ -155,23 +156,32 @@ pub fn acts(before: Option<&Task>, after: &Task, told: Vec<Act>) -> Vec<Act> {
                 us: closed.by_us == Some(true),
             })
         });
-        acts.push(by(&|what| matches!(what, What::Completed)).unwrap_or(Act {
-            by: closed_by,
-            at: at.unwrap_or(after.updated_at),
-            what: What::Completed,
-        }));
+        acts.push(
+            by(&|what| matches!(what, ActivityKind::Completed)).unwrap_or(Activity {
+                by: closed_by,
+                at: at.unwrap_or(after.updated_at),
+                what: ActivityKind::Completed,
+            }),
+        );
     }
     if was_done && !is_done {
-        acts.push(by(&|what| matches!(what, What::Reopened)).unwrap_or(Act {
-            by: None,
-            at: after.updated_at,
-            what: What::Reopened,
-        }));
+        acts.push(
+            by(&|what| matches!(what, ActivityKind::Reopened)).unwrap_or(Activity {
+                by: None,
+                at: after.updated_at,
+                what: ActivityKind::Reopened,
+            }),
+        );
     }
     // Reassigning a task sends one event for each of the two people, and either shows both changes.
-    let reassigned = by(&|what| matches!(what, What::Assigned { .. } | What::Unassigned { .. }));
-    let assignment = |what: What| {
-        by(&|told| *told == what).unwrap_or(Act {
+    let reassigned = by(&|what| {
+        matches!(
+            what,
+            ActivityKind::Assigned { .. } | ActivityKind::Unassigned { .. }
+        )
+    });
+    let assignment = |what: ActivityKind| {
+        by(&|told| *told == what).unwrap_or(Activity {
             by: reassigned.as_ref().and_then(|act| act.by.clone()),
             at: after.updated_at,
             what,
@@ -180,19 +190,19 @@ pub fn acts(before: Option<&Task>, after: &Task, told: Vec<Act>) -> Vec<Act> {
     let is_new = |account: &&Account| !before.assignees.contains(account);
     let has_left = |account: &&Account| !after.assignees.contains(account);
     acts.extend(after.assignees.iter().filter(is_new).map(|account| {
-        assignment(What::Assigned {
+        assignment(ActivityKind::Assigned {
             to: account.clone(),
         })
     }));
     acts.extend(before.assignees.iter().filter(has_left).map(|account| {
-        assignment(What::Unassigned {
+        assignment(ActivityKind::Unassigned {
             from: account.clone(),
         })
     }));
-    for field in Field::ALL {
-        let what = What::Changed { field };
+    for field in TaskField::ALL {
+        let what = ActivityKind::Changed { field };
         if field.differs(before, after) {
-            acts.push(by(&|told| *told == what).unwrap_or(Act {
+            acts.push(by(&|told| *told == what).unwrap_or(Activity {
                 by: None,
                 at: after.updated_at,
                 what,
@@ -201,14 +211,14 @@ pub fn acts(before: Option<&Task>, after: &Task, told: Vec<Act>) -> Vec<Act> {
     }
     acts.extend(
         told.into_iter()
-            .filter(|act| matches!(act.what, What::Commented { .. })),
+            .filter(|act| matches!(act.what, ActivityKind::Commented { .. })),
     );
     acts
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::task::{Due, Priority, TaskId};
+    use super::super::task::{DueDate, Priority, TaskId};
     use super::*;
 
     fn at(second: i64) -> DateTime<Utc> {
@@ -223,13 +233,13 @@ mod tests {
             title: "Renew cert".into(),
             description: String::new(),
             url: String::new(),
-            status: Status::Todo,
+            status: TaskStatus::Todo,
             source_status: String::new(),
             assignees: Vec::new(),
             labels: vec!["P1".into()],
             entity: None,
             priority: Some(Priority::High),
-            due: Some(Due::at(at(100))),
+            due: Some(DueDate::at(at(100))),
             created_at: at(1),
             updated_at: at(10),
             commented_at: None,
@@ -242,8 +252,8 @@ mod tests {
         }
     }
 
-    fn changed(field: Field, by: Option<&str>, second: i64) -> Act {
-        Act {
+    fn changed(field: TaskField, by: Option<&str>, second: i64) -> Activity {
+        Activity {
             by: by.map(|name| Actor {
                 account: Account {
                     id: name.into(),
@@ -253,7 +263,7 @@ mod tests {
                 us: false,
             }),
             at: at(second),
-            what: What::Changed { field },
+            what: ActivityKind::Changed { field },
         }
     }
 
@@ -268,15 +278,15 @@ mod tests {
         };
         // A reported action without a trace is left out. A trace without a report is included, without an actor.
         let told = vec![
-            changed(Field::Due, Some("Bo"), 15),
-            changed(Field::Due, Some("Ana"), 18),
-            changed(Field::Priority, Some("Bo"), 16),
+            changed(TaskField::Due, Some("Bo"), 15),
+            changed(TaskField::Due, Some("Ana"), 18),
+            changed(TaskField::Priority, Some("Bo"), 16),
         ];
         assert_eq!(
             acts(Some(&before), &after, told.clone()),
             [
-                changed(Field::Title, None, 20),
-                changed(Field::Due, Some("Ana"), 18)
+                changed(TaskField::Title, None, 20),
+                changed(TaskField::Due, Some("Ana"), 18)
             ]
         );
         assert_eq!(acts(Some(&after), &after, told.clone()), []);
@@ -289,7 +299,7 @@ mod tests {
         let mut after = before.clone();
         // github.priority_labels was changed, and not the issue; and the time turns out to mean a day.
         after.priority = Some(Priority::Urgent);
-        after.due = after.due.map(|due| Due {
+        after.due = after.due.map(|due| DueDate {
             day: Some(due.at.date_naive()),
             ..due
         });
@@ -297,7 +307,7 @@ mod tests {
         after.labels = vec!["P0".into()];
         assert_eq!(
             acts(Some(&before), &after, vec![]),
-            [changed(Field::Priority, None, 10)]
+            [changed(TaskField::Priority, None, 10)]
         );
     }
 }

@@ -9,13 +9,13 @@ use super::card::TaskRef;
 use super::command::TaskDraft;
 use super::mention::quiet;
 use super::operation::{NewTask, Place};
-use super::reply::{self, ENTITY_MAX, Words};
+use super::reply::{self, ENTITY_MAX, Text};
 use super::task::Source;
 
 /// A form that was submitted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Filled {
+pub enum SubmittedForm {
     Comment {
         task: TaskRef,
         text: String,
@@ -23,13 +23,13 @@ pub enum Filled {
     Create {
         create: Box<TaskDraft>,
         /// The message that it was made from.
-        from: Option<Origin>,
+        from: Option<SourceMessage>,
     },
 }
 
 /// The message that a task is made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
+pub struct SourceMessage {
     pub channel: String,
     pub ts: String,
     /// The author's id; `None` if an app posted it.
@@ -42,7 +42,7 @@ pub struct Origin {
 
 /// A field of a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum FormField {
     Text,
     Title,
     Place,
@@ -83,10 +83,10 @@ impl Assignable {
     }
 
     /// The error in assigning them a task of this source. The verb checks again: the value is untrusted.
-    pub fn fault(&self, source: Option<Source>) -> Option<Fault> {
+    pub fn fault(&self, source: Option<Source>) -> Option<FieldError> {
         let source = source?;
-        (!self.sources.contains(&source)).then(|| Fault {
-            field: Field::Assignee,
+        (!self.sources.contains(&source)).then(|| FieldError {
+            field: FormField::Assignee,
             why: reply::not_assignable(None, source).plain(),
         })
     }
@@ -94,49 +94,49 @@ impl Assignable {
 
 /// An error message for a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    pub field: Field,
+pub struct FieldError {
+    pub field: FormField,
     pub why: String,
 }
 
-impl Filled {
-    pub fn origin(&self) -> Option<&Origin> {
+impl SubmittedForm {
+    pub fn origin(&self) -> Option<&SourceMessage> {
         match self {
-            Filled::Comment { .. } => None,
-            Filled::Create { from, .. } => from.as_ref(),
+            SubmittedForm::Comment { .. } => None,
+            SubmittedForm::Create { from, .. } => from.as_ref(),
         }
     }
 
     /// The errors in it; empty if it is valid.
-    pub fn faults(&self) -> Vec<Fault> {
-        let fault = |field, why| Fault { field, why };
+    pub fn faults(&self) -> Vec<FieldError> {
+        let fault = |field, why| FieldError { field, why };
         match self {
-            Filled::Comment { text, .. } if text.trim().is_empty() => {
-                vec![fault(Field::Text, reply::no_comment())]
+            SubmittedForm::Comment { text, .. } if text.trim().is_empty() => {
+                vec![fault(FormField::Text, reply::no_comment())]
             }
-            Filled::Comment { text, .. } => over_long(text)
-                .map(|why| fault(Field::Text, why))
+            SubmittedForm::Comment { text, .. } => over_long(text)
+                .map(|why| fault(FormField::Text, why))
                 .into_iter()
                 .collect(),
-            Filled::Create { create, .. } => {
-                let title = title_fault(create).map(|why| fault(Field::Title, why));
+            SubmittedForm::Create { create, .. } => {
+                let title = title_fault(create).map(|why| fault(FormField::Title, why));
                 let place = create
                     .source
                     .is_none()
-                    .then(|| fault(Field::Place, reply::no_place()));
+                    .then(|| fault(FormField::Place, reply::no_place()));
                 let entity = create
                     .entity
                     .as_deref()
                     .is_some_and(|entity| !is_entity(entity))
-                    .then(|| fault(Field::Entity, reply::odd_entity().plain()));
+                    .then(|| fault(FormField::Entity, reply::odd_entity().plain()));
                 let description = create
                     .description
                     .as_deref()
                     .and_then(over_long)
-                    .map(|why| fault(Field::Description, why));
+                    .map(|why| fault(FormField::Description, why));
                 let lacks_due = |source: Source| !source.profile().due_dates;
                 let due = (create.due.is_some() && create.source.is_some_and(lacks_due))
-                    .then(|| fault(Field::Due, reply::no_due_date().plain()));
+                    .then(|| fault(FormField::Due, reply::no_due_date().plain()));
                 [title, place, entity, description, due]
                     .into_iter()
                     .flatten()
@@ -147,11 +147,11 @@ impl Filled {
 }
 
 /// A refusal of a form that is already closed. It quotes the input, so that the person can copy it.
-pub fn with_what_was_filled_in(refused: Words, filled: Option<&Filled>) -> Words {
+pub fn with_what_was_filled_in(refused: Text, filled: Option<&SubmittedForm>) -> Text {
     let texts: Vec<&str> = match filled {
         None => return refused,
-        Some(Filled::Comment { text, .. }) => vec![text],
-        Some(Filled::Create { create, .. }) => std::iter::once(&create.title)
+        Some(SubmittedForm::Comment { text, .. }) => vec![text],
+        Some(SubmittedForm::Create { create, .. }) => std::iter::once(&create.title)
             .chain(&create.description)
             .map(String::as_str)
             .collect(),
@@ -227,8 +227,8 @@ mod tests {
         }
     }
 
-    fn faults(create: TaskDraft) -> Vec<Field> {
-        let filled = Filled::Create {
+    fn faults(create: TaskDraft) -> Vec<FormField> {
+        let filled = SubmittedForm::Create {
             create: Box::new(create),
             from: None,
         };
@@ -241,17 +241,17 @@ mod tests {
 
     #[rstest]
     #[case::fine(create("Fix login"), &[])]
-    #[case::no_title(create(" \n"), &[Field::Title])]
+    #[case::no_title(create(" \n"), &[FormField::Title])]
     #[case::longest_title(create(&"é".repeat(256)), &[])]
-    #[case::title_over(create(&"é".repeat(257)), &[Field::Title])]
-    #[case::title_over_with_its_client(TaskDraft { entity: Some("acme".into()), ..create(&"é".repeat(250)) }, &[Field::Title])]
+    #[case::title_over(create(&"é".repeat(257)), &[FormField::Title])]
+    #[case::title_over_with_its_client(TaskDraft { entity: Some("acme".into()), ..create(&"é".repeat(250)) }, &[FormField::Title])]
     #[case::clickup_takes_it(TaskDraft { source: Some(Source::ClickUp), ..create(&"é".repeat(257)) }, &[])]
-    #[case::odd_client(TaskDraft { entity: Some("a]b".into()), ..create("x") }, &[Field::Entity])]
-    #[case::nowhere(TaskDraft { source: None, ..create("x") }, &[Field::Place])]
-    #[case::due_in_github(TaskDraft { due: NaiveDate::from_ymd_opt(2026, 12, 1), ..create("x") }, &[Field::Due])]
+    #[case::odd_client(TaskDraft { entity: Some("a]b".into()), ..create("x") }, &[FormField::Entity])]
+    #[case::nowhere(TaskDraft { source: None, ..create("x") }, &[FormField::Place])]
+    #[case::due_in_github(TaskDraft { due: NaiveDate::from_ymd_opt(2026, 12, 1), ..create("x") }, &[FormField::Due])]
     #[case::due_in_clickup(TaskDraft { source: Some(Source::ClickUp), due: NaiveDate::from_ymd_opt(2026, 12, 1), ..create("x") }, &[])]
-    #[case::text_over(TaskDraft { description: Some("x".repeat(60_001)), ..create("") }, &[Field::Title, Field::Description])]
-    fn names_the_fields_that_are_wrong(#[case] create: TaskDraft, #[case] wrong: &[Field]) {
+    #[case::text_over(TaskDraft { description: Some("x".repeat(60_001)), ..create("") }, &[FormField::Title, FormField::Description])]
+    fn names_the_fields_that_are_wrong(#[case] create: TaskDraft, #[case] wrong: &[FormField]) {
         assert_eq!(faults(create), wrong);
     }
 
@@ -260,7 +260,7 @@ mod tests {
     #[case::over(&"x".repeat(60_001), 1)]
     #[case::fine("shipped", 0)]
     fn a_comment_has_text(#[case] text: &str, #[case] wrong: usize) {
-        let filled = Filled::Comment {
+        let filled = SubmittedForm::Comment {
             task: TaskRef::Key(TaskKey::clickup("86a")),
             text: text.to_owned(),
         };

@@ -1,14 +1,14 @@
 //! The Home tab, which a person sees when they open Ivan in Slack.
 //!
-//! The mailbox gathers the content in a [`Home`], this module turns it into [`Part`]s, and `slack/home.rs` publishes them.
+//! The mailbox gathers the content in a [`Home`], this module turns it into [`CardPart`]s, and `slack/home.rs` publishes them.
 
 use chrono::NaiveTime;
 use chrono_tz::Tz;
 
-use super::card::{Button, Card, Control, Part, Picker, Picks, Press};
-use super::receipts::Receipts;
-use super::reply::{self, Words};
-use super::rhythm::{Quiet, Setting};
+use super::card::{Button, ButtonAction, Card, CardPart, Control, Picker, PickerSetting};
+use super::receipts::ReceiptMode;
+use super::reply::{self, Text};
+use super::schedule::{QuietHours, ScheduleSetting};
 
 /// Tasks of the queue that have a card there.
 pub const CARDS_MAX: usize = 15;
@@ -25,60 +25,60 @@ pub struct Home {
     /// All open tasks of the queue.
     pub open: usize,
     /// The text for an empty queue.
-    pub empty: Words,
+    pub empty: Text,
     /// Completed through Ivan since midnight.
     pub completed_today: i64,
     /// Operations without an outcome, and why.
-    pub waiting: Vec<Words>,
+    pub waiting: Vec<Text>,
     /// The number of all those operations.
     pub waiting_count: i64,
     /// Sources that cannot be read, and why.
-    pub troubles: Vec<Words>,
+    pub troubles: Vec<Text>,
     /// The person's account in each system.
-    pub accounts: Vec<Words>,
+    pub accounts: Vec<Text>,
     pub muted: bool,
     /// The time at which they want a briefing.
     pub briefing: Option<NaiveTime>,
-    pub quiet: Option<Quiet>,
+    pub quiet: Option<QuietHours>,
     /// The zone of both times.
     pub zone: Tz,
-    pub receipts: Receipts,
+    pub receipts: ReceiptMode,
     /// The settings of their own; all others follow bot.toml.
-    pub own: Vec<Setting>,
+    pub own: Vec<ScheduleSetting>,
     /// The team settings of bot.toml.
-    pub settings: Vec<Words>,
+    pub settings: Vec<Text>,
 }
 
 /// The Home tab from top to bottom. The least important parts are last, because the end is cut if there is no room.
-pub fn parts(home: Home) -> Vec<Part> {
-    let mut parts = vec![Part::Text(reply::home_lead(
+pub fn parts(home: Home) -> Vec<CardPart> {
+    let mut parts = vec![CardPart::Text(reply::home_lead(
         home.open,
         home.completed_today,
     ))];
     if !home.waiting.is_empty() || !home.troubles.is_empty() {
-        parts.push(Part::Heading(reply::HOME_WAITING.to_owned()));
+        parts.push(CardPart::Heading(reply::HOME_WAITING.to_owned()));
         let more = usize::try_from(home.waiting_count).unwrap_or_default();
         let more = more.saturating_sub(home.waiting.len());
-        parts.extend(home.troubles.into_iter().map(Part::Text));
-        parts.extend(home.waiting.into_iter().map(Part::Text));
-        parts.extend(reply::home_more(more).map(Part::Text));
+        parts.extend(home.troubles.into_iter().map(CardPart::Text));
+        parts.extend(home.waiting.into_iter().map(CardPart::Text));
+        parts.extend(reply::home_more(more).map(CardPart::Text));
     }
     let listed = home.queue.len() + usize::from(home.current.is_some());
     if let Some(current) = home.current {
-        parts.push(Part::Heading(reply::HOME_CURRENT.to_owned()));
-        parts.push(Part::Card(current));
+        parts.push(CardPart::Heading(reply::HOME_CURRENT.to_owned()));
+        parts.push(CardPart::Card(current));
     }
-    parts.push(Part::Heading(reply::HOME_QUEUE.to_owned()));
+    parts.push(CardPart::Heading(reply::HOME_QUEUE.to_owned()));
     if home.queue.is_empty() && home.open == 0 {
-        parts.push(Part::Text(home.empty));
+        parts.push(CardPart::Text(home.empty));
     } else if home.queue.is_empty() {
-        parts.push(Part::Text(reply::home_nothing_else()));
+        parts.push(CardPart::Text(reply::home_nothing_else()));
     }
-    parts.extend(home.queue.into_iter().map(behind).map(Part::Card));
-    parts.extend(reply::home_more(home.open.saturating_sub(listed)).map(Part::Text));
-    parts.push(Part::Heading(reply::HOME_ACCOUNTS.to_owned()));
-    parts.push(Part::Text(lines(home.accounts)));
-    parts.push(Part::Heading(reply::HOME_SETTINGS.to_owned()));
+    parts.extend(home.queue.into_iter().map(behind).map(CardPart::Card));
+    parts.extend(reply::home_more(home.open.saturating_sub(listed)).map(CardPart::Text));
+    parts.push(CardPart::Heading(reply::HOME_ACCOUNTS.to_owned()));
+    parts.push(CardPart::Text(lines(home.accounts)));
+    parts.push(CardPart::Heading(reply::HOME_SETTINGS.to_owned()));
     let settings = Settings {
         muted: home.muted,
         briefing: home.briefing,
@@ -88,7 +88,7 @@ pub fn parts(home: Home) -> Vec<Part> {
         own: home.own,
     };
     parts.extend(settings.parts());
-    parts.push(Part::Text(lines(home.settings)));
+    parts.push(CardPart::Text(lines(home.settings)));
     parts
 }
 
@@ -96,15 +96,15 @@ pub fn parts(home: Home) -> Vec<Part> {
 struct Settings {
     muted: bool,
     briefing: Option<NaiveTime>,
-    quiet: Option<Quiet>,
+    quiet: Option<QuietHours>,
     zone: Tz,
-    receipts: Receipts,
-    own: Vec<Setting>,
+    receipts: ReceiptMode,
+    own: Vec<ScheduleSetting>,
 }
 
 impl Settings {
     /// Each setting as text, with its controls below.
-    fn parts(self) -> Vec<Part> {
+    fn parts(self) -> Vec<CardPart> {
         let button = |label, press| Control::Button(Button::new(label, press));
         let time = |label: &str, picks, chosen| {
             Control::Time(Picker {
@@ -114,41 +114,50 @@ impl Settings {
             })
         };
         let notices = vec![match self.muted {
-            true => button("Unmute", Press::Mute(false)),
-            false => button("Mute", Press::Mute(true)),
+            true => button("Unmute", ButtonAction::Mute(false)),
+            false => button("Mute", ButtonAction::Mute(true)),
         }];
-        let mut briefing = vec![time("Briefing at", Picks::Briefing, self.briefing)];
+        let mut briefing = vec![time("Briefing at", PickerSetting::Briefing, self.briefing)];
         if self.briefing.is_some() {
-            briefing.push(button("No briefing", Press::Briefing(None)));
+            briefing.push(button("No briefing", ButtonAction::Briefing(None)));
         }
         let mut quiet = match self.quiet {
-            None => vec![button("Quiet nights", Press::Quiet(Some(Quiet::NIGHT)))],
+            None => vec![button(
+                "Quiet nights",
+                ButtonAction::Quiet(Some(QuietHours::NIGHT)),
+            )],
             Some(hours) => {
                 vec![
-                    time("From", Picks::QuietFrom, Some(hours.from())),
-                    time("Until", Picks::QuietUntil, Some(hours.until())),
-                    button("No quiet hours", Press::Quiet(None)),
+                    time("From", PickerSetting::QuietFrom, Some(hours.from())),
+                    time("Until", PickerSetting::QuietUntil, Some(hours.until())),
+                    button("No quiet hours", ButtonAction::Quiet(None)),
                 ]
             }
         };
         let mut receipts = vec![match self.receipts {
-            Receipts::Message => button("Reactions too", Press::Receipts(Receipts::Reactions)),
-            Receipts::Reactions => button("Messages only", Press::Receipts(Receipts::Message)),
+            ReceiptMode::Message => button(
+                "Reactions too",
+                ButtonAction::Receipts(ReceiptMode::Reactions),
+            ),
+            ReceiptMode::Reactions => button(
+                "Messages only",
+                ButtonAction::Receipts(ReceiptMode::Message),
+            ),
         }];
         let own = |setting| self.own.contains(&setting);
         for (setting, controls) in [
-            (Setting::Briefing, &mut briefing),
-            (Setting::Quiet, &mut quiet),
-            (Setting::Receipts, &mut receipts),
+            (ScheduleSetting::Briefing, &mut briefing),
+            (ScheduleSetting::Quiet, &mut quiet),
+            (ScheduleSetting::Receipts, &mut receipts),
         ] {
             if own(setting) {
-                controls.push(button("As for everybody", Press::Usual(setting)));
+                controls.push(button("As for everybody", ButtonAction::Usual(setting)));
             }
         }
-        let is_own = own(Setting::Briefing);
+        let is_own = own(ScheduleSetting::Briefing);
         let briefing_is = reply::home_briefing(self.briefing, is_own, self.zone);
-        let quiet_is = reply::home_quiet(self.quiet, own(Setting::Quiet), self.zone);
-        let receipts_are = reply::home_receipts(self.receipts, own(Setting::Receipts));
+        let quiet_is = reply::home_quiet(self.quiet, own(ScheduleSetting::Quiet), self.zone);
+        let receipts_are = reply::home_receipts(self.receipts, own(ScheduleSetting::Receipts));
         let rows = [
             (reply::home_notices(self.muted), notices),
             (briefing_is, briefing),
@@ -156,31 +165,31 @@ impl Settings {
             (receipts_are, receipts),
         ];
         rows.into_iter()
-            .flat_map(|(words, controls)| [Part::Text(words), Part::Controls(controls)])
+            .flat_map(|(words, controls)| [CardPart::Text(words), CardPart::Controls(controls)])
             .collect()
     }
 }
 
 /// The view for a person who may not give commands or is not configured: the reason.
-pub fn nothing_for(why: &str) -> Vec<Part> {
+pub fn nothing_for(why: &str) -> Vec<CardPart> {
     vec![
-        Part::Heading(reply::HOME_NOBODY.to_owned()),
-        Part::Text(Words::new().text(why)),
+        CardPart::Heading(reply::HOME_NOBODY.to_owned()),
+        CardPart::Text(Text::new().text(why)),
     ]
 }
 
 /// A card that is not the current task's, without a button to skip it.
 fn behind(mut card: Card) -> Card {
     card.buttons
-        .retain(|button| !matches!(button.press, Press::Next(_)));
+        .retain(|button| !matches!(button.press, ButtonAction::Next(_)));
     for button in &mut card.buttons {
         button.main = false;
     }
     card
 }
 
-fn lines(lines: Vec<Words>) -> Words {
-    let mut words = Words::new();
+fn lines(lines: Vec<Text>) -> Text {
+    let mut words = Text::new();
     for (number, line) in lines.into_iter().enumerate() {
         if number > 0 {
             words = words.text("\n");
@@ -212,19 +221,19 @@ mod tests {
             buttons: vec![
                 Button {
                     main: true,
-                    ..Button::new("Done", Press::Done(key.clone()))
+                    ..Button::new("Done", ButtonAction::Done(key.clone()))
                 },
-                Button::new("Next", Press::Next(key)),
+                Button::new("Next", ButtonAction::Next(key)),
             ],
         }
     }
 
-    fn labels(parts: &[Part]) -> Vec<Vec<&str>> {
+    fn labels(parts: &[CardPart]) -> Vec<Vec<&str>> {
         parts
             .iter()
             .filter_map(|part| match part {
-                Part::Card(card) => Some(card.buttons.as_slice()),
-                Part::Buttons(buttons) => Some(buttons.as_slice()),
+                CardPart::Card(card) => Some(card.buttons.as_slice()),
+                CardPart::Buttons(buttons) => Some(buttons.as_slice()),
                 _ => None,
             })
             .map(|buttons| buttons.iter().map(|one| one.label.as_str()).collect())
@@ -232,9 +241,9 @@ mod tests {
     }
 
     /// The controls, one row each; for a time, the chosen one.
-    fn controls(parts: &[Part]) -> Vec<Vec<String>> {
+    fn controls(parts: &[CardPart]) -> Vec<Vec<String>> {
         let rows = parts.iter().filter_map(|part| match part {
-            Part::Controls(controls) => Some(controls),
+            CardPart::Controls(controls) => Some(controls),
             _ => None,
         });
         rows.map(|row| {
@@ -253,7 +262,7 @@ mod tests {
             current: None,
             queue: Vec::new(),
             open: 0,
-            empty: Words::new(),
+            empty: Text::new(),
             completed_today: 0,
             waiting: Vec::new(),
             waiting_count: 0,
@@ -263,7 +272,7 @@ mod tests {
             briefing: None,
             quiet: None,
             zone: Tz::UTC,
-            receipts: Receipts::Message,
+            receipts: ReceiptMode::Message,
             own: Vec::new(),
             settings: Vec::new(),
         }
@@ -284,9 +293,9 @@ mod tests {
         let all = Home {
             muted: true,
             briefing: Some(at(8)),
-            quiet: Some(Quiet::NIGHT),
-            receipts: Receipts::Reactions,
-            own: vec![Setting::Briefing, Setting::Receipts],
+            quiet: Some(QuietHours::NIGHT),
+            receipts: ReceiptMode::Reactions,
+            own: vec![ScheduleSetting::Briefing, ScheduleSetting::Receipts],
             ..nothing()
         };
         assert_eq!(
@@ -328,7 +337,7 @@ mod tests {
         let home = Home {
             queue: vec![a_card(TaskRow(2))],
             open: 3,
-            waiting: vec![Words::new().text("Comment queued")],
+            waiting: vec![Text::new().text("Comment queued")],
             waiting_count: 2,
             muted: true,
             ..nothing()
@@ -336,7 +345,7 @@ mod tests {
         let said: Vec<String> = parts(home)
             .iter()
             .filter_map(|part| match part {
-                Part::Text(words) => Some(words.plain()),
+                CardPart::Text(words) => Some(words.plain()),
                 _ => None,
             })
             .collect();
@@ -347,9 +356,9 @@ mod tests {
     #[test]
     fn an_empty_queue_says_why() {
         let home = Home {
-            empty: Words::new().text("Your queue is empty."),
+            empty: Text::new().text("Your queue is empty."),
             ..nothing()
         };
-        assert!(parts(home).contains(&Part::Text(Words::new().text("Your queue is empty."))));
+        assert!(parts(home).contains(&CardPart::Text(Text::new().text("Your queue is empty."))));
     }
 }

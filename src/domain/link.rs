@@ -11,7 +11,7 @@ use super::task::{Account, Source};
 
 /// The origin of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum LinkOrigin {
     /// From `[[people]]`, which outranks all others.
     Config,
     /// Slack and ClickUp have the same e-mail address for the person.
@@ -22,26 +22,26 @@ pub enum Origin {
     Unlinked,
 }
 
-impl Origin {
-    pub const ALL: [Origin; 4] = [
-        Origin::Config,
-        Origin::Email,
-        Origin::Typed,
-        Origin::Unlinked,
+impl LinkOrigin {
+    pub const ALL: [LinkOrigin; 4] = [
+        LinkOrigin::Config,
+        LinkOrigin::Email,
+        LinkOrigin::Typed,
+        LinkOrigin::Unlinked,
     ];
 
     /// The name in the store and the API.
     pub fn as_str(self) -> &'static str {
         match self {
-            Origin::Config => "bot.toml",
-            Origin::Email => "email",
-            Origin::Typed => "typed",
-            Origin::Unlinked => "unlinked",
+            LinkOrigin::Config => "bot.toml",
+            LinkOrigin::Email => "email",
+            LinkOrigin::Typed => "typed",
+            LinkOrigin::Unlinked => "unlinked",
         }
     }
 
-    pub fn parse(text: &str) -> Option<Origin> {
-        Origin::ALL
+    pub fn parse(text: &str) -> Option<LinkOrigin> {
+        LinkOrigin::ALL
             .into_iter()
             .find(|origin| origin.as_str() == text)
     }
@@ -49,9 +49,9 @@ impl Origin {
 
 /// A person's account at a source, or that they want none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
+pub struct AccountLink {
     pub source: Source,
-    pub origin: Origin,
+    pub origin: LinkOrigin,
     /// The source's own id; `None` while only a login from bot.toml is known.
     pub id: Option<String>,
     /// GitHub's login, ClickUp's name, as the source showed it last.
@@ -65,7 +65,7 @@ pub struct Link {
     pub gone: bool,
 }
 
-impl Link {
+impl AccountLink {
     /// The account's name for people.
     pub fn shown(&self) -> &str {
         let known = self.name.as_deref().or(self.id.as_deref());
@@ -95,9 +95,9 @@ mod tests {
 
     #[test]
     fn origins_are_read_back() {
-        for origin in Origin::ALL {
-            assert_eq!(Origin::parse(origin.as_str()), Some(origin));
+        for origin in LinkOrigin::ALL {
+            assert_eq!(LinkOrigin::parse(origin.as_str()), Some(origin));
         }
-        assert_eq!(Origin::parse("guessed"), None);
+        assert_eq!(LinkOrigin::parse("guessed"), None);
     }
 }

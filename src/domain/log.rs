@@ -5,13 +5,13 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::change::Change as Changes;
-use super::event::{Field, What};
+use super::change::TaskChange;
+use super::event::{ActivityKind, TaskField};
 use super::ids::EntryId;
 use super::markdown;
 use super::operation::{Outcome, Write};
 use super::reply::{Report, ReportState};
-use super::task::{Due, Priority, Source, Task};
+use super::task::{DueDate, Priority, Source, Task};
 
 /// The longest part of a text that is stored, in characters.
 const TEXT_MAX: usize = 300;
@@ -76,7 +76,7 @@ impl Via {
 
 /// The result of an activity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Came {
+pub enum ActivityResult {
     /// No outcome yet. Shown, but not stored before there is one.
     Pending,
     Done,
@@ -88,48 +88,50 @@ pub enum Came {
     TakenBack,
 }
 
-impl Came {
-    pub const ALL: [Came; 6] = [
-        Came::Pending,
-        Came::Done,
-        Came::AlreadySo,
-        Came::Refused,
-        Came::GivenUp,
-        Came::TakenBack,
+impl ActivityResult {
+    pub const ALL: [ActivityResult; 6] = [
+        ActivityResult::Pending,
+        ActivityResult::Done,
+        ActivityResult::AlreadySo,
+        ActivityResult::Refused,
+        ActivityResult::GivenUp,
+        ActivityResult::TakenBack,
     ];
 
     /// The name in the table and the API.
     pub fn as_str(self) -> &'static str {
         match self {
-            Came::Pending => "pending",
-            Came::Done => "done",
-            Came::AlreadySo => "already_so",
-            Came::Refused => "refused",
-            Came::GivenUp => "given_up",
-            Came::TakenBack => "taken_back",
+            ActivityResult::Pending => "pending",
+            ActivityResult::Done => "done",
+            ActivityResult::AlreadySo => "already_so",
+            ActivityResult::Refused => "refused",
+            ActivityResult::GivenUp => "given_up",
+            ActivityResult::TakenBack => "taken_back",
         }
     }
 
-    pub fn parse(word: &str) -> Option<Came> {
-        Came::ALL.into_iter().find(|came| came.as_str() == word)
+    pub fn parse(word: &str) -> Option<ActivityResult> {
+        ActivityResult::ALL
+            .into_iter()
+            .find(|came| came.as_str() == word)
     }
 
     /// From the final report of a command; `cancelled` if its operations were never sent.
-    pub fn of(report: &Report, cancelled: bool) -> Came {
+    pub fn of(report: &Report, cancelled: bool) -> ActivityResult {
         match report.state {
-            ReportState::Queued | ReportState::SetAside => Came::Pending,
-            ReportState::Done if report.conflict => Came::AlreadySo,
-            ReportState::Done => Came::Done,
-            ReportState::Refused(_) => Came::Refused,
-            ReportState::GivenUp if cancelled => Came::TakenBack,
-            ReportState::GivenUp => Came::GivenUp,
+            ReportState::Queued | ReportState::SetAside => ActivityResult::Pending,
+            ReportState::Done if report.conflict => ActivityResult::AlreadySo,
+            ReportState::Done => ActivityResult::Done,
+            ReportState::Refused(_) => ActivityResult::Refused,
+            ReportState::GivenUp if cancelled => ActivityResult::TakenBack,
+            ReportState::GivenUp => ActivityResult::GivenUp,
         }
     }
 }
 
 /// The difference that an activity made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Change {
+pub struct LoggedChange {
     /// In the source's words.
     pub before: Option<String>,
     pub after: Option<String>,
@@ -138,33 +140,33 @@ pub struct Change {
 }
 
 /// The change that an operation made; `before` is the source's state of the task right before it was sent.
-pub fn change(write: &Write, before: Option<&str>, outcome: Option<&Outcome>) -> Change {
+pub fn change(write: &Write, before: Option<&str>, outcome: Option<&Outcome>) -> LoggedChange {
     let after = outcome.map(|outcome| outcome.task().source_status.clone());
     let before = match outcome {
         Some(Outcome::Applied(_)) => before.map(ToOwned::to_owned),
         _ => None,
     };
     match write {
-        Write::Comment { task, text } => Change {
+        Write::Comment { task, text } => LoggedChange {
             text: Some(cut(&match task.source().profile().markdown {
                 true => markdown::plain(&text.to_string()),
                 false => text.to_string(),
             })),
-            ..Change::default()
+            ..LoggedChange::default()
         },
-        Write::Create(_) => Change {
+        Write::Create(_) => LoggedChange {
             after,
-            ..Change::default()
+            ..LoggedChange::default()
         },
-        Write::Change { change, said, .. } => Change {
+        Write::Change { change, said, .. } => LoggedChange {
             after: outcome.map(|_| match change {
                 // In UTC, because each reader sees it in their own zone.
-                Changes::Due(Some(at)) => rfc3339(*at),
+                TaskChange::Due(Some(at)) => rfc3339(*at),
                 _ => said.clone(),
             }),
-            ..Change::default()
+            ..LoggedChange::default()
         },
-        _ => Change {
+        _ => LoggedChange {
             before,
             after,
             text: None,
@@ -175,42 +177,46 @@ pub fn change(write: &Write, before: Option<&str>, outcome: Option<&Outcome>) ->
 /// The name in the log, and the change, of an action of others.
 ///
 /// A time is in RFC 3339, because each reader sees it in their own zone; a day stays a day.
-pub fn done_elsewhere(what: &What, before: Option<&Task>, after: &Task) -> (&'static str, Change) {
-    let both = |of: &dyn Fn(&Task) -> Option<String>| Change {
+pub fn done_elsewhere(
+    what: &ActivityKind,
+    before: Option<&Task>,
+    after: &Task,
+) -> (&'static str, LoggedChange) {
+    let both = |of: &dyn Fn(&Task) -> Option<String>| LoggedChange {
         before: before.and_then(of),
         after: of(after),
         text: None,
     };
     let states = || both(&|task| Some(task.source_status.clone()));
     match what {
-        What::Completed => ("completed", states()),
-        What::Reopened => ("reopened", states()),
-        What::Assigned { to } => (
+        ActivityKind::Completed => ("completed", states()),
+        ActivityKind::Reopened => ("reopened", states()),
+        ActivityKind::Assigned { to } => (
             "assigned",
-            Change {
+            LoggedChange {
                 after: Some(to.name.clone()),
-                ..Change::default()
+                ..LoggedChange::default()
             },
         ),
-        What::Unassigned { from } => (
+        ActivityKind::Unassigned { from } => (
             "unassigned",
-            Change {
+            LoggedChange {
                 before: Some(from.name.clone()),
-                ..Change::default()
+                ..LoggedChange::default()
             },
         ),
-        What::Commented { text, .. } => (
+        ActivityKind::Commented { text, .. } => (
             "commented",
-            Change {
+            LoggedChange {
                 text: Some(cut(&text.to_string())),
-                ..Change::default()
+                ..LoggedChange::default()
             },
         ),
-        What::Deleted => ("deleted", Change::default()),
-        What::Changed { field } => match field {
-            Field::Title => ("renamed", both(&|task| Some(cut(&task.title)))),
-            Field::Due => ("rescheduled", both(&|task| task.due.map(due))),
-            Field::Priority => (
+        ActivityKind::Deleted => ("deleted", LoggedChange::default()),
+        ActivityKind::Changed { field } => match field {
+            TaskField::Title => ("renamed", both(&|task| Some(cut(&task.title)))),
+            TaskField::Due => ("rescheduled", both(&|task| task.due.map(due))),
+            TaskField::Priority => (
                 "prioritized",
                 both(&|task| {
                     task.priority
@@ -225,7 +231,7 @@ fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-fn due(due: Due) -> String {
+fn due(due: DueDate) -> String {
     match due.day {
         Some(day) => day.to_string(),
         None => rfc3339(due.at),
@@ -253,13 +259,13 @@ pub struct Entry {
     pub account: Option<String>,
     pub via: Via,
     pub verb: String,
-    pub came: Came,
+    pub came: ActivityResult,
     pub source: Option<Source>,
     /// The task's id, title and URL at that time.
     pub task: Option<String>,
     pub title: String,
     pub url: String,
-    pub change: Change,
+    pub change: LoggedChange,
     /// Why it failed.
     pub detail: Option<String>,
 }
@@ -273,8 +279,8 @@ mod tests {
         for via in Via::all() {
             assert_eq!(Via::parse(via.as_str()), Some(via));
         }
-        for came in Came::ALL {
-            assert_eq!(Came::parse(came.as_str()), Some(came));
+        for came in ActivityResult::ALL {
+            assert_eq!(ActivityResult::parse(came.as_str()), Some(came));
         }
         assert_eq!(Via::parse("telephone"), None);
     }

@@ -1,14 +1,14 @@
 //! The briefing: the things that a person should know before they begin.
 //!
-//! The verb gathers the content in a [`Morning`]; this module turns it into the [`Part`]s of a message, and `reply`
+//! The verb gathers the content in a [`BriefingContent`]; this module turns it into the [`CardPart`]s of a message, and `reply`
 //! into words.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::card::{Card, Part, card, item};
+use super::card::{Card, CardPart, card, item};
 use super::ids::TaskRow;
-use super::reply::{self, Words};
+use super::reply::{self, Text};
 use super::score::Score;
 use super::task::Task;
 
@@ -19,7 +19,7 @@ pub const NAMED_MAX: usize = 5;
 
 /// The content of a briefing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Morning {
+pub struct BriefingContent {
     pub now: DateTime<Utc>,
     pub zone: Tz,
     /// The number of tasks in the queue.
@@ -31,20 +31,20 @@ pub struct Morning {
     pub overdue: Vec<Task>,
     pub due_today: Vec<Task>,
     /// People who wait for a task of theirs.
-    pub waits: Vec<Waits>,
+    pub waits: Vec<WaitingPerson>,
     /// Their requests without an outcome, and why.
-    pub queued: Vec<Words>,
+    pub queued: Vec<Text>,
     /// The number of all those requests.
     pub queued_count: usize,
     /// Sources that cannot be read, and why.
-    pub troubles: Vec<Words>,
+    pub troubles: Vec<Text>,
     /// The text for an empty queue.
-    pub empty: Words,
+    pub empty: Text,
 }
 
 /// A person who waits for a task to be finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waits {
+pub struct WaitingPerson {
     pub who: String,
     pub task: Task,
 }
@@ -67,12 +67,12 @@ pub fn due(
     (overdue, due_today)
 }
 
-impl Morning {
+impl BriefingContent {
     /// The message from top to bottom: the first task with all its buttons.
-    pub fn parts(&self) -> Vec<Part> {
-        let mut parts = vec![Part::Text(reply::morning_lead(self))];
+    pub fn parts(&self) -> Vec<CardPart> {
+        let mut parts = vec![CardPart::Text(reply::morning_lead(self))];
         for (number, (row, task, score)) in (1..).zip(&self.top) {
-            parts.push(Part::Card(match number {
+            parts.push(CardPart::Card(match number {
                 1 => card(*row, task, score, self.now, self.zone),
                 _ => Card {
                     why: reply::why(score),
@@ -80,12 +80,12 @@ impl Morning {
                 },
             }));
         }
-        parts.extend(reply::morning_rest(self).into_iter().map(Part::Text));
+        parts.extend(reply::morning_rest(self).into_iter().map(CardPart::Text));
         parts
     }
 
     /// The same as plain text.
-    pub fn words(&self) -> Words {
+    pub fn words(&self) -> Text {
         let mut words = reply::morning_lead(self);
         for (number, (_, task, score)) in (1..).zip(&self.top) {
             words = words

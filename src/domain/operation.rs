@@ -9,11 +9,11 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::change::Change;
-use super::profile::Homes;
-use super::prose::Prose;
-use super::task::{Account, RepoName, Source, Status, Task, TaskKey};
-use super::undo::{Effect, ToUndo, Undo, Undoes};
+use super::change::TaskChange;
+use super::mention_text::MentionText;
+use super::profile::ContainerKind;
+use super::task::{Account, RepoName, Source, Task, TaskKey, TaskStatus};
+use super::undo::{Effect, UndoKind, UndoRequest, UndoTarget};
 
 /// The longest body that we send: under GitHub's 65 536, with room for the marker (docs/contracts/github.md#errors).
 pub const TEXT_MAX: usize = 60_000;
@@ -27,7 +27,7 @@ pub enum Write {
     },
     Comment {
         task: TaskKey,
-        text: Prose,
+        text: MentionText,
     },
     Create(NewTask),
     /// Mark the task as being worked on, if the source has a status for that.
@@ -41,12 +41,12 @@ pub enum Write {
     /// Change one property: the assignees, the due date or the priority.
     Change {
         task: TaskKey,
-        change: Change,
+        change: TaskChange,
         /// The result in words: `assigned to Bo`.
         said: String,
     },
     /// Undo an earlier operation.
-    Undo(Undo),
+    Undo(UndoRequest),
 }
 
 /// A task to create.
@@ -78,8 +78,8 @@ pub enum Place {
 impl Place {
     pub fn source(&self) -> Source {
         match self {
-            Place::List(_) => Homes::Lists.source(),
-            Place::Repo(_) => Homes::Repositories.source(),
+            Place::List(_) => ContainerKind::Lists.source(),
+            Place::Repo(_) => ContainerKind::Repositories.source(),
         }
     }
 }
@@ -144,9 +144,9 @@ impl Write {
     /// Whether the task, as just read from the source, already has the result of this write.
     pub fn holds_in(&self, task: &Task) -> bool {
         match self {
-            Write::Complete { .. } => task.status == Status::Done,
-            Write::Start { .. } => task.status == Status::InProgress,
-            Write::Reopen { .. } => task.status != Status::Done,
+            Write::Complete { .. } => task.status == TaskStatus::Done,
+            Write::Start { .. } => task.status == TaskStatus::InProgress,
+            Write::Reopen { .. } => task.status != TaskStatus::Done,
             Write::Change { change, .. } => change.holds_in(task),
             Write::Comment { .. } | Write::Create(_) | Write::Undo(_) => false,
         }
@@ -159,7 +159,7 @@ impl Write {
             Write::Change { change, .. } => change.needs_an_open_task(),
             _ => false,
         };
-        let is_over = needs_an_open_task && task.status == Status::Done;
+        let is_over = needs_an_open_task && task.status == TaskStatus::Done;
         is_over.then(|| WriteError::Refused {
             what: Refusal::Changed,
             why: format!(
@@ -179,7 +179,7 @@ impl Write {
     pub fn is_answered_with_its_task(&self) -> bool {
         match self {
             Write::Comment { .. } => false,
-            Write::Undo(undo) => undo.what != Undoes::Comment,
+            Write::Undo(undo) => undo.what != UndoKind::Comment,
             Write::Complete { .. }
             | Write::Create(_)
             | Write::Start { .. }
@@ -189,14 +189,14 @@ impl Write {
     }
 
     /// The kind of undo for it; an undo itself cannot be undone.
-    pub fn undoes(&self) -> Option<Undoes> {
+    pub fn undoes(&self) -> Option<UndoKind> {
         Some(match self {
-            Write::Complete { .. } => Undoes::Completion,
-            Write::Comment { .. } => Undoes::Comment,
-            Write::Create(_) => Undoes::Creation,
-            Write::Start { .. } => Undoes::Start,
-            Write::Reopen { .. } => Undoes::Reopening,
-            Write::Change { .. } => Undoes::Change,
+            Write::Complete { .. } => UndoKind::Completion,
+            Write::Comment { .. } => UndoKind::Comment,
+            Write::Create(_) => UndoKind::Creation,
+            Write::Start { .. } => UndoKind::Start,
+            Write::Reopen { .. } => UndoKind::Reopening,
+            Write::Change { .. } => UndoKind::Change,
             Write::Undo(_) => return None,
         })
     }
@@ -206,7 +206,7 @@ impl Write {
         &self,
         operation: &str,
         before: Option<&str>,
-        written: &Written,
+        written: &WriteReceipt,
         since: DateTime<Utc>,
     ) -> Option<Effect> {
         let (before, task) = (before.map(str::to_owned), &written.task);
@@ -235,7 +235,7 @@ impl Write {
 
     /// Whether it deletes the task. Some sources close it instead when its creation is undone.
     pub fn removes(&self) -> bool {
-        matches!(self, Write::Undo(undo) if undo.what == Undoes::Creation && undo.source.profile().deletes_tasks)
+        matches!(self, Write::Undo(undo) if undo.what == UndoKind::Creation && undo.source.profile().deletes_tasks)
     }
 
     /// The name in metrics and logs.
@@ -267,23 +267,23 @@ pub struct Operation {
     pub looks: u32,
     /// Ids of comments and tasks that other operations have recorded as theirs: never this one's trace.
     pub claimed: BTreeSet<String>,
-    pub past: Past,
+    pub past: OperationHistory,
 }
 
 /// Facts from other operations and from this one's earlier attempts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Past {
+pub struct OperationHistory {
     /// The source's status of the task right before this was last sent.
     pub before: Option<String>,
     /// For a reopening: our completion of the task.
-    pub finished: Option<Finished>,
+    pub finished: Option<OwnCompletion>,
     /// For an undo: the effect to undo.
-    pub to_undo: Option<ToUndo>,
+    pub to_undo: Option<UndoTarget>,
 }
 
 /// A completion of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
+pub struct OwnCompletion {
     /// The status that it ended.
     pub before: String,
     /// Its time at the source. If the task's differs, the task was finished again since.
@@ -301,7 +301,7 @@ impl Operation {
 
 /// The source's response to a write that it accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Written {
+pub struct WriteReceipt {
     /// The task after the write (for a comment: as it was read just before).
     pub task: Task,
     /// The id of the created item: the comment's id, or the task's key. `None` for a change of state.
@@ -312,7 +312,7 @@ pub struct Written {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 pub enum Outcome {
-    Applied(Written),
+    Applied(WriteReceipt),
     /// Another author had done it already: success, and `conflict` in the API (P5).
     AlreadySo {
         task: Task,

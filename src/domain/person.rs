@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 
 pub use super::ids::PersonId;
 use super::mention;
-use super::profile::Handles;
+use super::profile::HandleKind;
 use super::task::{Account, Source, Task};
 
 /// A person in Slack, linked to a GitHub login and a ClickUp member.
@@ -55,7 +55,7 @@ impl Person {
         match self.known(source) {
             (Some(id), _) => *id == account.id,
             (None, Some(name)) => {
-                source.profile().handles == Handles::Logins
+                source.profile().handles == HandleKind::Logins
                     && name.eq_ignore_ascii_case(&account.name)
             }
             (None, None) => false,
@@ -75,8 +75,8 @@ impl Person {
     pub fn handle_at(&self, source: Source) -> Option<String> {
         let (id, name) = self.known(source);
         match source.profile().handles {
-            Handles::Ids => id.cloned(),
-            Handles::Logins => name.cloned(),
+            HandleKind::Ids => id.cloned(),
+            HandleKind::Logins => name.cloned(),
         }
     }
 
@@ -111,18 +111,18 @@ pub fn called<'a>(people: &'a [Person], named: &str) -> Option<&'a Person> {
 
 /// Slack's record of a message's sender (docs/contracts/slack.md#methods, `users.info`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
+pub struct SlackMember {
     pub id: String,
     pub name: String,
     /// Set if the app may see it and the person has confirmed it (docs/contracts/slack.md#methods).
     pub email: Option<String>,
     pub zone: Option<Tz>,
-    pub standing: Standing,
+    pub standing: Membership,
 }
 
 /// The status of an account in a workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum Membership {
     /// A full member of these workspaces, by their ids: on Enterprise Grid there may be several.
     Full {
         teams: Vec<String>,
@@ -161,13 +161,13 @@ pub enum NotAllowed {
 /// Whether Slack's `member` may act in the workspace `team`. Only the people in `allowed` may, or every full member if
 /// it is empty. Bots and deactivated accounts never may; guests and strangers only by name
 /// (`slack.allowed_users`). An ambiguous account may not act, even if it is named.
-pub fn may_act(member: &Member, team: &str, allowed: &[String]) -> Result<(), NotAllowed> {
+pub fn may_act(member: &SlackMember, team: &str, allowed: &[String]) -> Result<(), NotAllowed> {
     match &member.standing {
-        Standing::Uncertain(_) => return Err(NotAllowed::NotCertain),
-        Standing::Bot | Standing::Deactivated | Standing::Hidden => {
+        Membership::Uncertain(_) => return Err(NotAllowed::NotCertain),
+        Membership::Bot | Membership::Deactivated | Membership::Hidden => {
             return Err(NotAllowed::NotFullMember);
         }
-        Standing::Full { .. } | Standing::Guest | Standing::Stranger => {}
+        Membership::Full { .. } | Membership::Guest | Membership::Stranger => {}
     }
     if !allowed.is_empty() {
         let named = allowed.contains(&member.id);
@@ -178,7 +178,7 @@ pub fn may_act(member: &Member, team: &str, allowed: &[String]) -> Result<(), No
         };
     }
     match &member.standing {
-        Standing::Full { teams } if teams.iter().any(|theirs| theirs == team) => Ok(()),
+        Membership::Full { teams } if teams.iter().any(|theirs| theirs == team) => Ok(()),
         _ => Err(NotAllowed::NotFullMember),
     }
 }
@@ -188,8 +188,8 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    fn with(standing: Standing) -> Member {
-        Member {
+    fn with(standing: Membership) -> SlackMember {
+        SlackMember {
             id: "U0ANN01".into(),
             name: "Ana".into(),
             email: None,
@@ -198,13 +198,13 @@ mod tests {
         }
     }
 
-    fn full(team: &str) -> Standing {
+    fn full(team: &str) -> Membership {
         of(&[team])
     }
 
-    fn of(teams: &[&str]) -> Standing {
+    fn of(teams: &[&str]) -> Membership {
         let teams = teams.iter().map(|&team| team.into()).collect();
-        Standing::Full { teams }
+        Membership::Full { teams }
     }
 
     const NOT_FULL: Result<(), NotAllowed> = Err(NotAllowed::NotFullMember);
@@ -218,19 +218,19 @@ mod tests {
     #[case::of_sisters_only(of(&["T0SISTER", "T0COUSIN"]), &[], NOT_FULL)]
     #[case::of_none(of(&[]), &[], NOT_FULL)]
     #[case::named_of_a_sister(of(&["T0SISTER"]), &["U0ANN01"], Ok(()))]
-    #[case::guest(Standing::Guest, &[], NOT_FULL)]
-    #[case::named_guest(Standing::Guest, &["U0ANN01"], Ok(()))]
-    #[case::stranger(Standing::Stranger, &[], NOT_FULL)]
-    #[case::named_stranger(Standing::Stranger, &["U0ANN01"], Ok(()))]
+    #[case::guest(Membership::Guest, &[], NOT_FULL)]
+    #[case::named_guest(Membership::Guest, &["U0ANN01"], Ok(()))]
+    #[case::stranger(Membership::Stranger, &[], NOT_FULL)]
+    #[case::named_stranger(Membership::Stranger, &["U0ANN01"], Ok(()))]
     #[case::not_named(full("T0TEAM1"), &["U0BOB01"], Err(NotAllowed::NotNamed))]
-    #[case::named_bot(Standing::Bot, &["U0ANN01"], NOT_FULL)]
-    #[case::deactivated(Standing::Deactivated, &[], NOT_FULL)]
-    #[case::named_and_deactivated(Standing::Deactivated, &["U0ANN01"], NOT_FULL)]
-    #[case::hidden(Standing::Hidden, &["U0ANN01"], NOT_FULL)]
-    #[case::uncertain(Standing::Uncertain("odd".into()), &[], NOT_CERTAIN)]
-    #[case::named_and_uncertain(Standing::Uncertain("odd".into()), &["U0ANN01"], NOT_CERTAIN)]
+    #[case::named_bot(Membership::Bot, &["U0ANN01"], NOT_FULL)]
+    #[case::deactivated(Membership::Deactivated, &[], NOT_FULL)]
+    #[case::named_and_deactivated(Membership::Deactivated, &["U0ANN01"], NOT_FULL)]
+    #[case::hidden(Membership::Hidden, &["U0ANN01"], NOT_FULL)]
+    #[case::uncertain(Membership::Uncertain("odd".into()), &[], NOT_CERTAIN)]
+    #[case::named_and_uncertain(Membership::Uncertain("odd".into()), &["U0ANN01"], NOT_CERTAIN)]
     fn acts_only_if_allowed(
-        #[case] standing: Standing,
+        #[case] standing: Membership,
         #[case] allowed: &[&str],
         #[case] verdict: Result<(), NotAllowed>,
     ) {

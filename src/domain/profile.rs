@@ -30,11 +30,11 @@ pub struct Profile {
     pub finished: &'static str,
     /// The place where its tasks live, as it is called there.
     pub home: &'static str,
-    pub homes: Homes,
+    pub homes: ContainerKind,
     /// The keys of bot.toml that name these places.
     pub home_keys: &'static str,
-    pub ids: Ids,
-    pub handles: Handles,
+    pub ids: TaskIdForm,
+    pub handles: HandleKind,
     /// The command that links an account there.
     pub link: &'static str,
     /// It finds an account by the e-mail address of its owner.
@@ -61,27 +61,27 @@ pub struct Profile {
 
 /// Where the tasks of a source live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Homes {
+pub enum ContainerKind {
     /// In lists, which have ids.
     Lists,
     /// In repositories, which have an owner and a name.
     Repositories,
 }
 
-impl Homes {
+impl ContainerKind {
     /// The source whose tasks live there.
     pub fn source(self) -> Source {
         match self {
             // Names a source: each kind of home is one's own.
-            Homes::Lists => Source::ClickUp,
-            Homes::Repositories => Source::GitHub,
+            ContainerKind::Lists => Source::ClickUp,
+            ContainerKind::Repositories => Source::GitHub,
         }
     }
 }
 
 /// How a source names its tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ids {
+pub enum TaskIdForm {
     /// By ids of its own, which people do not read.
     Own,
     /// By a number in a repository, which people know.
@@ -90,7 +90,7 @@ pub enum Ids {
 
 /// How a source names its accounts where they are assigned or mentioned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handles {
+pub enum HandleKind {
     /// By ids. A mention is more than text.
     Ids,
     /// By logins, in any case. A mention is text: `@login`.
@@ -111,10 +111,10 @@ impl Source {
                 noun_first: "Task",
                 finished: "completed",
                 home: "list",
-                homes: Homes::Lists,
+                homes: ContainerKind::Lists,
                 home_keys: "clickup.list_id or clickup.lists",
-                ids: Ids::Own,
-                handles: Handles::Ids,
+                ids: TaskIdForm::Own,
+                handles: HandleKind::Ids,
                 link: "link clickup NAME-OR-EMAIL",
                 finds_by_email: true,
                 unassignable: "they have no access to the list.",
@@ -135,10 +135,10 @@ impl Source {
                 noun_first: "Issue",
                 finished: "closed",
                 home: "repository",
-                homes: Homes::Repositories,
+                homes: ContainerKind::Repositories,
                 home_keys: "github.repo or github.repos",
-                ids: Ids::Numbers,
-                handles: Handles::Logins,
+                ids: TaskIdForm::Numbers,
+                handles: HandleKind::Logins,
                 link: "link github LOGIN",
                 finds_by_email: false,
                 unassignable: "they have no access to the repository, or the account of github.token may not assign \

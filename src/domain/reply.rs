@@ -1,6 +1,6 @@
 //! Outcomes, notices and refusals → the text that people read, all in one place.
 //!
-//! [`Words`] carry links in no particular notation: Slack renders them with its escapes (`slack/blocks.rs`), the API
+//! [`Text`] carry links in no particular notation: Slack renders them with its escapes (`slack/blocks.rs`), the API
 //! and the CLI as plain text.
 
 mod acts;
@@ -11,15 +11,15 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::event::{Act, Field, What};
+use super::event::{Activity, ActivityKind, TaskField};
 use super::filter::Filter;
 use super::operation::{Outcome, Refusal, TEXT_MAX, Write};
-use super::profile::Ids;
+use super::profile::TaskIdForm;
 use super::queue::EmptyQueue;
-use super::receipts::Receipts;
+use super::receipts::ReceiptMode;
 use super::score::Score;
 use super::source::Container;
-use super::task::{RepoName, Source, Status, Task, TaskId};
+use super::task::{RepoName, Source, Task, TaskId, TaskStatus};
 
 pub use acts::{
     Hidden, Rank, assigned_to, current_again, due_at, joined, no_account, not_mirrored, not_sent,
@@ -39,9 +39,9 @@ pub const LIST_MAX: usize = 50;
 
 /// A short text with links in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Words(Vec<Span>);
+pub struct Text(Vec<Span>);
 
-/// A piece of [`Words`].
+/// A piece of [`Text`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Span {
@@ -69,24 +69,24 @@ pub enum Span {
     },
 }
 
-impl Words {
-    pub fn new() -> Words {
-        Words::default()
+impl Text {
+    pub fn new() -> Text {
+        Text::default()
     }
 
-    pub fn text(mut self, text: impl Into<String>) -> Words {
+    pub fn text(mut self, text: impl Into<String>) -> Text {
         self.0.push(Span::Text(text.into()));
         self
     }
 
     /// Text that is not ours: a title, a name, a comment.
-    pub fn said(mut self, text: impl Into<String>) -> Words {
+    pub fn said(mut self, text: impl Into<String>) -> Text {
         self.0.push(Span::Said(text.into()));
         self
     }
 
     /// A link; without a URL it is plain text.
-    pub fn link(mut self, text: impl Into<String>, url: impl Into<String>) -> Words {
+    pub fn link(mut self, text: impl Into<String>, url: impl Into<String>) -> Text {
         let (text, url) = (text.into(), url.into());
         self.0.push(if url.is_empty() {
             Span::Said(text)
@@ -96,13 +96,13 @@ impl Words {
         self
     }
 
-    pub fn code(mut self, text: impl Into<String>) -> Words {
+    pub fn code(mut self, text: impl Into<String>) -> Text {
         self.0.push(Span::Code(text.into()));
         self
     }
 
     /// A struck title.
-    pub fn struck(mut self, text: impl Into<String>, url: impl Into<String>) -> Words {
+    pub fn struck(mut self, text: impl Into<String>, url: impl Into<String>) -> Text {
         self.0.push(Span::Struck {
             text: text.into(),
             url: url.into(),
@@ -111,7 +111,7 @@ impl Words {
     }
 
     /// A time that is soon.
-    pub fn time(mut self, at: DateTime<Utc>, zone: Tz) -> Words {
+    pub fn time(mut self, at: DateTime<Utc>, zone: Tz) -> Text {
         let text = at.with_timezone(&zone).format("%H:%M:%S %Z").to_string();
         self.0.push(Span::Time {
             at,
@@ -122,7 +122,7 @@ impl Words {
     }
 
     /// A time with its day: `22 Nov 10:00`.
-    pub fn moment(mut self, at: DateTime<Utc>, zone: Tz) -> Words {
+    pub fn moment(mut self, at: DateTime<Utc>, zone: Tz) -> Text {
         let text = moment(at, zone);
         self.0.push(Span::Time {
             at,
@@ -133,7 +133,7 @@ impl Words {
     }
 
     /// A time with its day and year: `Tue 1 Dec 2026 09:00`.
-    pub fn date(mut self, at: DateTime<Utc>, zone: Tz) -> Words {
+    pub fn date(mut self, at: DateTime<Utc>, zone: Tz) -> Text {
         self.0.push(Span::Time {
             at,
             text: acts::full_date(at, zone),
@@ -143,7 +143,7 @@ impl Words {
     }
 
     /// A time with this text for surfaces that cannot show the reader's zone.
-    pub(super) fn moment_as(mut self, at: DateTime<Utc>, text: &str) -> Words {
+    pub(super) fn moment_as(mut self, at: DateTime<Utc>, text: &str) -> Text {
         self.0.push(Span::Time {
             at,
             text: text.to_owned(),
@@ -152,7 +152,7 @@ impl Words {
         self
     }
 
-    pub fn then(mut self, more: Words) -> Words {
+    pub fn then(mut self, more: Text) -> Text {
         self.0.extend(more.0);
         self
     }
@@ -183,17 +183,17 @@ impl Words {
 
 /// A short description of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Brief {
+pub struct TaskBrief {
     pub task_id: TaskId,
     pub title: String,
     pub url: String,
     pub source: Source,
-    pub status: Status,
+    pub status: TaskStatus,
 }
 
-impl From<&Task> for Brief {
-    fn from(task: &Task) -> Brief {
-        Brief {
+impl From<&Task> for TaskBrief {
+    fn from(task: &Task) -> TaskBrief {
+        TaskBrief {
             task_id: task.id.clone(),
             title: task.title.clone(),
             url: task.url.clone(),
@@ -208,9 +208,9 @@ impl From<&Task> for Brief {
 pub struct Report {
     pub state: ReportState,
     /// The event, without its mark and without the next task.
-    pub message: Words,
+    pub message: Text,
     /// The task of the command, as its source has it.
-    pub task: Option<Brief>,
+    pub task: Option<TaskBrief>,
     /// The source's own word for its status: `complete`, `closed`.
     pub current_state: Option<String>,
     /// Whether another author had done it already.
@@ -219,7 +219,7 @@ pub struct Report {
     pub completed: bool,
     pub operation_id: Option<String>,
     /// The new current task, if the command moved on.
-    pub next: Option<Brief>,
+    pub next: Option<TaskBrief>,
     /// Whether the command moved on, and the queue was empty.
     pub emptied: bool,
 }
@@ -253,7 +253,7 @@ impl ReportState {
 
 impl Report {
     /// The text for Slack: mark, event, next task.
-    pub fn words(&self) -> Words {
+    pub fn words(&self) -> Text {
         let words = self.lead();
         let stop = match words.plain().ends_with(['.', '!', '?', '…']) {
             true => "",
@@ -269,8 +269,8 @@ impl Report {
     }
 
     /// The same without the next task, which is a card below it.
-    pub fn lead(&self) -> Words {
-        let words = Words::new()
+    pub fn lead(&self) -> Text {
+        let words = Text::new()
             .text(format!("{} ", self.state.mark()))
             .then(self.message.clone());
         // Only if the words can change: an answer over HTTP is given once.
@@ -286,7 +286,7 @@ impl Report {
 pub struct Step<'a> {
     pub operation_id: &'a str,
     pub write: &'a Write,
-    pub end: End<'a>,
+    pub end: StepState<'a>,
     /// The task from the mirror, if it has it.
     pub known: Option<&'a Task>,
     /// The source's name for a task that the mirror lacks: `86abc`, `acme/widgets#7`.
@@ -297,7 +297,7 @@ pub struct Step<'a> {
 
 /// The state of an operation.
 #[derive(Debug, Clone, Copy)]
-pub enum End<'a> {
+pub enum StepState<'a> {
     /// Pending, with the last failure if there was one, and the time of its turn if that is certain.
     Pending {
         why: Option<&'a str>,
@@ -331,42 +331,42 @@ pub fn report(steps: &[Step<'_>], zone: Tz) -> Option<Report> {
 
 fn first_step(step: &Step<'_>, zone: Tz) -> Report {
     let task = match step.end {
-        End::Well(outcome) => Some(outcome.task()),
+        StepState::Well(outcome) => Some(outcome.task()),
         _ => step.known,
     };
     let subject = subject(step, task);
     let (state, message) = match step.end {
-        End::Well(outcome) => (ReportState::Done, well(step, outcome, subject, zone)),
-        End::Pending { why, turn } => (
+        StepState::Well(outcome) => (ReportState::Done, well(step, outcome, subject, zone)),
+        StepState::Pending { why, turn } => (
             ReportState::Queued,
             queued(step.write, subject, why, turn, zone),
         ),
-        End::Refused(what, why) => (
+        StepState::Refused(what, why) => (
             ReportState::Refused(what),
-            Words::new()
+            Text::new()
                 .text(format!("{}: ", not_done(step.write)))
                 .then(subject)
                 .text(format!(". {}", sentence(why))),
         ),
-        End::GivenUp {
+        StepState::GivenUp {
             why,
             perhaps_applied,
         } => (
             ReportState::GivenUp,
             given_up(step.write, subject, why, perhaps_applied),
         ),
-        End::SetAside {
+        StepState::SetAside {
             why,
             perhaps_applied,
         } => (
             ReportState::SetAside,
             set_aside(step.write, subject, why, perhaps_applied),
         ),
-        End::Cancelled => match step.write {
+        StepState::Cancelled => match step.write {
             Write::Undo(undo) => (ReportState::Done, not_sent(subject, undo.source)),
             write => (
                 ReportState::GivenUp,
-                Words::new()
+                Text::new()
                     .text(format!("{}: ", not_done(write)))
                     .then(subject)
                     .text(". You took it back in time, and nothing was changed."),
@@ -374,17 +374,17 @@ fn first_step(step: &Step<'_>, zone: Tz) -> Report {
         },
     };
     let well = match step.end {
-        End::Well(outcome) => Some(outcome),
+        StepState::Well(outcome) => Some(outcome),
         _ => None,
     };
     Report {
         state,
         message,
-        task: task.map(Brief::from),
+        task: task.map(TaskBrief::from),
         current_state: well.map(|outcome| outcome.task().source_status.clone()),
         conflict: well.is_some_and(|outcome| !matches!(outcome, Outcome::Applied(_))),
         completed: matches!(step.write, Write::Complete { .. })
-            && well.is_some_and(|outcome| outcome.task().status == Status::Done),
+            && well.is_some_and(|outcome| outcome.task().status == TaskStatus::Done),
         operation_id: Some(step.operation_id.to_owned()),
         next: None,
         emptied: false,
@@ -392,20 +392,20 @@ fn first_step(step: &Step<'_>, zone: Tz) -> Report {
 }
 
 /// The subject of a step: the title as a link; the id of a task that was never read; the title of one to be created.
-fn subject(step: &Step<'_>, task: Option<&Task>) -> Words {
+fn subject(step: &Step<'_>, task: Option<&Task>) -> Text {
     match (task, step.write) {
         // After its removal a link would lead nowhere.
-        (Some(task), write) if write.removes() && matches!(step.end, End::Well(_)) => {
-            Words::new().said(&task.title)
+        (Some(task), write) if write.removes() && matches!(step.end, StepState::Well(_)) => {
+            Text::new().said(&task.title)
         }
-        (Some(task), _) => Words::new().link(&task.title, &task.url),
-        (None, Write::Create(new)) => Words::new().said(&new.title),
-        (None, Write::Undo(undo)) => Words::new().said(&undo.title),
-        (None, write) => Words::new().text(format!("{} {}", write.source().noun(), step.called)),
+        (Some(task), _) => Text::new().link(&task.title, &task.url),
+        (None, Write::Create(new)) => Text::new().said(&new.title),
+        (None, Write::Undo(undo)) => Text::new().said(&undo.title),
+        (None, write) => Text::new().text(format!("{} {}", write.source().noun(), step.called)),
     }
 }
 
-fn well(step: &Step<'_>, outcome: &Outcome, subject: Words, zone: Tz) -> Words {
+fn well(step: &Step<'_>, outcome: &Outcome, subject: Text, zone: Tz) -> Text {
     let source = step.write.source();
     let profile = source.profile();
     let task = outcome.task();
@@ -416,17 +416,17 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Words, zone: Tz) -> Words {
             acts::changed(change, said, outcome, subject, zone)
         }
         (_, Write::Undo(undo)) => acts::undone(undo, outcome, subject),
-        (Outcome::Applied(_), Write::Complete { .. }) => Words::new()
+        (Outcome::Applied(_), Write::Complete { .. }) => Text::new()
             .text(profile.reported(profile.finished))
             .then(subject),
-        (Outcome::Applied(_), Write::Comment { .. }) => Words::new()
+        (Outcome::Applied(_), Write::Comment { .. }) => Text::new()
             .text(format!("Comment added in {}: ", source.name()))
             .then(subject),
         (Outcome::Applied(_), Write::Create(new)) => {
-            let words = Words::new().text(profile.reported("created")).then(subject);
+            let words = Text::new().text(profile.reported("created")).then(subject);
             let words = match profile.ids {
-                Ids::Own => words,
-                Ids::Numbers => words.text(format!(" ({})", task.id.short())),
+                TaskIdForm::Own => words,
+                TaskIdForm::Numbers => words.text(format!(" ({})", task.id.short())),
             };
             match &new.assignee {
                 Some(wanted) if !new.is_assigned_in(task) => {
@@ -436,13 +436,13 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Words, zone: Tz) -> Words {
             }
         }
         (Outcome::AlreadySo { .. }, _) if step.completed_here => {
-            Words::new().text("Note: ").then(subject).text(format!(
+            Text::new().text("Note: ").then(subject).text(format!(
                 " is already {} in {}",
                 task.source_status,
                 source.name()
             ))
         }
-        (Outcome::AlreadySo { .. }, _) => Words::new()
+        (Outcome::AlreadySo { .. }, _) => Text::new()
             .text("Note: ")
             .then(subject)
             .text(format!(
@@ -452,7 +452,7 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Words, zone: Tz) -> Words {
             ))
             .then(by_whom_and_when(task, zone))
             .text(" (completed externally)"),
-        (Outcome::Overtaken { .. }, _) => Words::new()
+        (Outcome::Overtaken { .. }, _) => Text::new()
             .text("Note: ")
             .then(subject)
             .text(format!(
@@ -465,15 +465,15 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Words, zone: Tz) -> Words {
 }
 
 /// The author and time of a completion, as far as the source reports them (P5).
-fn by_whom_and_when(task: &Task, zone: Tz) -> Words {
+fn by_whom_and_when(task: &Task, zone: Tz) -> Text {
     let (by, at) = match &task.closed {
         Some(closed) => (closed.by.as_ref(), closed.at),
         None => (None, None),
     };
     let words = match (by, at) {
-        (None, None) => return Words::new(),
-        (Some(by), _) => Words::new().text(", by ").said(&by.name),
-        (None, Some(_)) => Words::new().text(","),
+        (None, None) => return Text::new(),
+        (Some(by), _) => Text::new().text(", by ").said(&by.name),
+        (None, Some(_)) => Text::new().text(","),
     };
     match at {
         Some(at) => words.text(" on ").moment(at, zone),
@@ -487,11 +487,11 @@ fn moment(at: DateTime<Utc>, zone: Tz) -> String {
 
 fn queued(
     write: &Write,
-    subject: Words,
+    subject: Text,
     why: Option<&str>,
     turn: Option<DateTime<Utc>>,
     zone: Tz,
-) -> Words {
+) -> Text {
     let what = match write {
         Write::Complete { .. } => "Completion",
         Write::Comment { .. } => "Comment",
@@ -501,7 +501,7 @@ fn queued(
         Write::Change { change, .. } => change.words().0,
         Write::Undo(_) => "Undo",
     };
-    let words = Words::new().text(format!("{what} queued: ")).then(subject);
+    let words = Text::new().text(format!("{what} queued: ")).then(subject);
     let source = write.source().name();
     match (why, turn) {
         (Some(why), None) => words.text(format!(". {} I keep trying.", sentence(why))),
@@ -531,8 +531,8 @@ fn not_done(write: &Write) -> &'static str {
     }
 }
 
-fn given_up(write: &Write, subject: Words, why: &str, perhaps_applied: bool) -> Words {
-    let words = Words::new()
+fn given_up(write: &Write, subject: Text, why: &str, perhaps_applied: bool) -> Text {
+    let words = Text::new()
         .text(format!("Given up. {}: ", not_done(write)))
         .then(subject)
         .text(format!(". {}", sentence(why)));
@@ -546,8 +546,8 @@ fn given_up(write: &Write, subject: Words, why: &str, perhaps_applied: bool) -> 
     }
 }
 
-fn set_aside(write: &Write, subject: Words, why: &str, perhaps_applied: bool) -> Words {
-    let words = Words::new()
+fn set_aside(write: &Write, subject: Text, why: &str, perhaps_applied: bool) -> Text {
+    let words = Text::new()
         .text(format!("{}: ", not_done(write)))
         .then(subject)
         .text(format!(". {}", sentence(why)));
@@ -566,32 +566,32 @@ fn second_step(report: &mut Report, step: &Step<'_>) {
     }
     let message = std::mem::take(&mut report.message);
     report.message = match step.end {
-        End::Well(_) => message.text(", with your comment"),
-        End::Pending { .. } if report.state == ReportState::Queued => message,
-        End::Pending { why, .. } => {
+        StepState::Well(_) => message.text(", with your comment"),
+        StepState::Pending { .. } if report.state == ReportState::Queued => message,
+        StepState::Pending { why, .. } => {
             report.state = ReportState::Queued;
             let why = why
                 .map(|why| format!(". {}", sentence(why)))
                 .unwrap_or_default();
             message.text(format!("; your comment is queued{why}"))
         }
-        End::Refused(_, why) => {
+        StepState::Refused(_, why) => {
             message.text(format!(". ✗ Your comment was not added. {}", sentence(why)))
         }
-        End::GivenUp {
+        StepState::GivenUp {
             why,
             perhaps_applied: false,
         } => message.text(format!(". ✗ Your comment was given up. {}", sentence(why))),
-        End::GivenUp { why, .. } => message.text(format!(
+        StepState::GivenUp { why, .. } => message.text(format!(
             ". ✗ Your comment was given up, and may be there all the same. {}",
             sentence(why)
         )),
-        End::SetAside { .. } if report.state == ReportState::SetAside => message,
-        End::SetAside { why, .. } => {
+        StepState::SetAside { .. } if report.state == ReportState::SetAside => message,
+        StepState::SetAside { why, .. } => {
             report.state = ReportState::SetAside;
             message.text(format!("; your comment was not added. {}", sentence(why)))
         }
-        End::Cancelled => message.text(" Your comment was not added either."),
+        StepState::Cancelled => message.text(" Your comment was not added either."),
     };
 }
 
@@ -618,15 +618,15 @@ pub fn perhaps_applied_before(why: &str, source: Source) -> String {
 }
 
 /// One line about a task: title, place, the source's status, due date, and the reason for its rank.
-pub fn card(task: &Task, score: &Score, now: DateTime<Utc>, zone: Tz) -> Words {
-    let words = Words::new()
+pub fn card(task: &Task, score: &Score, now: DateTime<Utc>, zone: Tz) -> Text {
+    let words = Text::new()
         .link(&task.title, &task.url)
         .text(format!(" · {}", place(task)));
     let words = match due(task, now, zone) {
         Some(due) => words.text(format!(" · {due}")),
         None => words,
     };
-    if task.status == Status::Done {
+    if task.status == TaskStatus::Done {
         return words.text(" (completed externally). `done` or `next` moves on.");
     }
     match why(score) {
@@ -640,8 +640,8 @@ pub fn place(task: &Task) -> String {
     let profile = task.key.source().profile();
     let (name, status) = (profile.name, &task.source_status);
     match profile.ids {
-        Ids::Own => format!("{name} · {status}"),
-        Ids::Numbers => format!("{name} {} · {status}", task.id.short()),
+        TaskIdForm::Own => format!("{name} · {status}"),
+        TaskIdForm::Numbers => format!("{name} {} · {status}", task.id.short()),
     }
 }
 
@@ -672,17 +672,17 @@ pub fn due(task: &Task, now: DateTime<Utc>, zone: Tz) -> Option<String> {
 }
 
 /// The number of tasks that a list leaves out, and how to see them.
-pub fn more_of(total: usize, listed: usize, filter: &Filter) -> Option<Words> {
+pub fn more_of(total: usize, listed: usize, filter: &Filter) -> Option<Text> {
     match total.saturating_sub(listed) {
         0 => None,
         more if listed < LIST_MAX => Some(
-            Words::new().text(format!("{more} more: ")).code(
+            Text::new().text(format!("{more} more: ")).code(
                 format!("list {} {filter}", total.min(LIST_MAX))
                     .trim_end()
                     .to_owned(),
             ),
         ),
-        more => Some(Words::new().text(format!("{more} more"))),
+        more => Some(Text::new().text(format!("{more} more"))),
     }
 }
 
@@ -707,31 +707,31 @@ pub struct SourceHealth {
 }
 
 /// The alert to operators about an answer that Slack refuses in every form.
-pub fn unpostable(person: Option<&str>, code: &str) -> Words {
+pub fn unpostable(person: Option<&str>, code: &str) -> Text {
     let to = person.map_or_else(String::new, |name| format!(" to {name}"));
     let learns = person.unwrap_or("its reader");
-    Words::new().text(format!(
+    Text::new().text(format!(
         "✗ Slack refuses an answer of mine{to} ({code}), and I gave it up. Tell {learns} to look at `log`: what was done \
          is done. I say this once a day for each reason."
     ))
 }
 
 /// The content of a Home tab that Slack refuses.
-pub fn home_refused(code: &str) -> Words {
-    Words::new().text(format!(
+pub fn home_refused(code: &str) -> Text {
+    Text::new().text(format!(
         "✗ Slack refuses this page ({code}). Type `current` or `list` in the Messages tab; nothing is lost."
     ))
 }
 
 /// Answers that were given up within a day, for `status`.
-pub fn lately_given_up(codes: &[(String, DateTime<Utc>)], zone: Tz) -> Option<Words> {
+pub fn lately_given_up(codes: &[(String, DateTime<Utc>)], zone: Tz) -> Option<Text> {
     let (first, since) = codes.first()?;
     let codes = codes
         .iter()
         .skip(1)
         .fold(first.clone(), |codes, (code, _)| format!("{codes}, {code}"));
     Some(
-        Words::new()
+        Text::new()
             .text(format!("✗ Slack refuses answers of mine ({codes}), first "))
             .moment(*since, zone)
             .text("; those were given up. `log` shows what was done."),
@@ -739,7 +739,7 @@ pub fn lately_given_up(codes: &[(String, DateTime<Utc>)], zone: Tz) -> Option<Wo
 }
 
 /// All tasks are blocked or snoozed, so none is offered.
-fn held_back(blocked: usize, snoozed: usize) -> Words {
+fn held_back(blocked: usize, snoozed: usize) -> Text {
     let held_back = [
         (blocked > 0).then(|| match blocked {
             1 => "1 task waits for another (`list blocked`)".to_owned(),
@@ -751,14 +751,14 @@ fn held_back(blocked: usize, snoozed: usize) -> Words {
         }),
     ];
     let held_back: Vec<String> = held_back.into_iter().flatten().collect();
-    Words::new().text(format!(
+    Text::new().text(format!(
         "Nothing in your queue can be worked on now: {}.",
         held_back.join(", and ")
     ))
 }
 
 /// The reason for an empty queue.
-pub fn empty(why: &EmptyQueue) -> Words {
+pub fn empty(why: &EmptyQueue) -> Text {
     let unassigned = "Your queue is empty: no open task is assigned to you.";
     let text = match why {
         EmptyQueue::NotRead(sources) => format!(
@@ -781,7 +781,7 @@ pub fn empty(why: &EmptyQueue) -> Words {
             link_it(unlinked)
         ),
     };
-    Words::new().text(text)
+    Text::new().text(text)
 }
 
 fn names(sources: &[Source], between: &str) -> String {
@@ -799,43 +799,43 @@ fn link_it(sources: &[Source]) -> String {
 }
 
 /// The API's answer to the `next` of a person with one task.
-pub fn still(title: &str) -> Words {
-    Words::new().text(format!(
+pub fn still(title: &str) -> Text {
+    Text::new().text(format!(
         "There is no other task in your queue. Still: {title}"
     ))
 }
 
 /// The alert to operators, once a person, when a member of the workspace outside of [[people]] uses Ivan.
-pub fn stranger(name: &str, id: &str) -> Words {
-    Words::new().text(format!(
+pub fn stranger(name: &str, id: &str) -> Text {
+    Text::new().text(format!(
         "{name} ({id}) wrote to me and is none of [[people]], so I did nothing. To give them a queue, add them to bot.toml with \
          slack = \"{id}\" and restart me. I say this once."
     ))
 }
 
 /// The API's answer to a `next`, which has the task itself beside it.
-pub fn moved() -> Words {
-    Words::new().text("Moved on")
+pub fn moved() -> Text {
+    Text::new().text("Moved on")
 }
 
 /// The API's answer to a `next` without any task.
-pub fn nowhere_to_move(why: &EmptyQueue) -> Words {
+pub fn nowhere_to_move(why: &EmptyQueue) -> Text {
     match why {
         EmptyQueue::Done | EmptyQueue::NothingAssigned(_) => {
-            Words::new().text("Nothing is left in your queue")
+            Text::new().text("Nothing is left in your queue")
         }
         why => empty(why),
     }
 }
 
 /// `✗`, and why a command was rejected before any request to a source.
-pub fn refusal(why: Words) -> Words {
-    Words::new().text("✗ ").then(why)
+pub fn refusal(why: Text) -> Text {
+    Text::new().text("✗ ").then(why)
 }
 
 /// A person has this many waiting messages, so no further one is accepted.
-pub fn too_many_messages(waiting: i64, text: &str) -> Words {
-    Words::new()
+pub fn too_many_messages(waiting: i64, text: &str) -> Text {
+    Text::new()
         .text(format!(
             "{waiting} of your messages wait for me already, which is all that I take from one person. I have not acted \
              on this one: "
@@ -845,8 +845,8 @@ pub fn too_many_messages(waiting: i64, text: &str) -> Words {
 }
 
 /// A person has this many writes without an outcome, so no further one is accepted.
-pub fn too_many_writes(waiting: i64) -> Words {
-    Words::new().text(format!(
+pub fn too_many_writes(waiting: i64) -> Text {
+    Text::new().text(format!(
         "{waiting} changes that you asked for are not through yet, which is all that I take from one person: a source \
          is slow or does not answer. Nothing was done for this one; ask again when those are through. `status` shows \
          how many there are."
@@ -854,8 +854,8 @@ pub fn too_many_writes(waiting: i64) -> Words {
 }
 
 /// The alert to operators that the store refuses writes. It bypasses the store, which cannot store it.
-pub fn store_refuses(why: &str) -> Words {
-    Words::new().text(format!(
+pub fn store_refuses(why: &str) -> Text {
+    Text::new().text(format!(
         "✗ I cannot store anything ({why}), so I take no commands and no webhooks until I can: senders are asked to \
          come again, and what I have taken is safe. Free disk space where `store.path` is, or look at the rights of \
          the file. I try every second and go on by myself."
@@ -863,13 +863,13 @@ pub fn store_refuses(why: &str) -> Words {
 }
 
 /// The notice to operators that this is over.
-pub fn store_well() -> Words {
-    Words::new().text("✓ I can store again, and go on with everything that waited.")
+pub fn store_well() -> Text {
+    Text::new().text("✓ I can store again, and go on with everything that waited.")
 }
 
 /// The notice to a person whose message could not be stored.
-pub fn not_stored() -> Words {
-    Words::new().text(
+pub fn not_stored() -> Text {
+    Text::new().text(
         "✗ I cannot store anything at the moment, so nothing has been done yet. Slack sends me your message again for a \
          few minutes: if I can store by then, I act on it and answer here. If I do not answer, type it again later.",
     )
@@ -879,26 +879,26 @@ pub fn not_stored() -> Words {
 const QUOTE: usize = 300;
 
 /// The notice to a person about an action that they did not do.
-pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
+pub fn notice(task: &Task, act: &Activity, is_current: bool, zone: Tz) -> Text {
     let source = task.key.source().name();
     let who = act.by.as_ref().map(|actor| actor.account.name.as_str());
-    let subject = Words::new().link(&task.title, &task.url);
+    let subject = Text::new().link(&task.title, &task.url);
     let done = match &act.what {
-        What::Completed => "was completed",
-        What::Reopened => "was reopened",
-        What::Assigned { .. } => "was assigned to you",
-        What::Unassigned { .. } => "is no longer assigned to you",
-        What::Deleted => "was deleted",
-        What::Changed { field } => {
+        ActivityKind::Completed => "was completed",
+        ActivityKind::Reopened => "was reopened",
+        ActivityKind::Assigned { .. } => "was assigned to you",
+        ActivityKind::Unassigned { .. } => "is no longer assigned to you",
+        ActivityKind::Deleted => "was deleted",
+        ActivityKind::Changed { field } => {
             let (what, now) = match field {
-                Field::Title => ("title", None),
-                Field::Due => ("due date", task.due.map(|due| acts::when_due(due, zone))),
-                Field::Priority => (
+                TaskField::Title => ("title", None),
+                TaskField::Due => ("due date", task.due.map(|due| acts::when_due(due, zone))),
+                TaskField::Priority => (
                     "priority",
-                    task.priority.map(|it| Words::new().text(it.as_str())),
+                    task.priority.map(|it| Text::new().text(it.as_str())),
                 ),
             };
-            let words = Words::new()
+            let words = Text::new()
                 .text(format!(
                     "{} changed the {what} of ",
                     who.unwrap_or("Somebody")
@@ -906,14 +906,14 @@ pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
                 .then(subject)
                 .text(format!(" in {source}"));
             return match (field, now) {
-                (Field::Title, _) => words,
+                (TaskField::Title, _) => words,
                 (_, Some(now)) => words.text(": it is ").then(now).text(" now"),
                 (_, None) => words.text(": it has none now"),
             };
         }
-        What::Commented { text, .. } => {
+        ActivityKind::Commented { text, .. } => {
             let who = who.unwrap_or("Somebody");
-            return Words::new()
+            return Text::new()
                 .said(who)
                 .text(" commented on ")
                 .then(subject)
@@ -929,7 +929,7 @@ pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
     };
     let words = words.text(", ").moment(act.at, zone);
     match (&act.what, is_current) {
-        (What::Completed, true) => words
+        (ActivityKind::Completed, true) => words
             .text(". It stays your current task until you type ")
             .code("done")
             .text(" or ")
@@ -939,8 +939,8 @@ pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
 }
 
 /// After `mute` or `unmute`.
-pub fn muted(muted: bool) -> Words {
-    Words::new().text(match muted {
+pub fn muted(muted: bool) -> Text {
+    Text::new().text(match muted {
         true => {
             "✓ I tell you nothing unasked from now on. Type `unmute` to hear again what others do."
         }
@@ -949,8 +949,8 @@ pub fn muted(muted: bool) -> Words {
 }
 
 /// The alert to an operator that a source has been unreadable for a while.
-pub fn source_failing(source: Source, since: DateTime<Utc>, why: &str, zone: Tz) -> Words {
-    Words::new()
+pub fn source_failing(source: Source, since: DateTime<Utc>, why: &str, zone: Tz) -> Text {
+    Text::new()
         .text(format!("✗ {} has not been readable since ", source.name()))
         .moment(since, zone)
         .text(format!(
@@ -960,18 +960,18 @@ pub fn source_failing(source: Source, since: DateTime<Utc>, why: &str, zone: Tz)
 }
 
 /// The notice to an operator that this is over.
-pub fn source_well(source: Source) -> Words {
-    Words::new().text(format!(
+pub fn source_well(source: Source) -> Text {
+    Text::new().text(format!(
         "✓ {} is readable again, and its changes are read.",
         source.name()
     ))
 }
 
 /// The alert to operators about a configured list or repository that is archived at its source.
-pub fn archived(container: &Container) -> Words {
+pub fn archived(container: &Container) -> Text {
     let Container { source, name, .. } = container;
     let key = source.profile().home_keys;
-    Words::new().text(format!(
+    Text::new().text(format!(
         "✗ The {} {name} is archived in {}, so its tasks are not offered. Restore it there, or take {} out of {key}.",
         source.container(),
         source.name(),
@@ -979,9 +979,9 @@ pub fn archived(container: &Container) -> Words {
     ))
 }
 
-pub fn unarchived(container: &Container) -> Words {
+pub fn unarchived(container: &Container) -> Text {
     let Container { source, name, .. } = container;
-    Words::new().text(format!(
+    Text::new().text(format!(
         "✓ The {} {name} is not archived in {} any more, and its tasks are offered again.",
         source.container(),
         source.name()
@@ -989,8 +989,8 @@ pub fn unarchived(container: &Container) -> Words {
 }
 
 /// The alert to operators, and the line in `status`, when Slack counts more links of the app than are held here.
-pub fn app_is_shared(others: u32) -> Words {
-    Words::new().text(format!(
+pub fn app_is_shared(others: u32) -> Text {
+    Text::new().text(format!(
         "✗ Slack counts {others} more {} of this app than I hold: another daemon with the same slack.app_token takes \
          some of the messages, or a link broke unseen. Stop the other one, or give it an app of its own.",
         match others {
@@ -1000,38 +1000,38 @@ pub fn app_is_shared(others: u32) -> Words {
     ))
 }
 
-pub fn app_is_ours() -> Words {
-    Words::new().text("✓ Slack counts no other link of this app any more.")
+pub fn app_is_ours() -> Text {
+    Text::new().text("✓ Slack counts no other link of this app any more.")
 }
 
 /// The alert to an operator that a source rejects the token.
-pub fn token_refused(why: &str) -> Words {
-    Words::new().text(format!(
+pub fn token_refused(why: &str) -> Text {
+    Text::new().text(format!(
         "✗ {} I say here when it works again.",
         sentence(why)
     ))
 }
 
 /// The notice to an operator that this is over.
-pub fn token_well(source: Source) -> Words {
-    Words::new().text(format!(
+pub fn token_well(source: Source) -> Text {
+    Text::new().text(format!(
         "✓ {} takes the token again, and what was queued is carried out.",
         source.name()
     ))
 }
 
 /// The notice to an operator that a rule of an organization no longer refuses.
-pub fn rule_well(source: Source, account: &str) -> Words {
-    Words::new().text(format!(
+pub fn rule_well(source: Source, account: &str) -> Text {
+    Text::new().text(format!(
         "✓ {} lets me reach {account} again, and what was queued is carried out.",
         source.name()
     ))
 }
 
 /// The alert to an operator about a token that expires soon.
-pub fn token_ends(source: Source, ends: DateTime<Utc>, zone: Tz) -> Words {
+pub fn token_ends(source: Source, ends: DateTime<Utc>, zone: Tz) -> Text {
     let (name, key) = (source.name(), source.as_str());
-    Words::new()
+    Text::new()
         .text(format!("✗ {name} takes its token only until "))
         .moment(ends, zone)
         .text(format!(
@@ -1041,17 +1041,17 @@ pub fn token_ends(source: Source, ends: DateTime<Utc>, zone: Tz) -> Words {
 }
 
 /// The notice to an operator about a new token, or a later expiry.
-pub fn token_stays(source: Source) -> Words {
-    Words::new().text(format!(
+pub fn token_stays(source: Source) -> Text {
+    Text::new().text(format!(
         "✓ The token of {} does not end soon any more.",
         source.name()
     ))
 }
 
 /// The alert to an operator about a webhook that its source had suspended.
-pub fn hook_suspended(source: Source, url: &str, health: &str, back: bool) -> Words {
+pub fn hook_suspended(source: Source, url: &str, health: &str, back: bool) -> Text {
     let name = source.name();
-    Words::new().text(match back {
+    Text::new().text(match back {
         true => format!(
             "✗ {name} had stopped sending to {url} ({health}). I have put the webhook back to work and read what it \
              missed. Look at the proxy or tunnel in front of me if this happens again."
@@ -1064,13 +1064,13 @@ pub fn hook_suspended(source: Source, url: &str, health: &str, back: bool) -> Wo
 }
 
 /// The notice to an operator that this is over.
-pub fn hook_well(source: Source, url: &str) -> Words {
-    Words::new().text(format!("✓ {} sends to {url} again.", source.name()))
+pub fn hook_well(source: Source, url: &str) -> Text {
+    Text::new().text(format!("✓ {} sends to {url} again.", source.name()))
 }
 
 /// Commands that were typed while Ivan was away, too long ago to run without asking.
-pub fn typed_while_away(typed: &[&str]) -> Words {
-    let mut words = Words::new().text(
+pub fn typed_while_away(typed: &[&str]) -> Text {
+    let mut words = Text::new().text(
         "Slack did not bring me this when you typed it, so I have not acted on it. Type again what still holds:",
     );
     for text in typed {
@@ -1088,26 +1088,26 @@ pub fn quote(text: &str) -> String {
 }
 
 /// No task was shown before the command was typed, so nothing was changed; `card` is current from now on.
-pub fn no_current(card: Words) -> Words {
-    Words::new()
+pub fn no_current(card: Text) -> Text {
+    Text::new()
         .text("No current task, so nothing was changed. Current now: ")
         .then(card)
 }
 
 /// As [`no_current`], without a task to show either.
-pub fn no_current_in(empty: Words) -> Words {
-    Words::new().text("No current task. ").then(empty)
+pub fn no_current_in(empty: Text) -> Text {
+    Text::new().text("No current task. ").then(empty)
 }
 
 /// A reaction to an answer about one task that shows the next one.
-pub fn reaction_on_outcome() -> Words {
-    Words::new().text(
+pub fn reaction_on_outcome() -> Text {
+    Text::new().text(
         "That message shows two tasks, so a reaction to it changes nothing. Press a button there, or type `current` and react to the card.",
     )
 }
 
 /// Files or forwarded messages came with a command without a text to add them to. `None` if there were none.
-pub fn not_taken_over(files: &[String], forwarded: bool) -> Option<Words> {
+pub fn not_taken_over(files: &[String], forwarded: bool) -> Option<Text> {
     let what = match (files, forwarded) {
         ([], false) => return None,
         ([], true) => "The forwarded message was".to_owned(),
@@ -1115,27 +1115,27 @@ pub fn not_taken_over(files: &[String], forwarded: bool) -> Option<Words> {
         (_, false) => "The files were".to_owned(),
         (_, true) => "The forwarded message and its files were".to_owned(),
     };
-    Some(Words::new().text(format!(
+    Some(Text::new().text(format!(
         "{what} not taken over: this command has no text. Send it again with `comment on REF: TEXT`, and I add its address."
     )))
 }
 
 /// Files without a URL from Slack. `None` if there are none.
-pub fn files_without_address(names: &[String]) -> Option<Words> {
+pub fn files_without_address(names: &[String]) -> Option<Text> {
     let what = match names {
         [] => return None,
         [name] => format!("The file {} was", code(name)),
         _ => "Some of the files were".to_owned(),
     };
-    Some(Words::new().text(format!(
+    Some(Text::new().text(format!(
         "{what} not taken over: Slack gives me no address for it."
     )))
 }
 
 /// A message without text, with only a file or a forwarded message, is no command.
-pub fn no_command_with(snippet: Option<&str>, files: &[String], forwarded: bool) -> Words {
+pub fn no_command_with(snippet: Option<&str>, files: &[String], forwarded: bool) -> Text {
     let hint = "Add `create TITLE` or `comment on REF: TEXT` to it.";
-    Words::new().text(match (snippet, files) {
+    Text::new().text(match (snippet, files) {
         (Some(name), _) => format!(
             "This came as a file ({}): Slack makes one of a long text, and I do not read files. Send it in shorter \
              messages, or send the file with `comment on REF:`, and its address is the comment.",
@@ -1160,13 +1160,13 @@ fn code(name: &str) -> String {
 }
 
 /// The pressed button is unknown to this version.
-pub fn not_a_button() -> Words {
-    Words::new().text("That button is from an older version. Type `current`.")
+pub fn not_a_button() -> Text {
+    Text::new().text("That button is from an older version. Type `current`.")
 }
 
 /// A command without a task, in a thread whose answers the store has only in part.
-pub fn unknown_thread() -> Words {
-    Words::new().text(
+pub fn unknown_thread() -> Text {
+    Text::new().text(
         "I don't remember which task this thread is about, so nothing changed. Name the task, as in `done #12`, or type the command outside of the thread.",
     )
 }
@@ -1187,18 +1187,18 @@ pub fn no_place() -> String {
 }
 
 /// A person without a known account in a source.
-pub fn not_assignable(name: Option<&str>, source: Source) -> Words {
+pub fn not_assignable(name: Option<&str>, source: Source) -> Text {
     let who = name.unwrap_or("that person");
     let system = source.name();
-    Words::new().text(format!(
+    Text::new().text(format!(
         "I know no {system} account of {who}, so the task cannot be assigned to them. Choose somebody else or nobody; \
          whoever runs me can add the account to [[people]]."
     ))
 }
 
 /// A due date for a place that has none.
-pub fn no_due_date() -> Words {
-    Words::new()
+pub fn no_due_date() -> Text {
+    Text::new()
         .text("An issue in GitHub has no due date. Clear the date, or choose a list of ClickUp.")
 }
 
@@ -1229,90 +1229,90 @@ pub fn command_is_slow() -> String {
 }
 
 /// Slack's time for opening a form was over.
-pub fn press_again() -> Words {
-    refusal(Words::new().text(
+pub fn press_again() -> Text {
+    refusal(Text::new().text(
         "Slack gives me three seconds to open a form, and they were over. Nothing was done: press it again.",
     ))
 }
 
 /// A form that Slack does not open.
-pub fn form_refused(why: &str) -> Words {
-    refusal(Words::new().text(format!(
+pub fn form_refused(why: &str) -> Text {
+    refusal(Text::new().text(format!(
         "The form could not be opened, and nothing was done. {} Until it works, type the command: `help` lists them.",
         sentence(why)
     )))
 }
 
 /// The same message, a second time.
-pub fn made_before(task: &Task) -> Words {
-    Words::new()
+pub fn made_before(task: &Task) -> Text {
+    Text::new()
         .text("✓ This message is a task already: ")
         .link(&task.title, &task.url)
         .text(format!(" · {}", place(task)))
 }
 
-pub fn no_list_yet() -> Words {
-    Words::new().text("I have not shown you a list yet. Type `list`, then use its numbers.")
+pub fn no_list_yet() -> Text {
+    Text::new().text("I have not shown you a list yet. Type `list`, then use its numbers.")
 }
 
-pub fn not_in_list(number: usize) -> Words {
-    Words::new().text(format!(
+pub fn not_in_list(number: usize) -> Text {
+    Text::new().text(format!(
         "The list that I showed you last has no number {number}. Type `list` to see it anew."
     ))
 }
 
-pub fn names_no_task(id: &TaskId) -> Words {
-    Words::new().text(format!("{id} is not among the tasks that I know"))
+pub fn names_no_task(id: &TaskId) -> Text {
+    Text::new().text(format!("{id} is not among the tasks that I know"))
 }
 
-pub fn deleted(task: &Task) -> Words {
-    Words::new()
+pub fn deleted(task: &Task) -> Text {
+    Text::new()
         .said(&task.title)
         .text(format!(" was deleted in {}.", task.key.source().name()))
 }
 
-pub fn not_connected(source: Source) -> Words {
-    Words::new().text(format!(
+pub fn not_connected(source: Source) -> Text {
+    Text::new().text(format!(
         "{} is not connected here. Whoever runs me can add [{source}] to bot.toml.",
         source.name()
     ))
 }
 
-pub fn not_read_yet(repo: &RepoName) -> Words {
-    Words::new().text(format!(
+pub fn not_read_yet(repo: &RepoName) -> Text {
+    Text::new().text(format!(
         "I have not been able to read {repo} in GitHub yet, so nothing was changed. `status` tells how that goes."
     ))
 }
 
-pub fn repo_not_followed(repo: &RepoName) -> Words {
-    Words::new().text(format!(
+pub fn repo_not_followed(repo: &RepoName) -> Text {
+    Text::new().text(format!(
         "I do not follow the repository {repo}. Whoever runs me can add it to github.repos in bot.toml."
     ))
 }
 
-pub fn list_not_followed(list: &str) -> Words {
-    Words::new().text(format!(
+pub fn list_not_followed(list: &str) -> Text {
+    Text::new().text(format!(
         "I do not follow the ClickUp list {list}. Whoever runs me can add it to clickup.lists in bot.toml."
     ))
 }
 
-pub fn odd_entity() -> Words {
-    Words::new().text(format!(
+pub fn odd_entity() -> Text {
+    Text::new().text(format!(
         "The name of a client has 1 to {ENTITY_MAX} characters, without brackets, commas or line breaks. \
          Nothing was created."
     ))
 }
 
-pub fn title_too_long(source: Source, max: usize, length: usize) -> Words {
-    Words::new().text(format!(
+pub fn title_too_long(source: Source, max: usize, length: usize) -> Text {
+    Text::new().text(format!(
         "{} takes titles of at most {max} characters, and this one has {length}. \
          Nothing was created: shorten it, and put the rest on the lines after the first.",
         source.name()
     ))
 }
 
-pub fn text_too_long(length: usize) -> Words {
-    Words::new().text(format!(
+pub fn text_too_long(length: usize) -> Text {
+    Text::new().text(format!(
         "A text may have at most {TEXT_MAX} characters, and this one has {length}. \
          Nothing was changed: send it in parts."
     ))
@@ -1328,22 +1328,22 @@ pub const HOME_SETTINGS: &str = "Settings";
 pub const HOME_NOBODY: &str = "Nothing here for you yet";
 
 /// The number of open tasks, and of those completed today.
-pub fn home_lead(open: usize, completed_today: i64) -> Words {
+pub fn home_lead(open: usize, completed_today: i64) -> Text {
     let open = match open {
         0 => "Nothing open".to_owned(),
         some => format!("{some} open"),
     };
-    Words::new().text(format!("{open} · {completed_today} completed today"))
+    Text::new().text(format!("{open} · {completed_today} completed today"))
 }
 
 /// The number of tasks that are not shown.
-pub fn home_more(more: usize) -> Option<Words> {
-    (more > 0).then(|| Words::new().text(format!("and {more} more")))
+pub fn home_more(more: usize) -> Option<Text> {
+    (more > 0).then(|| Text::new().text(format!("and {more} more")))
 }
 
 /// The current task is the whole queue.
-pub fn home_nothing_else() -> Words {
-    Words::new().text("Nothing else.")
+pub fn home_nothing_else() -> Text {
+    Text::new().text("Nothing else.")
 }
 
 /// A write without an outcome. `called` is the source's name for a task that was never read.
@@ -1354,54 +1354,54 @@ pub fn home_waiting(
     why: Option<&str>,
     turn: Option<DateTime<Utc>>,
     zone: Tz,
-) -> Words {
+) -> Text {
     let subject = match (known, write) {
-        (Some(task), _) => Words::new().link(&task.title, &task.url),
-        (None, Write::Create(new)) => Words::new().said(&new.title),
-        (None, write) => Words::new().text(format!("{} {called}", write.source().noun())),
+        (Some(task), _) => Text::new().link(&task.title, &task.url),
+        (None, Write::Create(new)) => Text::new().said(&new.title),
+        (None, write) => Text::new().text(format!("{} {called}", write.source().noun())),
     };
-    Words::new()
+    Text::new()
         .text("… ")
         .then(queued(write, subject, why, turn, zone))
 }
 
 /// A source that cannot be read.
-pub fn home_trouble(source: Source, why: &str) -> Words {
-    Words::new().text(format!("✗ {}: {}", source.name(), sentence(why)))
+pub fn home_trouble(source: Source, why: &str) -> Text {
+    Text::new().text(format!("✗ {}: {}", source.name(), sentence(why)))
 }
 
 /// A person's identity in Slack.
-pub fn home_in_slack(name: &str, alone: bool) -> Words {
-    Words::new().text(match alone {
+pub fn home_in_slack(name: &str, alone: bool) -> Text {
+    Text::new().text(match alone {
         true => "Slack: connected. Everybody here shares one queue, of every open task.".to_owned(),
         false => format!("Slack: you are {name}"),
     })
 }
 
 /// A person's account at a source: `account` is their login or name there, `alone` if all share one queue.
-pub fn home_account(source: Source, account: Option<&str>, alone: bool) -> Words {
+pub fn home_account(source: Source, account: Option<&str>, alone: bool) -> Text {
     let name = source.name();
     match (account, alone) {
-        (_, true) => Words::new().text(format!("{name}: connected")),
-        (Some(account), false) => Words::new().text(format!("{name}: {account}")),
+        (_, true) => Text::new().text(format!("{name}: connected")),
+        (Some(account), false) => Text::new().text(format!("{name}: {account}")),
         (None, false) => identity::home_unlinked(source),
     }
 }
 
 /// Whether a person gets notices.
-pub fn home_notices(muted: bool) -> Words {
-    Words::new().text(match muted {
+pub fn home_notices(muted: bool) -> Text {
+    Text::new().text(match muted {
         true => "Notices: off. You hear nothing unasked.",
         false => "Notices: on. You hear what others do to your tasks.",
     })
 }
 
 /// How a person learns of outcomes.
-pub fn home_receipts(by: Receipts, own: bool) -> Words {
+pub fn home_receipts(by: ReceiptMode, own: bool) -> Text {
     let whose = as_set(own);
-    Words::new().text(match by {
-        Receipts::Message => format!("Receipts: messages, {whose}."),
-        Receipts::Reactions => format!(
+    Text::new().text(match by {
+        ReceiptMode::Message => format!("Receipts: messages, {whose}."),
+        ReceiptMode::Reactions => format!(
             "Receipts: messages, and a reaction on yours, {whose}. A comment that arrives gets the reaction alone."
         ),
     })
@@ -1416,8 +1416,8 @@ fn as_set(own: bool) -> &'static str {
 }
 
 /// The treatment of a plain reply, which is the same for all.
-pub fn home_replies(become_comments: bool) -> Words {
-    Words::new()
+pub fn home_replies(become_comments: bool) -> Text {
+    Text::new()
         .text(match become_comments {
             true => {
                 "A plain reply in a task's thread becomes a comment on it, for everybody here ("

@@ -5,7 +5,7 @@
 
 /// The parts of the configuration that decide which scopes are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Uses {
+pub struct ScopeInputs {
     /// Mentions in channels are read.
     pub mentions: bool,
     /// Channel messages are read without a mention.
@@ -19,7 +19,7 @@ pub struct Uses {
 /// A scope.
 struct Scope {
     name: &'static str,
-    is_used: fn(Uses) -> bool,
+    is_used: fn(ScopeInputs) -> bool,
     without: &'static str,
 }
 
@@ -92,17 +92,17 @@ pub const REACT: &str = "reactions:write";
 
 /// A scope that the app lacks, and the feature that does not work without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Missing {
+pub struct UnmetScope {
     pub scope: &'static str,
     pub without: &'static str,
 }
 
 /// The missing scopes that the configuration needs, in the order of the table.
-pub fn missing(granted: impl Fn(&str) -> bool, uses: Uses) -> Vec<Missing> {
+pub fn missing(granted: impl Fn(&str) -> bool, uses: ScopeInputs) -> Vec<UnmetScope> {
     SCOPES
         .iter()
         .filter(|scope| (scope.is_used)(uses) && !granted(scope.name))
-        .map(|scope| Missing {
+        .map(|scope| UnmetScope {
             scope: scope.name,
             without: scope.without,
         })
@@ -110,9 +110,9 @@ pub fn missing(granted: impl Fn(&str) -> bool, uses: Uses) -> Vec<Missing> {
 }
 
 /// One scope as missing, with all its features.
-pub fn only(name: &str) -> Option<Missing> {
+pub fn only(name: &str) -> Option<UnmetScope> {
     let scope = SCOPES.iter().find(|scope| scope.name == name)?;
-    Some(Missing {
+    Some(UnmetScope {
         scope: scope.name,
         without: scope.without,
     })
@@ -123,25 +123,25 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    const ALL: Uses = Uses {
+    const ALL: ScopeInputs = ScopeInputs {
         mentions: true,
         bare: true,
         reacts: true,
         emails: true,
     };
 
-    fn missed(granted: &[&str], uses: Uses) -> Vec<&'static str> {
+    fn missed(granted: &[&str], uses: ScopeInputs) -> Vec<&'static str> {
         let missing = missing(|scope| granted.contains(&scope), uses);
         missing.iter().map(|one| one.scope).collect()
     }
 
     #[rstest]
     #[case::all(ALL, &[])]
-    #[case::mentions_only(Uses { bare: false, ..ALL }, &["channels:history", "groups:history"])]
-    #[case::no_channels(Uses { bare: false, mentions: false, ..ALL }, &["app_mentions:read", "channels:history", "groups:history"])]
-    #[case::no_emails(Uses { emails: false, ..ALL }, &["users:read.email"])]
-    #[case::no_receipts(Uses { reacts: false, ..ALL }, &["reactions:write"])]
-    fn what_nothing_needs_is_not_missed(#[case] uses: Uses, #[case] not_missed: &[&str]) {
+    #[case::mentions_only(ScopeInputs { bare: false, ..ALL }, &["channels:history", "groups:history"])]
+    #[case::no_channels(ScopeInputs { bare: false, mentions: false, ..ALL }, &["app_mentions:read", "channels:history", "groups:history"])]
+    #[case::no_emails(ScopeInputs { emails: false, ..ALL }, &["users:read.email"])]
+    #[case::no_receipts(ScopeInputs { reacts: false, ..ALL }, &["reactions:write"])]
+    fn what_nothing_needs_is_not_missed(#[case] uses: ScopeInputs, #[case] not_missed: &[&str]) {
         let all = missed(&[], ALL);
         assert_eq!(all.len(), SCOPES.len());
         let expected: Vec<&str> = all

@@ -239,7 +239,7 @@ fn is_recent(task: &Task, now: DateTime<Utc>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::task::{Due, Status, TaskId, TaskKey};
+    use crate::domain::task::{DueDate, TaskId, TaskKey, TaskStatus};
     use chrono_tz::{
         America::Havana, America::New_York, Asia::Beirut, Europe::Berlin, Pacific::Apia, UTC,
     };
@@ -263,7 +263,7 @@ mod tests {
             title: "Renew the certificate".into(),
             description: String::new(),
             url: String::new(),
-            status: Status::Todo,
+            status: TaskStatus::Todo,
             source_status: "to do".into(),
             assignees: Vec::new(),
             labels: Vec::new(),
@@ -291,7 +291,7 @@ mod tests {
 
     fn due(text: &str) -> Task {
         Task {
-            due: Some(Due::at(at(text))),
+            due: Some(DueDate::at(at(text))),
             ..task()
         }
     }
@@ -329,11 +329,11 @@ mod tests {
     #[case::recent(updated("2026-11-22T12:00:01Z"), 101, "active today 1")]
     #[case::a_day_ago(updated("2026-11-22T12:00:00Z"), 100, "")]
     #[case::clock_ahead(updated("2026-11-23T12:00:05Z"), 101, "active today 1")]
-    #[case::started(Task { status: Status::InProgress, ..task() }, 100, "")]
+    #[case::started(Task { status: TaskStatus::InProgress, ..task() }, 100, "")]
     #[case::everything(
         Task {
             priority: Some(Priority::Urgent),
-            due: Some(Due::at(now())),
+            due: Some(DueDate::at(now())),
             updated_at: now(),
             ..labelled("client")
         },
@@ -381,7 +381,7 @@ mod tests {
     #[case::all(
         Task {
             priority: Some(Priority::High),
-            due: Some(Due::at(at("2026-11-22T12:00:00Z"))),
+            due: Some(DueDate::at(at("2026-11-22T12:00:00Z"))),
             updated_at: now(),
             ..labelled("client")
         },
@@ -420,7 +420,7 @@ mod tests {
         let before = at(begins) - Duration::milliseconds(1);
         for (due, overdue) in [(before, true), (at(begins), false)] {
             let task = Task {
-                due: Some(Due::at(due)),
+                due: Some(DueDate::at(due)),
                 ..task()
             };
             assert_eq!(is_overdue(&task, at(now), zone), overdue);
@@ -470,7 +470,7 @@ mod tests {
     fn a_day_without_a_time_is_the_same_day_everywhere() {
         // 04:00 in Madrid, which is 22:00 of the day before in New York.
         let task = Task {
-            due: Some(Due {
+            due: Some(DueDate {
                 at: at("2026-11-24T03:00:00Z"),
                 day: NaiveDate::from_ymd_opt(2026, 11, 24),
             }),
@@ -494,7 +494,7 @@ mod tests {
     #[test]
     fn the_ends_of_time_are_no_trouble() {
         let task = Task {
-            due: Some(Due::at(DateTime::<Utc>::MAX_UTC)),
+            due: Some(DueDate::at(DateTime::<Utc>::MAX_UTC)),
             updated_at: DateTime::<Utc>::MIN_UTC,
             ..task()
         };

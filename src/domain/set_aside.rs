@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, Utc};
 use chrono_tz::Tz;
 
 use super::ids::{DeliveryId, EventId, MessageId, PersonId, ReactionId};
-use super::reply::Words;
+use super::reply::Text;
 use super::task::Source;
 
 /// The number of unclean ends after which the work that was under way at them is set aside.
@@ -159,10 +159,10 @@ pub fn rest(ends: i64) -> Duration {
 }
 
 /// The end of a text about set-aside work: whether the operators were told.
-fn told(operators: bool, id: &str) -> Words {
+fn told(operators: bool, id: &str) -> Text {
     match operators {
-        true => Words::new().text(" I've told the operators."),
-        false => Words::new()
+        true => Text::new().text(" I've told the operators."),
+        false => Text::new()
             .text(" An operator can have me try it again with ")
             .code(format!("ivan retry {id}"))
             .text("."),
@@ -170,8 +170,8 @@ fn told(operators: bool, id: &str) -> Words {
 }
 
 /// The message to a person about their work that is set aside; `what` follows "Not finished: ".
-pub fn to_its_person(what: Words, operators: bool, id: &str) -> Words {
-    Words::new()
+pub fn to_its_person(what: Text, operators: bool, id: &str) -> Text {
+    Text::new()
         .text("✗ Not finished: ")
         .then(what)
         .text(" stopped me twice, so I set it aside.")
@@ -191,11 +191,11 @@ pub const BEHIND: &str =
     "The command that it takes back is set aside, and so is this until that is tried again";
 
 /// The message to operators about work that is set aside.
-pub fn to_operators(set_aside: &SetAside, zone: Tz) -> Words {
+pub fn to_operators(set_aside: &SetAside, zone: Tz) -> Text {
     let SetAside {
         work, about, ends, ..
     } = set_aside;
-    let words = Words::new()
+    let words = Text::new()
         .text("✗ I was stopped ")
         .text(match ends {
             ..=2 => "twice".to_owned(),
@@ -219,19 +219,19 @@ pub fn to_operators(set_aside: &SetAside, zone: Tz) -> Words {
 }
 
 /// The message that recurring work succeeded after it had been set aside.
-pub fn went_well(about: &str) -> Words {
-    Words::new()
+pub fn went_well(about: &str) -> Text {
+    Text::new()
         .text("✓ It went well this time, and is not set aside any more: ")
         .said(about)
         .text(".")
 }
 
 /// The part of `status` about work that is set aside.
-pub fn listed(all: &[SetAside], zone: Tz) -> Option<Words> {
+pub fn listed(all: &[SetAside], zone: Tz) -> Option<Text> {
     if all.is_empty() {
         return None;
     }
-    let mut words = Words::new().text("\nSet aside, for it stopped me twice:");
+    let mut words = Text::new().text("\nSet aside, for it stopped me twice:");
     for one in all.iter().take(LISTED_MAX) {
         words = words
             .text("\n✗ ")
@@ -256,8 +256,8 @@ pub fn listed(all: &[SetAside], zone: Tz) -> Option<Words> {
 }
 
 /// The answer to `retry`.
-pub fn tried_again(about: &str) -> Words {
-    Words::new()
+pub fn tried_again(about: &str) -> Text {
+    Text::new()
         .text("✓ Tried again: ")
         .said(about)
         .text(". ")
@@ -266,8 +266,8 @@ pub fn tried_again(about: &str) -> Words {
 }
 
 /// The answer to `retry` for an unknown id.
-pub fn nothing_set_aside(id: &str) -> Words {
-    Words::new()
+pub fn nothing_set_aside(id: &str) -> Text {
+    Text::new()
         .text("Nothing of the id ")
         .code(id.chars().take(80).collect::<String>())
         .text(" is set aside. ")
@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn people_and_operators_are_told_in_plain_words() {
-        let command = Words::new().text("your command ").code("done #1");
+        let command = Text::new().text("your command ").code("done #1");
         assert_eq!(
             to_its_person(command.clone(), true, "message-12").plain(),
             "✗ Not finished: your command done #1 stopped me twice, so I set it aside. I've told the operators."

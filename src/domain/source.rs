@@ -10,11 +10,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::event::{Act, SourceEvent};
-use super::operation::{Operation, WriteError, Written};
+use super::event::{Activity, SourceEvent};
+use super::operation::{Operation, WriteError, WriteReceipt};
 pub use super::profile::{Profile, Source};
 use super::task::{Task, TaskKey};
-use super::undo::Stands;
+use super::undo::EffectState;
 
 /// The writing side of a source, for the outbox.
 #[async_trait]
@@ -30,16 +30,16 @@ pub trait SourceWriter: Send + Sync {
     /// Sends the write once, without retry, check or following of redirects.
     ///
     /// `now` is the task as it was just read; `None` for a creation.
-    async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<Written, WriteError>;
+    async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<WriteReceipt, WriteError>;
 
     /// Looks once for the trace of a write whose response was lost, by marker or by author, words and time since
     /// `op.begun_at`, without `op.claimed`. `None` only if the search was complete and found nothing; a write without a
     /// trace (`Write::is_repeatable`) has none. Fails as `read` does.
-    async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError>;
+    async fn find(&self, op: &Operation) -> Result<Option<WriteReceipt>, WriteError>;
 
     /// For an undo: the state of the effect, as far as the task itself does not show it (a comment, the dependents of a
     /// task that is to be deleted). `now` is the task as it was just read. Fails as `read` does.
-    async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<Stands, WriteError>;
+    async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<EffectState, WriteError>;
 
     /// Takes the next place in the source's line of writes and returns the wait until then, if the source asks to
     /// spread writes. An unused place must be given back ([`SourceWriter::give_back`]).
@@ -51,8 +51,8 @@ pub trait SourceWriter: Send + Sync {
     fn give_back(&self) {}
 
     /// The source's status towards us, from its last responses.
-    fn standing(&self) -> Standing {
-        Standing::default()
+    fn standing(&self) -> SourceStanding {
+        SourceStanding::default()
     }
 
     /// Keeps requests back until then. An earlier run was told to wait, and ignoring that may lead to a ban.
@@ -61,7 +61,7 @@ pub trait SourceWriter: Send + Sync {
 
 /// The status of a source towards us, from its responses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct SourceStanding {
     /// The end of its rate limit: nothing is sent before.
     pub paused_until: Option<DateTime<Utc>>,
     pub token: TokenStanding,
@@ -144,23 +144,23 @@ pub enum Listing {
 
 /// The subject whose comments are read; the source's [`Listing`] says which one it supports.
 #[derive(Debug, Clone, Copy)]
-pub enum Of<'a> {
+pub enum CommentsOf<'a> {
     Container(&'a Container),
     Task(&'a TaskKey),
 }
 
 /// A comment in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Comment {
+pub struct SourceComment {
     pub task: TaskKey,
     /// Its author, time and text: always `What::Commented`.
-    pub act: Act,
+    pub act: Activity,
 }
 
 /// A part of a listing of comments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommentPage {
-    pub comments: Vec<Comment>,
+    pub comments: Vec<SourceComment>,
     /// The newest change of any of them, including those on pull requests, by the source's clock.
     pub newest: Option<DateTime<Utc>>,
     /// The next page, in the source's own terms; `None` at the end.
@@ -194,7 +194,7 @@ pub trait SourceReader: Send + Sync {
     /// task: those written since `since`, newest first. `page` is `None` or the last page's `next`.
     async fn comments(
         &self,
-        of: Of<'_>,
+        of: CommentsOf<'_>,
         since: Option<DateTime<Utc>>,
         page: Option<&str>,
     ) -> Result<CommentPage, WriteError>;
@@ -219,7 +219,7 @@ pub trait SourceReader: Send + Sync {
 /// A payload that cannot be understood. It is counted, logged, and answered like any other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the payload of {event} cannot be read: {why}")]
-pub struct Unreadable {
+pub struct UnreadablePayload {
     pub event: String,
     pub why: String,
 }
@@ -256,7 +256,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Headers<'a> {
 
 /// The rules for a source's webhook requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
+pub struct WebhookRules {
     /// The largest body, in bytes.
     pub body_max: usize,
     /// The name and form of the signature header, for answers and the log.
@@ -267,7 +267,7 @@ pub struct Terms {
 
 /// The reason why a signed request is no delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoDelivery {
+pub enum DeliveryRefusal {
     /// Its event is known and irrelevant.
     Ignored(String),
     /// Its event has an unknown name.
@@ -278,10 +278,10 @@ pub enum NoDelivery {
 
 /// Reads a source's webhook requests and payloads.
 #[async_trait]
-pub trait HookReader: Send + Sync {
+pub trait WebhookReader: Send + Sync {
     fn source(&self) -> Source;
 
-    fn terms(&self) -> Terms;
+    fn terms(&self) -> WebhookRules;
 
     /// Whether a request has a signature of the right form. It may be wrong.
     fn has_signature(&self, headers: &Headers<'_>) -> bool;
@@ -299,7 +299,7 @@ pub trait HookReader: Send + Sync {
         headers: &Headers<'_>,
         body: Vec<u8>,
         now: DateTime<Utc>,
-    ) -> Result<Delivery, NoDelivery>;
+    ) -> Result<Delivery, DeliveryRefusal>;
 
     /// Fetches the data for reading payloads, such as the token's account: before that no action counts as our own.
     /// Calls the source once, and not at all if the data is known.
@@ -307,12 +307,12 @@ pub trait HookReader: Send + Sync {
 
     /// The events of a stored delivery. Empty if it is irrelevant (a pull request, a ping, an unknown event or action,
     /// a list or repository that is not followed).
-    fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, Unreadable>;
+    fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, UnreadablePayload>;
 }
 
 /// A webhook as its source has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hook {
+pub struct Webhook {
     pub source: Source,
     pub id: String,
     /// The repository, or the workspace, that it belongs to.
@@ -356,7 +356,7 @@ impl<T> Places<T> {
 
 /// Facts about a source's webhooks, for `ivan webhooks`.
 #[derive(Debug, Clone, Copy)]
-pub struct HookFacts {
+pub struct WebhookFacts {
     /// The source chooses the secrets of its webhooks.
     pub chooses_secret: bool,
     /// The remedy for a webhook whose secret is not known here, as sentences.
@@ -367,24 +367,28 @@ pub struct HookFacts {
 
 /// Management of a source's webhooks, for `ivan webhooks` and the gap recovery.
 #[async_trait]
-pub trait HookKeeper: Send + Sync {
+pub trait WebhookKeeper: Send + Sync {
     fn source(&self) -> Source;
 
-    fn facts(&self) -> HookFacts;
+    fn facts(&self) -> WebhookFacts;
 
     /// Every webhook that the token can see, of every mirrored place. A place fails with the permission that is
     /// missing.
-    async fn list(&self) -> Places<Hook>;
+    async fn list(&self) -> Places<Webhook>;
 
     /// Ensures one active webhook for `url` in each place, with our events. It adopts an existing one by its URL,
     /// changes differences, and creates a missing one, never a second. GitHub signs with `secret`; ClickUp chooses its
     /// own, which is in the response.
-    async fn register(&self, url: &str, secret: &str) -> Places<Hook>;
+    async fn register(&self, url: &str, secret: &str) -> Places<Webhook>;
 
     /// Reactivates a webhook; its secret stays.
-    async fn reactivate(&self, hook: &Hook) -> Result<(), WriteError>;
+    async fn reactivate(&self, hook: &Webhook) -> Result<(), WriteError>;
 
     /// Deliveries to `hook` that failed since `since` and were not delivered by a later attempt, oldest first (GitHub
     /// keeps them for 3 days: docs/contracts/github.md#delivery). Always empty for ClickUp, which keeps none.
-    async fn missed(&self, hook: &Hook, since: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError>;
+    async fn missed(
+        &self,
+        hook: &Webhook,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<Delivery>, WriteError>;
 }

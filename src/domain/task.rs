@@ -8,8 +8,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::profile::Ids;
 pub use super::profile::Source;
+use super::profile::TaskIdForm;
 use super::when::local;
 
 /// The key of a task in the mirror: ClickUp's task id, or GitHub's `<repository id>:<number>`.
@@ -58,7 +58,7 @@ impl TaskKey {
 
     /// The repository id and the issue number, for a GitHub key.
     pub fn github_parts(&self) -> Option<(u64, u64)> {
-        if self.source.profile().ids != Ids::Numbers {
+        if self.source.profile().ids != TaskIdForm::Numbers {
             return None;
         }
         let (repository, number) = self.key.split_once(':')?;
@@ -80,7 +80,8 @@ impl TaskKey {
         let source = Source::ALL.into_iter().find(|one| one.as_str() == source)?;
         let key = TaskKey::stored(source, key);
         let fits = !key.key.is_empty() && key.key.chars().all(|c| c.is_ascii_graphic());
-        (fits && (source.profile().ids == Ids::Own || key.github_parts().is_some())).then_some(key)
+        (fits && (source.profile().ids == TaskIdForm::Own || key.github_parts().is_some()))
+            .then_some(key)
     }
 }
 
@@ -170,8 +171,8 @@ impl TaskId {
         let malformed = || MalformedTaskId(text.chars().take(80).collect());
         let (source, rest) = text.trim().split_once(':').ok_or_else(malformed)?;
         match Source::parse(source).ok_or_else(malformed)?.profile().ids {
-            Ids::Own => TaskId::clickup(rest).ok_or_else(malformed),
-            Ids::Numbers => match rest.split_once('#') {
+            TaskIdForm::Own => TaskId::clickup(rest).ok_or_else(malformed),
+            TaskIdForm::Numbers => match rest.split_once('#') {
                 Some((repo, number)) => Some((RepoName::parse(repo).map(Some), number)),
                 None => Some((Some(None), rest)),
             }
@@ -287,23 +288,23 @@ impl TryFrom<String> for TaskId {
 /// The three states of a task; sources map theirs by type first, name second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub enum TaskStatus {
     Todo,
     InProgress,
     Done,
 }
 
-impl Status {
+impl TaskStatus {
     pub fn as_str(self) -> &'static str {
         match self {
-            Status::Todo => "todo",
-            Status::InProgress => "in_progress",
-            Status::Done => "done",
+            TaskStatus::Todo => "todo",
+            TaskStatus::InProgress => "in_progress",
+            TaskStatus::Done => "done",
         }
     }
 
-    pub fn parse(text: &str) -> Option<Status> {
-        [Status::Todo, Status::InProgress, Status::Done]
+    pub fn parse(text: &str) -> Option<TaskStatus> {
+        [TaskStatus::Todo, TaskStatus::InProgress, TaskStatus::Done]
             .into_iter()
             .find(|status| status.as_str() == text)
     }
@@ -349,17 +350,17 @@ pub struct Account {
 /// When a task is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "KeptDue", into = "KeptDue")]
-pub struct Due {
+pub struct DueDate {
     /// The time that the source stores.
     pub at: DateTime<Utc>,
     /// The due day, if there is no due time. It is the same day in every time zone.
     pub day: Option<NaiveDate>,
 }
 
-impl Due {
+impl DueDate {
     /// Due at a time.
-    pub fn at(at: DateTime<Utc>) -> Due {
-        Due { at, day: None }
+    pub fn at(at: DateTime<Utc>) -> DueDate {
+        DueDate { at, day: None }
     }
 
     /// The due day for a person in that zone.
@@ -376,17 +377,17 @@ enum KeptDue {
     Day { at: DateTime<Utc>, day: NaiveDate },
 }
 
-impl From<KeptDue> for Due {
-    fn from(kept: KeptDue) -> Due {
+impl From<KeptDue> for DueDate {
+    fn from(kept: KeptDue) -> DueDate {
         match kept {
-            KeptDue::At(at) => Due::at(at),
-            KeptDue::Day { at, day } => Due { at, day: Some(day) },
+            KeptDue::At(at) => DueDate::at(at),
+            KeptDue::Day { at, day } => DueDate { at, day: Some(day) },
         }
     }
 }
 
-impl From<Due> for KeptDue {
-    fn from(due: Due) -> KeptDue {
+impl From<DueDate> for KeptDue {
+    fn from(due: DueDate) -> KeptDue {
         match due.day {
             Some(day) => KeptDue::Day { at: due.at, day },
             None => KeptDue::At(due.at),
@@ -409,7 +410,7 @@ pub struct Task {
     /// Without Ivan's own marker; at most a few thousand characters.
     pub description: String,
     pub url: String,
-    pub status: Status,
+    pub status: TaskStatus,
     /// The source's own word: `in review`, `open`, `closed`.
     pub source_status: String,
     pub assignees: Vec<Account>,
@@ -418,7 +419,7 @@ pub struct Task {
     /// The client the task is for: ClickUp tag `client:<entity>`, GitHub title prefix `[CLIENT:<entity>] `.
     pub entity: Option<String>,
     pub priority: Option<Priority>,
-    pub due: Option<Due>,
+    pub due: Option<DueDate>,
     pub created_at: DateTime<Utc>,
     /// The source's own time of the last change, which decides which of two reports is newer (P4).
     pub updated_at: DateTime<Utc>,
@@ -437,7 +438,7 @@ pub struct Task {
     pub creator: Option<Account>,
     /// Its relations to other tasks: ClickUp's dependencies, links in GitHub's body.
     #[serde(default)]
-    pub links: Vec<Link>,
+    pub links: Vec<Relation>,
 }
 
 /// How a task was finished, as far as the source reports that.
@@ -491,15 +492,15 @@ pub const LINKS_MAX: usize = 50;
 
 /// A relation of a task to another one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Link {
-    pub way: Way,
-    pub to: Linked,
+pub struct Relation {
+    pub way: Direction,
+    pub to: RelatedTask,
 }
 
 /// The direction of a relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Way {
+pub enum Direction {
     /// The other task waits for this one.
     Blocks,
     /// This task waits for the other one.
@@ -509,7 +510,7 @@ pub enum Way {
 /// The reference to the other task.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Linked {
+pub enum RelatedTask {
     Task(TaskKey),
     /// An issue by its repository's name, which is resolved only when it is looked up.
     Issue {

@@ -1,25 +1,25 @@
 //! Undoing an operation: its effect, and whether the source is still as it was left.
 //!
 //! The verb creates a `Write::Undo` for each operation to undo. The effect is looked up when its turn comes
-//! ([`ToUndo`]), after the operation in the same lane. As for every write, each source only translates.
+//! ([`UndoTarget`]), after the operation in the same lane. As for every write, each source only translates.
 
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::change::Change;
+use super::change::TaskChange;
+use super::mention_text::MentionText;
 use super::profile::Profile;
-use super::prose::Prose;
-use super::task::{Source, Status, Task, TaskKey};
+use super::task::{Source, Task, TaskKey, TaskStatus};
 
 /// The time limit for `undo`, from the outcome of the command that it takes back.
 pub const UNDO_WITHIN: Duration = Duration::minutes(15);
 
 /// The request to undo an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Undo {
+pub struct UndoRequest {
     /// The operation to undo.
     pub operation: String,
-    pub what: Undoes,
+    pub what: UndoKind,
     pub source: Source,
     /// `None` for a task whose creation is still under way.
     pub task: Option<TaskKey>,
@@ -30,7 +30,7 @@ pub struct Undo {
 /// The kind of operation to undo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Undoes {
+pub enum UndoKind {
     Completion,
     Comment,
     Creation,
@@ -41,7 +41,7 @@ pub enum Undoes {
 
 /// The result of the operation to undo, as known when the undo's turn comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ToUndo {
+pub enum UndoTarget {
     /// It had this effect.
     Effect(Effect),
     /// It was taken back before it was sent.
@@ -68,7 +68,7 @@ pub enum Effect {
     },
     Commented {
         id: String,
-        text: Prose,
+        text: MentionText,
         /// The operation in its marker.
         operation: String,
         /// The earliest time at which it can have been written.
@@ -78,15 +78,15 @@ pub enum Effect {
         left: Box<Task>,
     },
     Changed {
-        left: Change,
+        left: TaskChange,
         /// The change that restores the earlier state.
-        back: Change,
+        back: TaskChange,
     },
 }
 
 /// The current state of an effect at its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stands {
+pub enum EffectState {
     AsLeft,
     /// It is gone: undone already, by us or by another actor.
     Gone,
@@ -96,51 +96,53 @@ pub enum Stands {
 
 impl Effect {
     /// The state as far as the task itself shows it.
-    pub(super) fn stands(&self, now: &Task) -> Stands {
-        let is_now = || Stands::Changed(format!("it is {} now", now.source_status));
+    pub(super) fn stands(&self, now: &Task) -> EffectState {
+        let is_now = || EffectState::Changed(format!("it is {} now", now.source_status));
         match self {
             Effect::Completed { left, at, .. } => {
                 let closed = now.closed.as_ref();
                 let again = at.is_some() && closed.and_then(|closed| closed.at) != *at
                     || closed.and_then(|closed| closed.by_us) == Some(false);
                 match now.status {
-                    Status::Done if !same(left, &now.source_status) => is_now(),
-                    Status::Done if again => {
+                    TaskStatus::Done if !same(left, &now.source_status) => is_now(),
+                    TaskStatus::Done if again => {
                         let by = closed.and_then(|closed| closed.by.as_ref());
-                        Stands::Changed(match by {
+                        EffectState::Changed(match by {
                             Some(by) => format!("it was completed again, by {}", by.name),
                             None => "it was completed again".to_owned(),
                         })
                     }
-                    Status::Done => Stands::AsLeft,
-                    Status::Todo | Status::InProgress => Stands::Gone,
+                    TaskStatus::Done => EffectState::AsLeft,
+                    TaskStatus::Todo | TaskStatus::InProgress => EffectState::Gone,
                 }
             }
             Effect::Reopened { left, .. } => match now.status {
-                Status::Done => Stands::Gone,
-                _ if same(left, &now.source_status) => Stands::AsLeft,
+                TaskStatus::Done => EffectState::Gone,
+                _ if same(left, &now.source_status) => EffectState::AsLeft,
                 _ => is_now(),
             },
             Effect::Started { before, left } => match now.status {
-                Status::InProgress if same(left, &now.source_status) => Stands::AsLeft,
-                Status::Todo | Status::InProgress
+                TaskStatus::InProgress if same(left, &now.source_status) => EffectState::AsLeft,
+                TaskStatus::Todo | TaskStatus::InProgress
                     if before
                         .as_ref()
                         .is_none_or(|before| same(before, &now.source_status)) =>
                 {
-                    Stands::Gone
+                    EffectState::Gone
                 }
                 _ => is_now(),
             },
-            Effect::Commented { .. } => Stands::AsLeft,
-            Effect::Changed { left, .. } if left.holds_in(now) => Stands::AsLeft,
-            Effect::Changed { back, .. } if back.holds_in(now) => Stands::Gone,
-            Effect::Changed { left, .. } => Stands::Changed(left.difference().to_owned()),
+            Effect::Commented { .. } => EffectState::AsLeft,
+            Effect::Changed { left, .. } if left.holds_in(now) => EffectState::AsLeft,
+            Effect::Changed { back, .. } if back.holds_in(now) => EffectState::Gone,
+            Effect::Changed { left, .. } => EffectState::Changed(left.difference().to_owned()),
             Effect::Created { left } => match difference(left, now) {
                 // The task that is to be closed was closed by another actor.
-                _ if now.status == Status::Done && !profile(now).deletes_tasks => Stands::Gone,
-                None => Stands::AsLeft,
-                Some(difference) => Stands::Changed(difference),
+                _ if now.status == TaskStatus::Done && !profile(now).deletes_tasks => {
+                    EffectState::Gone
+                }
+                None => EffectState::AsLeft,
+                Some(difference) => EffectState::Changed(difference),
             },
         }
     }
@@ -186,7 +188,7 @@ mod tests {
         DateTime::from_timestamp(second, 0)
     }
 
-    fn issue(status: Status, word: &str) -> Task {
+    fn issue(status: TaskStatus, word: &str) -> Task {
         Task {
             key: TaskKey::github(1001, 7),
             id: TaskId::parse("github:acme/widgets#7").unwrap(),
@@ -213,7 +215,7 @@ mod tests {
         }
     }
 
-    fn task(status: Status, word: &str) -> Task {
+    fn task(status: TaskStatus, word: &str) -> Task {
         Task {
             key: TaskKey::clickup("86a"),
             ..issue(status, word)
@@ -230,7 +232,7 @@ mod tests {
                 at: at(second),
                 by_us,
             }),
-            ..task(Status::Done, "Complete")
+            ..task(TaskStatus::Done, "Complete")
         }
     }
 
@@ -269,13 +271,13 @@ mod tests {
         }
     }
 
-    fn changed(how: &str) -> Stands {
-        Stands::Changed(how.into())
+    fn changed(how: &str) -> EffectState {
+        EffectState::Changed(how.into())
     }
 
     #[rstest]
-    #[case::done(completed(), done(10, None), Stands::AsLeft)]
-    #[case::done_by_us(completed(), done(10, Some(true)), Stands::AsLeft)]
+    #[case::done(completed(), done(10, None), EffectState::AsLeft)]
+    #[case::done_by_us(completed(), done(10, Some(true)), EffectState::AsLeft)]
     #[case::done_anew(completed(), done(11, None), changed("it was completed again, by bo"))]
     #[case::done_by_another(
         completed(),
@@ -287,59 +289,63 @@ mod tests {
         Task { source_status: "shipped".into(), ..done(10, None) },
         changed("it is shipped now")
     )]
-    #[case::open_again(completed(), task(Status::Todo, "to do"), Stands::Gone)]
-    #[case::started(started(), task(Status::InProgress, "In Review"), Stands::AsLeft)]
-    #[case::stopped(started(), task(Status::Todo, "to do"), Stands::Gone)]
+    #[case::open_again(completed(), task(TaskStatus::Todo, "to do"), EffectState::Gone)]
+    #[case::started(
+        started(),
+        task(TaskStatus::InProgress, "In Review"),
+        EffectState::AsLeft
+    )]
+    #[case::stopped(started(), task(TaskStatus::Todo, "to do"), EffectState::Gone)]
     #[case::moved_on(
         started(),
-        task(Status::InProgress, "testing"),
+        task(TaskStatus::InProgress, "testing"),
         changed("it is testing now")
     )]
     #[case::started_and_done(
         started(),
-        task(Status::Done, "complete"),
+        task(TaskStatus::Done, "complete"),
         changed("it is complete now")
     )]
-    #[case::labelled(labelled(), issue(Status::InProgress, "open"), Stands::AsLeft)]
-    #[case::label_removed(labelled(), issue(Status::Todo, "open"), Stands::Gone)]
+    #[case::labelled(labelled(), issue(TaskStatus::InProgress, "open"), EffectState::AsLeft)]
+    #[case::label_removed(labelled(), issue(TaskStatus::Todo, "open"), EffectState::Gone)]
     #[case::labelled_and_closed(
         labelled(),
-        issue(Status::Done, "closed"),
+        issue(TaskStatus::Done, "closed"),
         changed("it is closed now")
     )]
-    #[case::reopened(reopened(), task(Status::Todo, "to do"), Stands::AsLeft)]
+    #[case::reopened(reopened(), task(TaskStatus::Todo, "to do"), EffectState::AsLeft)]
     #[case::reopened_and_started(
         reopened(),
-        task(Status::InProgress, "in review"),
+        task(TaskStatus::InProgress, "in review"),
         changed("it is in review now")
     )]
-    #[case::done_again(reopened(), task(Status::Done, "complete"), Stands::Gone)]
+    #[case::done_again(reopened(), task(TaskStatus::Done, "complete"), EffectState::Gone)]
     #[case::created(
-        created(issue(Status::Todo, "open")),
-        issue(Status::Todo, "open"),
-        Stands::AsLeft
+        created(issue(TaskStatus::Todo, "open")),
+        issue(TaskStatus::Todo, "open"),
+        EffectState::AsLeft
     )]
     #[case::created_and_closed(
-        created(issue(Status::Todo, "open")),
-        issue(Status::Done, "closed"),
-        Stands::Gone
+        created(issue(TaskStatus::Todo, "open")),
+        issue(TaskStatus::Done, "closed"),
+        EffectState::Gone
     )]
     #[case::created_and_done(
-        created(task(Status::Todo, "to do")),
-        task(Status::Done, "complete"),
+        created(task(TaskStatus::Todo, "to do")),
+        task(TaskStatus::Done, "complete"),
         changed("it is complete now")
     )]
     #[case::created_and_renamed(
-        created(task(Status::Todo, "to do")),
-        Task { title: "Login works".into(), ..task(Status::Todo, "to do") },
+        created(task(TaskStatus::Todo, "to do")),
+        Task { title: "Login works".into(), ..task(TaskStatus::Todo, "to do") },
         changed("it has another title now")
     )]
     #[case::created_and_tagged(
-        created(task(Status::Todo, "to do")),
-        Task { labels: vec!["ops".into()], ..task(Status::Todo, "to do") },
+        created(task(TaskStatus::Todo, "to do")),
+        Task { labels: vec!["ops".into()], ..task(TaskStatus::Todo, "to do") },
         changed("its tags were changed")
     )]
-    fn stands(#[case] effect: Effect, #[case] now: Task, #[case] expected: Stands) {
+    fn stands(#[case] effect: Effect, #[case] now: Task, #[case] expected: EffectState) {
         assert_eq!(effect.stands(&now), expected);
     }
 }

@@ -8,17 +8,17 @@ use std::borrow::Cow;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::change::Change;
-use super::operation::{NewTask, Operation, Refusal, Write, WriteError, Written};
-use super::prose::Prose;
+use super::change::TaskChange;
+use super::mention_text::MentionText;
+use super::operation::{NewTask, Operation, Refusal, Write, WriteError, WriteReceipt};
 use super::source::SourceWriter;
 use super::task::{Task, TaskKey};
-use super::undo::{Effect, Stands, ToUndo};
+use super::undo::{Effect, EffectState, UndoTarget};
 
 /// The comment to delete in an undo.
 pub struct OwnComment<'a> {
     pub id: &'a str,
-    pub text: &'a Prose,
+    pub text: &'a MentionText,
     /// The operation that wrote it, which its marker names.
     pub operation: &'a str,
     /// It is not older than that.
@@ -36,11 +36,15 @@ pub trait Writes: SourceWriter {
     /// Opens a task again: as `before`, if there still is such a status.
     async fn reopen(&self, now: &Task, before: Option<&str>) -> Result<Task, WriteError>;
 
-    async fn change(&self, now: &Task, change: &Change) -> Result<Task, WriteError>;
+    async fn change(&self, now: &Task, change: &TaskChange) -> Result<Task, WriteError>;
 
     /// Returns the comment's id.
-    async fn comment(&self, op: &Operation, now: &Task, text: &Prose)
-    -> Result<String, WriteError>;
+    async fn comment(
+        &self,
+        op: &Operation,
+        now: &Task,
+        text: &MentionText,
+    ) -> Result<String, WriteError>;
 
     async fn create(&self, op: &Operation, new: &NewTask) -> Result<Task, WriteError>;
 
@@ -61,7 +65,7 @@ pub trait Writes: SourceWriter {
         &self,
         op: &Operation,
         now: &Task,
-        text: &Prose,
+        text: &MentionText,
         begun_at: DateTime<Utc>,
     ) -> Result<Option<String>, WriteError>;
 
@@ -78,10 +82,10 @@ pub trait Writes: SourceWriter {
         &self,
         now: &Task,
         comment: &OwnComment<'_>,
-    ) -> Result<Stands, WriteError>;
+    ) -> Result<EffectState, WriteError>;
 
     /// Whether a task that is to be discarded has contributions of others.
-    async fn is_bare(&self, now: &Task) -> Result<Stands, WriteError>;
+    async fn is_bare(&self, now: &Task) -> Result<EffectState, WriteError>;
 }
 
 /// `SourceWriter::send` of a source with [`Writes`].
@@ -89,7 +93,7 @@ pub async fn send<S: Writes + ?Sized>(
     source: &S,
     op: &Operation,
     now: Option<&Task>,
-) -> Result<Written, WriteError> {
+) -> Result<WriteReceipt, WriteError> {
     let mut trace = None;
     let task = match &op.write {
         Write::Complete { task } => {
@@ -116,7 +120,7 @@ pub async fn send<S: Writes + ?Sized>(
         Write::Create(new) => return Ok(created(source.create(op, new).await?)),
         Write::Undo(_) => undo(source, op, now).await?,
     };
-    Ok(Written { task, trace })
+    Ok(WriteReceipt { task, trace })
 }
 
 /// The task as it was just read, or read now.
@@ -137,7 +141,7 @@ async fn undo<S: Writes + ?Sized>(
     op: &Operation,
     now: Option<&Task>,
 ) -> Result<Task, WriteError> {
-    let (Some(ToUndo::Effect(effect)), Some(now)) = (&op.past.to_undo, now) else {
+    let (Some(UndoTarget::Effect(effect)), Some(now)) = (&op.past.to_undo, now) else {
         return Err(WriteError::Refused {
             what: Refusal::Other,
             why: format!(
@@ -163,7 +167,7 @@ async fn undo<S: Writes + ?Sized>(
 
 fn own_comment(op: &Operation) -> Option<OwnComment<'_>> {
     match &op.past.to_undo {
-        Some(ToUndo::Effect(Effect::Commented {
+        Some(UndoTarget::Effect(Effect::Commented {
             id,
             text,
             operation,
@@ -183,13 +187,13 @@ pub async fn still_as_left<S: Writes + ?Sized>(
     source: &S,
     op: &Operation,
     now: &Task,
-) -> Result<Stands, WriteError> {
+) -> Result<EffectState, WriteError> {
     if let Some(comment) = own_comment(op) {
         return source.comment_stands(now, &comment).await;
     }
     match &op.past.to_undo {
-        Some(ToUndo::Effect(Effect::Created { .. })) => source.is_bare(now).await,
-        _ => Ok(Stands::AsLeft),
+        Some(UndoTarget::Effect(Effect::Created { .. })) => source.is_bare(now).await,
+        _ => Ok(EffectState::AsLeft),
     }
 }
 
@@ -197,7 +201,7 @@ pub async fn still_as_left<S: Writes + ?Sized>(
 pub async fn find<S: Writes + ?Sized>(
     source: &S,
     op: &Operation,
-) -> Result<Option<Written>, WriteError> {
+) -> Result<Option<WriteReceipt>, WriteError> {
     let Some(begun_at) = op.begun_at else {
         return Ok(None);
     };
@@ -205,7 +209,7 @@ pub async fn find<S: Writes + ?Sized>(
         Write::Comment { task, text } => {
             let task = source.read(task).await?;
             let trace = source.find_comment(op, &task, text, begun_at).await?;
-            Ok(trace.map(|trace| Written {
+            Ok(trace.map(|trace| WriteReceipt {
                 task,
                 trace: Some(trace),
             }))
@@ -223,8 +227,8 @@ pub async fn find<S: Writes + ?Sized>(
 }
 
 /// A creation leaves the task itself as its trace.
-fn created(task: Task) -> Written {
-    Written {
+fn created(task: Task) -> WriteReceipt {
+    WriteReceipt {
         trace: Some(task.key.as_str().to_owned()),
         task,
     }

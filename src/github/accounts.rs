@@ -15,10 +15,10 @@ use async_trait::async_trait;
 use crate::domain::link::Accounts;
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::task::{Account, RepoName, Source};
-use crate::rest::refused;
+use crate::http_client::refused;
 
 use super::GitHub;
-use super::client::{Got, Request, segment};
+use super::client::{ReadAnswer, Request, segment};
 use super::wire::User;
 
 /// The longest login.
@@ -101,7 +101,7 @@ impl GitHub {
     async fn user_at(&self, path: String, called: &str) -> Result<Option<User>, WriteError> {
         let request = Request::get(path, format!("the user {called}"));
         match self.client.get(&request).await {
-            Ok(Got { value, .. }) => Ok(Some(value)),
+            Ok(ReadAnswer { value, .. }) => Ok(Some(value)),
             Err(WriteError::Refused {
                 what: Refusal::Invisible | Refusal::Gone,
                 ..
@@ -135,9 +135,9 @@ mod tests {
 
     use super::super::tests::{github, world};
     use super::*;
-    use crate::rest::fake::{Fake, Reply, Seen, json as says};
+    use crate::http_client::fake::{Fake, FakeResponse, SeenRequest, json as says};
 
-    fn users(seen: &Seen) -> Reply {
+    fn users(seen: &SeenRequest) -> FakeResponse {
         let user = |login: &str, id: u64, kind: &str| {
             says(200, json!({"login": login, "id": id, "type": kind}))
         };
@@ -147,7 +147,7 @@ mod tests {
             // The repository was renamed.
             "GET /repos/acme/gadgets/assignees/mia" => {
                 let to = ("location", "/moved/assignees/mia".to_owned());
-                Reply::Text(
+                FakeResponse::Text(
                     301,
                     vec![to],
                     json!({"message": "Moved Permanently"}).to_string(),
@@ -157,7 +157,7 @@ mod tests {
             "GET /users/acme" => user("acme", 21, "Organization"),
             "GET /users/busy" => says(502, json!({"message": "Server Error"})),
             "GET /repos/acme/gadgets/assignees/ana" | "GET /moved/assignees/mia" => {
-                Reply::Text(204, Vec::new(), String::new())
+                FakeResponse::Text(204, Vec::new(), String::new())
             }
             _ => says(404, json!({"message": "Not Found"})),
         }

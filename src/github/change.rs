@@ -8,15 +8,15 @@
 use serde::de::IgnoredAny;
 use serde_json::json;
 
-use crate::domain::change::Change;
+use crate::domain::change::TaskChange;
 use crate::domain::operation::WriteError;
 use crate::domain::task::{Priority, RepoName, Task};
-use crate::rest::refused;
+use crate::http_client::refused;
 
 use super::GitHub;
 use super::client::{Request, segment};
 use super::same_name;
-use super::wire::{Issue, Label, Listed};
+use super::wire::{Label, Listed, WireIssue};
 use super::writer::{named, parts};
 
 /// The most assignees that GitHub allows on an issue (docs.github.com/rest/issues/assignees).
@@ -24,13 +24,13 @@ const ASSIGNEES_MAX: usize = 10;
 
 impl GitHub {
     /// Makes a change, with as many requests as needed; each can be repeated.
-    pub(super) async fn make(&self, now: &Task, change: &Change) -> Result<Task, WriteError> {
+    pub(super) async fn make(&self, now: &Task, change: &TaskChange) -> Result<Task, WriteError> {
         match change {
-            Change::Assign { add, remove } => {
+            TaskChange::Assign { add, remove } => {
                 let mut task = now.clone();
                 if !add.is_empty() {
                     task = self.assignees(&task, add, true).await?;
-                    let added = Change::Assign {
+                    let added = TaskChange::Assign {
                         add: add.clone(),
                         remove: Vec::new(),
                     };
@@ -40,7 +40,7 @@ impl GitHub {
                 }
                 if !remove.is_empty() {
                     task = self.assignees(&task, remove, false).await?;
-                    let removed = Change::Assign {
+                    let removed = TaskChange::Assign {
                         add: Vec::new(),
                         remove: remove.clone(),
                     };
@@ -50,10 +50,10 @@ impl GitHub {
                 }
                 Ok(task)
             }
-            Change::Priority(priority) => self.prioritise(now, *priority).await,
-            Change::Pause { .. } => self.remove_progress_label(now).await,
-            Change::Resume { .. } => self.add_progress_label(now).await,
-            Change::Due(_) | Change::DueOn(_) => {
+            TaskChange::Priority(priority) => self.prioritise(now, *priority).await,
+            TaskChange::Pause { .. } => self.remove_progress_label(now).await,
+            TaskChange::Resume { .. } => self.add_progress_label(now).await,
+            TaskChange::Due(_) | TaskChange::DueOn(_) => {
                 Err(refused("GitHub has no due dates for issues".to_owned()))
             }
         }
@@ -96,7 +96,7 @@ impl GitHub {
                 false => Request::delete(path, thing).with_body(body),
             }
         };
-        let (issue, name): (Issue, _) = self.write(repository, name, request).await?;
+        let (issue, name): (WireIssue, _) = self.write(repository, name, request).await?;
         self.after_write(now, issue, repository, &name).await
     }
 

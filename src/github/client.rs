@@ -18,11 +18,11 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
-use crate::rest::{
-    self, Answer, OPERATOR_WAIT, Reach, Rest, System, Unusable, clipped, is_page, not_taken,
-    number, reset,
+use crate::http_client::{
+    self, AccessNeed, HttpClient, InvalidSettings, OPERATOR_WAIT, RawResponse, SourceFacts,
+    clipped, is_page, not_taken, number, reset,
 };
-pub(super) use crate::rest::{Request, segment};
+pub(super) use crate::http_client::{Request, segment};
 use crate::runtime::RateLimiter;
 
 use super::wire::{each, lenient};
@@ -34,7 +34,7 @@ const HOPS_MAX: usize = 3;
 
 /// The window of the rate limit is an hour (docs/contracts/github.md#rate-limits).
 const WINDOW: Duration = Duration::from_secs(3_660);
-const SYSTEM: System = System {
+const SYSTEM: SourceFacts = SourceFacts {
     name: "GitHub",
     label: "github",
     window: WINDOW,
@@ -63,15 +63,15 @@ fn owner(request: &Request) -> Option<String> {
     Some(owner.to_lowercase())
 }
 
-fn reach(request: &Request) -> Reach {
-    Reach {
+fn reach(request: &Request) -> AccessNeed {
+    AccessNeed {
         writes: request.is_write(),
         tasks: request.path().contains("/issues"),
     }
 }
 
 /// The result of a read.
-pub(super) struct Got<T> {
+pub(super) struct ReadAnswer<T> {
     pub(super) value: T,
     /// `Link: rel="next"`.
     pub(super) next: Option<String>,
@@ -81,27 +81,27 @@ pub(super) struct Got<T> {
 
 /// It is elsewhere (3xx); nothing was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Moved;
+pub(crate) struct MovedElsewhere;
 
-pub(crate) type Verdict = rest::Verdict<Moved>;
-pub(super) type Trouble = rest::Trouble<Moved>;
+pub(crate) type GitHubVerdict = http_client::Verdict<MovedElsewhere>;
+pub(super) type GitHubError = http_client::SourceError<MovedElsewhere>;
 
 /// The connection to GitHub, with the token.
-pub(super) struct Client {
+pub(super) struct GitHubClient {
     /// Also holds the observed limits, token status and clock.
-    pub(super) rest: Rest,
+    pub(super) rest: HttpClient,
     writes: RateLimiter,
 }
 
-impl Client {
+impl GitHubClient {
     pub(super) fn new(
         api_url: &str,
         token: &str,
         writes_per_second: f64,
         clock: Clock,
-    ) -> Result<Client, Unusable> {
-        Ok(Client {
-            rest: Rest::new(SYSTEM, api_url, &format!("Bearer {token}"), clock)?,
+    ) -> Result<GitHubClient, InvalidSettings> {
+        Ok(GitHubClient {
+            rest: HttpClient::new(SYSTEM, api_url, &format!("Bearer {token}"), clock)?,
             writes: RateLimiter::new(spacing(writes_per_second)?, BURST),
         })
     }
@@ -144,7 +144,7 @@ impl Client {
         let own = Url::parse(url).ok().and_then(|url| self.own(&url));
         match own {
             Some(url) => Ok(Request::follow(url, thing)),
-            None => Err(rest::refused(format!(
+            None => Err(http_client::refused(format!(
                 "GitHub's listing of {thing} goes on at an address that is not one of its API's: not followed"
             ))),
         }
@@ -154,9 +154,9 @@ impl Client {
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
         request: &Request,
-    ) -> Result<Got<T>, WriteError> {
+    ) -> Result<ReadAnswer<T>, WriteError> {
         let (answer, url) = self.reach(request).await?;
-        Ok(Got {
+        Ok(ReadAnswer {
             value: self.rest.parse(request, &answer.body)?,
             next: next_link(&answer.headers),
             url,
@@ -192,19 +192,19 @@ impl Client {
     }
 
     /// The response to a read, and its final URL. It is a success, or "not modified" if the request allows that.
-    async fn reach(&self, request: &Request) -> Result<(Answer, Url), WriteError> {
+    async fn reach(&self, request: &Request) -> Result<(RawResponse, Url), WriteError> {
         let mut url = self.rest.address(request);
         for _ in 0..=HOPS_MAX {
             let answer = self.rest.exchange(request, url.clone()).await?;
             match self.judge(request, &answer).taken() {
                 Ok(()) => return Ok((answer, url)),
-                Err(Trouble::Failed(error)) => return Err(error),
-                Err(Trouble::Own(Moved))
+                Err(GitHubError::Failed(error)) => return Err(error),
+                Err(GitHubError::Own(MovedElsewhere))
                     if answer.status == NOT_MODIFIED && request.known.is_some() =>
                 {
                     return Ok((answer, url));
                 }
-                Err(Trouble::Own(Moved)) => {
+                Err(GitHubError::Own(MovedElsewhere)) => {
                     let location = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok());
                     let to = location.and_then(|to| url.join(to).ok());
                     let mut to = to
@@ -220,9 +220,12 @@ impl Client {
         Err(astray(request))
     }
 
-    /// Writes once and without delay; the caller has taken its turn before ([`Client::take_turn`]). It follows no
+    /// Writes once and without delay; the caller has taken its turn before ([`GitHubClient::take_turn`]). It follows no
     /// redirect: that is the caller's decision.
-    pub(super) async fn write<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Trouble> {
+    pub(super) async fn write<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+    ) -> Result<T, GitHubError> {
         let answer = self
             .rest
             .exchange(request, self.rest.address(request))
@@ -232,13 +235,13 @@ impl Client {
     }
 
     /// Classifies a response, and records a rate limit or the token's status.
-    fn judge(&self, request: &Request, answer: &Answer) -> Verdict {
+    fn judge(&self, request: &Request, answer: &RawResponse) -> GitHubVerdict {
         let there = self.rest.answered_at(answer);
         let verdict = classify(request, answer.status, &answer.headers, &answer.body, there);
         if let Some(owner) = owner(request) {
             match &verdict {
-                Verdict::Taken => self.rest.rules_allow(&owner, reach(request)),
-                Verdict::Ruled(why) => self.rest.rules_refuse(&owner, reach(request), why),
+                GitHubVerdict::Taken => self.rest.rules_allow(&owner, reach(request)),
+                GitHubVerdict::Ruled(why) => self.rest.rules_refuse(&owner, reach(request), why),
                 _ => {}
             }
         }
@@ -247,9 +250,9 @@ impl Client {
 }
 
 /// The time between two writes. GitHub asks for a second, and allows 80 a minute (docs/contracts/github.md#rate-limits).
-fn spacing(per_second: f64) -> Result<Duration, Unusable> {
+fn spacing(per_second: f64) -> Result<Duration, InvalidSettings> {
     if !per_second.is_finite() || per_second < 0.0 {
-        return Err(Unusable {
+        return Err(InvalidSettings {
             key: "github.writes_per_second",
             why: format!("must be 0 (unlimited) or more, not {per_second}"),
         });
@@ -363,33 +366,35 @@ pub(crate) fn classify(
     headers: &HeaderMap,
     body: &str,
     now: DateTime<Utc>,
-) -> Verdict {
+) -> GitHubVerdict {
     let thing = &request.thing;
     if !is_of_github(status, headers, body) {
         return SYSTEM.another_answered(request, status, headers);
     }
     if (200..300).contains(&status) {
-        return Verdict::Taken;
+        return GitHubVerdict::Taken;
     }
     let said = Said::read(body);
     if let Some(wait) = limited_for(status, headers, &said, now) {
-        return Verdict::Wait {
+        return GitHubVerdict::Wait {
             why: format!("GitHub's rate limit is used up ({said})"),
             wait,
         };
     }
-    let refused = Verdict::refused;
+    let refused = GitHubVerdict::refused;
     match status {
-        300..=399 => Verdict::Own(Moved),
+        300..=399 => GitHubVerdict::Own(MovedElsewhere),
         // Queued work is not refused for a dead token: once the operator replaces the token, it is sent.
-        401 => Verdict::DeadToken(format!(
+        401 => GitHubVerdict::DeadToken(format!(
             "GitHub refuses the token ({said}). Put a valid one into github.token and restart Ivan; \
              what is queued is kept until then"
         )),
         // The token is valid, but a rule blocks it: an administrator can change that, too.
-        403 | 451 if let Some(remedy) = rule_remedy(&said, headers) => Verdict::Ruled(format!(
-            "GitHub does not let me reach {thing} ({said}). {remedy}; what is queued is kept until then"
-        )),
+        403 | 451 if let Some(remedy) = rule_remedy(&said, headers) => {
+            GitHubVerdict::Ruled(format!(
+                "GitHub does not let me reach {thing} ({said}). {remedy}; what is queued is kept until then"
+            ))
+        }
         403 => refused(
             Refusal::Other,
             format!(
@@ -614,7 +619,7 @@ fn next_link(headers: &HeaderMap) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rest::fake;
+    use crate::http_client::fake;
     use rstest::rstest;
     use serde_json::json;
 
@@ -649,7 +654,7 @@ mod tests {
         json!({"message": text, "documentation_url": "https://docs.example"}).to_string()
     }
 
-    use crate::rest::clients::word;
+    use crate::http_client::clients::word;
 
     #[test]
     fn a_403_with_requests_left_is_no_rate_limit() {
@@ -683,7 +688,7 @@ mod tests {
         let verdict = classify(&a_read(), 403, &of_github, "<html>", now());
         assert_eq!(word(&verdict), ("not taken", None));
         let verdict = classify(&a_write(), 403, &page, "<html>", now());
-        let Verdict::Failed(error) = verdict else {
+        let GitHubVerdict::Failed(error) = verdict else {
             panic!("{verdict:?}");
         };
         assert!(
@@ -733,7 +738,7 @@ mod tests {
     fn a_rule_that_an_administrator_mends_is_no_refusal(#[case] said: &str, #[case] remedy: &str) {
         for request in [a_write(), a_read()] {
             let verdict = classify(&request, 403, &HeaderMap::new(), &message(said), now());
-            let Verdict::Ruled(why) = verdict else {
+            let GitHubVerdict::Ruled(why) = verdict else {
                 panic!("{verdict:?}");
             };
             assert!(why.contains(remedy), "{why}");
@@ -748,7 +753,7 @@ mod tests {
                     lifetime is greater than 366 days. Please adjust your token's lifetime at the following URL: \
                     https://github.com/settings/personal-access-tokens/1";
         let verdict = classify(&a_write(), 403, &HeaderMap::new(), &message(said), now());
-        let Verdict::Ruled(why) = verdict else {
+        let GitHubVerdict::Ruled(why) = verdict else {
             panic!("{verdict:?}");
         };
         assert!(
@@ -771,8 +776,8 @@ mod tests {
     #[test]
     fn what_the_rules_of_an_account_refuse_stands_until_it_is_taken() {
         fake::provider();
-        let client = Client::new("http://127.0.0.1:1", "t", 0.0, Clock::system()).unwrap();
-        let answer = |status, said: &str| Answer {
+        let client = GitHubClient::new("http://127.0.0.1:1", "t", 0.0, Clock::system()).unwrap();
+        let answer = |status, said: &str| RawResponse {
             status,
             headers: HeaderMap::new(),
             body: message(said),
@@ -816,7 +821,7 @@ mod tests {
         let asked = headers(&[("x-github-sso", header)]);
         let said = message("Resource protected by organization SAML enforcement.");
         let verdict = classify(&a_write(), 403, &asked, &said, now());
-        let Verdict::Ruled(why) = verdict else {
+        let GitHubVerdict::Ruled(why) = verdict else {
             panic!("{verdict:?}");
         };
         assert!(why.contains(remedy), "{why}");
@@ -853,9 +858,9 @@ mod tests {
         assert_eq!(token_ends(&said), ends);
     }
 
-    fn client(writes_per_second: f64) -> Client {
+    fn client(writes_per_second: f64) -> GitHubClient {
         fake::provider();
-        Client::new(
+        GitHubClient::new(
             "http://127.0.0.1:1",
             "t",
             writes_per_second,
@@ -903,15 +908,15 @@ mod tests {
     #[test]
     fn refusals_that_do_not_say_how_long_are_waited_for_longer_each_time() {
         let client = client(0.0);
-        let answer = |status| Answer {
+        let answer = |status| RawResponse {
             status,
             headers: HeaderMap::new(),
             body: String::new(),
         };
-        let wait = |client: &Client| word(&client.judge(&a_write(), &answer(429))).1.unwrap();
+        let wait = |client: &GitHubClient| word(&client.judge(&a_write(), &answer(429))).1.unwrap();
         let waits: Vec<u64> = (0..6).map(|_| wait(&client)).collect();
         assert_eq!(waits, [60, 120, 240, 480, 960, 960]);
-        assert_eq!(client.judge(&a_write(), &answer(200)), Verdict::Taken);
+        assert_eq!(client.judge(&a_write(), &answer(200)), GitHubVerdict::Taken);
         assert_eq!(wait(&client), 60);
     }
 }

@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 
 use crate::domain::operation::WriteError;
-use crate::domain::task::{LINKS_MAX, Link, Linked, RepoName, Task, TaskKey, Way};
+use crate::domain::task::{Direction, LINKS_MAX, RelatedTask, Relation, RepoName, Task, TaskKey};
 
 use super::GitHub;
-use super::client::{Got, Request};
+use super::client::{ReadAnswer, Request};
 use super::wire::{Blocker, Listed};
 use super::writer::{named, parts};
 
@@ -25,7 +25,7 @@ impl GitHub {
         let path = format!("/repos/{name}/issues/{number}/dependencies/blocked_by");
         let thing = format!("the dependencies of {}", named(name, number));
         let request = Request::get(path, thing).with("per_page", 100);
-        let got: Result<Got<Listed<Blocker>>, _> = self.client.get(&request).await;
+        let got: Result<ReadAnswer<Listed<Blocker>>, _> = self.client.get(&request).await;
         let mut blockers = match got {
             Ok(got) => got.value.items,
             // The issue itself can still be used.
@@ -36,13 +36,13 @@ impl GitHub {
             Err(error) => return Err(error),
         };
         blockers.sort_by_key(Blocker::is_closed);
-        let mut links: BTreeSet<Link> = std::mem::take(&mut task.links).into_iter().collect();
+        let mut links: BTreeSet<Relation> = std::mem::take(&mut task.links).into_iter().collect();
         for blocker in blockers {
             if links.len() >= LINKS_MAX {
                 break;
             }
-            links.insert(Link {
-                way: Way::BlockedBy,
+            links.insert(Relation {
+                way: Direction::BlockedBy,
                 to: to(&blocker, repository, name),
             });
         }
@@ -52,11 +52,11 @@ impl GitHub {
 }
 
 /// The reference to the other issue: its key if that is known.
-fn to(blocker: &Blocker, repository: u64, name: &RepoName) -> Linked {
-    let here = || Linked::Task(TaskKey::github(repository, blocker.number));
+fn to(blocker: &Blocker, repository: u64, name: &RepoName) -> RelatedTask {
+    let here = || RelatedTask::Task(TaskKey::github(repository, blocker.number));
     match (blocker.repository_id(), blocker.repository()) {
-        (Some(id), _) => Linked::Task(TaskKey::github(id, blocker.number)),
-        (None, Some(other)) if !other.is(name) => Linked::Issue {
+        (Some(id), _) => RelatedTask::Task(TaskKey::github(id, blocker.number)),
+        (None, Some(other)) if !other.is(name) => RelatedTask::Issue {
             repo: other,
             number: blocker.number,
         },
@@ -72,29 +72,29 @@ mod tests {
     use super::super::tests::{github, name, world};
     use super::*;
     use crate::domain::source::{SourceReader, SourceWriter};
-    use crate::rest::fake::{Fake, json as says};
+    use crate::http_client::fake::{Fake, json as says};
 
     fn waiting(summary: Value) -> Value {
         json!({"number": 7, "state": "open", "title": "T", "body": "Blocked by #3",
             "updated_at": "2026-01-01T00:00:00Z", "issue_dependencies_summary": summary})
     }
 
-    fn blocked_by(to: Linked) -> Link {
-        Link {
-            way: Way::BlockedBy,
+    fn blocked_by(to: RelatedTask) -> Relation {
+        Relation {
+            way: Direction::BlockedBy,
             to,
         }
     }
 
-    fn issue(repo: &str, number: u64) -> Linked {
-        Linked::Issue {
+    fn issue(repo: &str, number: u64) -> RelatedTask {
+        RelatedTask::Issue {
             repo: name(repo),
             number,
         }
     }
 
-    fn here(number: u64) -> Linked {
-        Linked::Task(TaskKey::github(1001, number))
+    fn here(number: u64) -> RelatedTask {
+        RelatedTask::Task(TaskKey::github(1001, number))
     }
 
     /// The listing of the dependencies, and the resulting blockers besides number 3 of its body.
@@ -104,7 +104,7 @@ mod tests {
     #[case::elsewhere(json!([{"number": 8, "repository_url": "https://api.github.com/repos/acme/api"}]), &[issue("acme/api", 8)])]
     #[case::by_the_page_for_people(json!([{"number": 8, "html_url": "https://github.com/acme/api/issues/8"}]), &[issue("acme/api", 8)])]
     #[case::with_its_repository(json!([{"number": 8, "repository": {"id": 2002, "full_name": "acme/gadgets"}}]),
-        &[Linked::Task(TaskKey::github(2002, 8))])]
+        &[RelatedTask::Task(TaskKey::github(2002, 8))])]
     #[case::only_a_number(json!([{"number": 8}]), &[here(8)])]
     #[case::several_one_odd(json!([{"number": 8, "state": "closed"}, {"odd": true}, {"number": 9, "state": "open"}]),
         &[here(8), here(9)])]
@@ -113,7 +113,7 @@ mod tests {
     #[tokio::test]
     async fn an_issue_waits_for_what_its_dependencies_name(
         #[case] listed: Value,
-        #[case] expected: &[Linked],
+        #[case] expected: &[RelatedTask],
     ) {
         let fake = Fake::start(world(move |seen| match seen.line().as_str() {
             "GET /repos/acme/widgets/issues/7" => says(200, waiting(json!({"blocked_by": 1}))),
@@ -122,7 +122,7 @@ mod tests {
         }))
         .await;
         let task = github(&fake.url).read(&TaskKey::github(1001, 7)).await;
-        let mut links: BTreeSet<Link> = expected.iter().cloned().map(blocked_by).collect();
+        let mut links: BTreeSet<Relation> = expected.iter().cloned().map(blocked_by).collect();
         links.insert(blocked_by(here(3)));
         assert_eq!(task.unwrap().links, links.into_iter().collect::<Vec<_>>());
     }

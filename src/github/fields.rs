@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::domain::task::{Due, Priority};
+use crate::domain::task::{DueDate, Priority};
 use crate::lenient::lenient;
 
 use super::{PriorityLabels, same_name};
@@ -85,11 +85,11 @@ pub(super) fn priority(values: &[FieldValue], labels: &PriorityLabels) -> Option
 }
 
 /// The day in the fields.
-pub(super) fn due(values: &[FieldValue]) -> Option<Due> {
+pub(super) fn due(values: &[FieldValue]) -> Option<DueDate> {
     DATES.iter().find_map(|field| {
         let value = values.iter().find(|value| value.is_of(field))?;
         let day = day(value.value.as_deref()?)?;
-        Some(Due {
+        Some(DueDate {
             at: day.and_time(NaiveTime::MIN).and_utc(),
             day: Some(day),
         })

@@ -12,19 +12,19 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::json;
 use url::Url;
 
-use crate::bounds::Bound;
-use crate::domain::event::{Act, Actor, Field, Lacks, SourceEvent, What};
+use crate::domain::event::{Activity, ActivityKind, Actor, MissingParts, SourceEvent, TaskField};
 use crate::domain::operation::WriteError;
 use crate::domain::source::{
-    Delivery, Headers, Hook, HookFacts, HookKeeper, HookReader, NoDelivery, Places, Terms,
-    Unreadable,
+    Delivery, DeliveryRefusal, Headers, Places, UnreadablePayload, Webhook, WebhookFacts,
+    WebhookKeeper, WebhookReader, WebhookRules,
 };
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
+use crate::http_client::webhook::{self, Signature};
 use crate::lenient;
-use crate::rest::webhook::{self, Signature};
+use crate::limits::Limit;
 
 use super::GitHub;
-use super::client::{Got, Request};
+use super::client::{ReadAnswer, Request};
 use super::wire::{
     Attempt, AttemptDetail, HookPayload, HookRepository, Label, LastResponse, Listed, Numbered,
     User, WireHook, whole_issue,
@@ -77,7 +77,7 @@ const SIGNATURE: Signature = Signature {
     prefix: "sha256=",
 };
 
-pub(crate) const FACTS: HookFacts = HookFacts {
+pub(crate) const FACTS: WebhookFacts = WebhookFacts {
     chooses_secret: false,
     on_unknown_secret: "`ivan webhooks register` with its address gives it a new one",
     on_refusal: "GitHub lets only tokens of a repository's administrator see and make webhooks: a fine-grained token with \
@@ -137,11 +137,11 @@ fn is_form(headers: &Headers<'_>) -> bool {
 }
 
 /// `payload` of a form (docs/contracts/github.md#body-and-signature).
-fn form_payload(body: &[u8]) -> Result<Vec<u8>, NoDelivery> {
+fn form_payload(body: &[u8]) -> Result<Vec<u8>, DeliveryRefusal> {
     let mut fields = body.split(|&byte| byte == b'&');
     let payload = fields.find_map(|field| field.strip_prefix(b"payload="));
     let payload = payload
-        .ok_or_else(|| NoDelivery::Unreadable("The form has no field `payload`".to_owned()))?;
+        .ok_or_else(|| DeliveryRefusal::Unreadable("The form has no field `payload`".to_owned()))?;
     Ok(form_decoded(payload))
 }
 
@@ -177,14 +177,14 @@ enum Standing {
 }
 
 #[async_trait]
-impl HookReader for GitHub {
+impl WebhookReader for GitHub {
     fn source(&self) -> Source {
         Source::GitHub
     }
 
     /// GitHub sends no larger body (docs/contracts/github.md#body-and-signature).
-    fn terms(&self) -> Terms {
-        Terms {
+    fn terms(&self) -> WebhookRules {
+        WebhookRules {
             body_max: 25 * 1024 * 1024,
             signature: "X-Hub-Signature-256: sha256=<64 hex digits>",
             suspends_at_401: false,
@@ -209,9 +209,9 @@ impl HookReader for GitHub {
         headers: &Headers<'_>,
         body: Vec<u8>,
         _: DateTime<Utc>,
-    ) -> Result<Delivery, NoDelivery> {
+    ) -> Result<Delivery, DeliveryRefusal> {
         let event = webhook::header(headers, "x-github-event").ok_or_else(|| {
-            NoDelivery::Unreadable("The header X-GitHub-Event is missing".to_owned())
+            DeliveryRefusal::Unreadable("The header X-GitHub-Event is missing".to_owned())
         })?;
         webhook::is_read(&event, &EVENTS, IGNORED.contains(&event.as_str()))?;
         // The same for every repetition, and for every webhook that got the event (docs/contracts/github.md#delivery).
@@ -240,8 +240,8 @@ impl HookReader for GitHub {
         WriteError::together(unanswered.collect()).map_or(Ok(()), Err)
     }
 
-    fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, Unreadable> {
-        let unreadable = |why: String| Unreadable {
+    fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, UnreadablePayload> {
+        let unreadable = |why: String| UnreadablePayload {
             event: delivery.event.clone(),
             why,
         };
@@ -382,7 +382,7 @@ impl GitHub {
         key: TaskKey,
         event: &str,
         action: &str,
-        acts: Vec<Act>,
+        acts: Vec<Activity>,
     ) -> Option<SourceEvent> {
         let task = match self.standing(&payload.repository) {
             Standing::Followed => self.task(payload),
@@ -410,7 +410,7 @@ impl GitHub {
     }
 
     /// The issue of a payload, if complete, and the parts that it lacks. A waiting issue does not name its blockers.
-    fn task(&self, payload: &HookPayload<'_>) -> Option<(Task, Lacks)> {
+    fn task(&self, payload: &HookPayload<'_>) -> Option<(Task, MissingParts)> {
         let issue = whole_issue(payload.issue?).filter(|issue| !issue.waits())?;
         let name = payload.repository.name()?;
         let id = payload.repository.id?;
@@ -451,32 +451,37 @@ impl GitHub {
         action: &str,
         payload: &HookPayload<'_>,
         issue: &Numbered,
-    ) -> Vec<Act> {
+    ) -> Vec<Activity> {
         let mut by = self.actor(payload);
         let mut at = issue.updated_at;
         let what = match (event, action) {
             ("issues", "closed") => {
                 at = issue.closed_at.or(at);
-                Some(What::Completed)
+                Some(ActivityKind::Completed)
             }
-            ("issues", "reopened") => Some(What::Reopened),
-            ("issues", "deleted") => Some(What::Deleted),
+            ("issues", "reopened") => Some(ActivityKind::Reopened),
+            ("issues", "deleted") => Some(ActivityKind::Deleted),
             ("issues", "assigned") => {
                 let to = payload.assignee.as_ref().map(User::account);
-                to.map(|to| What::Assigned { to })
+                to.map(|to| ActivityKind::Assigned { to })
             }
             ("issues", "unassigned") => {
                 let from = payload.assignee.as_ref().map(User::account);
-                from.map(|from| What::Unassigned { from })
+                from.map(|from| ActivityKind::Unassigned { from })
             }
-            ("issues", "edited") => payload.changes.is_of_title().then_some(What::Changed {
-                field: Field::Title,
-            }),
+            ("issues", "edited") => {
+                payload
+                    .changes
+                    .is_of_title()
+                    .then_some(ActivityKind::Changed {
+                        field: TaskField::Title,
+                    })
+            }
             ("issues", "labeled" | "unlabeled") => {
                 let label = payload.label.clone().map(Label::name);
                 let ranks = label.and_then(|label| self.mapping.priority(&[label]));
-                ranks.map(|_| What::Changed {
-                    field: Field::Priority,
+                ranks.map(|_| ActivityKind::Changed {
+                    field: TaskField::Priority,
                 })
             }
             // An edit is no new comment.
@@ -487,7 +492,7 @@ impl GitHub {
                     .as_ref()
                     .map(|user| self.known(user, user.is_bot())));
                 let (text, operation) = comment.text();
-                What::Commented {
+                ActivityKind::Commented {
                     id: comment.id.to_string(),
                     text: text.into(),
                     operation,
@@ -495,7 +500,7 @@ impl GitHub {
             }),
             _ => None,
         };
-        let act = what.zip(at).map(|(what, at)| Act { by, at, what });
+        let act = what.zip(at).map(|(what, at)| Activity { by, at, what });
         act.into_iter().collect()
     }
 
@@ -523,16 +528,16 @@ impl GitHub {
 // ---------------------------------------------------------------- the webhooks
 
 #[async_trait]
-impl HookKeeper for GitHub {
+impl WebhookKeeper for GitHub {
     fn source(&self) -> Source {
         Source::GitHub
     }
 
-    fn facts(&self) -> HookFacts {
+    fn facts(&self) -> WebhookFacts {
         FACTS
     }
 
-    async fn list(&self) -> Places<Hook> {
+    async fn list(&self) -> Places<Webhook> {
         let mut hooks = Places::default();
         for (name, place) in self.places().await {
             match self.listed(place).await {
@@ -543,7 +548,7 @@ impl HookKeeper for GitHub {
         hooks
     }
 
-    async fn register(&self, url: &str, secret: &str) -> Places<Hook> {
+    async fn register(&self, url: &str, secret: &str) -> Places<Webhook> {
         let mut hooks = Places::default();
         for (name, place) in self.places().await {
             match self.registered(place, url, secret).await {
@@ -554,7 +559,7 @@ impl HookKeeper for GitHub {
         hooks
     }
 
-    async fn reactivate(&self, hook: &Hook) -> Result<(), WriteError> {
+    async fn reactivate(&self, hook: &Webhook) -> Result<(), WriteError> {
         let (id, name) = self.place_of(hook).await?;
         // Without a `config`, which would remove the secret.
         let body = json!({"active": true});
@@ -565,7 +570,11 @@ impl HookKeeper for GitHub {
 
     /// The attempts of one delivery share their GUID. At worst, deliveries that the inbox has are fetched again, as
     /// duplicates.
-    async fn missed(&self, hook: &Hook, since: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError> {
+    async fn missed(
+        &self,
+        hook: &Webhook,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<Delivery>, WriteError> {
         let (_, name) = self.place_of(hook).await?;
         let since = since.max(self.client.rest.now() - DELIVERIES_KEPT);
         let mut failed = self.attempts(&name, hook, "failure", since).await?;
@@ -579,7 +588,7 @@ impl HookKeeper for GitHub {
         // The newest attempt stands for all of its delivery.
         failed.retain(|one| healthy.insert(one.guid.clone()));
         if failed.len() > MISSED_MAX {
-            Bound::Missed.reached(format_args!(
+            Limit::Missed.reached(format_args!(
                 "{} deliveries to {name} failed; {MISSED_MAX} are fetched, and the poll completes the rest",
                 failed.len()
             ));
@@ -593,7 +602,7 @@ impl HookKeeper for GitHub {
             bytes += delivery.payload.len();
             missed.push(delivery);
             if bytes > MISSED_BYTES_MAX {
-                Bound::Missed.reached(format_args!(
+                Limit::Missed.reached(format_args!(
                     "the failed deliveries to {name} are longer than {MISSED_BYTES_MAX} bytes; some are fetched, and the \
                      poll completes the rest"
                 ));
@@ -623,7 +632,7 @@ impl GitHub {
     async fn listed(
         &self,
         place: Result<(u64, RepoName), WriteError>,
-    ) -> Result<Vec<Hook>, WriteError> {
+    ) -> Result<Vec<Webhook>, WriteError> {
         let (_, name) = place?;
         let hooks = self.hooks_of(&name).await?.into_iter();
         Ok(hooks.map(|hook| named(hook, &name)).collect())
@@ -635,7 +644,7 @@ impl GitHub {
         place: Result<(u64, RepoName), WriteError>,
         url: &str,
         secret: &str,
-    ) -> Result<Hook, WriteError> {
+    ) -> Result<Webhook, WriteError> {
         let (id, name) = place?;
         let mut here = self.hooks_of(&name).await?;
         here.retain(|hook| is_same(&hook.config.url, url));
@@ -695,7 +704,7 @@ impl GitHub {
     }
 
     /// The repository that a webhook belongs to, and its current name.
-    async fn place_of(&self, hook: &Hook) -> Result<(u64, RepoName), WriteError> {
+    async fn place_of(&self, hook: &Webhook) -> Result<(u64, RepoName), WriteError> {
         let name = RepoName::parse(&hook.place)
             .ok_or_else(|| super::not_followed(&format!("the repository {}", hook.place)))?;
         let (id, _) = self.followed_as(&name).await?;
@@ -706,7 +715,7 @@ impl GitHub {
     async fn attempts(
         &self,
         name: &RepoName,
-        hook: &Hook,
+        hook: &Webhook,
         status: &str,
         since: DateTime<Utc>,
     ) -> Result<Vec<Attempt>, WriteError> {
@@ -732,14 +741,14 @@ impl GitHub {
     ) -> Result<(), WriteError> {
         let mut request = request.needing(NEEDS);
         for _ in 0..PAGES_MAX {
-            let got: Got<Listed<T>> = self.client.get(&request).await?;
+            let got: ReadAnswer<Listed<T>> = self.client.get(&request).await?;
             let goes_on = take(got.value.items);
             match got.next.filter(|_| goes_on) {
                 Some(next) => request = self.client.follow(&next, request.thing)?.needing(NEEDS),
                 None => return Ok(()),
             }
         }
-        Bound::Pages.reached(format_args!(
+        Limit::Pages.reached(format_args!(
             "{} are more than {PAGES_MAX} pages in GitHub, and no more are read",
             request.thing
         ));
@@ -750,7 +759,7 @@ impl GitHub {
     async fn fetch(
         &self,
         name: &RepoName,
-        hook: &Hook,
+        hook: &Webhook,
         attempt: Attempt,
     ) -> Result<Option<Delivery>, WriteError> {
         let path = format!("/repos/{name}/hooks/{}/deliveries/{}", hook.id, attempt.id);
@@ -781,8 +790,8 @@ fn thing(name: &RepoName) -> String {
     format!("the webhooks of {name}")
 }
 
-fn named(hook: WireHook, name: &RepoName) -> Hook {
-    Hook {
+fn named(hook: WireHook, name: &RepoName) -> Webhook {
+    Webhook {
         source: Source::GitHub,
         id: hook.id.to_string(),
         place: name.to_string(),
@@ -822,17 +831,17 @@ mod tests {
     use serde_json::Value;
 
     use super::super::tests::{github, name, repository, settings, world};
-    use crate::rest::damage::{damaged, fixtures};
-    use crate::rest::fake::{Fake, Reply, Seen, json as says, provider};
+    use crate::http_client::damage::{damaged, fixtures};
+    use crate::http_client::fake::{Fake, FakeResponse, SeenRequest, json as says, provider};
 
     use super::super::{GitHubSettings, wire};
     use super::*;
     use crate::clock::Clock;
     use crate::domain::operation::Refusal;
     use crate::domain::source::Container;
-    use crate::domain::task::{Account, Closed, Status};
+    use crate::domain::task::{Account, Closed, TaskStatus};
     use crate::sandbox::Seed;
-    use crate::sandbox::github::GitHub as Sandbox;
+    use crate::sandbox::github::SandboxGitHub as Sandbox;
 
     const URL: &str = "https://bot.example/webhooks/github";
     const DELIVERIES: [&str; 3] = ["issue", "repository__", "ping"];
@@ -893,8 +902,12 @@ mod tests {
         }
     }
 
-    fn read(github: &GitHub, event: &str, payload: &Value) -> Result<Vec<SourceEvent>, Unreadable> {
-        HookReader::read(github, &delivery(event, payload.to_string()))
+    fn read(
+        github: &GitHub,
+        event: &str,
+        payload: &Value,
+    ) -> Result<Vec<SourceEvent>, UnreadablePayload> {
+        WebhookReader::read(github, &delivery(event, payload.to_string()))
     }
 
     fn fixture(name: &str) -> Value {
@@ -926,8 +939,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn act(who: (u64, &str), what: What) -> Act {
-        Act {
+    fn act(who: (u64, &str), what: ActivityKind) -> Activity {
+        Activity {
             by: Some(Actor {
                 account: account(who.0, who.1),
                 bot: false,
@@ -938,19 +951,19 @@ mod tests {
         }
     }
 
-    fn ana(what: What) -> Act {
+    fn ana(what: ActivityKind) -> Activity {
         act((31, "ana"), what)
     }
 
     /// The payloads of the contract lack the fields that were added later.
-    const OPEN: Lacks = Lacks {
+    const OPEN: MissingParts = MissingParts {
         dependencies: true,
         fields: true,
     };
 
     /// The issue of a payload, as in a listing.
     fn task(payload: &Value) -> Task {
-        let issue: wire::Issue = serde_json::from_str(&payload["issue"].to_string()).unwrap();
+        let issue: wire::WireIssue = serde_json::from_str(&payload["issue"].to_string()).unwrap();
         let id = payload["repository"]["id"].as_u64().unwrap();
         let name = name(payload["repository"]["full_name"].as_str().unwrap());
         let github = bot();
@@ -963,25 +976,25 @@ mod tests {
     #[test]
     fn every_payload_is_read() {
         let key = || TaskKey::github(1001, 7);
-        let seen = |name: &str, acts: Vec<Act>| {
+        let seen = |name: &str, acts: Vec<Activity>| {
             vec![SourceEvent::Seen {
                 task: task(&fixture(name)),
                 acts,
                 lacks: OPEN,
             }]
         };
-        let completed = || Act {
+        let completed = || Activity {
             at: at("2026-01-03T00:00:00Z"),
-            ..ana(What::Completed)
+            ..ana(ActivityKind::Completed)
         };
-        let assigned = |to: Account| What::Assigned { to };
-        let unassigned = |from: Account| What::Unassigned { from };
-        let commented = What::Commented {
+        let assigned = |to: Account| ActivityKind::Assigned { to };
+        let unassigned = |from: Account| ActivityKind::Unassigned { from };
+        let commented = ActivityKind::Commented {
             id: "901".into(),
             text: "thanks ✓".into(),
             operation: None,
         };
-        let changed = |field: Field| What::Changed { field };
+        let changed = |field: TaskField| ActivityKind::Changed { field };
         let looks = |name: &str| seen(name, vec![]);
         let expected: Vec<(&str, Vec<SourceEvent>)> = vec![
             (
@@ -1004,12 +1017,12 @@ mod tests {
                 "issues__deleted",
                 vec![SourceEvent::Gone {
                     key: key(),
-                    acts: vec![ana(What::Deleted)],
+                    acts: vec![ana(ActivityKind::Deleted)],
                 }],
             ),
             (
                 "issues__edited",
-                seen("issues__edited", vec![ana(changed(Field::Title))]),
+                seen("issues__edited", vec![ana(changed(TaskField::Title))]),
             ),
             ("issues__labeled", looks("issues__labeled")),
             ("issues__locked", looks("issues__locked")),
@@ -1025,7 +1038,7 @@ mod tests {
             ),
             (
                 "issues__reopened",
-                seen("issues__reopened", vec![ana(What::Reopened)]),
+                seen("issues__reopened", vec![ana(ActivityKind::Reopened)]),
             ),
             (
                 "issues__transferred",
@@ -1061,7 +1074,7 @@ mod tests {
         assert_eq!(names, tested);
         let github = bot();
         for ((name, text), (_, events)) in fixtures.iter().zip(expected) {
-            let read = HookReader::read(&github, &delivery(event_of(name), text.as_str()));
+            let read = WebhookReader::read(&github, &delivery(event_of(name), text.as_str()));
             assert_eq!(read, Ok(events), "{name}");
         }
     }
@@ -1083,18 +1096,18 @@ mod tests {
         r#"{"action": "publicized", "repository": {"id": 1001}}"#
     )]
     fn other_events_are_no_concern(#[case] event: &str, #[case] payload: &str) {
-        let read = HookReader::read(&bot(), &delivery(event, payload));
+        let read = WebhookReader::read(&bot(), &delivery(event, payload));
         assert_eq!(read, Ok(vec![]));
     }
 
     #[rstest]
-    #[case::that_ranks("labeled", "P1", Some(Field::Priority))]
-    #[case::that_ranked_in_another_case("unlabeled", "p0", Some(Field::Priority))]
+    #[case::that_ranks("labeled", "P1", Some(TaskField::Priority))]
+    #[case::that_ranked_in_another_case("unlabeled", "p0", Some(TaskField::Priority))]
     #[case::of_something_else("labeled", "ops", None)]
     fn a_label_tells_of_a_priority_if_it_is_one(
         #[case] action: &str,
         #[case] label: &str,
-        #[case] told: Option<Field>,
+        #[case] told: Option<TaskField>,
     ) {
         let mut payload = fixture("issues__labeled");
         payload["action"] = json!(action);
@@ -1105,7 +1118,7 @@ mod tests {
         };
         let whats: Vec<_> = acts.iter().map(|act| act.what.clone()).collect();
         let told: Vec<_> = told
-            .map(|field| What::Changed { field })
+            .map(|field| ActivityKind::Changed { field })
             .into_iter()
             .collect();
         assert_eq!(whats, told);
@@ -1161,13 +1174,13 @@ mod tests {
 
     /// The configured name is not verified yet.
     #[rstest]
-    #[case("issues__closed", vec![What::Completed])]
-    #[case("issues__deleted", vec![What::Deleted])]
+    #[case("issues__closed", vec![ActivityKind::Completed])]
+    #[case("issues__deleted", vec![ActivityKind::Deleted])]
     #[case("issues__transferred", vec![])]
     #[case("issue_comment__edited", vec![])]
     fn before_the_names_are_resolved_there_are_only_hints(
         #[case] name: &str,
-        #[case] told: Vec<What>,
+        #[case] told: Vec<ActivityKind>,
     ) {
         let github = github("http://127.0.0.1:1");
         let events = read(&github, event_of(name), &fixture(name)).unwrap();
@@ -1255,13 +1268,13 @@ mod tests {
     #[rstest]
     #[case::nothing(json!({}), Some(OPEN))]
     #[case::none(json!({"issue_dependencies_summary": {"blocked_by": 0, "total_blocked_by": 0}, "issue_field_values": []}),
-        Some(Lacks::default()))]
+        Some(MissingParts::default()))]
     #[case::it_waits(json!({"issue_dependencies_summary": {"blocked_by": 1}}), None)]
     #[case::what_it_waited_for_is_closed(json!({"issue_dependencies_summary": {"blocked_by": 0, "total_blocked_by": 1}}), None)]
     #[case::odd(json!({"issue_dependencies_summary": 7, "issue_field_values": "odd"}), Some(OPEN))]
     fn a_payload_leaves_open_what_it_does_not_say(
         #[case] says: Value,
-        #[case] expected: Option<Lacks>,
+        #[case] expected: Option<MissingParts>,
     ) {
         let mut payload = fixture("issues__edited");
         for (key, value) in says.as_object().unwrap() {
@@ -1327,7 +1340,7 @@ mod tests {
         let [SourceEvent::Seen { acts, .. }] = events.as_slice() else {
             panic!("{events:?}")
         };
-        assert_eq!(acts[0].what, What::Reopened);
+        assert_eq!(acts[0].what, ActivityKind::Reopened);
         assert_eq!(acts[0].by.as_ref().map(|by| (by.bot, by.us)), bot_us);
     }
 
@@ -1345,7 +1358,7 @@ mod tests {
         let [SourceEvent::Seen { acts, .. }] = events.as_slice() else {
             panic!("{events:?}")
         };
-        let What::Commented {
+        let ActivityKind::Commented {
             text, operation, ..
         } = &acts[0].what
         else {
@@ -1368,7 +1381,7 @@ mod tests {
         let [SourceEvent::Seen { acts, .. }] = events.as_slice() else {
             panic!("{events:?}")
         };
-        let What::Commented { text, .. } = &acts[0].what else {
+        let ActivityKind::Commented { text, .. } = &acts[0].what else {
             panic!("{acts:?}")
         };
         assert_eq!(text.to_string(), "é".repeat(4_000));
@@ -1382,7 +1395,7 @@ mod tests {
             let whole: Value = serde_json::from_str(&text).unwrap();
             let whole = whole.to_string().into_bytes();
             for end in 0..whole.len() {
-                let cut = HookReader::read(&github, &delivery("issues", &whole[..end]));
+                let cut = WebhookReader::read(&github, &delivery("issues", &whole[..end]));
                 assert!(cut.is_err(), "{name} cut at {end}");
             }
         }
@@ -1495,10 +1508,10 @@ mod tests {
             made.iter()
                 .all(|hook| hook.active && hook.url == URL && hook.secret.is_none())
         );
-        let ids = |hooks: &[Hook]| hooks.iter().map(|hook| hook.id.clone()).collect::<Vec<_>>();
+        let ids = |hooks: &[Webhook]| hooks.iter().map(|hook| hook.id.clone()).collect::<Vec<_>>();
         let again = github.register(URL, "s3cret").await.whole().unwrap();
         assert_eq!(ids(&again), ids(&made));
-        let listed = HookKeeper::list(&github).await.whole().unwrap();
+        let listed = WebhookKeeper::list(&github).await.whole().unwrap();
         assert_eq!(ids(&listed), ids(&made));
         let hooks = there(&sandbox, "acme/widgets").await;
         assert_eq!(hooks.len(), 1);
@@ -1511,7 +1524,9 @@ mod tests {
     async fn a_webhook_made_by_hand_is_adopted_with_our_events_and_secret() {
         let (sandbox, github) = sandbox().await;
         let end = axum::Router::new().fallback(async || "ok");
-        let end = crate::sandbox::front::Front::open(end).await.unwrap();
+        let end = crate::sandbox::fault_server::FaultServer::open(end)
+            .await
+            .unwrap();
         let local = format!("http://{}", end.address());
         sandbox.tunnel("https://bot.example", &local);
         sandbox.add_hook(URL, "another");
@@ -1552,7 +1567,7 @@ mod tests {
         }))
         .await;
         let github = github(&fake.url);
-        let hooks = HookKeeper::list(&github).await.whole().unwrap();
+        let hooks = WebhookKeeper::list(&github).await.whole().unwrap();
         assert_eq!(hooks.len(), 1);
         let hook = &hooks[0];
         assert_eq!(
@@ -1584,7 +1599,7 @@ mod tests {
         let (sandbox, github) = sandbox().await;
         sandbox.permit("acme/gadgets", true, false);
         for error in [
-            HookKeeper::list(&github).await.whole().unwrap_err(),
+            WebhookKeeper::list(&github).await.whole().unwrap_err(),
             github.register(URL, "s").await.whole().unwrap_err(),
         ] {
             let text = error.to_string();
@@ -1607,7 +1622,7 @@ mod tests {
     #[tokio::test]
     async fn a_missing_scope_is_named() {
         let fake = Fake::start(world(|_| says(404, json!({"message": "Not Found"})))).await;
-        let error = HookKeeper::list(&github(&fake.url))
+        let error = WebhookKeeper::list(&github(&fake.url))
             .await
             .whole()
             .unwrap_err();
@@ -1632,7 +1647,7 @@ mod tests {
             _ => says(502, json!({})),
         }))
         .await;
-        let error = HookKeeper::list(&github(&fake.url))
+        let error = WebhookKeeper::list(&github(&fake.url))
             .await
             .whole()
             .unwrap_err();
@@ -1655,7 +1670,9 @@ mod tests {
     async fn what_was_missed_is_fetched_oldest_first() {
         let (sandbox, github) = sandbox().await;
         let end = axum::Router::new().fallback(async || "ok");
-        let end = crate::sandbox::front::Front::open(end).await.unwrap();
+        let end = crate::sandbox::fault_server::FaultServer::open(end)
+            .await
+            .unwrap();
         sandbox.tunnel("https://bot.example", &format!("http://{}", end.address()));
         let hook = github.register(URL, "s").await.whole().unwrap().remove(0);
         sandbox.settled().await;
@@ -1679,12 +1696,15 @@ mod tests {
             .collect();
         let keys: Vec<_> = missed.iter().map(|one| one.dedupe_key.as_str()).collect();
         assert_eq!(keys, guids);
-        let read = HookReader::read(&github, &missed[2]).unwrap();
+        let read = WebhookReader::read(&github, &missed[2]).unwrap();
         let [SourceEvent::Seen { task, acts, .. }] = read.as_slice() else {
             panic!("{read:?}")
         };
-        assert_eq!((task.title.as_str(), task.status), ("Lost", Status::Done));
-        assert_eq!(acts[0].what, What::Completed);
+        assert_eq!(
+            (task.title.as_str(), task.status),
+            ("Lost", TaskStatus::Done)
+        );
+        assert_eq!(acts[0].what, ActivityKind::Completed);
 
         // Failures from before the outage do not count.
         let now = Clock::system().now();
@@ -1701,7 +1721,7 @@ mod tests {
     }
 
     /// Answers as GitHub would for these attempts, newest first, three a page.
-    fn deliveries(seen: &Seen, attempts: &[Value]) -> Reply {
+    fn deliveries(seen: &SeenRequest, attempts: &[Value]) -> FakeResponse {
         let wanted = seen.query("status").unwrap();
         let after = seen.query("cursor").map(|id| id.parse::<u64>().unwrap());
         let matching: Vec<&Value> = attempts
@@ -1720,11 +1740,11 @@ mod tests {
                 format!("<http://{host}{path}?status={wanted}&cursor={last}>; rel=\"next\""),
             ));
         }
-        Reply::Text(200, headers, json!(page).to_string())
+        FakeResponse::Text(200, headers, json!(page).to_string())
     }
 
-    fn a_hook() -> Hook {
-        Hook {
+    fn a_hook() -> Webhook {
+        Webhook {
             source: Source::GitHub,
             id: "42".into(),
             place: "acme/widgets".into(),
@@ -1796,7 +1816,7 @@ mod tests {
 
     #[tokio::test]
     async fn of_many_missed_deliveries_the_newest_are_fetched() {
-        let before = Bound::Missed.times();
+        let before = Limit::Missed.times();
         let fake = Fake::start(world(|seen| {
             if seen.target.contains("/deliveries/") {
                 return says(200, json!({"request": {"payload": {}}}));
@@ -1814,19 +1834,19 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(missed.len(), MISSED_MAX);
-        assert!(Bound::Missed.times() > before);
+        assert!(Limit::Missed.times() > before);
     }
 
     #[tokio::test]
     async fn a_listing_without_end_has_one_here() {
-        let before = Bound::Pages.times();
+        let before = Limit::Pages.times();
         let fake = Fake::start(world(|seen| {
             let host = seen.header("host").unwrap();
             let next = format!("<http://{host}/repositories/1001/more>; rel=\"next\"");
             let page = json!([attempt(1, "one", 1, 500)]);
             match seen.target.contains("/deliveries/") {
                 true => says(200, json!({"request": {"payload": {}}})),
-                false => Reply::Text(200, vec![("Link", next)], page.to_string()),
+                false => FakeResponse::Text(200, vec![("Link", next)], page.to_string()),
             }
         }))
         .await;
@@ -1836,7 +1856,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(missed.len(), 1);
-        assert!(Bound::Pages.times() > before);
+        assert!(Limit::Pages.times() > before);
         let pages = fake.lines().into_iter();
         let pages = pages.filter(|line| line.ends_with("/more") || line.ends_with("/deliveries"));
         assert_eq!(pages.count(), 2 * PAGES_MAX);
@@ -1845,7 +1865,7 @@ mod tests {
     #[tokio::test]
     async fn a_webhook_of_another_repository_is_not_touched() {
         let fake = Fake::start(world(|_| says(200, json!([])))).await;
-        let hook = Hook {
+        let hook = Webhook {
             place: "umbrella/widgets".into(),
             ..a_hook()
         };
@@ -1881,12 +1901,12 @@ mod tests {
                 }
                 _ => "[]",
             };
-            Reply::Text(200, vec![], text.into())
+            FakeResponse::Text(200, vec![], text.into())
         }))
         .await;
         let github = github(&fake.url);
-        let listed = HookKeeper::list(&github).await.whole().unwrap();
-        let expected = Hook {
+        let listed = WebhookKeeper::list(&github).await.whole().unwrap();
+        let expected = Webhook {
             events: OLDER_EVENTS.map(str::to_owned).to_vec(),
             health: "unused".into(),
             ..a_hook()

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::task::{LINKS_MAX, Link, Linked, RepoName, TaskId, TaskKey, Way};
+use crate::domain::task::{Direction, LINKS_MAX, RelatedTask, Relation, RepoName, TaskId, TaskKey};
 
 /// The links in the body of an issue of this repository.
-pub(super) fn links(body: &str, repository: u64) -> Vec<Link> {
+pub(super) fn links(body: &str, repository: u64) -> Vec<Relation> {
     let text = said(body);
     let mut links = BTreeSet::new();
     let mut rest = text.as_str();
@@ -20,10 +20,10 @@ pub(super) fn links(body: &str, repository: u64) -> Vec<Link> {
         while let Some((issue, after)) = next_issue(rest, &mut in_list) {
             rest = after;
             let to = match issue {
-                (None, number) => Linked::Task(TaskKey::github(repository, number)),
-                (Some(repo), number) => Linked::Issue { repo, number },
+                (None, number) => RelatedTask::Task(TaskKey::github(repository, number)),
+                (Some(repo), number) => RelatedTask::Issue { repo, number },
             };
-            links.insert(Link { way, to });
+            links.insert(Relation { way, to });
             if links.len() >= LINKS_MAX {
                 return links.into_iter().collect();
             }
@@ -73,7 +73,7 @@ fn without(text: &str, opens: &str, closes: &str) -> String {
 }
 
 /// The next `blocks` or `blocked by`, and the text after it.
-fn keyword(text: &str) -> Option<(Way, &str)> {
+fn keyword(text: &str) -> Option<(Direction, &str)> {
     let mut before = None;
     for (at, c) in text.char_indices() {
         let begins_a_word = before.is_none_or(|before: char| !is_of_a_word(before));
@@ -83,11 +83,11 @@ fn keyword(text: &str) -> Option<(Way, &str)> {
         }
         let Some(here) = text.get(at..) else { continue };
         if let Some(after) = word(here, "blocks") {
-            return Some((Way::Blocks, after));
+            return Some((Direction::Blocks, after));
         }
         let by = word(here, "blocked").and_then(|after| word(after.trim_start(), "by"));
         if let Some(after) = by {
-            return Some((Way::BlockedBy, after));
+            return Some((Direction::BlockedBy, after));
         }
     }
     None
@@ -186,16 +186,16 @@ mod tests {
             .into_iter()
             .map(|link| {
                 let way = match link.way {
-                    Way::Blocks => "blocks",
-                    Way::BlockedBy => "by",
+                    Direction::Blocks => "blocks",
+                    Direction::BlockedBy => "by",
                 };
                 match link.to {
-                    Linked::Task(key) => {
+                    RelatedTask::Task(key) => {
                         let (repository, number) = key.github_parts().unwrap();
                         assert_eq!(repository, 1001);
                         format!("{way} #{number}")
                     }
-                    Linked::Issue { repo, number } => format!("{way} {repo}#{number}"),
+                    RelatedTask::Issue { repo, number } => format!("{way} {repo}#{number}"),
                 }
             })
             .collect()

@@ -1,7 +1,7 @@
 //! GitHub, a source: reads and writes, in our own types.
 //!
-//! [`GitHub`] implements the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `HookReader` and
-//! `HookKeeper` (`hook.rs`), and `Accounts` (`accounts.rs`). `client.rs` sends requests and classifies responses,
+//! [`GitHub`] implements the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `WebhookReader` and
+//! `WebhookKeeper` (`hook.rs`), and `Accounts` (`accounts.rs`). `client.rs` sends requests and classifies responses,
 //! `wire.rs` has their JSON. Facts are those of docs/contracts/github.md.
 //!
 //! Repositories are stored by id and addressed by name (docs/contracts/github.md#names-that-change). Before a name is trusted, `locate` checks
@@ -29,12 +29,12 @@ use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::source::{Container, Limits};
 use crate::domain::task::{RepoName, Source};
-pub use crate::rest::Unusable;
+pub use crate::http_client::InvalidSettings;
 use crate::runtime::lock;
 
-use client::{Client, Request};
+use client::{GitHubClient, Request};
 #[cfg(test)]
-pub(crate) use client::{Moved, classify};
+pub(crate) use client::{MovedElsewhere, classify};
 #[cfg(test)]
 pub(crate) use hook::FACTS as HOOK_FACTS;
 use wire::{Mapping, Repository, User};
@@ -89,18 +89,18 @@ struct Followed {
 
 /// GitHub as a source. One value serves as writer, as reader and for webhooks.
 pub struct GitHub {
-    client: Client,
+    client: GitHubClient,
     mapping: Mapping,
     followed: Mutex<Vec<Followed>>,
     /// The account that the token belongs to; `None` for a token that cannot request it (an app's).
     me: OnceCell<Option<User>>,
     /// The results of the polls' probes, by repository id and kind of listing.
-    probes: Mutex<BTreeMap<(u64, poll::What), poll::Probed>>,
+    probes: Mutex<BTreeMap<(u64, poll::ListingKind), poll::Probed>>,
 }
 
 impl GitHub {
     /// Creates the client without sending a request. A TLS provider must be installed (main does that).
-    pub fn new(settings: GitHubSettings, clock: Clock) -> Result<GitHub, Unusable> {
+    pub fn new(settings: GitHubSettings, clock: Clock) -> Result<GitHub, InvalidSettings> {
         let mut followed: Vec<Followed> = Vec::new();
         for configured in std::iter::once(settings.repo).chain(settings.repos) {
             if !followed.iter().any(|one| one.configured.is(&configured)) {
@@ -113,7 +113,7 @@ impl GitHub {
         }
         let rate = settings.writes_per_second;
         Ok(GitHub {
-            client: Client::new(&settings.api_url, &settings.token, rate, clock)?,
+            client: GitHubClient::new(&settings.api_url, &settings.token, rate, clock)?,
             mapping: Mapping {
                 in_progress_label: settings.in_progress_label,
                 priority_labels: settings.priority_labels,
@@ -315,7 +315,7 @@ pub(crate) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::rest::fake::{self, Fake, Reply, Seen, json as says};
+    use crate::http_client::fake::{self, Fake, FakeResponse, SeenRequest, json as says};
 
     pub(crate) fn settings(url: &str) -> GitHubSettings {
         GitHubSettings {
@@ -347,8 +347,8 @@ pub(crate) mod tests {
 
     /// `acme/widgets` is 1001, `acme/gadgets` 2002, and we are `ivan-bot`; `rest` answers all other requests.
     pub(super) fn world(
-        rest: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
-    ) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
+        rest: impl Fn(&SeenRequest) -> FakeResponse + Send + Sync + 'static,
+    ) -> impl Fn(&SeenRequest) -> FakeResponse + Send + Sync + 'static {
         move |seen| match seen.line().replace("Acme/Gadgets", "acme/gadgets").as_str() {
             "GET /repos/acme/widgets" => says(200, repository(1001, "acme/widgets")),
             "GET /repos/acme/gadgets" => says(200, repository(2002, "acme/gadgets")),
@@ -357,16 +357,16 @@ pub(crate) mod tests {
         }
     }
 
-    fn moved(to: &str) -> Reply {
+    fn moved(to: &str) -> FakeResponse {
         let location = vec![("Location", to.to_owned())];
-        Reply::Text(
+        FakeResponse::Text(
             301,
             location,
             json!({"message": "Moved Permanently"}).to_string(),
         )
     }
 
-    fn not_found() -> Reply {
+    fn not_found() -> FakeResponse {
         says(404, json!({"message": "Not Found"}))
     }
 
@@ -417,7 +417,7 @@ pub(crate) mod tests {
     async fn a_repository_that_cannot_be_asked_for_may_be_the_one_that_is_meant() {
         let fake = Fake::start(|seen| match seen.line().as_str() {
             "GET /repos/acme/widgets" => says(200, repository(1001, "acme/widgets")),
-            _ => Reply::Drop,
+            _ => FakeResponse::Drop,
         })
         .await;
         let error = github(&fake.url).check_followed(2002).await.unwrap_err();

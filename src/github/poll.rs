@@ -7,16 +7,18 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
-use crate::domain::event::{Act, What as Did};
+use crate::domain::event::{Activity, ActivityKind};
 use crate::domain::operation::WriteError;
-use crate::domain::source::{Comment, CommentPage, Container, Listing, Of, Page, SourceReader};
+use crate::domain::source::{
+    CommentPage, CommentsOf, Container, Listing, Page, SourceComment, SourceReader,
+};
 use crate::domain::task::{RepoName, Source, TaskKey};
-use crate::rest::refused;
+use crate::http_client::refused;
 use crate::runtime::lock;
 
 use super::GitHub;
-use super::client::{Got, Request};
-use super::wire::{self, Issue, Listed};
+use super::client::{ReadAnswer, Request};
+use super::wire::{self, Listed, WireIssue};
 use super::writer::seconds;
 
 /// How long a probe may miss a change of the same time or before: `updated_at` is in whole seconds, and listings lag
@@ -25,19 +27,19 @@ const SETTLES: TimeDelta = TimeDelta::minutes(2);
 
 /// The kind of listing of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum What {
+pub(super) enum ListingKind {
     Issues,
     Comments,
 }
 
-impl What {
+impl ListingKind {
     /// The request below the repository. Comments have no state.
     fn listing(self, name: &RepoName, thing: &str) -> Request {
         match self {
-            What::Issues => {
+            ListingKind::Issues => {
                 Request::get(format!("/repos/{name}/issues"), thing).with("state", "all")
             }
-            What::Comments => Request::get(format!("/repos/{name}/issues/comments"), thing),
+            ListingKind::Comments => Request::get(format!("/repos/{name}/issues/comments"), thing),
         }
         .with("sort", "updated")
     }
@@ -68,7 +70,12 @@ struct Newest {
 impl GitHub {
     /// Whether anything changed since the last stored poll; if not, it costs no rate limit (docs/contracts/github.md#conditional-requests-and-polling). It
     /// keeps returning `true` until [`SourceReader::walked`].
-    async fn has_changed(&self, id: u64, what: What, thing: &str) -> Result<bool, WriteError> {
+    async fn has_changed(
+        &self,
+        id: u64,
+        what: ListingKind,
+        thing: &str,
+    ) -> Result<bool, WriteError> {
         let name = self.name_of(id).await?;
         let kept = {
             let mut probes = self.lock_probes();
@@ -98,7 +105,7 @@ impl GitHub {
     }
 
     /// Records that the poll after a successful probe is stored.
-    fn keep_probe(&self, container: &Container, what: What) {
+    fn keep_probe(&self, container: &Container, what: ListingKind) {
         let Ok(id) = container.id.parse::<u64>() else {
             return;
         };
@@ -109,21 +116,21 @@ impl GitHub {
         }
     }
 
-    fn lock_probes(&self) -> MutexGuard<'_, BTreeMap<(u64, What), Probed>> {
+    fn lock_probes(&self) -> MutexGuard<'_, BTreeMap<(u64, ListingKind), Probed>> {
         lock(&self.probes)
     }
 
     /// Converts a comment to our own types; `None` if it is on a pull request, or has no time.
-    fn comment(&self, repository: u64, comment: &wire::Comment) -> Option<Comment> {
+    fn comment(&self, repository: u64, comment: &wire::WireComment) -> Option<SourceComment> {
         let at = comment.created_at?;
         let (text, operation) = comment.text();
         let user = comment.user.as_ref();
-        Some(Comment {
+        Some(SourceComment {
             task: TaskKey::github(repository, comment.issue()?),
-            act: Act {
+            act: Activity {
                 by: user.map(|user| self.known(user, user.is_bot())),
                 at,
-                what: Did::Commented {
+                what: ActivityKind::Commented {
                     id: comment.id.to_string(),
                     text: text.into(),
                     operation,
@@ -145,11 +152,11 @@ impl SourceReader for GitHub {
     }
 
     fn walked(&self, container: &Container) {
-        self.keep_probe(container, What::Issues);
+        self.keep_probe(container, ListingKind::Issues);
     }
 
     fn listened(&self, container: &Container) {
-        self.keep_probe(container, What::Comments);
+        self.keep_probe(container, ListingKind::Comments);
     }
 
     async fn moved_to(&self, key: &TaskKey) -> Result<Option<TaskKey>, WriteError> {
@@ -193,7 +200,10 @@ impl SourceReader for GitHub {
     ) -> Result<Page, WriteError> {
         let thing = format!("the repository {}", container.name);
         let id = repository_of(container, &thing)?;
-        if page.is_none() && since.is_some() && !self.has_changed(id, What::Issues, &thing).await? {
+        if page.is_none()
+            && since.is_some()
+            && !self.has_changed(id, ListingKind::Issues, &thing).await?
+        {
             return Ok(Page {
                 tasks: Vec::new(),
                 next: None,
@@ -203,7 +213,7 @@ impl SourceReader for GitHub {
             // A name is verified before a listing begins.
             None => {
                 let name = self.locate(id).await?;
-                let mut request = What::Issues
+                let mut request = ListingKind::Issues
                     .listing(&name, &thing)
                     .with("direction", "asc")
                     .with("per_page", 100);
@@ -218,7 +228,7 @@ impl SourceReader for GitHub {
             ),
         };
         let me = self.me().await?;
-        let got: Got<Listed<Issue>> = self.client.get(&request).await?;
+        let got: ReadAnswer<Listed<WireIssue>> = self.client.get(&request).await?;
         let mut tasks = Vec::new();
         for issue in got.value.items {
             if issue.is_pull_request() {
@@ -250,13 +260,13 @@ impl SourceReader for GitHub {
 
     async fn comments(
         &self,
-        of: Of<'_>,
+        of: CommentsOf<'_>,
         since: Option<DateTime<Utc>>,
         page: Option<&str>,
     ) -> Result<CommentPage, WriteError> {
         let container = match of {
-            Of::Container(container) => container,
-            Of::Task(task) => {
+            CommentsOf::Container(container) => container,
+            CommentsOf::Task(task) => {
                 return Err(refused(format!(
                     "GitHub's comments are asked for by repository, not by {}",
                     task.as_str()
@@ -265,7 +275,7 @@ impl SourceReader for GitHub {
         };
         let thing = format!("the comments of {}", container.name);
         let id = repository_of(container, &thing)?;
-        let what = What::Comments;
+        let what = ListingKind::Comments;
         if page.is_none() && since.is_some() && !self.has_changed(id, what, &thing).await? {
             return Ok(CommentPage {
                 comments: Vec::new(),
@@ -288,10 +298,13 @@ impl SourceReader for GitHub {
         };
         // Without our own id, our comments would count as another person's.
         self.me().await?;
-        let got: Got<Listed<wire::Comment>> = self.client.get(&request).await?;
+        let got: ReadAnswer<Listed<wire::WireComment>> = self.client.get(&request).await?;
         let listed = got.value.items.iter();
         Ok(CommentPage {
-            newest: listed.clone().filter_map(wire::Comment::changed_at).max(),
+            newest: listed
+                .clone()
+                .filter_map(wire::WireComment::changed_at)
+                .max(),
             comments: listed.filter_map(|one| self.comment(id, one)).collect(),
             next: got.next.filter(|_| since.is_some()),
         })
@@ -310,7 +323,7 @@ mod tests {
 
     use super::super::tests::{github, repository, world};
     use super::*;
-    use crate::rest::fake::{Fake, Reply, json as says};
+    use crate::http_client::fake::{Fake, FakeResponse, json as says};
 
     fn widgets() -> Container {
         Container {
@@ -348,7 +361,7 @@ mod tests {
         let fake = Fake::start(|seen| match seen.line().as_str() {
             "GET /repos/acme/widgets" => {
                 let to = vec![("Location", "/repositories/1001".to_owned())];
-                Reply::Text(301, to, String::new())
+                FakeResponse::Text(301, to, String::new())
             }
             _ => says(200, repository(1001, "acme/gadgets")),
         })
@@ -371,7 +384,7 @@ mod tests {
                 let mut pull = issue(2);
                 pull["pull_request"] = json!({"url": "x"});
                 let items = json!([issue(1), pull, {"odd": true}, issue(3)]);
-                Reply::Text(200, vec![("Link", next)], items.to_string())
+                FakeResponse::Text(200, vec![("Link", next)], items.to_string())
             }
             Some(_) => says(200, json!([issue(4)])),
         }))
@@ -429,7 +442,7 @@ mod tests {
     async fn tagged(
         etag: Arc<StdMutex<&'static str>>,
         newest: DateTime<Utc>,
-        listing: impl Fn() -> Reply + Send + Sync + 'static,
+        listing: impl Fn() -> FakeResponse + Send + Sync + 'static,
     ) -> Fake {
         Fake::start(world(move |seen| {
             let etag = *etag.lock().unwrap();
@@ -438,13 +451,13 @@ mod tests {
                 seen.header("if-none-match"),
             ) {
                 (Some("1"), Some(known)) if known == etag => {
-                    Reply::Text(304, Vec::new(), String::new())
+                    FakeResponse::Text(304, Vec::new(), String::new())
                 }
                 (Some("1"), _) => {
                     let mut issue = issue(1);
                     issue["updated_at"] = json!(newest);
                     let tag = vec![("ETag", etag.to_owned())];
-                    Reply::Text(200, tag, json!([issue]).to_string())
+                    FakeResponse::Text(200, tag, json!([issue]).to_string())
                 }
                 _ => listing(),
             }
@@ -560,7 +573,7 @@ mod tests {
                 ),
                 ("x-ratelimit-reset", reset.to_string()),
             ];
-            Reply::Text(200, headers, repository(1001, "acme/widgets").to_string())
+            FakeResponse::Text(200, headers, repository(1001, "acme/widgets").to_string())
         })
         .await;
         let github = github(&fake.url);
@@ -606,14 +619,14 @@ mod tests {
                 "<http://{}/next>; rel=\"next\"",
                 seen.header("host").unwrap()
             );
-            Reply::Text(200, vec![("Link", next)], listed.to_string())
+            FakeResponse::Text(200, vec![("Link", next)], listed.to_string())
         }))
         .await;
         let github = github(&fake.url);
         github.containers().await;
         let since = DateTime::from_timestamp(1_767_225_600, 0);
         let container = widgets();
-        let of = Of::Container(&container);
+        let of = CommentsOf::Container(&container);
         let page = github.comments(of, since, None).await.unwrap();
         assert!(page.next.unwrap().ends_with("/next"));
         let newest = page.newest.unwrap().to_rfc3339();
@@ -626,7 +639,7 @@ mod tests {
                 assert_eq!(Some(comment.act.at), since);
                 let by = comment.act.by.as_ref();
                 let by = by.map(|by| (by.account.name.as_str(), by.bot, by.us));
-                let Did::Commented {
+                let ActivityKind::Commented {
                     id,
                     text,
                     operation,
@@ -690,7 +703,7 @@ mod tests {
         let before = fake.lines().len();
         for _ in 0..2 {
             let page = github
-                .comments(Of::Container(&container), since, None)
+                .comments(CommentsOf::Container(&container), since, None)
                 .await;
             assert_eq!(page.unwrap().next, None);
             github.listened(&container);
@@ -757,7 +770,7 @@ mod tests {
                 next => next.to_owned(),
             };
             let link = vec![("Link", format!("<{next}>; rel=\"next\""))];
-            Reply::Text(200, link, json!([issue(7)]).to_string())
+            FakeResponse::Text(200, link, json!([issue(7)]).to_string())
         });
         let fake = Fake::start(move |seen| {
             let inner = seen.without_base(&below);

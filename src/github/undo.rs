@@ -7,14 +7,14 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::domain::operation::{Refusal, WriteError};
-use crate::domain::task::{RepoName, Status, Task};
-use crate::domain::undo::Stands;
+use crate::domain::task::{RepoName, Task, TaskStatus};
+use crate::domain::undo::EffectState;
 use crate::domain::writes::OwnComment;
 
 use super::GitHub;
 use super::client::{Request, segment};
 use super::same_name;
-use super::wire::{Comment, HungOn, Label, Listed, is_still};
+use super::wire::{IssueExtras, Label, Listed, WireComment, is_still};
 use super::writer::{named, parts};
 
 impl GitHub {
@@ -77,7 +77,7 @@ impl GitHub {
             Ok(_) => Ok(()),
             Err(refused @ WriteError::Refused { .. }) => {
                 match self.own_comment_stands(now, comment).await {
-                    Ok(Stands::Gone) => Ok(()),
+                    Ok(EffectState::Gone) => Ok(()),
                     _ => Err(refused),
                 }
             }
@@ -90,12 +90,16 @@ impl GitHub {
         &self,
         now: &Task,
         comment: &OwnComment<'_>,
-    ) -> Result<Stands, WriteError> {
+    ) -> Result<EffectState, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
         let path = format!("/repos/{name}/issues/comments/{}", segment(comment.id));
         let thing = format!("your comment on {}", named(&name, number));
-        match self.client.get::<Comment>(&Request::get(path, thing)).await {
+        match self
+            .client
+            .get::<WireComment>(&Request::get(path, thing))
+            .await
+        {
             Ok(got)
                 if is_still(
                     &got.value.body,
@@ -103,28 +107,28 @@ impl GitHub {
                     comment.operation,
                 ) =>
             {
-                Ok(Stands::AsLeft)
+                Ok(EffectState::AsLeft)
             }
-            Ok(_) => Ok(Stands::Changed(
+            Ok(_) => Ok(EffectState::Changed(
                 "the comment says something else now".to_owned(),
             )),
             // The issue was read just now: a part that it does not show is gone.
             Err(WriteError::Refused {
                 what: Refusal::Invisible | Refusal::Gone,
                 ..
-            }) => Ok(Stands::Gone),
+            }) => Ok(EffectState::Gone),
             Err(error) => Err(error),
         }
     }
 
     /// Checks for contributions of others, since closing an issue as not planned would answer them.
-    pub(super) async fn bare(&self, now: &Task) -> Result<Stands, WriteError> {
+    pub(super) async fn bare(&self, now: &Task) -> Result<EffectState, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
         let path = format!("/repos/{name}/issues/{number}");
         let request = Request::get(path, named(&name, number));
-        let hung: HungOn = self.client.get(&request).await?.value;
-        let changed = |how: &str| Ok(Stands::Changed(how.to_owned()));
+        let hung: IssueExtras = self.client.get(&request).await?.value;
+        let changed = |how: &str| Ok(EffectState::Changed(how.to_owned()));
         if hung.comments > 0 {
             changed("somebody has commented on it")
         } else if hung.sub_issues.total > 0 {
@@ -132,7 +136,7 @@ impl GitHub {
         } else if hung.milestone.is_some() {
             changed("it has a milestone now")
         } else {
-            Ok(Stands::AsLeft)
+            Ok(EffectState::AsLeft)
         }
     }
 
@@ -147,8 +151,8 @@ impl GitHub {
                 .priority(&labels)
                 .or_else(|| self.mapping.field_priority(now)),
             status: match is_in_progress {
-                true => Status::InProgress,
-                false => Status::Todo,
+                true => TaskStatus::InProgress,
+                false => TaskStatus::Todo,
             },
             labels,
             ..now.clone()

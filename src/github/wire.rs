@@ -10,8 +10,8 @@ use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::domain::event::Lacks;
-use crate::domain::task::{Account, Closed, Priority, RepoName, Status, Task, TaskId, TaskKey};
+use crate::domain::event::MissingParts;
+use crate::domain::task::{Account, Closed, Priority, RepoName, Task, TaskId, TaskKey, TaskStatus};
 
 use super::PriorityLabels;
 use super::fields::{self, FieldValue};
@@ -160,7 +160,7 @@ pub(super) struct Repository {
 
 /// A comment, as written and as listed (docs/contracts/github.md#calls).
 #[derive(Debug, Deserialize)]
-pub(super) struct Comment {
+pub(super) struct WireComment {
     pub(super) id: u64,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) body: String,
@@ -176,7 +176,7 @@ pub(super) struct Comment {
     issue_url: String,
 }
 
-impl Comment {
+impl WireComment {
     /// The number of its issue; `None` on a pull request, which only the page for people distinguishes.
     pub(super) fn issue(&self) -> Option<u64> {
         let page = self.html_url.split('#').next().unwrap_or_default();
@@ -200,7 +200,7 @@ impl Comment {
 
 /// An issue, or a pull request that looks like one (docs/contracts/github.md#issues).
 #[derive(Debug, Deserialize)]
-pub(super) struct Issue {
+pub(super) struct WireIssue {
     pub(super) number: u64,
     #[serde(default, deserialize_with = "lenient")]
     state: String,
@@ -288,7 +288,7 @@ fn last_two(address: &str) -> Option<RepoName> {
 
 /// The parts of an issue that no [`Task`] has.
 #[derive(Debug, Deserialize)]
-pub(super) struct HungOn {
+pub(super) struct IssueExtras {
     /// Their number; a missing one counts as zero.
     pub(super) comments: u64,
     #[serde(default)]
@@ -348,14 +348,14 @@ pub(super) struct Mapping {
 }
 
 impl Mapping {
-    fn status(&self, state: &str, labels: &[String]) -> Status {
+    fn status(&self, state: &str, labels: &[String]) -> TaskStatus {
         let in_progress = labels
             .iter()
             .any(|label| same_name(label, &self.in_progress_label));
         match state {
-            "closed" => Status::Done,
-            _ if in_progress => Status::InProgress,
-            _ => Status::Todo,
+            "closed" => TaskStatus::Done,
+            _ if in_progress => TaskStatus::InProgress,
+            _ => TaskStatus::Todo,
         }
     }
 
@@ -389,7 +389,7 @@ pub(super) fn plain_title(title: &str) -> String {
     title.replace('\u{a0}', " ")
 }
 
-impl Issue {
+impl WireIssue {
     pub(super) fn is_pull_request(&self) -> bool {
         self.pull_request.is_some()
     }
@@ -410,8 +410,8 @@ impl Issue {
     }
 
     /// The parts that it lacks.
-    pub(super) fn lacks(&self) -> Lacks {
-        Lacks {
+    pub(super) fn lacks(&self) -> MissingParts {
+        MissingParts {
             dependencies: self.issue_dependencies_summary.is_none(),
             fields: self.issue_field_values.is_none(),
         }
@@ -429,7 +429,7 @@ impl Issue {
             .ok_or_else(|| "it has no number".to_owned())?;
         let labels: Vec<String> = self.labels.into_iter().map(Label::name).collect();
         let status = mapping.status(&self.state, &labels);
-        let closed = (status == Status::Done).then(|| Closed {
+        let closed = (status == TaskStatus::Done).then(|| Closed {
             by_us: match (&self.closed_by, me) {
                 (Some(by), Some(me)) => Some(by.id == me.id),
                 _ => None,
@@ -519,7 +519,7 @@ struct IsUser {
 }
 
 /// The issue of a payload, if it is complete, and no pull request by its URL.
-pub(super) fn whole_issue(issue: &RawValue) -> Option<Issue> {
+pub(super) fn whole_issue(issue: &RawValue) -> Option<WireIssue> {
     let whole: Whole = serde_json::from_str(issue.get()).ok()?;
     let fits = (whole.state == State::Open || whole.closed_at.is_some())
         && whole
@@ -542,7 +542,7 @@ pub(super) struct HookPayload<'a> {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) assignee: Option<User>,
     #[serde(default, deserialize_with = "lenient")]
-    pub(super) comment: Option<Comment>,
+    pub(super) comment: Option<WireComment>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) changes: Changes,
     #[serde(default, deserialize_with = "lenient")]
@@ -750,7 +750,7 @@ mod tests {
     }
 
     fn read(value: Value) -> Task {
-        let issue: Issue = serde_json::from_str(&value.to_string()).unwrap();
+        let issue: WireIssue = serde_json::from_str(&value.to_string()).unwrap();
         let name = RepoName::parse("acme/widgets").unwrap();
         issue
             .into_task(&mapping(), 1001, &name, Some(&me()))
@@ -789,7 +789,7 @@ mod tests {
                 title: "[CLIENT:acme] Renew cert".into(),
                 description: String::new(),
                 url: "https://github.com/acme/widgets/issues/7".into(),
-                status: Status::Todo,
+                status: TaskStatus::Todo,
                 source_status: "open".into(),
                 assignees: vec![Account {
                     id: "12".into(),
@@ -816,11 +816,11 @@ mod tests {
     }
 
     #[rstest]
-    #[case::open(json!({}), Status::Todo)]
-    #[case::labelled(json!({"labels": [{"name": "In Progress"}]}), Status::InProgress)]
-    #[case::closed(json!({"state": "closed", "labels": ["in progress"]}), Status::Done)]
-    #[case::odd(json!({"state": "paused"}), Status::Todo)]
-    fn the_state_decides_before_the_label(#[case] fields: Value, #[case] status: Status) {
+    #[case::open(json!({}), TaskStatus::Todo)]
+    #[case::labelled(json!({"labels": [{"name": "In Progress"}]}), TaskStatus::InProgress)]
+    #[case::closed(json!({"state": "closed", "labels": ["in progress"]}), TaskStatus::Done)]
+    #[case::odd(json!({"state": "paused"}), TaskStatus::Todo)]
+    fn the_state_decides_before_the_label(#[case] fields: Value, #[case] status: TaskStatus) {
         assert_eq!(read(with(fields)).status, status);
     }
 
@@ -923,11 +923,11 @@ mod tests {
 
     #[test]
     fn pull_requests_are_told_from_issues() {
-        let issue: Issue = serde_json::from_str(&renew_cert().to_string()).unwrap();
+        let issue: WireIssue = serde_json::from_str(&renew_cert().to_string()).unwrap();
         assert!(!issue.is_pull_request());
         assert_eq!(issue.repository().unwrap().to_string(), "acme/widgets");
         let pull = with(json!({"pull_request": {"url": "https://api.github.com/x"}}));
-        let pull: Issue = serde_json::from_str(&pull.to_string()).unwrap();
+        let pull: WireIssue = serde_json::from_str(&pull.to_string()).unwrap();
         assert!(pull.is_pull_request());
     }
 }

@@ -10,17 +10,17 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::domain::change::Change;
-use crate::domain::operation::{NewTask, Operation, Place, Refusal, WriteError, Written};
-use crate::domain::prose::Prose;
-use crate::domain::source::{SourceWriter, Standing};
+use crate::domain::change::TaskChange;
+use crate::domain::mention_text::MentionText;
+use crate::domain::operation::{NewTask, Operation, Place, Refusal, WriteError, WriteReceipt};
+use crate::domain::source::{SourceStanding, SourceWriter};
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
-use crate::domain::undo::Stands;
+use crate::domain::undo::EffectState;
 use crate::domain::writes::{self, OwnComment, Writes};
-use crate::rest::{not_taken, refused};
+use crate::http_client::{not_taken, refused};
 
-use super::client::{Got, Moved, Request, Trouble};
-use super::wire::{Comment, Issue, Listed, User, is_marked, marked, plain_title};
+use super::client::{GitHubError, MovedElsewhere, ReadAnswer, Request};
+use super::wire::{Listed, User, WireComment, WireIssue, is_marked, marked, plain_title};
 use super::{GitHub, not_followed};
 
 /// How long before the start of the write its trace is searched for: clocks differ (docs/contracts/github.md#lost-answers).
@@ -56,15 +56,15 @@ impl SourceWriter for GitHub {
         Ok(task)
     }
 
-    async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<Written, WriteError> {
+    async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<WriteReceipt, WriteError> {
         writes::send(self, op, now).await
     }
 
-    async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<Stands, WriteError> {
+    async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<EffectState, WriteError> {
         writes::still_as_left(self, op, now).await
     }
 
-    async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError> {
+    async fn find(&self, op: &Operation) -> Result<Option<WriteReceipt>, WriteError> {
         writes::find(self, op).await
     }
 
@@ -76,7 +76,7 @@ impl SourceWriter for GitHub {
         self.client.give_back();
     }
 
-    fn standing(&self) -> Standing {
+    fn standing(&self) -> SourceStanding {
         self.client.rest.standing()
     }
 
@@ -100,7 +100,7 @@ impl Writes for GitHub {
         self.patch(now, json!({"state": "open"})).await
     }
 
-    async fn change(&self, now: &Task, change: &Change) -> Result<Task, WriteError> {
+    async fn change(&self, now: &Task, change: &TaskChange) -> Result<Task, WriteError> {
         self.make(now, change).await
     }
 
@@ -108,7 +108,7 @@ impl Writes for GitHub {
         &self,
         op: &Operation,
         now: &Task,
-        text: &Prose,
+        text: &MentionText,
     ) -> Result<String, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
@@ -117,7 +117,7 @@ impl Writes for GitHub {
             let path = format!("/repos/{name}/issues/{number}/comments");
             Request::post(path, named(name, number), body.clone())
         };
-        let (comment, _): (Comment, _) = self.write(repository, name, post).await?;
+        let (comment, _): (WireComment, _) = self.write(repository, name, post).await?;
         Ok(comment.id.to_string())
     }
 
@@ -139,7 +139,7 @@ impl Writes for GitHub {
             let path = format!("/repos/{name}/issues");
             Request::post(path, format!("a new issue in {name}"), body.clone())
         };
-        let (issue, name): (Issue, _) = self.write(repository, name, post).await?;
+        let (issue, name): (WireIssue, _) = self.write(repository, name, post).await?;
         let me = self.me().await.unwrap_or(None);
         issue
             .into_task(&self.mapping, repository, &name, me)
@@ -171,7 +171,7 @@ impl Writes for GitHub {
         &self,
         op: &Operation,
         now: &Task,
-        _: &Prose,
+        _: &MentionText,
         begun_at: DateTime<Utc>,
     ) -> Result<Option<String>, WriteError> {
         let (repository, number) = parts(&now.key)?;
@@ -182,7 +182,7 @@ impl Writes for GitHub {
         let request = Request::get(path, named(&name, number))
             .with("since", seconds(since))
             .with("per_page", 100);
-        let fits = |comment: &Comment| {
+        let fits = |comment: &WireComment| {
             is_by(me, comment.user.as_ref())
                 && is_marked(&comment.body, &op.id)
                 && is_since(comment.created_at, since)
@@ -211,7 +211,7 @@ impl Writes for GitHub {
                 .with("direction", "desc")
                 .with("per_page", 100)
         };
-        let fits = |issue: &Issue| {
+        let fits = |issue: &WireIssue| {
             let key = TaskKey::github(repository, issue.number);
             is_by(me, issue.user.as_ref())
                 && !issue.is_pull_request()
@@ -240,11 +240,11 @@ impl Writes for GitHub {
         &self,
         now: &Task,
         comment: &OwnComment<'_>,
-    ) -> Result<Stands, WriteError> {
+    ) -> Result<EffectState, WriteError> {
         self.own_comment_stands(now, comment).await
     }
 
-    async fn is_bare(&self, now: &Task) -> Result<Stands, WriteError> {
+    async fn is_bare(&self, now: &Task) -> Result<EffectState, WriteError> {
         self.bare(now).await
     }
 }
@@ -261,7 +261,7 @@ impl GitHub {
         &self,
         repository: u64,
         number: u64,
-    ) -> Result<(RepoName, Got<Issue>), WriteError> {
+    ) -> Result<(RepoName, ReadAnswer<WireIssue>), WriteError> {
         let ask = async |name: &RepoName| {
             let path = format!("/repos/{name}/issues/{number}");
             self.client
@@ -282,7 +282,7 @@ impl GitHub {
     /// A transferred issue answers from its new repository, under its new number (docs/contracts/github.md#names-that-change).
     fn check_here(
         &self,
-        got: &Got<Issue>,
+        got: &ReadAnswer<WireIssue>,
         repository: u64,
         name: &RepoName,
         number: u64,
@@ -349,7 +349,7 @@ impl GitHub {
             let path = format!("/repos/{name}/issues/{number}");
             Request::patch(path, named(name, number), fields.clone())
         };
-        let (issue, name): (Issue, _) = self.write(repository, name, patch).await?;
+        let (issue, name): (WireIssue, _) = self.write(repository, name, patch).await?;
         self.after_write(now, issue, repository, &name).await
     }
 
@@ -358,7 +358,7 @@ impl GitHub {
     pub(super) async fn after_write(
         &self,
         now: &Task,
-        issue: Issue,
+        issue: WireIssue,
         repository: u64,
         name: &RepoName,
     ) -> Result<Task, WriteError> {
@@ -390,8 +390,8 @@ impl GitHub {
             |name: &RepoName| not_taken(format!("GitHub has moved {}", request(name).thing), None);
         match self.client.write(&request(&name)).await {
             Ok(written) => return Ok((written, name)),
-            Err(Trouble::Failed(error)) => return Err(error),
-            Err(Trouble::Own(Moved)) => {}
+            Err(GitHubError::Failed(error)) => return Err(error),
+            Err(GitHubError::Own(MovedElsewhere)) => {}
         }
         let renamed = self.locate_by_id(repository).await?;
         if renamed.is(&name) {
@@ -400,8 +400,8 @@ impl GitHub {
         }
         match self.client.write(&request(&renamed)).await {
             Ok(written) => Ok((written, renamed)),
-            Err(Trouble::Failed(error)) => Err(error),
-            Err(Trouble::Own(Moved)) => Err(moved(&renamed)),
+            Err(GitHubError::Failed(error)) => Err(error),
+            Err(GitHubError::Own(MovedElsewhere)) => Err(moved(&renamed)),
         }
     }
 
@@ -457,7 +457,7 @@ impl GitHub {
         fits: impl Fn(&T) -> bool,
     ) -> Result<Option<T>, WriteError> {
         for _ in 0..SEARCH_PAGES_MAX {
-            let page: Got<Listed<T>> = self.client.get(&request).await?;
+            let page: ReadAnswer<Listed<T>> = self.client.get(&request).await?;
             if let Some(found) = page.value.items.into_iter().find(&fits) {
                 return Ok(Some(found));
             }
@@ -508,9 +508,9 @@ mod tests {
     use super::super::tests::{github, name, repository, world};
     use super::*;
     use crate::clock::Clock;
-    use crate::domain::operation::{Past, Write};
-    use crate::domain::task::Status;
-    use crate::rest::fake::{Fake, Reply, Seen, json as says};
+    use crate::domain::operation::{OperationHistory, Write};
+    use crate::domain::task::TaskStatus;
+    use crate::http_client::fake::{Fake, FakeResponse, SeenRequest, json as says};
 
     const OP: &str = "01J00000000000000000000001";
     const MARKER: &str = "<!-- ivan:op=01J00000000000000000000001 -->";
@@ -546,7 +546,7 @@ mod tests {
             interrupted: false,
             looks: 0,
             claimed: BTreeSet::new(),
-            past: Past::default(),
+            past: OperationHistory::default(),
         }
     }
 
@@ -572,16 +572,16 @@ mod tests {
         }))
     }
 
-    fn moved(status: u16, to: &str) -> Reply {
+    fn moved(status: u16, to: &str) -> FakeResponse {
         let location = vec![("Location", to.to_owned())];
-        Reply::Text(
+        FakeResponse::Text(
             status,
             location,
             json!({"message": "Moved Permanently"}).to_string(),
         )
     }
 
-    fn not_found() -> Reply {
+    fn not_found() -> FakeResponse {
         says(404, json!({"message": "Not Found"}))
     }
 
@@ -711,7 +711,7 @@ mod tests {
         let github = github(&fake.url);
         let now = github.read(&key()).await.unwrap();
         let written = github.send(&complete(), Some(&now)).await.unwrap();
-        assert_eq!(written.task.status, Status::Done);
+        assert_eq!(written.task.status, TaskStatus::Done);
         assert_eq!(written.task.closed.unwrap().by_us, Some(true));
         assert_eq!(written.trace, None);
         let patch = fake.seen().pop().unwrap();
@@ -789,7 +789,7 @@ mod tests {
         .await;
         let written = github(&fake.url).send(&comment("hi"), None).await.unwrap();
         assert_eq!(written.trace.as_deref(), Some("900"));
-        let posts: Vec<Seen> = fake
+        let posts: Vec<SeenRequest> = fake
             .seen()
             .into_iter()
             .filter(|seen| seen.method == "POST")
@@ -920,7 +920,7 @@ mod tests {
         let there = begun - TimeDelta::minutes(10);
         let dated = move |status, body: Value| {
             let date = there.to_rfc2822().replace("+0000", "GMT");
-            Reply::Text(status, vec![("date", date)], body.to_string())
+            FakeResponse::Text(status, vec![("date", date)], body.to_string())
         };
         let fake = Fake::start(world(move |seen| match seen.line().as_str() {
             "GET /repos/acme/widgets/issues/7/comments" => {
@@ -954,7 +954,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_without_an_account_finds_by_the_marker_alone() {
-        let fake = Fake::start(|seen: &Seen| match seen.line().as_str() {
+        let fake = Fake::start(|seen: &SeenRequest| match seen.line().as_str() {
             "GET /user" => says(
                 403,
                 json!({"message": "Resource not accessible by integration"}),
@@ -986,7 +986,7 @@ mod tests {
                 let link = format!(
                     "<http://{host}/repos/acme/widgets/issues/7/comments?page=2>; rel=\"next\""
                 );
-                Reply::Text(
+                FakeResponse::Text(
                     200,
                     vec![("Link", link)],
                     json!([comment_by(899, 11, "hm")]).to_string(),
@@ -1006,7 +1006,7 @@ mod tests {
             "GET /repos/acme/widgets/issues/7/comments" => {
                 let host = seen.header("host").unwrap();
                 let link = format!("<http://{host}{}>; rel=\"next\"", seen.target);
-                Reply::Text(200, vec![("Link", link)], "[]".into())
+                FakeResponse::Text(200, vec![("Link", link)], "[]".into())
             }
             _ => says(200, issue("acme/widgets", 7)),
         }))
@@ -1054,7 +1054,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_of_state_leaves_no_trace_to_look_for() {
-        let fake = Fake::start(|_| Reply::Drop).await;
+        let fake = Fake::start(|_| FakeResponse::Drop).await;
         assert_eq!(github(&fake.url).find(&complete()).await, Ok(None));
         assert_eq!(fake.lines(), Vec::<String>::new());
     }

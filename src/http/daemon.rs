@@ -8,21 +8,21 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::answers::{Alive, Operation, Readiness, Retried, StatusAnswer, SyncReport};
-use super::problem::{Extension, Kind, Problem};
-use super::request::{SYNC_WAIT, Sent};
-use super::{Api, SYNCS_MAX, metrics};
-use crate::bounds::Bound;
+use super::answers::{Alive, OperationAnswer, Readiness, Retried, StatusAnswer, SyncReport};
+use super::problem::{Extension, Problem, ProblemKind};
+use super::request::{SYNC_WAIT, WriteRequest};
+use super::{ApiState, SYNCS_MAX, metrics};
 use crate::commands::HealthView;
 use crate::domain::set_aside;
+use crate::limits::Limit;
 
 pub(super) async fn operation(
-    State(api): State<Api>,
+    State(api): State<ApiState>,
     path: Result<Path<String>, PathRejection>,
-) -> Result<Json<Operation>, Problem> {
+) -> Result<Json<OperationAnswer>, Problem> {
     let unknown = || {
         Problem::new(
-            Kind::UnknownOperation,
+            ProblemKind::UnknownOperation,
             "There is no operation of this id. Operations are kept for store.retention after their outcome",
         )
     };
@@ -33,12 +33,12 @@ pub(super) async fn operation(
 
 /// Retries set-aside work: an operation, or another id that `GET /status` lists.
 pub(super) async fn retry(
-    State(api): State<Api>,
+    State(api): State<ApiState>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Retried>, Problem> {
     let unknown = |id: &str| {
         Problem::new(
-            Kind::UnknownOperation,
+            ProblemKind::UnknownOperation,
             set_aside::nothing_set_aside(id).plain(),
         )
     };
@@ -61,15 +61,18 @@ pub(super) struct SyncBody {
     full: Option<bool>,
 }
 
-pub(super) async fn sync(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
+pub(super) async fn sync(
+    State(api): State<ApiState>,
+    sent: WriteRequest,
+) -> Result<Response, Problem> {
     let body: SyncBody = sent.json_or_default()?;
     let full = body.full.unwrap_or(false);
     let slot = api.syncs.clone().try_acquire_owned().map_err(|_| {
-        Bound::Syncs.reached(format_args!(
+        Limit::Syncs.reached(format_args!(
             "{SYNCS_MAX} synchronisations run, and one more is answered 503"
         ));
         Problem::new(
-            Kind::Busy,
+            ProblemKind::Busy,
             "Several synchronisations are running already; wait for them and ask again",
         )
     })?;
@@ -91,7 +94,7 @@ pub(super) async fn sync(State(api): State<Api>, sent: Sent) -> Result<Response,
             Err(error) => {
                 tracing::error!("a synchronisation ended in a defect of the daemon: {error}");
                 Err(Problem::new(
-                    Kind::Defect,
+                    ProblemKind::Defect,
                     "The synchronisation ended in a defect of the daemon; its log says where",
                 ))
             }
@@ -103,7 +106,7 @@ pub(super) async fn sync(State(api): State<Api>, sent: Sent) -> Result<Response,
     }
 }
 
-pub(super) async fn status(State(api): State<Api>) -> Json<StatusAnswer> {
+pub(super) async fn status(State(api): State<ApiState>) -> Json<StatusAnswer> {
     let health = api.commands.health().await;
     Json(StatusAnswer::of(&health, api.version, api.clock.now()))
 }
@@ -112,7 +115,7 @@ pub(super) async fn healthz() -> Json<Alive> {
     Json(Alive { status: "ok" })
 }
 
-pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Readiness>, Problem> {
+pub(super) async fn readyz(State(api): State<ApiState>) -> Result<Json<Readiness>, Problem> {
     ready(&api.commands.health().await)
 }
 
@@ -122,15 +125,15 @@ fn ready(health: &HealthView) -> Result<Json<Readiness>, Problem> {
         return Ok(Json(readiness));
     }
     let why = format!("{}; `ivan status` says more", readiness.lacking());
-    Err(Problem::new(Kind::NotReady, why).with(Extension::NotReady(readiness)))
+    Err(Problem::new(ProblemKind::NotReady, why).with(Extension::NotReady(readiness)))
 }
 
-pub(super) async fn measured(State(api): State<Api>) -> Response {
+pub(super) async fn measured(State(api): State<ApiState>) -> Response {
     api.commands.show_store_counts();
     metrics::exposition(&metrics::install())
 }
 
-pub(super) async fn describe(State(api): State<Api>) -> Response {
+pub(super) async fn describe(State(api): State<ApiState>) -> Response {
     Json(&*api.description).into_response()
 }
 

@@ -10,7 +10,7 @@ use utoipa::openapi::{
 use utoipa::{IntoParams, ToSchema};
 
 use super::WAIT_MAX;
-use super::answers::Answered;
+use super::answers::WriteAnswer;
 use super::request::WRITE_WAIT;
 use crate::verbs::{Info, Row};
 
@@ -61,8 +61,8 @@ pub(super) fn verb(row: &Row, named: bool) -> Description {
         .once()
         .wait(WRITE_WAIT.as_secs())
         .with_body(body)
-        .answers::<Answered>("It is so in the source now")
-        .answers_with::<Answered>(202, "Durable, and not yet taken by the source")
+        .answers::<WriteAnswer>("It is so in the source now")
+        .answers_with::<WriteAnswer>(202, "Durable, and not yet taken by the source")
         .problems(&[400, 413, 415, 422])
         .problems(&problems)
 }

@@ -1,5 +1,5 @@
 //! Webhooks: a signed request → a delivery that the inbox stores. Each configured source has a route, and
-//! reads its own requests ([`HookReader`]); no source is named here.
+//! reads its own requests ([`WebhookReader`]); no source is named here.
 //!
 //! ```text
 //! receive (size, time) ─ verify (raw bytes, constant time) ─ read (event, dedupe key) ─ keep (committed) ─ 2xx
@@ -23,56 +23,48 @@ use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::bounds::LogThrottle;
 use crate::clock::Clock;
-use crate::commands::StoreTrouble;
-use crate::domain::source::{Delivery, Headers, HookReader, NoDelivery};
+use crate::commands::StoreError;
+use crate::domain::source::{Delivery, DeliveryRefusal, Headers, WebhookReader};
 use crate::domain::task::Source;
 use crate::inbox::{Inbox, Inserted, NotKept};
+use crate::limits::LogThrottle;
 
 /// The part of the inbox that is needed here; [`Inbox`] documents the guarantees of each method.
 #[async_trait]
-pub trait Keeps: Send + Sync + 'static {
+pub trait DeliveryStore: Send + Sync + 'static {
     /// Committed when this returns (P1).
     async fn keep(&self, delivery: Delivery) -> Result<Inserted, NotKept>;
     /// The secrets that may have signed a delivery of the webhook `hook`; for `None`, of any webhook of the source. If
     /// a source has none at all, it has no route (P6).
-    async fn secrets(
-        &self,
-        source: Source,
-        hook: Option<&str>,
-    ) -> Result<Vec<String>, StoreTrouble>;
+    async fn secrets(&self, source: Source, hook: Option<&str>) -> Result<Vec<String>, StoreError>;
 }
 
 #[async_trait]
-impl Keeps for Inbox {
+impl DeliveryStore for Inbox {
     async fn keep(&self, delivery: Delivery) -> Result<Inserted, NotKept> {
         let source = delivery.source;
         let kept = Inbox::keep(self, delivery).await?;
         self.has_delivered(source);
         Ok(kept)
     }
-    async fn secrets(
-        &self,
-        source: Source,
-        hook: Option<&str>,
-    ) -> Result<Vec<String>, StoreTrouble> {
+    async fn secrets(&self, source: Source, hook: Option<&str>) -> Result<Vec<String>, StoreError> {
         Inbox::secrets(self, source, hook).await
     }
 }
 
 /// The webhooks' routes, one for each of the `sources`, and no others; to be served with [`super::serve_hooks`].
 pub fn hooks_router(
-    keeps: impl Keeps,
-    sources: impl IntoIterator<Item = Arc<dyn HookReader>>,
+    keeps: impl DeliveryStore,
+    sources: impl IntoIterator<Item = Arc<dyn WebhookReader>>,
     clock: Clock,
 ) -> Router {
     router(keeps, sources, clock, Limits::default())
 }
 
 fn router(
-    keeps: impl Keeps,
-    sources: impl IntoIterator<Item = Arc<dyn HookReader>>,
+    keeps: impl DeliveryStore,
+    sources: impl IntoIterator<Item = Arc<dyn WebhookReader>>,
     clock: Clock,
     limits: Limits,
 ) -> Router {
@@ -121,7 +113,7 @@ impl Default for Limits {
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 struct Hooks {
-    keeps: Box<dyn Keeps>,
+    keeps: Box<dyn DeliveryStore>,
     clock: Clock,
     limits: Limits,
     /// The remaining bytes for larger bodies.
@@ -133,7 +125,7 @@ struct Hooks {
 }
 
 impl Hooks {
-    fn new(keeps: impl Keeps, clock: Clock, limits: Limits) -> Hooks {
+    fn new(keeps: impl DeliveryStore, clock: Clock, limits: Limits) -> Hooks {
         Hooks {
             keeps: Box::new(keeps),
             clock,
@@ -166,7 +158,7 @@ impl Hooks {
         &self,
         source: Source,
         hook: Option<&str>,
-    ) -> Result<Vec<String>, StoreTrouble> {
+    ) -> Result<Vec<String>, StoreError> {
         let mut secrets = self.keeps.secrets(source, hook).await?;
         secrets.retain(|secret| !secret.trim().is_empty());
         Ok(secrets)
@@ -191,7 +183,7 @@ async fn in_time<T, E: Into<Why>>(
 /// One source's route.
 struct Route {
     source: Source,
-    reader: Arc<dyn HookReader>,
+    reader: Arc<dyn WebhookReader>,
     hooks: Arc<Hooks>,
     refusals: LogThrottle,
 }
@@ -237,7 +229,7 @@ async fn nothing_here() -> Response {
 }
 
 impl Route {
-    fn new(reader: Arc<dyn HookReader>, hooks: Arc<Hooks>) -> Route {
+    fn new(reader: Arc<dyn WebhookReader>, hooks: Arc<Hooks>) -> Route {
         Route {
             source: reader.source(),
             reader,
@@ -531,18 +523,18 @@ enum Why {
     SlowStore(Duration),
 }
 
-impl From<StoreTrouble> for Why {
-    fn from(trouble: StoreTrouble) -> Why {
+impl From<StoreError> for Why {
+    fn from(trouble: StoreError) -> Why {
         Why::Store(trouble.to_string())
     }
 }
 
-impl From<NoDelivery> for Why {
-    fn from(none: NoDelivery) -> Why {
+impl From<DeliveryRefusal> for Why {
+    fn from(none: DeliveryRefusal) -> Why {
         match none {
-            NoDelivery::Ignored(event) => Why::Ignored(event),
-            NoDelivery::Unknown(event) => Why::Unknown(event),
-            NoDelivery::Unreadable(why) => Why::Unreadable(why),
+            DeliveryRefusal::Ignored(event) => Why::Ignored(event),
+            DeliveryRefusal::Unknown(event) => Why::Unknown(event),
+            DeliveryRefusal::Unreadable(why) => Why::Unreadable(why),
         }
     }
 }

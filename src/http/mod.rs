@@ -48,12 +48,12 @@ use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 
-use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::domain::task::Source;
+use crate::limits::Limit;
 use crate::runtime::{CancellationToken, slept};
-use problem::{Kind, Problem};
+use problem::{Problem, ProblemKind};
 
 /// The longest `?wait=`; longer ones are cut to it.
 pub const WAIT_MAX: Duration = Duration::from_secs(300);
@@ -69,14 +69,14 @@ const HEAD_MAX: usize = 64 * 1024;
 const API: Serving = Serving {
     name: "the API",
     connections: 256,
-    bound: Bound::ApiConnections,
+    bound: Limit::ApiConnections,
     head_within: Duration::from_secs(30),
 };
 /// The limits of the webhooks' listener. Strangers reach it, so slow clients are cut off sooner.
 const HOOKS: Serving = Serving {
     name: "the webhook listener",
     connections: 256,
-    bound: Bound::HookConnections,
+    bound: Limit::HookConnections,
     head_within: Duration::from_secs(10),
 };
 /// How many `POST /sync` run at once.
@@ -88,9 +88,9 @@ const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// The state of the handlers.
 #[derive(Clone)]
-pub struct Api {
+pub struct ApiState {
     commands: Commands,
-    token: Token,
+    token: BearerToken,
     sync: Arc<dyn Synchronize>,
     clock: Clock,
     version: &'static str,
@@ -98,16 +98,16 @@ pub struct Api {
     syncs: Arc<Semaphore>,
 }
 
-impl Api {
+impl ApiState {
     /// `version` is the daemon's, as `/status` and the API's description show it.
     pub fn new(
         commands: Commands,
-        token: Token,
+        token: BearerToken,
         sync: Arc<dyn Synchronize>,
         clock: Clock,
         version: &'static str,
-    ) -> Api {
-        Api {
+    ) -> ApiState {
+        ApiState {
             commands,
             token,
             sync,
@@ -121,15 +121,15 @@ impl Api {
 
 /// The API's bearer token. Only its digest is stored, which can be compared in constant time and never shown.
 #[derive(Clone)]
-pub struct Token {
+pub struct BearerToken {
     digest: Hmac<Sha256>,
 }
 
-impl Token {
+impl BearerToken {
     /// `None` for a blank token: without a token there is no API (P6).
-    pub fn new(secret: &str) -> Option<Token> {
+    pub fn new(secret: &str) -> Option<BearerToken> {
         let secret = secret.trim();
-        (!secret.is_empty()).then(|| Token {
+        (!secret.is_empty()).then(|| BearerToken {
             digest: digest(secret.as_bytes()),
         })
     }
@@ -147,7 +147,7 @@ fn digest(secret: &[u8]) -> Hmac<Sha256> {
     mac
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for BearerToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")
     }
@@ -158,23 +158,24 @@ impl fmt::Debug for Token {
 pub trait Synchronize: Send + Sync {
     /// Reads the changes of every configured source, or everything if `full`. A failure is in the source's row and does
     /// not affect the others. It continues in the background when the caller stops waiting.
-    async fn sync(&self, full: bool) -> BTreeMap<Source, Synced>;
+    async fn sync(&self, full: bool) -> BTreeMap<Source, SyncOutcome>;
 }
 
 /// The result of synchronizing one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Synced {
+#[schema(as = Synced)]
+pub struct SyncOutcome {
     /// The number of tasks that changed.
     pub changed: u64,
     pub error: Option<String>,
 }
 
 /// The API's routes behind the guard.
-pub fn router(state: Api) -> Router {
+pub fn router(state: ApiState) -> Router {
     all(state.token.clone()).with_state(state)
 }
 
-fn all(token: Token) -> Router<Api> {
+fn all(token: BearerToken) -> Router<ApiState> {
     let routes = routes::routes()
         .into_iter()
         .fold(Router::new(), |router, route| {
@@ -185,7 +186,7 @@ fn all(token: Token) -> Router<Api> {
 
 /// Adds the checks for every request: one log line, a time limit, the token, a size limit, and problem documents for
 /// unknown routes.
-fn guard<S: Clone + Send + Sync + 'static>(routes: Router<S>, token: Token) -> Router<S> {
+fn guard<S: Clone + Send + Sync + 'static>(routes: Router<S>, token: BearerToken) -> Router<S> {
     routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
@@ -196,7 +197,7 @@ fn guard<S: Clone + Send + Sync + 'static>(routes: Router<S>, token: Token) -> R
 
 async fn no_such_path() -> Problem {
     Problem::new(
-        Kind::NoSuchPath,
+        ProblemKind::NoSuchPath,
         "The API has no such path. GET /openapi.json lists them; in a path, a task id is percent-encoded \
          (github:acme%2Fwidgets%237)",
     )
@@ -204,7 +205,7 @@ async fn no_such_path() -> Problem {
 
 async fn method_not_allowed(request: Request) -> Problem {
     Problem::new(
-        Kind::MethodNotAllowed,
+        ProblemKind::MethodNotAllowed,
         format!(
             "This path does not answer to {}; the Allow header says to what it does",
             request.method()
@@ -213,13 +214,13 @@ async fn method_not_allowed(request: Request) -> Problem {
 }
 
 /// Requires the token for all paths except the two probes, unknown paths included.
-async fn authorize(State(token): State<Token>, request: Request, next: Next) -> Response {
+async fn authorize(State(token): State<BearerToken>, request: Request, next: Next) -> Response {
     let open = matches!(request.uri().path(), "/healthz" | "/readyz");
     if open || bearer(&request).is_some_and(|presented| token.is(presented)) {
         return next.run(request).await;
     }
     Problem::new(
-        Kind::NotAuthorized,
+        ProblemKind::NotAuthorized,
         "The API's token is wanted as `Authorization: Bearer <token>`. It is api.token of the configuration, or the \
          file api-token beside the store",
     )
@@ -244,7 +245,7 @@ async fn observe(request: Request, next: Next) -> Response {
     let response = match timeout(REQUEST_WITHIN, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(
-            Kind::TimedOut,
+            ProblemKind::TimedOut,
             "The daemon did not answer in time. Ask again with the same Idempotency-Key",
         )
         .into_response(),
@@ -261,7 +262,7 @@ struct Serving {
     name: &'static str,
     /// How many connections are served at once; further ones wait in the listener's backlog.
     connections: usize,
-    bound: Bound,
+    bound: Limit,
     /// How long a connection may stay without a complete request head, between requests too.
     head_within: Duration,
 }
@@ -427,7 +428,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let router = guard(routes, Token::new(SECRET).unwrap());
+        let router = guard(routes, BearerToken::new(SECRET).unwrap());
         let server = tokio::spawn(serve(listener, router, stop.clone()));
         Served { url, stop, server }
     }
@@ -436,7 +437,10 @@ mod tests {
         Router::new()
             .route("/healthz", get(async || "well"))
             .route("/current", get(async || "the current task"))
-            .route("/tasks", post(async |sent: request::Sent| sent.path))
+            .route(
+                "/tasks",
+                post(async |sent: request::WriteRequest| sent.path),
+            )
             .route(
                 "/tasks/{task_id}",
                 get(async |request::TaskPath(id): request::TaskPath| id.to_string()),
@@ -468,7 +472,7 @@ mod tests {
 
     #[test]
     fn a_token_is_known_again_and_never_shown() {
-        let token = Token::new(" correct-horse\n").unwrap();
+        let token = BearerToken::new(" correct-horse\n").unwrap();
         assert!(token.is(b"correct-horse"));
         assert!(!token.is(b"correct-hors"));
         assert!(!token.is(b"correct-horsf"));
@@ -478,8 +482,8 @@ mod tests {
 
     #[test]
     fn a_blank_token_is_none() {
-        assert!(Token::new("").is_none());
-        assert!(Token::new(" \n").is_none());
+        assert!(BearerToken::new("").is_none());
+        assert!(BearerToken::new(" \n").is_none());
     }
 
     #[rstest]
@@ -562,7 +566,7 @@ mod tests {
     /// A duplicate or ambiguous path panics here.
     #[test]
     fn the_routes_fit_together() {
-        assert!(all(Token::new(SECRET).unwrap()).has_routes());
+        assert!(all(BearerToken::new(SECRET).unwrap()).has_routes());
     }
 
     #[tokio::test]
@@ -574,10 +578,10 @@ mod tests {
             request.send().await.unwrap()
         };
         assert_eq!(send(BODY_MAX).await.status(), StatusCode::OK);
-        let before = Bound::ApiBody.times();
+        let before = Limit::ApiBody.times();
         let refused = problem(send(BODY_MAX + 1).await).await;
         assert_eq!(refused["status"], 413);
-        assert!(Bound::ApiBody.times() > before);
+        assert!(Limit::ApiBody.times() > before);
     }
 
     #[tokio::test]
@@ -594,7 +598,7 @@ mod tests {
             }),
         );
         let server = served(routes).await;
-        let before = Bound::ApiConnections.times();
+        let before = Limit::ApiConnections.times();
         let asked: Vec<_> = (0..API.connections + 3)
             .map(|_| tokio::spawn(client().get(format!("{}/healthz", server.url)).send()))
             .collect();
@@ -602,7 +606,7 @@ mod tests {
             inside.recv().await.unwrap();
         }
         // Any further connection finds no room, and waits.
-        Bound::ApiConnections.until_reached(before + 1).await;
+        Limit::ApiConnections.until_reached(before + 1).await;
         assert!(inside.try_recv().is_err());
         let_go.cancel();
         for answer in asked {

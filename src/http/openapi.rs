@@ -13,7 +13,7 @@ use utoipa::openapi::{
 
 use super::BODY_MAX;
 use super::describe::{Description, parameter, schemas_of};
-use super::problem::{Kind, PROBLEM_JSON, ProblemDocument};
+use super::problem::{PROBLEM_JSON, ProblemDocument, ProblemKind};
 use super::request::KEY_MAX;
 use super::routes::routes;
 use crate::domain::command;
@@ -102,7 +102,7 @@ fn components() -> Components {
 /// Each status of a problem, with its possible meanings.
 fn problems() -> BTreeMap<StatusCode, String> {
     let mut problems: BTreeMap<StatusCode, String> = BTreeMap::new();
-    for kind in Kind::ALL {
+    for kind in ProblemKind::ALL {
         let meaning = format!("{} (`{}`)", kind.title(), kind.uri());
         problems
             .entry(kind.status())

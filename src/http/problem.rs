@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::answers::Readiness;
 use super::schemas;
-use crate::commands::{CommandError, Rejection, StoreTrouble};
+use crate::commands::{CommandError, Rejection, StoreError};
 use crate::domain::task::TaskId;
 
 /// The media type of RFC 9457.
@@ -21,7 +21,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// The kind of problem, which determines `type`, `title` and `status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ProblemKind {
     MalformedTaskId,
     BadQuery,
     BadHeader,
@@ -49,34 +49,34 @@ pub enum Kind {
     Defect,
 }
 
-impl Kind {
+impl ProblemKind {
     /// All kinds, for the API's description.
-    pub const ALL: [Kind; 25] = [
-        Kind::MalformedTaskId,
-        Kind::BadQuery,
-        Kind::BadHeader,
-        Kind::NotAuthorized,
-        Kind::NoSuchPath,
-        Kind::UnknownTask,
-        Kind::UnknownOperation,
-        Kind::MethodNotAllowed,
-        Kind::BodyTooLarge,
-        Kind::NotJson,
-        Kind::BadBody,
-        Kind::SlowBody,
-        Kind::NoActor,
-        Kind::Unfit,
-        Kind::KeyReused,
-        Kind::Changed,
-        Kind::NothingToUndo,
-        Kind::Gone,
-        Kind::SourceRefused,
-        Kind::GivenUp,
-        Kind::Busy,
-        Kind::NotReady,
-        Kind::StoreTrouble,
-        Kind::TimedOut,
-        Kind::Defect,
+    pub const ALL: [ProblemKind; 25] = [
+        ProblemKind::MalformedTaskId,
+        ProblemKind::BadQuery,
+        ProblemKind::BadHeader,
+        ProblemKind::NotAuthorized,
+        ProblemKind::NoSuchPath,
+        ProblemKind::UnknownTask,
+        ProblemKind::UnknownOperation,
+        ProblemKind::MethodNotAllowed,
+        ProblemKind::BodyTooLarge,
+        ProblemKind::NotJson,
+        ProblemKind::BadBody,
+        ProblemKind::SlowBody,
+        ProblemKind::NoActor,
+        ProblemKind::Unfit,
+        ProblemKind::KeyReused,
+        ProblemKind::Changed,
+        ProblemKind::NothingToUndo,
+        ProblemKind::Gone,
+        ProblemKind::SourceRefused,
+        ProblemKind::GivenUp,
+        ProblemKind::Busy,
+        ProblemKind::NotReady,
+        ProblemKind::StoreTrouble,
+        ProblemKind::TimedOut,
+        ProblemKind::Defect,
     ];
 
     pub fn status(self) -> StatusCode {
@@ -95,39 +95,47 @@ impl Kind {
     fn row(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
         match self {
-            Kind::MalformedTaskId => (S::BAD_REQUEST, "malformed-task-id", "Malformed task id"),
-            Kind::BadQuery => (S::BAD_REQUEST, "bad-query", "Bad query"),
-            Kind::BadHeader => (S::UNPROCESSABLE_ENTITY, "bad-header", "Bad header"),
-            Kind::NotAuthorized => (S::UNAUTHORIZED, "not-authorized", "Not authorized"),
-            Kind::NoSuchPath => (S::NOT_FOUND, "no-such-path", "No such path"),
-            Kind::UnknownTask => (S::NOT_FOUND, "unknown-task", "Unknown task"),
-            Kind::UnknownOperation => (S::NOT_FOUND, "unknown-operation", "Unknown operation"),
-            Kind::MethodNotAllowed => (
+            ProblemKind::MalformedTaskId => {
+                (S::BAD_REQUEST, "malformed-task-id", "Malformed task id")
+            }
+            ProblemKind::BadQuery => (S::BAD_REQUEST, "bad-query", "Bad query"),
+            ProblemKind::BadHeader => (S::UNPROCESSABLE_ENTITY, "bad-header", "Bad header"),
+            ProblemKind::NotAuthorized => (S::UNAUTHORIZED, "not-authorized", "Not authorized"),
+            ProblemKind::NoSuchPath => (S::NOT_FOUND, "no-such-path", "No such path"),
+            ProblemKind::UnknownTask => (S::NOT_FOUND, "unknown-task", "Unknown task"),
+            ProblemKind::UnknownOperation => {
+                (S::NOT_FOUND, "unknown-operation", "Unknown operation")
+            }
+            ProblemKind::MethodNotAllowed => (
                 S::METHOD_NOT_ALLOWED,
                 "method-not-allowed",
                 "Method not allowed",
             ),
-            Kind::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
-            Kind::NotJson => (S::UNSUPPORTED_MEDIA_TYPE, "not-json", "Body is not JSON"),
-            Kind::BadBody => (S::UNPROCESSABLE_ENTITY, "bad-body", "Bad body"),
-            Kind::SlowBody => (S::REQUEST_TIMEOUT, "slow-body", "Body not received"),
-            Kind::NoActor => (S::UNPROCESSABLE_ENTITY, "no-actor", "Who acts is not known"),
-            Kind::Unfit => (S::UNPROCESSABLE_ENTITY, "unfit", "Cannot be done as asked"),
-            Kind::KeyReused => (
+            ProblemKind::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
+            ProblemKind::NotJson => (S::UNSUPPORTED_MEDIA_TYPE, "not-json", "Body is not JSON"),
+            ProblemKind::BadBody => (S::UNPROCESSABLE_ENTITY, "bad-body", "Bad body"),
+            ProblemKind::SlowBody => (S::REQUEST_TIMEOUT, "slow-body", "Body not received"),
+            ProblemKind::NoActor => (S::UNPROCESSABLE_ENTITY, "no-actor", "Who acts is not known"),
+            ProblemKind::Unfit => (S::UNPROCESSABLE_ENTITY, "unfit", "Cannot be done as asked"),
+            ProblemKind::KeyReused => (
                 S::UNPROCESSABLE_ENTITY,
                 "key-reused",
                 "Idempotency-Key used for another request",
             ),
-            Kind::Changed => (S::CONFLICT, "changed", "Changed in its source since"),
-            Kind::NothingToUndo => (S::CONFLICT, "nothing-to-undo", "Nothing to undo"),
-            Kind::Gone => (S::NOT_FOUND, "gone", "Gone from its source"),
-            Kind::SourceRefused => (S::BAD_GATEWAY, "source-refused", "Refused by the source"),
-            Kind::GivenUp => (S::BAD_GATEWAY, "given-up", "Given up"),
-            Kind::Busy => (S::SERVICE_UNAVAILABLE, "busy", "Busy"),
-            Kind::NotReady => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
-            Kind::StoreTrouble => (S::SERVICE_UNAVAILABLE, "store", "Trouble with the store"),
-            Kind::TimedOut => (S::GATEWAY_TIMEOUT, "timed-out", "Timed out"),
-            Kind::Defect => (S::INTERNAL_SERVER_ERROR, "defect", "Defect of the daemon"),
+            ProblemKind::Changed => (S::CONFLICT, "changed", "Changed in its source since"),
+            ProblemKind::NothingToUndo => (S::CONFLICT, "nothing-to-undo", "Nothing to undo"),
+            ProblemKind::Gone => (S::NOT_FOUND, "gone", "Gone from its source"),
+            ProblemKind::SourceRefused => {
+                (S::BAD_GATEWAY, "source-refused", "Refused by the source")
+            }
+            ProblemKind::GivenUp => (S::BAD_GATEWAY, "given-up", "Given up"),
+            ProblemKind::Busy => (S::SERVICE_UNAVAILABLE, "busy", "Busy"),
+            ProblemKind::NotReady => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+            ProblemKind::StoreTrouble => {
+                (S::SERVICE_UNAVAILABLE, "store", "Trouble with the store")
+            }
+            ProblemKind::TimedOut => (S::GATEWAY_TIMEOUT, "timed-out", "Timed out"),
+            ProblemKind::Defect => (S::INTERNAL_SERVER_ERROR, "defect", "Defect of the daemon"),
         }
     }
 }
@@ -135,7 +143,7 @@ impl Kind {
 /// A failed request, with the reason.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
-    kind: Kind,
+    kind: ProblemKind,
     detail: String,
     extension: Option<Box<Extension>>,
 }
@@ -177,7 +185,7 @@ pub struct ProblemDocument {
 
 impl Problem {
     /// `detail` names the error and the next step.
-    pub fn new(kind: Kind, detail: impl Into<String>) -> Problem {
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Problem {
         Problem {
             kind,
             detail: detail.into(),
@@ -192,7 +200,7 @@ impl Problem {
         }
     }
 
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ProblemKind {
         self.kind
     }
 
@@ -219,7 +227,7 @@ impl IntoResponse for Problem {
         let mut response =
             (self.status(), [(header::CONTENT_TYPE, content)], document).into_response();
         let headers = response.headers_mut();
-        if self.kind == Kind::NotAuthorized {
+        if self.kind == ProblemKind::NotAuthorized {
             let challenge = HeaderValue::from_static("Bearer");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
@@ -230,12 +238,12 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<StoreTrouble> for Problem {
+impl From<StoreError> for Problem {
     /// Logs the store's error for the operator, since it is handled here.
-    fn from(trouble: StoreTrouble) -> Problem {
+    fn from(trouble: StoreError) -> Problem {
         tracing::warn!(store = %trouble.path, "the API could not answer: {trouble}");
         Problem::new(
-            Kind::StoreTrouble,
+            ProblemKind::StoreTrouble,
             format!(
                 "{trouble}. What was asked may not have been kept: ask again with the same Idempotency-Key once the \
                  store is well (free disk space, permissions of the file)"
@@ -256,15 +264,15 @@ impl From<CommandError> for Problem {
 impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Problem {
         let kind = match rejection {
-            Rejection::Full(_) => Kind::Busy,
-            Rejection::NoAnswer(_) => Kind::NotReady,
+            Rejection::Full(_) => ProblemKind::Busy,
+            Rejection::NoAnswer(_) => ProblemKind::NotReady,
             Rejection::NoCurrent(_) | Rejection::UnknownTask(_) | Rejection::Deleted { .. } => {
-                Kind::UnknownTask
+                ProblemKind::UnknownTask
             }
-            Rejection::Unfit(_) => Kind::Unfit,
-            Rejection::NothingToUndo(_) => Kind::NothingToUndo,
-            Rejection::KeyReused => Kind::KeyReused,
-            Rejection::Actor(_) => Kind::NoActor,
+            Rejection::Unfit(_) => ProblemKind::Unfit,
+            Rejection::NothingToUndo(_) => ProblemKind::NothingToUndo,
+            Rejection::KeyReused => ProblemKind::KeyReused,
+            Rejection::Actor(_) => ProblemKind::NoActor,
         };
         Problem::new(kind, rejection.to_string())
     }
@@ -276,7 +284,7 @@ mod tests {
 
     use super::*;
     use crate::commands::WhoActs;
-    use crate::domain::reply::Words;
+    use crate::domain::reply::Text;
     use rstest::rstest;
     use serde_json::json;
 
@@ -288,7 +296,8 @@ mod tests {
             task_id: TaskId::parse("clickup:86a").ok(),
             current_state: None,
         };
-        let problem = Problem::new(Kind::Gone, "It was deleted.").with(Extension::Write(failed));
+        let problem =
+            Problem::new(ProblemKind::Gone, "It was deleted.").with(Extension::Write(failed));
         assert_eq!(
             problem.document(),
             json!({
@@ -310,22 +319,22 @@ mod tests {
 
     #[test]
     fn a_missing_token_is_challenged() {
-        let response = Problem::new(Kind::NotAuthorized, "").into_response();
+        let response = Problem::new(ProblemKind::NotAuthorized, "").into_response();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
     }
 
     #[test]
     fn every_kind_has_a_type_of_its_own() {
-        let types: BTreeSet<String> = Kind::ALL.iter().map(|kind| kind.uri()).collect();
-        assert_eq!(types.len(), Kind::ALL.len());
+        let types: BTreeSet<String> = ProblemKind::ALL.iter().map(|kind| kind.uri()).collect();
+        assert_eq!(types.len(), ProblemKind::ALL.len());
     }
 
     #[rstest]
-    #[case::unknown(Rejection::UnknownTask(Words::new().text("No task 9.")), 404, "No task 9.")]
-    #[case::no_current(Rejection::NoCurrent(Words::new().text("No current task")), 404, "No current task")]
-    #[case::nothing_to_undo(Rejection::NothingToUndo(Words::new().text("Nothing")), 409, "Nothing")]
-    #[case::unfit(Rejection::Unfit(Words::new().text("The title is too long")), 422, "The title is too long")]
+    #[case::unknown(Rejection::UnknownTask(Text::new().text("No task 9.")), 404, "No task 9.")]
+    #[case::no_current(Rejection::NoCurrent(Text::new().text("No current task")), 404, "No current task")]
+    #[case::nothing_to_undo(Rejection::NothingToUndo(Text::new().text("Nothing")), 409, "Nothing")]
+    #[case::unfit(Rejection::Unfit(Text::new().text("The title is too long")), 422, "The title is too long")]
     fn a_rejection_keeps_its_words(
         #[case] rejection: Rejection,
         #[case] status: u16,
@@ -338,7 +347,7 @@ mod tests {
 
     #[test]
     fn other_refusals_have_the_statuses_of_the_design() {
-        let trouble = StoreTrouble {
+        let trouble = StoreError {
             path: "ivan.db".into(),
             why: "disk full".into(),
         };

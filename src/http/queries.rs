@@ -4,12 +4,12 @@ use axum::http::Uri;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use super::request::{query, read_ref};
-use crate::commands::{LogAsked, Wanted, WantedStatus};
+use crate::commands::{LogRequest, StatusFilter, TaskFilter};
 use crate::domain::command::Ref;
 use crate::domain::filter::Filter;
-use crate::domain::task::{Source, Status};
+use crate::domain::task::{Source, TaskStatus};
 use crate::verbs::body::start_of;
 
 /// How many tasks `GET /tasks` lists without `?limit=`.
@@ -52,9 +52,9 @@ pub(super) struct LogQuery {
 }
 
 impl LogQuery {
-    pub fn read(uri: &Uri) -> Result<LogAsked, Problem> {
+    pub fn read(uri: &Uri) -> Result<LogRequest, Problem> {
         let asked: LogQuery = query(uri)?;
-        Ok(LogAsked {
+        Ok(LogRequest {
             person: None,
             task: asked.task.as_deref().map(read_ref).transpose()?,
             limit: asked.limit.as_deref().map_or(Ok(LOG_LIMIT), read_limit)?,
@@ -88,7 +88,7 @@ impl QueueQuery {
 #[serde(deny_unknown_fields)]
 pub(super) struct TasksQuery {
     /// Open tasks, those of one state, or all.
-    #[param(value_type = Option<WantedStatus>, inline)]
+    #[param(value_type = Option<StatusFilter>, inline)]
     status: Option<String>,
     /// Only tasks of this source.
     #[param(value_type = Option<Source>)]
@@ -104,24 +104,24 @@ pub(super) struct TasksQuery {
 }
 
 impl TasksQuery {
-    pub fn read(uri: &Uri) -> Result<Wanted, Problem> {
+    pub fn read(uri: &Uri) -> Result<TaskFilter, Problem> {
         let asked: TasksQuery = query(uri)?;
         let bad = |word: &str, is: &str, not: &str| {
             let why = format!("`{word}` is {is}; not `{}`", start_of(not));
-            Problem::new(Kind::BadQuery, why)
+            Problem::new(ProblemKind::BadQuery, why)
         };
         let status = match asked.status.as_deref() {
-            None | Some("open") => WantedStatus::Open,
-            Some("all") => WantedStatus::All,
-            Some(text) => WantedStatus::Is(
-                Status::parse(text)
+            None | Some("open") => StatusFilter::Open,
+            Some("all") => StatusFilter::All,
+            Some(text) => StatusFilter::Is(
+                TaskStatus::parse(text)
                     .ok_or_else(|| bad("status", "open, todo, in_progress, done or all", text))?,
             ),
         };
         let read_source = |text: &str| {
             Source::parse(text).ok_or_else(|| bad("source", "clickup or github", text))
         };
-        Ok(Wanted {
+        Ok(TaskFilter {
             status,
             source: asked.source.as_deref().map(read_source).transpose()?,
             filter: Filter::read(&asked.filter.unwrap_or_default()),
@@ -137,7 +137,7 @@ fn read_limit(text: &str) -> Result<usize, Problem> {
         .filter(|limit| (1..=TASKS_MAX).contains(limit))
         .ok_or_else(|| {
             let why = format!("`limit` is 1 to {TASKS_MAX}; not `{}`", start_of(text));
-            Problem::new(Kind::BadQuery, why)
+            Problem::new(ProblemKind::BadQuery, why)
         })
 }
 
@@ -151,8 +151,8 @@ mod tests {
         let wanted = |query: &str| TasksQuery::read(&query.parse().unwrap()).unwrap();
         assert_eq!(
             wanted("/tasks"),
-            Wanted {
-                status: WantedStatus::Open,
+            TaskFilter {
+                status: StatusFilter::Open,
                 source: None,
                 filter: Filter::default(),
                 limit: 50,
@@ -163,15 +163,15 @@ mod tests {
             wanted(
                 "/tasks?status=in_progress&source=github&filter=overdue+acme&limit=200&cursor=a%20b"
             ),
-            Wanted {
-                status: WantedStatus::Is(Status::InProgress),
+            TaskFilter {
+                status: StatusFilter::Is(TaskStatus::InProgress),
                 source: Some(Source::GitHub),
                 filter: Filter::read("acme overdue"),
                 limit: 200,
                 cursor: Some("a b".into()),
             }
         );
-        assert_eq!(wanted("/tasks?status=all").status, WantedStatus::All);
+        assert_eq!(wanted("/tasks?status=all").status, StatusFilter::All);
     }
 
     #[rstest]
@@ -183,7 +183,7 @@ mod tests {
     #[case("/tasks?state=open", "state")]
     fn a_bad_query_says_which_word(#[case] uri: &str, #[case] word: &str) {
         let problem = TasksQuery::read(&uri.parse().unwrap()).err().unwrap();
-        assert_eq!(problem.kind(), Kind::BadQuery);
+        assert_eq!(problem.kind(), ProblemKind::BadQuery);
         let detail = problem.document()["detail"].to_string();
         assert!(detail.contains(&format!("`{word}`")), "{detail}");
     }

@@ -4,32 +4,32 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 
-use super::Api;
+use super::ApiState;
 use super::answers::{
-    Briefing, CurrentJson, LogAnswer, Queue, ReceiptsAnswer, Rhythm, TaskJson, TaskPage, Whoami,
-    Why,
+    BriefingAnswer, CurrentJson, LogAnswer, QueueAnswer, ReceiptsAnswer, ScheduleAnswer, TaskJson,
+    TaskPageAnswer, WhoamiAnswer, WhyAnswer,
 };
 use super::problem::Problem;
 use super::queries::{LogQuery, QueueQuery, TasksQuery, WhyQuery};
-use super::request::{Actor, TaskPath};
-use crate::commands::{Current, LogAsked};
+use super::request::{ActorHeader, TaskPath};
+use crate::commands::{CurrentView, LogRequest};
 
 pub(super) async fn current(
-    State(api): State<Api>,
-    Actor(actor): Actor,
+    State(api): State<ApiState>,
+    ActorHeader(actor): ActorHeader,
 ) -> Result<Json<CurrentJson>, Problem> {
     let person = api.commands.who(actor.as_deref()).await?;
     Ok(Json(match api.commands.current(&person).await? {
-        Current::Task(current) => CurrentJson::of(&current),
-        Current::Nothing(why) => CurrentJson::without(&why),
+        CurrentView::Task(current) => CurrentJson::of(&current),
+        CurrentView::Nothing(why) => CurrentJson::without(&why),
     }))
 }
 
 pub(super) async fn why(
-    State(api): State<Api>,
-    Actor(actor): Actor,
+    State(api): State<ApiState>,
+    ActorHeader(actor): ActorHeader,
     uri: Uri,
-) -> Result<Json<Why>, Problem> {
+) -> Result<Json<WhyAnswer>, Problem> {
     let task = WhyQuery::read(&uri)?;
     let person = api.commands.who(actor.as_deref()).await?;
     Ok(Json(api.commands.why(&person, task).await?.into()))
@@ -37,8 +37,8 @@ pub(super) async fn why(
 
 /// A request without an actor is the operator's, and shows everyone's activity.
 pub(super) async fn log(
-    State(api): State<Api>,
-    Actor(actor): Actor,
+    State(api): State<ApiState>,
+    ActorHeader(actor): ActorHeader,
     uri: Uri,
 ) -> Result<Json<LogAnswer>, Problem> {
     let asked = LogQuery::read(&uri)?;
@@ -46,47 +46,47 @@ pub(super) async fn log(
         Some(actor) => Some(api.commands.who(Some(actor)).await?),
         None => None,
     };
-    let asked = LogAsked { person, ..asked };
+    let asked = LogRequest { person, ..asked };
     Ok(Json(api.commands.log(asked).await?.into()))
 }
 
 pub(super) async fn morning(
-    State(api): State<Api>,
-    Actor(actor): Actor,
-) -> Result<Json<Briefing>, Problem> {
+    State(api): State<ApiState>,
+    ActorHeader(actor): ActorHeader,
+) -> Result<Json<BriefingAnswer>, Problem> {
     let person = api.commands.who(actor.as_deref()).await?;
     let view = api.commands.morning(&person).await?;
-    Ok(Json(Briefing::from(&view)))
+    Ok(Json(BriefingAnswer::from(&view)))
 }
 
 pub(super) async fn rhythm(
-    State(api): State<Api>,
-    Actor(actor): Actor,
-) -> Result<Json<Rhythm>, Problem> {
+    State(api): State<ApiState>,
+    ActorHeader(actor): ActorHeader,
+) -> Result<Json<ScheduleAnswer>, Problem> {
     let person = api.commands.who(actor.as_deref()).await?;
     Ok(Json(api.commands.rhythm(&person, None).await?.into()))
 }
 
 pub(super) async fn receipts(
-    State(api): State<Api>,
-    Actor(actor): Actor,
+    State(api): State<ApiState>,
+    ActorHeader(actor): ActorHeader,
 ) -> Result<Json<ReceiptsAnswer>, Problem> {
     let person = api.commands.who(actor.as_deref()).await?;
     Ok(Json(api.commands.receipts(&person, None).await?.into()))
 }
 
 pub(super) async fn whoami(
-    State(api): State<Api>,
-    Actor(actor): Actor,
-) -> Result<Json<Whoami>, Problem> {
+    State(api): State<ApiState>,
+    ActorHeader(actor): ActorHeader,
+) -> Result<Json<WhoamiAnswer>, Problem> {
     let person = api.commands.who(actor.as_deref()).await?;
     Ok(Json(api.commands.identity(&person).await?.into()))
 }
 
 pub(super) async fn task(
-    State(api): State<Api>,
+    State(api): State<ApiState>,
     TaskPath(id): TaskPath,
-    Actor(actor): Actor,
+    ActorHeader(actor): ActorHeader,
 ) -> Result<Json<TaskJson>, Problem> {
     let person = api.commands.who(actor.as_deref()).await?;
     let scored = api.commands.task(&person, &id).await?;
@@ -94,24 +94,24 @@ pub(super) async fn task(
 }
 
 pub(super) async fn tasks(
-    State(api): State<Api>,
-    Actor(actor): Actor,
+    State(api): State<ApiState>,
+    ActorHeader(actor): ActorHeader,
     uri: Uri,
-) -> Result<Json<TaskPage>, Problem> {
+) -> Result<Json<TaskPageAnswer>, Problem> {
     let wanted = TasksQuery::read(&uri)?;
     let person = api.commands.who(actor.as_deref()).await?;
     let (tasks, next_cursor) = api.commands.tasks(&person, &wanted).await?;
     let tasks = tasks.iter().map(TaskJson::of).collect();
-    Ok(Json(TaskPage { tasks, next_cursor }))
+    Ok(Json(TaskPageAnswer { tasks, next_cursor }))
 }
 
 pub(super) async fn queue(
-    State(api): State<Api>,
-    Actor(actor): Actor,
+    State(api): State<ApiState>,
+    ActorHeader(actor): ActorHeader,
     uri: Uri,
-) -> Result<Json<Queue>, Problem> {
+) -> Result<Json<QueueAnswer>, Problem> {
     let (limit, filter) = QueueQuery::read(&uri)?;
     let person = api.commands.who(actor.as_deref()).await?;
     let listed = api.commands.list(&person, limit, &filter).await?;
-    Ok(Json(Queue::from(&listed)))
+    Ok(Json(QueueAnswer::from(&listed)))
 }

@@ -18,15 +18,15 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use sha2::{Digest, Sha256};
 use tokio::time::{sleep, timeout};
 
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use super::{BODY_MAX, BODY_WITHIN, WAIT_MAX};
-use crate::bounds::Bound;
 use crate::commands::IdempotencyKey;
 use crate::domain::command::Ref;
 use crate::domain::controls::json_without_controls;
 use crate::domain::log::Via;
 use crate::domain::person::Person;
 use crate::domain::task::TaskId;
+use crate::limits::Limit;
 use crate::runtime::CancellationToken;
 use crate::verbs::body::{self, start_of};
 use crate::verbs::{Command, Row};
@@ -39,13 +39,13 @@ pub(super) const SYNC_WAIT: Duration = Duration::from_secs(60);
 pub(super) const KEY_MAX: usize = 255;
 
 /// The actor in the header `X-Ivan-Actor`; a name may have any letters.
-pub(super) struct Actor(pub Option<String>);
+pub(super) struct ActorHeader(pub Option<String>);
 
-impl<S: Send + Sync> FromRequestParts<S> for Actor {
+impl<S: Send + Sync> FromRequestParts<S> for ActorHeader {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Actor, Problem> {
-        text_header(&parts.headers, "x-ivan-actor").map(Actor)
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<ActorHeader, Problem> {
+        text_header(&parts.headers, "x-ivan-actor").map(ActorHeader)
     }
 }
 
@@ -56,7 +56,7 @@ impl<S: Send + Sync> FromRequestParts<S> for TaskPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<TaskPath, Problem> {
-        let malformed = |why: String| Problem::new(Kind::MalformedTaskId, why);
+        let malformed = |why: String| Problem::new(ProblemKind::MalformedTaskId, why);
         let Path(text) = Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|rejection| malformed(rejection.body_text()))?;
@@ -66,7 +66,7 @@ impl<S: Send + Sync> FromRequestParts<S> for TaskPath {
 }
 
 /// A request for a write, completely received.
-pub(super) struct Sent {
+pub(super) struct WriteRequest {
     method: Method,
     /// The raw path.
     pub path: String,
@@ -85,10 +85,10 @@ struct WaitQuery {
     wait: Option<String>,
 }
 
-impl<S: Send + Sync> FromRequest<S> for Sent {
+impl<S: Send + Sync> FromRequest<S> for WriteRequest {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Sent, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<WriteRequest, Problem> {
         let headers = request.headers();
         let WaitQuery { wait } = query(request.uri())?;
         let wait = wait.as_deref().map(read_wait).transpose()?;
@@ -106,10 +106,10 @@ impl<S: Send + Sync> FromRequest<S> for Sent {
             Ok(body) => body.map_err(unreceived)?,
             Err(_) => {
                 let why = format!("The body did not arrive within {} s", BODY_WITHIN.as_secs());
-                return Err(Problem::new(Kind::SlowBody, why));
+                return Err(Problem::new(ProblemKind::SlowBody, why));
             }
         };
-        Ok(Sent {
+        Ok(WriteRequest {
             method,
             path,
             actor,
@@ -123,7 +123,7 @@ impl<S: Send + Sync> FromRequest<S> for Sent {
     }
 }
 
-impl Sent {
+impl WriteRequest {
     /// The command in the body of a verb's route; a missing body counts as `{}` if the verb needs no field.
     pub fn command(&self, row: &Row) -> Result<Command, Problem> {
         if self.body.is_empty() {
@@ -138,7 +138,7 @@ impl Sent {
         let members = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&self.body);
         if members.is_ok_and(|members| members.contains_key("ref")) {
             let why = "The body: unknown field `ref`: the path names the task";
-            return Err(Problem::new(Kind::BadBody, why));
+            return Err(Problem::new(ProblemKind::BadBody, why));
         }
         Ok(command.about(task))
     }
@@ -163,13 +163,16 @@ impl Sent {
     fn text(&self) -> Result<Cow<'_, str>, Problem> {
         if !self.is_json {
             return Err(Problem::new(
-                Kind::NotJson,
+                ProblemKind::NotJson,
                 "Send the body as JSON, with the header `Content-Type: application/json`",
             ));
         }
         match std::str::from_utf8(&self.body) {
             Ok(text) => Ok(json_without_controls(text)),
-            Err(error) => Err(Problem::new(Kind::BadBody, format!("The body: {error}"))),
+            Err(error) => Err(Problem::new(
+                ProblemKind::BadBody,
+                format!("The body: {error}"),
+            )),
         }
     }
 
@@ -210,7 +213,7 @@ impl Sent {
 
 fn no_body() -> Problem {
     Problem::new(
-        Kind::BadBody,
+        ProblemKind::BadBody,
         "The body is empty; a JSON object is wanted. GET /openapi.json says of what shape",
     )
 }
@@ -224,24 +227,24 @@ fn unread(error: &serde_json::Error) -> Problem {
         Some(None) => why,
         None => format!("The body: {why}"),
     };
-    Problem::new(Kind::BadBody, why)
+    Problem::new(ProblemKind::BadBody, why)
 }
 
 fn unreceived(rejection: BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         let why = format!("A body may have {BODY_MAX} bytes at most");
-        Bound::ApiBody.reached(format_args!(
+        Limit::ApiBody.reached(format_args!(
             "a request with more than {BODY_MAX} bytes is answered 413"
         ));
-        return Problem::new(Kind::BodyTooLarge, why);
+        return Problem::new(ProblemKind::BodyTooLarge, why);
     }
-    Problem::new(Kind::SlowBody, "The body did not arrive completely")
+    Problem::new(ProblemKind::SlowBody, "The body did not arrive completely")
 }
 
 pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     match Query::try_from_uri(uri) {
         Ok(Query(query)) => Ok(query),
-        Err(rejection) => Err(Problem::new(Kind::BadQuery, rejection.body_text())),
+        Err(rejection) => Err(Problem::new(ProblemKind::BadQuery, rejection.body_text())),
     }
 }
 
@@ -250,8 +253,12 @@ fn text_header(headers: &HeaderMap, name: &str) -> Result<Option<String>, Proble
     let Some(value) = headers.get(name) else {
         return Ok(None);
     };
-    let text = std::str::from_utf8(value.as_bytes())
-        .map_err(|_| Problem::new(Kind::BadHeader, format!("The header {name} is not UTF-8")))?;
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| {
+        Problem::new(
+            ProblemKind::BadHeader,
+            format!("The header {name} is not UTF-8"),
+        )
+    })?;
     let text = text.trim();
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
@@ -261,7 +268,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     match key {
         Some(key) if key.len() > KEY_MAX => {
             let why = format!("An Idempotency-Key may have {KEY_MAX} bytes at most");
-            Err(Problem::new(Kind::BadHeader, why))
+            Err(Problem::new(ProblemKind::BadHeader, why))
         }
         key => Ok(key),
     }
@@ -287,11 +294,11 @@ fn read_wait(text: &str) -> Result<Duration, Problem> {
             "`wait` is whole seconds, 0 to {longest}; not `{}`",
             start_of(text)
         );
-        Problem::new(Kind::BadQuery, why)
+        Problem::new(ProblemKind::BadQuery, why)
     })?;
     Ok(Duration::from_secs(seconds).min(WAIT_MAX))
 }
 
 pub(super) fn read_ref(text: &str) -> Result<Ref, Problem> {
-    body::read_ref(text).map_err(|why| Problem::new(Kind::BadBody, why))
+    body::read_ref(text).map_err(|why| Problem::new(ProblemKind::BadBody, why))
 }

@@ -6,26 +6,27 @@ use axum::routing::{MethodRouter, get, post};
 use utoipa::openapi::{Content, HttpMethod, ObjectBuilder, Ref, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::Api;
+use super::ApiState;
 use super::answers::{
-    Alive, Briefing, CurrentJson, LogAnswer, Operation, Queue, Readiness, ReceiptsAnswer, Retried,
-    Rhythm, StatusAnswer, SyncReport, TaskJson, TaskPage, Whoami, Why,
+    Alive, BriefingAnswer, CurrentJson, LogAnswer, OperationAnswer, QueueAnswer, Readiness,
+    ReceiptsAnswer, Retried, ScheduleAnswer, StatusAnswer, SyncReport, TaskJson, TaskPageAnswer,
+    WhoamiAnswer, WhyAnswer,
 };
 use super::describe::{Description, operation, verb};
 use super::problem::{PROBLEM_JSON, ProblemDocument};
 use super::queries::{LogQuery, QueueQuery, TasksQuery, WhyQuery};
-use super::request::{SYNC_WAIT, Sent, TaskPath};
+use super::request::{SYNC_WAIT, TaskPath, WriteRequest};
 use super::{daemon as d, reads as r, writes as w};
 use crate::verbs::{self, VERBS};
 
 pub(super) struct Route {
     pub method: HttpMethod,
     pub path: String,
-    pub handler: MethodRouter<Api>,
+    pub handler: MethodRouter<ApiState>,
     pub description: Description,
 }
 
-fn reads<H: Handler<T, Api>, T: 'static>(
+fn reads<H: Handler<T, ApiState>, T: 'static>(
     path: &str,
     handler: H,
     description: Description,
@@ -38,7 +39,7 @@ fn reads<H: Handler<T, Api>, T: 'static>(
     }
 }
 
-fn writes<H: Handler<T, Api>, T: 'static>(
+fn writes<H: Handler<T, ApiState>, T: 'static>(
     path: &str,
     handler: H,
     description: Description,
@@ -84,7 +85,7 @@ fn tasks() -> Vec<Route> {
                 )
                 .actor()
                 .query::<WhyQuery>()
-                .answers::<Why>("The points and the place")
+                .answers::<WhyAnswer>("The points and the place")
                 .problems(&[400, 404, 422]),
         ),
         reads(
@@ -97,7 +98,7 @@ fn tasks() -> Vec<Route> {
                      shown again; with nothing pinned the first of the queue is pinned, as showing does.",
                 )
                 .actor()
-                .answers::<Briefing>("The briefing, now")
+                .answers::<BriefingAnswer>("The briefing, now")
                 .problems(&[422]),
         ),
         reads(
@@ -110,7 +111,7 @@ fn tasks() -> Vec<Route> {
                 )
                 .actor()
                 .query::<QueueQuery>()
-                .answers::<Queue>("The first tasks of the queue")
+                .answers::<QueueAnswer>("The first tasks of the queue")
                 .problems(&[400, 422]),
         ),
         reads(
@@ -120,7 +121,7 @@ fn tasks() -> Vec<Route> {
                 .about("Tasks that were deleted, or moved to where nothing is mirrored, are not listed.")
                 .actor()
                 .query::<TasksQuery>()
-                .answers::<TaskPage>("One page of tasks")
+                .answers::<TaskPageAnswer>("One page of tasks")
                 .problems(&[400, 422]),
         ),
         reads(
@@ -162,14 +163,14 @@ fn people() -> Vec<Route> {
                      (`alone`), and nobody has accounts.",
                 )
                 .actor()
-                .answers::<Whoami>("Who the person is")
+                .answers::<WhoamiAnswer>("Who the person is")
                 .problems(&[422]),
         ),
         reads(
             "/rhythm",
             r::rhythm,
             choice("rhythm", "When somebody is told what they have not just asked for")
-                .answers::<Rhythm>("What is in force for them")
+                .answers::<ScheduleAnswer>("What is in force for them")
                 .problems(&[422]),
         ),
         writes(
@@ -177,7 +178,7 @@ fn people() -> Vec<Route> {
             w::briefing,
             choice("setBriefing", "Have the briefing sent on working days, or no more")
                 .body::<verbs::Briefing>()
-                .answers::<Rhythm>("What is in force now")
+                .answers::<ScheduleAnswer>("What is in force now")
                 .problems(&[400, 413, 415, 422]),
         ),
         writes(
@@ -185,7 +186,7 @@ fn people() -> Vec<Route> {
             w::quiet,
             choice("setQuietHours", "Hold notices in some hours, or no more")
                 .body::<verbs::Quiet>()
-                .answers::<Rhythm>("What is in force now")
+                .answers::<ScheduleAnswer>("What is in force now")
                 .problems(&[400, 413, 415, 422]),
         ),
         reads(
@@ -211,12 +212,13 @@ fn verbs() -> Vec<Route> {
     let mut routes = Vec::new();
     for row in VERBS {
         if let Some(path) = row.info.http.path {
-            let ask = move |api: State<Api>, sent: Sent| w::ask(api, sent, row);
+            let ask = move |api: State<ApiState>, sent: WriteRequest| w::ask(api, sent, row);
             routes.push(writes(&format!("/{path}"), ask, verb(row, false)));
         }
         if let Some(path) = row.info.http.task_path {
-            let ask =
-                move |api: State<Api>, id: TaskPath, sent: Sent| w::ask_about(api, id, sent, row);
+            let ask = move |api: State<ApiState>, id: TaskPath, sent: WriteRequest| {
+                w::ask_about(api, id, sent, row)
+            };
             let path = format!("/tasks/{{task_id}}/{path}");
             routes.push(writes(&path, ask, verb(row, true)));
         }
@@ -235,7 +237,7 @@ fn daemon() -> Vec<Route> {
             "/operations/{operation_id}",
             d::operation,
             operation("getOperation", "What became of a write")
-                .answers::<Operation>("The operation")
+                .answers::<OperationAnswer>("The operation")
                 .problems(&[404]),
         ),
         writes(

@@ -3,12 +3,12 @@
 use serde_json::Value;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 
-use crate::commands::{EmptyList, WantedStatus};
-use crate::domain::link::Origin;
-use crate::domain::log::{Came, Via};
+use crate::commands::{EmptyList, StatusFilter};
+use crate::domain::link::LinkOrigin;
+use crate::domain::log::{ActivityResult, Via};
 use crate::domain::queue::EmptyQueue;
-use crate::domain::receipts::Receipts;
-use crate::domain::task::{Status, TaskId};
+use crate::domain::receipts::ReceiptMode;
+use crate::domain::task::{TaskId, TaskStatus};
 use crate::verbs::schema::{describe, text, words};
 
 describe! {
@@ -16,12 +16,12 @@ describe! {
         "`clickup:<id>`, `github:<owner>/<repo>#<number>`, or `github:<number>` for the default repository.",
         &["clickup:86tst0001", "github:acme/widgets#7"],
     );
-    Status as "TaskStatus": words([Status::Todo, Status::InProgress, Status::Done].map(Status::as_str));
-    Receipts as "ReceiptsBy": words([Receipts::Message, Receipts::Reactions].map(Receipts::as_str));
-    Origin as "Origin": words(Origin::ALL.map(Origin::as_str));
+    TaskStatus as "TaskStatus": words([TaskStatus::Todo, TaskStatus::InProgress, TaskStatus::Done].map(TaskStatus::as_str));
+    ReceiptMode as "ReceiptsBy": words([ReceiptMode::Message, ReceiptMode::Reactions].map(ReceiptMode::as_str));
+    LinkOrigin as "Origin": words(LinkOrigin::ALL.map(LinkOrigin::as_str));
     Via as "Surface": words(Via::all().map(Via::as_str));
-    Came as "Outcome": words(Came::ALL.into_iter().filter(|came| *came != Came::Pending).map(Came::as_str));
-    WantedStatus as "WantedStatus": words(["open", "todo", "in_progress", "done", "all"])
+    ActivityResult as "Outcome": words(ActivityResult::ALL.into_iter().filter(|came| *came != ActivityResult::Pending).map(ActivityResult::as_str));
+    StatusFilter as "WantedStatus": words(["open", "todo", "in_progress", "done", "all"])
         .default(Some("open".into()));
     EmptyQueue as "NoCurrentReason": words(EMPTY);
     EmptyList as "NoTasksReason": words(EMPTY.into_iter().chain(["no_match"]));

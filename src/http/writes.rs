@@ -10,11 +10,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::Api;
-use super::answers::{Answered, ReceiptsAnswer, Rhythm};
-use super::problem::{Extension, FailedWrite, Kind, Problem};
-use super::request::{Sent, TaskPath, WRITE_WAIT};
-use crate::commands::{Answer, Asked, Report, ReportState, RhythmChange};
+use super::ApiState;
+use super::answers::{ReceiptsAnswer, ScheduleAnswer, WriteAnswer};
+use super::problem::{Extension, FailedWrite, Problem, ProblemKind};
+use super::request::{TaskPath, WRITE_WAIT, WriteRequest};
+use crate::commands::{CommandAnswer, CommandRequest, Report, ReportState, ScheduleChange};
 use crate::domain::command::Ref;
 use crate::domain::operation::Refusal;
 use crate::verbs::quiet::QuietChange;
@@ -22,8 +22,8 @@ use crate::verbs::{self, Command, Row};
 
 /// `POST /{verb}`.
 pub(super) async fn ask(
-    State(api): State<Api>,
-    sent: Sent,
+    State(api): State<ApiState>,
+    sent: WriteRequest,
     row: &'static Row,
 ) -> Result<Response, Problem> {
     let command = sent.command(row)?;
@@ -32,44 +32,50 @@ pub(super) async fn ask(
 
 /// `POST /tasks/{task_id}/{verb}`: the path names the task, so the body must not.
 pub(super) async fn ask_about(
-    State(api): State<Api>,
+    State(api): State<ApiState>,
     TaskPath(id): TaskPath,
-    sent: Sent,
+    sent: WriteRequest,
     row: &'static Row,
 ) -> Result<Response, Problem> {
     let command = sent.command_about(row, Ref::Id(id))?;
     write(&api, sent, command).await
 }
 
-pub(super) async fn briefing(State(api): State<Api>, sent: Sent) -> Result<Json<Rhythm>, Problem> {
+pub(super) async fn briefing(
+    State(api): State<ApiState>,
+    sent: WriteRequest,
+) -> Result<Json<ScheduleAnswer>, Problem> {
     let verbs::Briefing { at } = sent.json()?;
-    change_rhythm(&api, &sent, at.map(RhythmChange::from)).await
+    change_rhythm(&api, &sent, at.map(ScheduleChange::from)).await
 }
 
-pub(super) async fn quiet(State(api): State<Api>, sent: Sent) -> Result<Json<Rhythm>, Problem> {
+pub(super) async fn quiet(
+    State(api): State<ApiState>,
+    sent: WriteRequest,
+) -> Result<Json<ScheduleAnswer>, Problem> {
     let verbs::Quiet { change } = sent.json()?;
     let change = match change {
-        Some(QuietChange::Hours(hours)) => RhythmChange::Quiet(Some(hours)),
-        Some(QuietChange::Off) => RhythmChange::Quiet(None),
+        Some(QuietChange::Hours(hours)) => ScheduleChange::Quiet(Some(hours)),
+        Some(QuietChange::Off) => ScheduleChange::Quiet(None),
         // A body has no others.
-        _ => RhythmChange::UsualQuiet,
+        _ => ScheduleChange::UsualQuiet,
     };
     change_rhythm(&api, &sent, Some(change)).await
 }
 
 /// It is idempotent.
 async fn change_rhythm(
-    api: &Api,
-    sent: &Sent,
-    change: Option<RhythmChange>,
-) -> Result<Json<Rhythm>, Problem> {
+    api: &ApiState,
+    sent: &WriteRequest,
+    change: Option<ScheduleChange>,
+) -> Result<Json<ScheduleAnswer>, Problem> {
     let person = api.commands.who(sent.actor.as_deref()).await?;
     Ok(Json(api.commands.rhythm(&person, change).await?.into()))
 }
 
 pub(super) async fn set_receipts(
-    State(api): State<Api>,
-    sent: Sent,
+    State(api): State<ApiState>,
+    sent: WriteRequest,
 ) -> Result<Json<ReceiptsAnswer>, Problem> {
     let verbs::Receipts { by } = sent.json()?;
     let person = api.commands.who(sent.actor.as_deref()).await?;
@@ -77,25 +83,27 @@ pub(super) async fn set_receipts(
 }
 
 /// Runs a command and waits for its outcome.
-async fn write(api: &Api, sent: Sent, command: Command) -> Result<Response, Problem> {
+async fn write(api: &ApiState, sent: WriteRequest, command: Command) -> Result<Response, Problem> {
     let person = api.commands.who(sent.actor.as_deref()).await?;
     let once = sent.once(&person);
     let creates = matches!(command, Command::Create(_));
-    let asked = Asked {
+    let asked = CommandRequest {
         person,
         command,
         once,
         via: sent.via,
     };
     let (command, operation_id) = match api.commands.ask(asked).await? {
-        Answer::Accepted {
+        CommandAnswer::Accepted {
             command,
             operation_id,
         } => (command, operation_id),
-        Answer::Moved { message, current } => {
-            return Ok(Json(Answered::moved(message.plain(), current.as_deref())).into_response());
+        CommandAnswer::Moved { message, current } => {
+            return Ok(
+                Json(WriteAnswer::moved(message.plain(), current.as_deref())).into_response(),
+            );
         }
-        Answer::Settled(report) => return answer(&report, creates),
+        CommandAnswer::Settled(report) => return answer(&report, creates),
     };
     let wait = sent.wait.unwrap_or(WRITE_WAIT);
     let mut report = tokio::select! {
@@ -108,22 +116,22 @@ async fn write(api: &Api, sent: Sent, command: Command) -> Result<Response, Prob
 
 /// The answer to a report: 200 with an outcome, 202 queued, else a problem. `creates`: the command names no task.
 fn answer(report: &Report, creates: bool) -> Result<Response, Problem> {
-    let answered = Answered::of(report);
+    let answered = WriteAnswer::of(report);
     let kind = match &report.state {
         ReportState::Done => return Ok(Json(answered).into_response()),
         ReportState::Queued | ReportState::SetAside => {
             return Ok((StatusCode::ACCEPTED, Json(answered)).into_response());
         }
-        ReportState::Refused(Refusal::Gone) => Kind::Gone,
-        ReportState::Refused(Refusal::Changed) => Kind::Changed,
+        ReportState::Refused(Refusal::Gone) => ProblemKind::Gone,
+        ReportState::Refused(Refusal::Changed) => ProblemKind::Changed,
         // It was never mirrored, and its source has no such task, or hides it.
         ReportState::Refused(Refusal::Invisible) if report.task.is_none() && !creates => {
-            Kind::UnknownTask
+            ProblemKind::UnknownTask
         }
         ReportState::Refused(Refusal::Invisible | Refusal::NotMirrored | Refusal::Other) => {
-            Kind::SourceRefused
+            ProblemKind::SourceRefused
         }
-        ReportState::GivenUp => Kind::GivenUp,
+        ReportState::GivenUp => ProblemKind::GivenUp,
     };
     let failed = FailedWrite {
         success: false,

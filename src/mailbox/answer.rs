@@ -3,18 +3,18 @@
 use chrono_tz::Tz;
 
 use super::gestures::is_overheard;
-use super::{Gesture, IncomingMessage, MailTx, Receipts, ReplyUrl};
+use super::{Gesture, IncomingMessage, MailTx, ReceiptMode, ReplyUrl};
 use crate::command_tx::{Context, Handled, Rejection, Reply};
 use crate::commands::{person_of, run};
-use crate::domain::card::{Part, Press, is_card_alone, undo_button};
+use crate::domain::card::{ButtonAction, CardPart, is_card_alone, undo_button};
 use crate::domain::command::CommandRef;
 use crate::domain::form::with_what_was_filled_in;
 use crate::domain::ids::{CommandId, TaskRow};
 use crate::domain::log::Via;
-use crate::domain::person::{Member, NotAllowed, Person};
-use crate::domain::reply::{self, Words};
-use crate::domain::sign;
-use crate::store::messages::{self, Draft};
+use crate::domain::person::{NotAllowed, Person, SlackMember};
+use crate::domain::reaction;
+use crate::domain::reply::{self, Text};
+use crate::store::messages::{self, MessageDraft};
 use crate::store::operations::Surface;
 use crate::store::reactions::{self, NewReaction};
 use crate::store::slack_events::dm_of;
@@ -35,7 +35,7 @@ impl MailTx<'_> {
     pub(super) fn answer(
         &self,
         heard: &IncomingMessage,
-        member: &Member,
+        member: &SlackMember,
         asked: Result<Command, Rejection>,
     ) -> DbResult<Option<CommandId>> {
         let mut person = person_of(self.db, member)?;
@@ -52,13 +52,13 @@ impl MailTx<'_> {
             None => None,
         };
         let reactions_too =
-            receipts.unwrap_or(self.inner.commands.settings().receipts) == Receipts::Reactions;
+            receipts.unwrap_or(self.inner.commands.settings().receipts) == ReceiptMode::Reactions;
         let (is_own, alone) = told_by_reaction(heard, &asked, reactions_too);
         let done = match (&mut person, asked) {
             (_, Err(rejection)) => Err(rejection.into()),
             (None, Ok(_)) => {
                 self.tell_of_a_stranger(member)?;
-                let words = Words::new().text(NotAllowed::Unknown.to_string());
+                let words = Text::new().text(NotAllowed::Unknown.to_string());
                 Err(Rejection::Unfit(words).into())
             }
             (Some(person), Ok(command)) => {
@@ -122,7 +122,7 @@ impl MailTx<'_> {
                 command,
                 alone,
                 refusals: reactions_too,
-                wanted: refused.then_some(sign::REFUSED),
+                wanted: refused.then_some(reaction::REFUSED),
             };
             reactions::add(self.db, &new, self.now)?;
             self.db.wake(Wake::Reactions);
@@ -130,7 +130,7 @@ impl MailTx<'_> {
         if alone && command.is_some() {
             return Ok(command);
         }
-        let draft = Draft {
+        let draft = MessageDraft {
             channel: place.channel,
             thread: place.thread,
             in_channel: place.public && creates,
@@ -152,7 +152,7 @@ impl MailTx<'_> {
     }
 
     /// The pressed ephemeral message, if the store has it.
-    fn pressed_alone(&self, heard: &IncomingMessage) -> DbResult<Option<messages::Pressed>> {
+    fn pressed_alone(&self, heard: &IncomingMessage) -> DbResult<Option<messages::PressedMessage>> {
         match &heard.gesture {
             Gesture::PressedAlone { of: Some(uid), .. } => {
                 messages::whispered(self.db, uid, &heard.user)
@@ -167,14 +167,14 @@ impl MailTx<'_> {
     fn replaces_what_was_pressed(
         &self,
         heard: &IncomingMessage,
-        pressed: Option<&messages::Pressed>,
+        pressed: Option<&messages::PressedMessage>,
     ) -> DbResult<bool> {
         let Gesture::PressedAlone { press, .. } = &heard.gesture else {
             return Ok(false);
         };
         Ok(match press {
-            Press::Undo(_) => true,
-            Press::Done(task) | Press::Next(task) | Press::Snooze(task) => {
+            ButtonAction::Undo(_) => true,
+            ButtonAction::Done(task) | ButtonAction::Next(task) | ButtonAction::Snooze(task) => {
                 match (pressed, self.command_tx().pressed_task(&task.named())?) {
                     (Some(one), Some(stored)) => one.stays && is_card_alone(&one.parts, stored.row),
                     _ => false,
@@ -237,7 +237,7 @@ impl MailTx<'_> {
     fn bring_up_to_date(
         &self,
         heard: &IncomingMessage,
-        pressed: &messages::Pressed,
+        pressed: &messages::PressedMessage,
         person: Option<&Person>,
         refused: bool,
     ) -> DbResult<()> {
@@ -251,14 +251,14 @@ impl MailTx<'_> {
         let zone = person.map_or(Tz::UTC, |person| person.zone);
         let mut parts = pressed.parts.clone();
         for part in &mut parts {
-            if let Part::Card(card) = part
+            if let CardPart::Card(card) = part
                 && let Some(stored) = tasks::by_row(self.db, card.task)?
             {
                 let gone = stored.gone || stored.away;
                 *card = card.again(&stored.task, gone, self.now, zone);
             }
         }
-        if let (Press::Undo(CommandRef::Uid(command)), true) = (press, refused) {
+        if let (ButtonAction::Undo(CommandRef::Uid(command)), true) = (press, refused) {
             parts.retain(|part| *part != undo_button(command));
         }
         if parts != pressed.parts {
@@ -270,12 +270,12 @@ impl MailTx<'_> {
 
     /// Answers that a message is not processed, if it would have got an answer. Activity among people in a channel, and
     /// the opening of the Home tab, get none.
-    pub(super) fn turn_away(&self, heard: &IncomingMessage, why: Words) -> DbResult<()> {
+    pub(super) fn turn_away(&self, heard: &IncomingMessage, why: Text) -> DbResult<()> {
         if is_overheard(heard) || heard.gesture == Gesture::OpenedHome {
             return Ok(());
         }
         let place = self.place(heard)?;
-        let draft = Draft {
+        let draft = MessageDraft {
             channel: place.channel,
             thread: place.thread,
             whisper_to: place.reply_url.is_some().then(|| heard.user.clone()),
@@ -284,7 +284,7 @@ impl MailTx<'_> {
                 reply::refusal(why),
                 heard.gesture.filled(),
             )),
-            ..Draft::default()
+            ..MessageDraft::default()
         };
         self.post(&draft)
     }
@@ -294,19 +294,19 @@ impl MailTx<'_> {
     pub(super) fn say_besides(
         &self,
         heard: &IncomingMessage,
-        words: Words,
+        words: Text,
         answered: bool,
     ) -> DbResult<()> {
         if is_overheard(heard) && !answered {
             return Ok(());
         }
         let place = self.place(heard)?;
-        let draft = Draft {
+        let draft = MessageDraft {
             channel: place.channel,
             thread: place.thread,
             asked_by: Some(heard.user.clone()),
             words: Some(words),
-            ..Draft::default()
+            ..MessageDraft::default()
         };
         self.post(&draft)
     }
@@ -327,9 +327,9 @@ impl MailTx<'_> {
             if let Some(row) = pin.task
                 && let Some(stored) = tasks::by_row(self.db, row)?
             {
-                let lead = reply::refusal(reply::no_current(Words::new()));
+                let lead = reply::refusal(reply::no_current(Text::new()));
                 said.parts = vec![
-                    Part::Text(lead),
+                    CardPart::Text(lead),
                     self.command_tx().whole_card(&stored, person)?,
                 ];
             }

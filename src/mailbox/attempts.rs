@@ -4,9 +4,9 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::domain::set_aside::Work;
-use crate::store::{Health, Store, StoreTrouble};
+use crate::store::{Store, StoreError, StoreHealth};
 
-pub use crate::store::set_aside::Begun;
+pub use crate::store::set_aside::WorkAttempt;
 
 /// Begins and ends attempts.
 #[derive(Clone)]
@@ -21,12 +21,12 @@ impl Attempts {
     }
 
     /// Begins an attempt; for suspect work it is committed when this returns.
-    pub async fn begin(&self, work: &Work) -> Result<Begun, StoreTrouble> {
+    pub async fn begin(&self, work: &Work) -> Result<WorkAttempt, StoreError> {
         self.store.begin(work).await
     }
 
     /// Ends an attempt; `done` if nothing is left of the work.
-    pub async fn is_over(&self, begun: Begun, done: bool) {
+    pub async fn is_over(&self, begun: WorkAttempt, done: bool) {
         self.store.is_over(begun, done, self.clock.now()).await;
     }
 
@@ -46,7 +46,7 @@ impl Attempts {
     }
 
     /// The current health of the store and its changes.
-    pub fn store_health(&self) -> watch::Receiver<Health> {
+    pub fn store_health(&self) -> watch::Receiver<StoreHealth> {
         self.store.health()
     }
 }

@@ -6,17 +6,17 @@ use super::{Mailbox, ReplyUrl};
 use crate::command_tx::{ChannelDefaults, CommandError, CommandSettings, Rejection};
 use crate::commands::person_of;
 use crate::domain::command::TaskDraft;
-use crate::domain::form::{Assignable, Fault, Field, Filled};
+use crate::domain::form::{Assignable, FieldError, FormField, SubmittedForm};
 use crate::domain::operation::Place;
-use crate::domain::person::{Member, NotAllowed};
-use crate::domain::profile::Homes;
-use crate::domain::reply::{self, Words};
+use crate::domain::person::{NotAllowed, SlackMember};
+use crate::domain::profile::ContainerKind;
+use crate::domain::reply::{self, Text};
 use crate::domain::task::TaskKey;
 use crate::store::forms;
-use crate::store::messages::Draft;
+use crate::store::messages::MessageDraft;
 use crate::store::slack_events::dm_of;
-use crate::store::tasks::{self, Stored};
-use crate::store::{Db, DbResult, StoreTrouble, people};
+use crate::store::tasks::{self, StoredTask};
+use crate::store::{Db, DbResult, StoreError, people};
 use crate::verbs::create::{for_client, made_before, placed_for, with_defaults};
 
 /// The choices in a form for a new task.
@@ -50,8 +50,8 @@ pub struct PlaceChoice {
 
 impl Mailbox {
     /// Whether a person may open a form at all.
-    pub async fn may_open(&self, member: &Member, team: &str) -> Result<(), CommandError> {
-        let refused = |why: NotAllowed| Rejection::Unfit(Words::new().text(why.to_string()));
+    pub async fn may_open(&self, member: &SlackMember, team: &str) -> Result<(), CommandError> {
+        let refused = |why: NotAllowed| Rejection::Unfit(Text::new().text(why.to_string()));
         if let Err(why) = self.may_act(member, team) {
             self.note_stranger(member, &why);
             return Err(refused(why).into());
@@ -71,7 +71,7 @@ impl Mailbox {
     }
 
     /// The title of the task that a comment is for.
-    pub async fn comment_form(&self, key: &TaskKey) -> Result<Words, CommandError> {
+    pub async fn comment_form(&self, key: &TaskKey) -> Result<Text, CommandError> {
         let key = key.clone();
         let stored = self
             .inner
@@ -80,7 +80,7 @@ impl Mailbox {
             .await?;
         match stored {
             None => Err(Rejection::UnknownTask(reply::not_a_button()).into()),
-            Some(Stored {
+            Some(StoredTask {
                 gone: true,
                 row,
                 task,
@@ -90,14 +90,14 @@ impl Mailbox {
                 words: reply::deleted(&task),
             }
             .into()),
-            Some(Stored { task, .. }) => Ok(Words::new()
+            Some(StoredTask { task, .. }) => Ok(Text::new()
                 .link(&task.title, &task.url)
                 .text(format!(" · {}", reply::place(&task)))),
         }
     }
 
     /// The choices for a new task to a person in this channel.
-    pub async fn create_form(&self, channel: Option<&str>) -> Result<CreateForm, StoreTrouble> {
+    pub async fn create_form(&self, channel: Option<&str>) -> Result<CreateForm, StoreError> {
         let settings = self.inner.commands.settings().clone();
         let defaults = channel.and_then(|channel| settings.channels.get(channel).cloned());
         self.inner
@@ -108,14 +108,14 @@ impl Mailbox {
 
     /// Checks a submitted form against the configuration. It waits for nothing, so that errors show while the form is
     /// open.
-    pub fn faults(&self, filled: &Filled) -> Vec<Fault> {
-        let Filled::Create { create, .. } = filled else {
+    pub fn faults(&self, filled: &SubmittedForm) -> Vec<FieldError> {
+        let SubmittedForm::Create { create, .. } = filled else {
             return Vec::new();
         };
         let settings = self.inner.commands.settings();
         let mut faults = Vec::new();
-        let mut fault = |field, words: Words| {
-            faults.push(Fault {
+        let mut fault = |field, words: Text| {
+            faults.push(FieldError {
                 field,
                 why: words.plain(),
             });
@@ -127,18 +127,18 @@ impl Mailbox {
         if let Some(list) = &create.list
             && !settings.lists.contains(list)
         {
-            fault(Field::Place, reply::list_not_followed(list));
+            fault(FormField::Place, reply::list_not_followed(list));
         }
         if let Some(repo) = &create.repo
             && !settings.repos.iter().any(|followed| followed.is(repo))
         {
-            fault(Field::Place, reply::repo_not_followed(repo));
+            fault(FormField::Place, reply::repo_not_followed(repo));
         }
         faults
     }
 
     /// The task made of this message already, if there is one.
-    pub async fn made_of(&self, channel: &str, ts: &str) -> Result<Option<Words>, StoreTrouble> {
+    pub async fn made_of(&self, channel: &str, ts: &str) -> Result<Option<Text>, StoreError> {
         let (channel, ts) = (channel.to_owned(), ts.to_owned());
         self.inner
             .store
@@ -152,7 +152,7 @@ impl Mailbox {
         id: &str,
         user: &str,
         url: &ReplyUrl,
-    ) -> Result<(), StoreTrouble> {
+    ) -> Result<(), StoreError> {
         let (id, user, url) = (id.to_owned(), user.to_owned(), url.clone());
         self.write(move |mail| forms::keep_url(mail.db, &id, &user, &url, mail.now))
             .await
@@ -164,20 +164,20 @@ impl Mailbox {
         user: &str,
         channel: Option<&str>,
         reply_url: Option<ReplyUrl>,
-        words: Words,
-    ) -> Result<(), StoreTrouble> {
+        words: Text,
+    ) -> Result<(), StoreError> {
         let (user, channel) = (user.to_owned(), channel.map(str::to_owned));
         self.write(move |mail| {
             let (channel, whisper_to) = match (channel, &reply_url) {
                 (Some(channel), Some(_)) => (channel, Some(user)),
                 _ => (dm_of(mail.db, &user)?, None),
             };
-            mail.post(&Draft {
+            mail.post(&MessageDraft {
                 channel,
                 reply_url: reply_url.filter(|_| whisper_to.is_some()),
                 whisper_to,
                 words: Some(words),
-                ..Draft::default()
+                ..MessageDraft::default()
             })
         })
         .await
@@ -190,7 +190,7 @@ fn create_form(
     defaults: Option<&ChannelDefaults>,
 ) -> DbResult<CreateForm> {
     let mut places = Vec::new();
-    let source = Homes::Lists.source();
+    let source = ContainerKind::Lists.source();
     for list in &settings.lists {
         if tasks::is_archived(connection, source, list)? {
             continue;

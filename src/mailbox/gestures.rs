@@ -2,8 +2,8 @@
 //!
 //! `Mailbox::keep` calls [`whole`] before anything is stored, so that nothing people do among themselves is stored.
 
-use super::{Gesture, IncomingMessage, Mailbox, SHOWN_WITHIN, ThreadReplies, Waiting};
-use crate::store::{Db, DbResult, StoreTrouble, Wake, homes, messages, slack_events};
+use super::{Gesture, IncomingMessage, Mailbox, SHOWN_WITHIN, ThreadReplies, WaitingMessage};
+use crate::store::{Db, DbResult, StoreError, Wake, homes, messages, slack_events};
 use crate::verbs::gestures::asks;
 
 /// Completes a gesture with facts from the store; `None` if it concerns nothing of ours.
@@ -82,7 +82,7 @@ impl Mailbox {
     pub(super) async fn found(
         &self,
         heard: &IncomingMessage,
-    ) -> Result<Option<IncomingMessage>, StoreTrouble> {
+    ) -> Result<Option<IncomingMessage>, StoreError> {
         let replies = self.inner.settings.thread_replies;
         let mut settled = self.inner.store.signals().settled();
         let known = async {
@@ -109,7 +109,7 @@ impl Mailbox {
     }
 
     /// Marks a stored message that turns out to request nothing as handled.
-    pub(super) async fn nothing_to_do(&self, waiting: &Waiting) -> Result<(), StoreTrouble> {
+    pub(super) async fn nothing_to_do(&self, waiting: &WaitingMessage) -> Result<(), StoreError> {
         let id = waiting.id;
         self.write(move |mail| {
             mail.db.wake(Wake::Heard);

@@ -7,19 +7,19 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{Inner, Mailbox, ThreadReplies, Waiting};
+use super::{Inner, Mailbox, ThreadReplies, WaitingMessage};
 use crate::command_tx::why_empty;
 use crate::commands::person_of;
-use crate::domain::card::{Card, Part, card};
+use crate::completion::{open, shown};
+use crate::domain::card::{Card, CardPart, card};
 use crate::domain::home::{self, CARDS_MAX, Home, WAITING_MAX};
-use crate::domain::person::{Member, NotAllowed, Person};
+use crate::domain::person::{NotAllowed, Person, SlackMember};
 use crate::domain::reply;
-use crate::domain::rhythm::Setting;
+use crate::domain::schedule::ScheduleSetting;
 use crate::domain::score::day_begins;
-use crate::domain::task::{Source, Status};
-use crate::settle::{open, shown};
+use crate::domain::task::{Source, TaskStatus};
 use crate::store::{
-    Db, DbResult, StoreTrouble, Wake, homes, operations, people, rhythms, slack_events, tasks,
+    Db, DbResult, StoreError, Wake, homes, operations, people, schedules, slack_events, tasks,
 };
 use crate::verbs::morning::waiting;
 
@@ -31,7 +31,7 @@ const KEPT_UP_FOR: Duration = Duration::hours(24);
 pub struct HomeTab {
     /// Slack id.
     pub user: String,
-    pub parts: Vec<Part>,
+    pub parts: Vec<CardPart>,
     /// Whether it is to be published even if unchanged, because it was opened.
     pub due: bool,
     /// The version to pass to `home_published`.
@@ -45,10 +45,10 @@ impl Mailbox {
     /// Records that a person opened their Home tab, to be published. `refusal` is why they may not give commands.
     pub(super) async fn opened_home(
         &self,
-        waiting: &Waiting,
-        member: &Member,
+        waiting: &WaitingMessage,
+        member: &SlackMember,
         refusal: Option<NotAllowed>,
-    ) -> Result<(), StoreTrouble> {
+    ) -> Result<(), StoreError> {
         let now = self.inner.clock.now();
         let (id, heard, member) = (waiting.id, waiting.heard.clone(), member.clone());
         self.inner
@@ -74,7 +74,7 @@ impl Mailbox {
 
     /// The Home tabs that were opened since they were published last, or `all` that are kept up to date; without those
     /// that may have ended the process.
-    pub async fn homes(&self, all: bool) -> Result<Vec<HomeTab>, StoreTrouble> {
+    pub async fn homes(&self, all: bool) -> Result<Vec<HomeTab>, StoreError> {
         let (suspect, set_aside) = self.inner.store.suspect_homes();
         let left_out = move |user: &str| suspect.contains(user) || set_aside.contains(user);
         self.shown(move |home| (all || home.due) && !left_out(&home.user))
@@ -87,7 +87,7 @@ impl Mailbox {
     }
 
     /// A person's Home tab, if it is kept up to date.
-    pub async fn home(&self, user: &str) -> Result<Option<HomeTab>, StoreTrouble> {
+    pub async fn home(&self, user: &str) -> Result<Option<HomeTab>, StoreError> {
         let user = user.to_owned();
         let mut shown = self.shown(move |home| home.user == user).await?;
         Ok(shown.pop())
@@ -95,8 +95,8 @@ impl Mailbox {
 
     async fn shown(
         &self,
-        which: impl Fn(&homes::Home) -> bool + Send + 'static,
-    ) -> Result<Vec<HomeTab>, StoreTrouble> {
+        which: impl Fn(&homes::StoredHome) -> bool + Send + 'static,
+    ) -> Result<Vec<HomeTab>, StoreError> {
         let inner = std::sync::Arc::clone(&self.inner);
         let now = inner.clock.now();
         self.inner
@@ -125,7 +125,7 @@ impl Mailbox {
     }
 
     /// A Home tab as its person may see it now: a person who may no longer act sees the reason instead.
-    pub fn home_for(&self, home: HomeTab, member: &Member, team: &str) -> HomeTab {
+    pub fn home_for(&self, home: HomeTab, member: &SlackMember, team: &str) -> HomeTab {
         match self.may_act(member, team) {
             Ok(()) => home,
             Err(why) => HomeTab {
@@ -142,7 +142,7 @@ impl Mailbox {
         version: i64,
         digest: Option<String>,
         hash: Option<String>,
-    ) -> Result<(), StoreTrouble> {
+    ) -> Result<(), StoreError> {
         let user = user.to_owned();
         self.inner
             .store
@@ -153,7 +153,12 @@ impl Mailbox {
     }
 }
 
-fn shown_to(connection: &Db, inner: &Inner, user: &str, now: DateTime<Utc>) -> DbResult<Vec<Part>> {
+fn shown_to(
+    connection: &Db,
+    inner: &Inner,
+    user: &str,
+    now: DateTime<Utc>,
+) -> DbResult<Vec<CardPart>> {
     let person = people::present(connection)?
         .into_iter()
         .find(|person| person.alone || person.slack.as_deref() == Some(user));
@@ -173,8 +178,8 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         Some(row) => tasks::by_row(connection, row)?,
         None => None,
     };
-    let current =
-        pinned.filter(|pinned| pinned.task.status != Status::Done && !pinned.gone && !pinned.away);
+    let current = pinned
+        .filter(|pinned| pinned.task.status != TaskStatus::Done && !pinned.gone && !pinned.away);
     let open = open(connection, person, now, weights)?;
     let why_empty = why_empty(connection, person, &open, settings.sources())?;
     let ranked = open.offered;
@@ -189,7 +194,7 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
     // A current task that was set by its REF, or reassigned since, is not in the queue.
     let besides = usize::from(current.is_some() && !in_queue);
     let (waiting, waiting_count) = waiting(connection, person, WAITING_MAX)?;
-    let rhythm = rhythms::of(connection, person.id)?;
+    let rhythm = schedules::of(connection, person.id)?;
     let receipts = people::receipts(connection, person.id)?;
     let accounts = [reply::home_in_slack(&person.name, person.alone)]
         .into_iter()
@@ -224,9 +229,9 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         zone: person.zone,
         receipts: receipts.unwrap_or(settings.receipts),
         own: [
-            (Setting::Briefing, rhythm.own_briefing),
-            (Setting::Quiet, rhythm.own_quiet),
-            (Setting::Receipts, receipts.is_some()),
+            (ScheduleSetting::Briefing, rhythm.own_briefing),
+            (ScheduleSetting::Quiet, rhythm.own_quiet),
+            (ScheduleSetting::Receipts, receipts.is_some()),
         ]
         .into_iter()
         .filter_map(|(setting, own)| own.then_some(setting))

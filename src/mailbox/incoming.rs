@@ -6,16 +6,17 @@ use chrono::{DateTime, Utc};
 use super::gestures::{is_overheard, whole};
 use super::meaning::meaning;
 use super::{
-    ComparedUpTo, Conversation, Gesture, IncomingMessage, Inserted, Mailbox, SHOWN_WITHIN, Waiting,
+    ComparedUpTo, Conversation, Gesture, IncomingMessage, Inserted, Mailbox, SHOWN_WITHIN,
+    WaitingMessage,
 };
-use crate::bounds::Bound;
 use crate::command_tx::{CommandError, Rejection};
 use crate::commands::person_of;
 use crate::domain::mention;
-use crate::domain::person::Member;
-use crate::domain::reply::{self, Words};
-use crate::store::messages::{self, Draft};
-use crate::store::{StoreTrouble, Wake, people, slack_events};
+use crate::domain::person::SlackMember;
+use crate::domain::reply::{self, Text};
+use crate::limits::Limit;
+use crate::store::messages::{self, MessageDraft};
+use crate::store::{StoreError, Wake, people, slack_events};
 use crate::verbs::{self, Command};
 
 /// How many messages of one person may wait (P8): one answer goes out a second, so this is minutes of them.
@@ -25,19 +26,23 @@ const HEARD_MAX: i64 = 100;
 #[async_trait]
 pub trait Inbound: Send + Sync + 'static {
     /// The oldest unhandled message of up to `at_most` senders, oldest first.
-    async fn waiting(&self, at_most: usize) -> Result<Vec<Waiting>, StoreTrouble>;
+    async fn waiting(&self, at_most: usize) -> Result<Vec<WaitingMessage>, StoreError>;
     /// Resolves when a message was stored since the last call. For one listener.
     async fn something_heard(&self);
     /// Processes a stored message, once: answers it or stores its operations, in the transaction that marks it handled.
     /// `member` is the sender's Slack account, `team` our workspace. If an earlier message of the sender was stored in
     /// the meantime, that goes first (P3), and this one keeps waiting.
-    async fn act(&self, waiting: &Waiting, member: &Member, team: &str)
-    -> Result<(), StoreTrouble>;
+    async fn act(
+        &self,
+        waiting: &WaitingMessage,
+        member: &SlackMember,
+        team: &str,
+    ) -> Result<(), StoreError>;
 }
 
 #[async_trait]
 impl Inbound for Mailbox {
-    async fn waiting(&self, at_most: usize) -> Result<Vec<Waiting>, StoreTrouble> {
+    async fn waiting(&self, at_most: usize) -> Result<Vec<WaitingMessage>, StoreError> {
         let store = &self.inner.store;
         store
             .read(move |db| slack_events::waiting(db, at_most))
@@ -50,10 +55,10 @@ impl Inbound for Mailbox {
 
     async fn act(
         &self,
-        waiting: &Waiting,
-        member: &Member,
+        waiting: &WaitingMessage,
+        member: &SlackMember,
         team: &str,
-    ) -> Result<(), StoreTrouble> {
+    ) -> Result<(), StoreError> {
         let found = match &waiting.heard.gesture {
             Gesture::Signed { task: None, .. } => self.found(&waiting.heard).await?,
             _ => Some(waiting.heard.clone()),
@@ -74,7 +79,7 @@ impl Inbound for Mailbox {
                 if !is_overheard(heard) {
                     self.note_stranger(member, &why);
                 }
-                (Err(Words::new().text(why.to_string())), None)
+                (Err(Text::new().text(why.to_string())), None)
             }
         };
         let asked = match asked {
@@ -122,11 +127,7 @@ impl Mailbox {
     /// Stores a received message; it is committed when this returns (P1), and known under all its keys. A message that
     /// concerns nothing of ours is not stored. If its author has too many waiting, it is rejected with a notice and not
     /// processed.
-    pub async fn keep(
-        &self,
-        heard: IncomingMessage,
-        raw: String,
-    ) -> Result<Inserted, StoreTrouble> {
+    pub async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreError> {
         let replies = self.inner.settings.thread_replies;
         self.write(move |mail| {
             let tx = mail.db;
@@ -142,7 +143,7 @@ impl Mailbox {
                 tx.wake(Wake::Heard);
                 return Ok(kept);
             }
-            Bound::Heard.reached(format_args!(
+            Limit::Heard.reached(format_args!(
                 "{waiting} messages of one person wait to be acted on, and the next are turned down"
             ));
             mail.turn_away(&heard, reply::too_many_messages(waiting, &heard.text))?;
@@ -155,7 +156,7 @@ impl Mailbox {
     }
 
     /// The Slack ids of `[[people]]`: mentions of them are written in each source's form.
-    pub async fn known_in_slack(&self) -> Result<Vec<String>, StoreTrouble> {
+    pub async fn known_in_slack(&self) -> Result<Vec<String>, StoreError> {
         let present = self.inner.store.read(people::present).await?;
         Ok(present.into_iter().filter_map(|one| one.slack).collect())
     }
@@ -163,9 +164,9 @@ impl Mailbox {
     /// The command of a message, with the names of mentioned people who are not known here. Forms have no mentions.
     async fn with_names(
         &self,
-        waiting: &Waiting,
+        waiting: &WaitingMessage,
         command: Command,
-    ) -> Result<Command, StoreTrouble> {
+    ) -> Result<Command, StoreError> {
         let is_typed = matches!(
             waiting.heard.gesture,
             Gesture::Said | Gesture::Slash { .. } | Gesture::Replied
@@ -184,9 +185,9 @@ impl Mailbox {
     /// Waits until pending answers, which may change the meaning of `done`, are posted, or for a limited time.
     async fn until_answers_are_shown(
         &self,
-        member: &Member,
+        member: &SlackMember,
         channel: Option<&str>,
-    ) -> Result<(), StoreTrouble> {
+    ) -> Result<(), StoreError> {
         let mut settled = self.inner.store.signals().settled();
         let shown = async {
             loop {
@@ -221,12 +222,12 @@ impl Mailbox {
 /// Recovery of messages that were sent while there was no link.
 impl Mailbox {
     /// Every DM that a person has written in, and the time of the last message, by Slack's clock.
-    pub async fn dms(&self) -> Result<Vec<(String, Option<DateTime<Utc>>)>, StoreTrouble> {
+    pub async fn dms(&self) -> Result<Vec<(String, Option<DateTime<Utc>>)>, StoreError> {
         self.inner.store.read(slack_events::dms).await
     }
 
     /// Records when this store was first connected to Slack, unless that is known. Earlier DM messages do not count.
-    pub async fn slack_begins(&self, at: DateTime<Utc>) -> Result<(), StoreTrouble> {
+    pub async fn slack_begins(&self, at: DateTime<Utc>) -> Result<(), StoreError> {
         let store = &self.inner.store;
         match store.read(slack_events::since).await? {
             Some(_) => Ok(()),
@@ -235,7 +236,7 @@ impl Mailbox {
     }
 
     /// How far the received messages of a DM are known to be complete.
-    pub async fn compared_up_to(&self, channel: &str) -> Result<ComparedUpTo, StoreTrouble> {
+    pub async fn compared_up_to(&self, channel: &str) -> Result<ComparedUpTo, StoreError> {
         let channel = channel.to_owned();
         self.inner
             .store
@@ -244,7 +245,7 @@ impl Mailbox {
     }
 
     /// Records that the received messages of a DM are complete up to there; writes only changes.
-    pub async fn compared(&self, channel: &str, up_to: DateTime<Utc>) -> Result<(), StoreTrouble> {
+    pub async fn compared(&self, channel: &str, up_to: DateTime<Utc>) -> Result<(), StoreError> {
         if self.compared_up_to(channel).await?.up_to >= Some(up_to) {
             return Ok(());
         }
@@ -259,7 +260,7 @@ impl Mailbox {
     pub async fn unknown<T: Send + 'static>(
         &self,
         heard: Vec<(IncomingMessage, T)>,
-    ) -> Result<Vec<(IncomingMessage, T)>, StoreTrouble> {
+    ) -> Result<Vec<(IncomingMessage, T)>, StoreError> {
         self.inner
             .store
             .read(move |connection| {
@@ -280,7 +281,7 @@ impl Mailbox {
         &self,
         channel: &str,
         old: Vec<(IncomingMessage, String)>,
-    ) -> Result<(), StoreTrouble> {
+    ) -> Result<(), StoreError> {
         let channel = channel.to_owned();
         self.write(move |mail| {
             let mut typed = Vec::new();
@@ -298,10 +299,10 @@ impl Mailbox {
             if typed.is_empty() {
                 return Ok(());
             }
-            mail.post(&Draft {
+            mail.post(&MessageDraft {
                 channel,
                 words: Some(reply::typed_while_away(&typed)),
-                ..Draft::default()
+                ..MessageDraft::default()
             })
         })
         .await

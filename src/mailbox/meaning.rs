@@ -1,14 +1,14 @@
 //! A message → its command, or a hint at the possible ones.
 
 use super::{Gesture, IncomingMessage, ThreadReplies};
-use crate::domain::reply::{self, Words};
+use crate::domain::reply::{self, Text};
 use crate::verbs::{self, Command, Comment, ParseError};
 
 /// The command of a message, or a hint; and words about attachments that the command does not use.
 pub(super) fn meaning(
     heard: &IncomingMessage,
     replies: ThreadReplies,
-) -> (Result<Command, Words>, Option<Words>) {
+) -> (Result<Command, Text>, Option<Text>) {
     let attached = &heard.attached;
     let (read, pieces) = read(heard, replies);
     match read {
@@ -25,11 +25,11 @@ pub(super) fn meaning(
 }
 
 /// The same without attachments, and the attachments that are still to be added.
-fn read(heard: &IncomingMessage, replies: ThreadReplies) -> (Result<Command, Words>, &[String]) {
+fn read(heard: &IncomingMessage, replies: ThreadReplies) -> (Result<Command, Text>, &[String]) {
     let attached = &heard.attached;
     let said = matches!(heard.gesture, Gesture::Said | Gesture::Replied) && !attached.is_empty();
     let read = verbs::parse(&heard.text);
-    let in_words = |hint: ParseError| Words::new().text(hint.to_string());
+    let in_words = |hint: ParseError| Text::new().text(hint.to_string());
     match (read, attached.pieces.split_first()) {
         // The attachments are the comment.
         (Err(ParseError::EmptyComment), Some((first, rest))) if said => {
@@ -54,7 +54,7 @@ fn read(heard: &IncomingMessage, replies: ThreadReplies) -> (Result<Command, Wor
 }
 
 /// The command of a message, or a hint at the possible ones.
-fn asked_for(heard: &IncomingMessage, replies: ThreadReplies) -> Result<Command, Words> {
+fn asked_for(heard: &IncomingMessage, replies: ThreadReplies) -> Result<Command, Text> {
     let in_thread = heard.thread.is_some() && replies == ThreadReplies::Comment;
     match &heard.gesture {
         Gesture::Said | Gesture::Slash { .. } => match verbs::parse(&heard.text) {
@@ -63,7 +63,7 @@ fn asked_for(heard: &IncomingMessage, replies: ThreadReplies) -> Result<Command,
             Ok(Command::List(list)) if in_thread && list.filter.entities.len() > 1 => {
                 Ok(Comment::in_thread(&heard.text).into())
             }
-            read => read.map_err(|hint| Words::new().text(hint.to_string())),
+            read => read.map_err(|hint| Text::new().text(hint.to_string())),
         },
         Gesture::Replied => Ok(Comment::in_thread(match verbs::parse(&heard.text) {
             Ok(Command::Comment(Comment {

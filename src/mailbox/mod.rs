@@ -28,31 +28,31 @@ use chrono::{DateTime, Utc};
 use crate::clock::Clock;
 use crate::command_tx::CommandTx;
 use crate::commands::Commands;
-use crate::domain::person::{Member, NotAllowed, may_act};
-use crate::domain::reply::Words;
-use crate::store::messages::{self, Draft};
+use crate::domain::person::{NotAllowed, SlackMember, may_act};
+use crate::domain::reply::Text;
+use crate::store::messages::{self, MessageDraft};
 use crate::store::slack_events::dm_of;
 use crate::store::{DbResult, Signals, Store, Tx, Wake};
 
 pub use crate::command_tx::CommandError;
-pub use crate::domain::receipts::Receipts;
+pub use crate::domain::receipts::ReceiptMode;
 pub use crate::store::forms::URL_LIFE;
 pub use crate::store::messages::{Conversation, Ephemeral, Outgoing};
-pub use crate::store::reactions::Due as ReactionDue;
+pub use crate::store::reactions::DueReaction;
 pub use crate::store::slack_events::{
-    Attached, ComparedUpTo, Gesture, IncomingMessage, Inserted, ReplyUrl, Waiting,
+    Attachments, ComparedUpTo, Gesture, IncomingMessage, Inserted, ReplyUrl, WaitingMessage,
 };
-pub use crate::store::{Health as StoreHealth, StoreTrouble};
-pub use attempts::{Attempts, Begun};
+pub use crate::store::{StoreError, StoreHealth};
+pub use attempts::{Attempts, WorkAttempt};
 pub use forms::{CreateForm, PersonChoice, PlaceChoice};
 pub use home::HomeTab;
 pub use incoming::{Inbound, conversation_of};
 pub use outgoing::{Fate, Outbound};
-pub use progress::UnderWay;
+pub use progress::ProgressGuard;
 pub use reactions::ReactionFate;
-pub use schedule::{Due, Rhythms};
+pub use schedule::{DuePerson, Schedules};
 pub use shown::Post;
-pub use status::Listens;
+pub use status::ListenedChannels;
 
 /// How long a command that depends on the current task waits until an earlier answer, which may change it, is posted.
 const SHOWN_WITHIN: Duration = Duration::from_secs(15);
@@ -134,17 +134,17 @@ impl Mailbox {
     }
 
     /// Whether a person may give commands at all.
-    fn may_act(&self, member: &Member, team: &str) -> Result<(), NotAllowed> {
+    fn may_act(&self, member: &SlackMember, team: &str) -> Result<(), NotAllowed> {
         may_act(member, team, &self.inner.settings.allowed_users)
     }
 
     /// Logs a refused command of a person who may give none.
-    fn note_stranger(&self, member: &Member, why: &NotAllowed) {
+    fn note_stranger(&self, member: &SlackMember, why: &NotAllowed) {
         let now = self.inner.clock.now();
         self.inner.strangers.refused(&member.id, why, now);
     }
 
-    async fn write<T, F>(&self, work: F) -> Result<T, StoreTrouble>
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&MailTx<'_>) -> DbResult<T> + Send + 'static,
@@ -170,20 +170,20 @@ impl<'a> MailTx<'a> {
     }
 
     /// Adds a message to be posted.
-    fn post(&self, draft: &Draft) -> DbResult<()> {
+    fn post(&self, draft: &MessageDraft) -> DbResult<()> {
         messages::add(self.db, draft, &self.ulid(), self.now)?;
         self.db.wake(Wake::Messages);
         Ok(())
     }
 
     /// Adds a message to each operator's DM.
-    fn tell_operators(&self, words: &Words, but: Option<&str>) -> DbResult<()> {
+    fn tell_operators(&self, words: &Text, but: Option<&str>) -> DbResult<()> {
         let operators = self.inner.settings.operators.iter();
         for operator in operators.filter(|id| but != Some(id.as_str())) {
-            self.post(&Draft {
+            self.post(&MessageDraft {
                 channel: dm_of(self.db, operator)?,
                 words: Some(words.clone()),
-                ..Draft::default()
+                ..MessageDraft::default()
             })?;
         }
         Ok(())

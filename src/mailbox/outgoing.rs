@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::{MailTx, Mailbox, Outgoing};
 use crate::domain::ids::MessageId;
 use crate::domain::reply;
-use crate::store::{DbResult, StoreTrouble, Wake, deliveries, messages, people, restored};
+use crate::store::{DbResult, StoreError, Wake, deliveries, messages, people, restored};
 
 /// The result of a post, or of an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,18 +40,18 @@ pub enum Fate {
 #[async_trait]
 pub trait Outbound: Send + Sync + 'static {
     /// The next message to post or update in up to `at_most` conversations, in order.
-    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble>;
+    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreError>;
     /// Resolves when `outgoing` may have changed since the last call. For one poster.
     async fn something_to_post(&self);
     /// Records that a first post, or a call of its `response_url`, is about to be sent.
-    async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreTrouble>;
+    async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreError>;
     /// Records the result of a message.
-    async fn record(&self, id: MessageId, fate: Fate) -> Result<(), StoreTrouble>;
+    async fn record(&self, id: MessageId, fate: Fate) -> Result<(), StoreError>;
 }
 
 #[async_trait]
 impl Outbound for Mailbox {
-    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble> {
+    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreError> {
         let store = &self.inner.store;
         store.read(move |db| messages::outgoing(db, at_most)).await
     }
@@ -60,7 +60,7 @@ impl Outbound for Mailbox {
         self.inner.store.signals().messages.notified().await;
     }
 
-    async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreTrouble> {
+    async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreError> {
         let (id, version, is_ephemeral) =
             (message.id, message.version, message.ephemeral.is_some());
         self.write(move |mail| match is_ephemeral {
@@ -70,7 +70,7 @@ impl Outbound for Mailbox {
         .await
     }
 
-    async fn record(&self, id: MessageId, fate: Fate) -> Result<(), StoreTrouble> {
+    async fn record(&self, id: MessageId, fate: Fate) -> Result<(), StoreError> {
         self.write(move |mail| mail.record(id, fate)).await
     }
 }

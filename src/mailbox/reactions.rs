@@ -6,9 +6,9 @@ use super::{MailTx, Mailbox};
 use crate::command_tx::report_of;
 use crate::domain::ids::ReactionId;
 use crate::domain::reply::Report;
-use crate::store::messages::{self, Draft};
-use crate::store::reactions::{self, Due};
-use crate::store::{DbResult, StoreTrouble, operations};
+use crate::store::messages::{self, MessageDraft};
+use crate::store::reactions::{self, DueReaction};
+use crate::store::{DbResult, StoreError, operations};
 
 /// Messages that are returned at once.
 const DUE_MAX: usize = 64;
@@ -30,7 +30,7 @@ pub enum ReactionFate {
 
 impl Mailbox {
     /// The messages whose reaction is to be changed.
-    pub async fn reactions_due(&self) -> Result<Vec<Due>, StoreTrouble> {
+    pub async fn reactions_due(&self) -> Result<Vec<DueReaction>, StoreError> {
         let store = &self.inner.store;
         store.read(|db| reactions::due(db, DUE_MAX)).await
     }
@@ -40,7 +40,7 @@ impl Mailbox {
         &self,
         id: ReactionId,
         fate: ReactionFate,
-    ) -> Result<(), StoreTrouble> {
+    ) -> Result<(), StoreError> {
         self.write(move |mail| match fate {
             ReactionFate::MayStand(may_stand) => reactions::placing(mail.db, id, &may_stand),
             ReactionFate::Placed { version, stands } => {
@@ -73,13 +73,13 @@ impl MailTx<'_> {
         let report = operations::command(self.db, command)?
             .as_ref()
             .and_then(report_of);
-        self.post(&Draft {
+        self.post(&MessageDraft {
             channel: telling.channel,
             thread: telling.thread,
             person: telling.person,
             command: Some(command),
             words: report.map(|report: Report| report.words()),
-            ..Draft::default()
+            ..MessageDraft::default()
         })
     }
 }

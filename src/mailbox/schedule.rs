@@ -1,6 +1,6 @@
 //! Unasked messages: the briefing of working days, and the notices held in quiet hours.
 //!
-//! `slack/rhythm.rs` reads here who is due and waits for the next time. The final decision is made here, in the
+//! `slack/schedule.rs` reads here who is due and waits for the next time. The final decision is made here, in the
 //! transaction that claims the message. So a briefing is sent once a day however often the daemon dies (P2), and held
 //! notices move from the table into a message atomically.
 
@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::{MailTx, Mailbox};
-use crate::domain::card::Part;
-use crate::domain::person::{Member, Person, PersonId, may_act};
+use crate::domain::card::CardPart;
+use crate::domain::person::{Person, PersonId, SlackMember, may_act};
 use crate::domain::reply;
-use crate::domain::rhythm::{Briefing, briefing, over_with};
-use crate::store::messages::Draft;
-use crate::store::{Db, DbResult, StoreTrouble, Tx, Wake, people, rhythms};
+use crate::domain::schedule::{NextBriefing, briefing, over_with};
+use crate::store::messages::MessageDraft;
+use crate::store::{Db, DbResult, StoreError, Tx, Wake, people, schedules};
 use crate::verbs::morning::gather;
 
 /// Blocks of one message of held notices; the rest goes into the next message.
@@ -21,7 +21,7 @@ const BLOCKS: usize = 40;
 
 /// A person who is due for a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
+pub struct DuePerson {
     pub person: PersonId,
     /// Their Slack id, if they have one of their own.
     pub slack: Option<String>,
@@ -29,16 +29,16 @@ pub struct Due {
 
 /// The people who are due, and the time of the next ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rhythms {
-    pub due: Vec<Due>,
+pub struct Schedules {
+    pub due: Vec<DuePerson>,
     pub next: Option<DateTime<Utc>>,
 }
 
 impl Mailbox {
     /// The people who are due now, and the time of the next ones.
-    pub async fn rhythms(&self) -> Result<Rhythms, StoreTrouble> {
+    pub async fn rhythms(&self) -> Result<Schedules, StoreError> {
         let now = self.inner.clock.now();
-        let beginners = self.inner.store.read(rhythms::beginners).await?;
+        let beginners = self.inner.store.read(schedules::beginners).await?;
         if !beginners.is_empty() {
             self.inner
                 .store
@@ -48,12 +48,12 @@ impl Mailbox {
         self.inner
             .store
             .read(move |connection| {
-                let mut all = Rhythms::default();
-                for id in rhythms::concerned(connection)? {
+                let mut all = Schedules::default();
+                for id in schedules::concerned(connection)? {
                     let person = people::by_id(connection, id)?;
                     let (is_due, next) = when(connection, &person, now)?;
                     if is_due {
-                        all.due.push(Due {
+                        all.due.push(DuePerson {
                             person: id,
                             slack: person.slack,
                         });
@@ -67,7 +67,7 @@ impl Mailbox {
 
     /// The Slack ids of people without a known time zone, who have not written to Ivan yet. If Ivan has one user only,
     /// the first configured id counts until a person writes.
-    pub async fn without_zone(&self) -> Result<Vec<(PersonId, String)>, StoreTrouble> {
+    pub async fn without_zone(&self) -> Result<Vec<(PersonId, String)>, StoreError> {
         let first_named = self.inner.settings.allowed_users.first().cloned();
         let people = self.inner.store.read(people::without_zone).await?;
         let with_id = people.into_iter().filter_map(|person| {
@@ -81,7 +81,7 @@ impl Mailbox {
     }
 
     /// Stores the time zone of a person without a known one.
-    pub async fn learn_zone(&self, person: PersonId, zone: Tz) -> Result<(), StoreTrouble> {
+    pub async fn learn_zone(&self, person: PersonId, zone: Tz) -> Result<(), StoreError> {
         self.inner
             .store
             .write(move |tx| {
@@ -101,8 +101,8 @@ impl Mailbox {
     pub async fn tell_due(
         &self,
         person: PersonId,
-        member: Option<(Member, String)>,
-    ) -> Result<(), StoreTrouble> {
+        member: Option<(SlackMember, String)>,
+    ) -> Result<(), StoreError> {
         self.write(move |mail| {
             let mut person = people::by_id(mail.db, person)?;
             let mut may = true;
@@ -122,13 +122,13 @@ impl Mailbox {
 impl MailTx<'_> {
     /// Held notices come first, then the briefing: each is claimed in this transaction.
     fn tell_due(&self, person: &Person, may: bool) -> DbResult<()> {
-        let chosen = rhythms::of(self.db, person.id)?;
+        let chosen = schedules::of(self.db, person.id)?;
         let is_quiet = chosen
             .quiet
             .and_then(|quiet| quiet.ends(self.now, person.zone))
             .is_some();
         if !is_quiet {
-            let held = rhythms::take_held(self.db, person.id)?;
+            let held = schedules::take_held(self.db, person.id)?;
             // A person who turned notices off gets none of these.
             if let Some(channel) = people::told_in(self.db, person.id)?.filter(|_| may)
                 && !held.is_empty()
@@ -139,11 +139,11 @@ impl MailTx<'_> {
         let Some(at) = chosen.briefing else {
             return Ok(());
         };
-        let Some(Briefing::Now(day)) = briefing(at, chosen.briefed_on, self.now, person.zone)
+        let Some(NextBriefing::Now(day)) = briefing(at, chosen.briefed_on, self.now, person.zone)
         else {
             return Ok(());
         };
-        if !rhythms::claim(self.db, person.id, day)? || !may {
+        if !schedules::claim(self.db, person.id, day)? || !may {
             return Ok(());
         }
         if let Some(channel) = people::reached_in(self.db, person.id)? {
@@ -152,30 +152,30 @@ impl MailTx<'_> {
                 // A briefing by default names its origin, and how to end it.
                 let words = reply::briefing_by_config();
                 said.words = said.words.text("\n").then(words.clone());
-                said.parts.push(Part::Text(words));
+                said.parts.push(CardPart::Text(words));
             }
-            self.post(&Draft {
+            self.post(&MessageDraft {
                 channel,
                 person: Some(person.id),
                 pin: said.pin,
                 list: said.list,
                 words: Some(said.words),
                 parts: said.parts,
-                ..Draft::default()
+                ..MessageDraft::default()
             })?;
         }
         Ok(())
     }
 
-    fn tell_held(&self, person: &Person, channel: &str, held: &[reply::Words]) -> DbResult<()> {
+    fn tell_held(&self, person: &Person, channel: &str, held: &[reply::Text]) -> DbResult<()> {
         for held in held.chunks(BLOCKS * reply::HELD_BLOCK) {
             let (words, parts) = reply::held(held);
-            self.post(&Draft {
+            self.post(&MessageDraft {
                 channel: channel.to_owned(),
                 person: Some(person.id),
                 words: Some(words),
-                parts: parts.into_iter().map(Part::Text).collect(),
-                ..Draft::default()
+                parts: parts.into_iter().map(CardPart::Text).collect(),
+                ..MessageDraft::default()
             })?;
         }
         Ok(())
@@ -185,9 +185,9 @@ impl MailTx<'_> {
 /// A person's first briefing by bot.toml is the next one, not that of a morning that has begun.
 fn begin(tx: &Tx<'_>, person: PersonId, now: DateTime<Utc>) -> DbResult<()> {
     let zone = people::by_id(tx, person)?.zone;
-    let mut chosen = rhythms::of(tx, person)?;
+    let mut chosen = schedules::of(tx, person)?;
     chosen.briefed_on = chosen.briefing.and_then(|at| over_with(at, now, zone));
-    rhythms::set(tx, person, &chosen)
+    schedules::set(tx, person, &chosen)
 }
 
 /// Whether a person is due now; and when they are next.
@@ -196,10 +196,10 @@ fn when(
     person: &Person,
     now: DateTime<Utc>,
 ) -> DbResult<(bool, Option<DateTime<Utc>>)> {
-    let chosen = rhythms::of(connection, person.id)?;
+    let chosen = schedules::of(connection, person.id)?;
     let mut due = false;
     let mut next = None;
-    if rhythms::count_held(connection, person.id)? > 0 {
+    if schedules::count_held(connection, person.id)? > 0 {
         match chosen.quiet.and_then(|quiet| quiet.ends(now, person.zone)) {
             Some(ends) => next = Some(ends),
             None => due = true,
@@ -207,8 +207,8 @@ fn when(
     }
     if let Some(at) = chosen.briefing {
         match briefing(at, chosen.briefed_on, now, person.zone) {
-            Some(Briefing::Now(_)) => due = true,
-            Some(Briefing::At(then)) => next = next.into_iter().chain([then]).min(),
+            Some(NextBriefing::Now(_)) => due = true,
+            Some(NextBriefing::At(then)) => next = next.into_iter().chain([then]).min(),
             None => {}
         }
     }

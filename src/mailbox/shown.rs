@@ -5,7 +5,7 @@
 
 use super::answer::under;
 use super::{
-    Conversation, Fate, Gesture, IncomingMessage, Mailbox, Outbound, StoreTrouble, Waiting,
+    Conversation, Fate, Gesture, IncomingMessage, Mailbox, Outbound, StoreError, WaitingMessage,
 };
 use crate::store::slack_events::dm_of;
 use crate::store::{Db, DbResult, messages, people, restored};
@@ -27,7 +27,10 @@ pub struct Post {
 impl Mailbox {
     /// The places where the author of a message may have seen its subject: their DM, and the thread that it was typed
     /// in, if that is unknown. Empty if the message names its task.
-    pub async fn to_look_at(&self, waiting: &Waiting) -> Result<Vec<Conversation>, StoreTrouble> {
+    pub async fn to_look_at(
+        &self,
+        waiting: &WaitingMessage,
+    ) -> Result<Vec<Conversation>, StoreError> {
         let typed = matches!(waiting.heard.gesture, Gesture::Said | Gesture::Slash { .. });
         let Some(command) = typed
             .then(|| verbs::parse(&waiting.heard.text).ok())
@@ -49,10 +52,10 @@ impl Mailbox {
     /// Compares our posts in a conversation. Whether it is a thread in which this store did not post them all.
     pub async fn stand_there(
         &self,
-        waiting: &Waiting,
+        waiting: &WaitingMessage,
         conversation: &Conversation,
         posts: Vec<Post>,
-    ) -> Result<bool, StoreTrouble> {
+    ) -> Result<bool, StoreError> {
         let (newest, unrecorded) = self
             .inner
             .store

@@ -1,18 +1,18 @@
 //! The connection to Slack, for `status`: its health, missing scopes, and another daemon that seems to use the same
 //! Slack app, which is reported to operators.
 
-use super::{Mailbox, Receipts, ThreadReplies};
-use crate::commands::{Missing, SlackHealth};
+use super::{Mailbox, ReceiptMode, ThreadReplies};
+use crate::commands::{SlackHealth, UnmetScope};
 use crate::domain::reply;
-use crate::domain::scope::{self, REACT, Uses};
-use crate::store::{StoreTrouble, deliveries, people};
+use crate::domain::scope::{self, REACT, ScopeInputs};
+use crate::store::{StoreError, deliveries, people};
 
 /// The alarm's name for another daemon.
 const ABOUT: &str = "slack app shared";
 
 /// The channel messages that need scopes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Listens {
+pub struct ListenedChannels {
     /// Mentions.
     pub mentions: bool,
     /// `create` without a mention.
@@ -29,17 +29,17 @@ impl Mailbox {
     pub async fn scopes_are(
         &self,
         granted: impl Fn(&str) -> bool,
-        listens: Listens,
-    ) -> Result<Vec<Missing>, StoreTrouble> {
+        listens: ListenedChannels,
+    ) -> Result<Vec<UnmetScope>, StoreError> {
         let (settings, usual) = (
             &self.inner.settings,
             self.inner.commands.settings().receipts,
         );
         let somebody = self.inner.store.read(people::somebody_wants_reactions);
-        let uses = Uses {
+        let uses = ScopeInputs {
             mentions: listens.mentions,
             bare: listens.bare,
-            reacts: usual == Receipts::Reactions
+            reacts: usual == ReceiptMode::Reactions
                 || settings.thread_replies == ThreadReplies::Comment
                 || somebody.await?,
             emails: settings.finds_by_email,
@@ -71,7 +71,7 @@ impl Mailbox {
     }
 
     /// Records how many links of the app Slack counts beyond ours. Operators are told if it is `sure`, and of its end.
-    pub async fn app_is_shared(&self, others: u32, sure: bool) -> Result<(), StoreTrouble> {
+    pub async fn app_is_shared(&self, others: u32, sure: bool) -> Result<(), StoreError> {
         self.inner.commands.live_health().other_links = others;
         let known = self
             .inner

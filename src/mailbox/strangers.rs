@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::MailTx;
-use crate::domain::person::{Member, NotAllowed};
+use crate::domain::person::{NotAllowed, SlackMember};
 use crate::domain::reply;
 use crate::runtime::lock;
 use crate::store::{DbResult, deliveries};
@@ -44,7 +44,7 @@ impl Strangers {
 
 impl MailTx<'_> {
     /// Tells operators, once per person, of a full member outside of [[people]] who used Ivan.
-    pub(super) fn tell_of_a_stranger(&self, member: &Member) -> DbResult<()> {
+    pub(super) fn tell_of_a_stranger(&self, member: &SlackMember) -> DbResult<()> {
         self.inner
             .strangers
             .refused(&member.id, &NotAllowed::Unknown, self.now);

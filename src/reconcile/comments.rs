@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::apply::{self, Account};
-use crate::bounds::Bound;
-use crate::domain::event::What;
+use crate::domain::event::ActivityKind;
 use crate::domain::operation::WriteError;
-use crate::domain::source::{Comment, Container, Listing, Of};
+use crate::domain::source::{CommentsOf, Container, Listing, SourceComment};
 use crate::domain::task::{Task, TaskKey};
-use crate::store::comments::{self, Conversation, Place};
+use crate::ingest::{self, ReportOrigin};
+use crate::limits::Limit;
+use crate::store::comments::{self, CommentProgress, CommentedTask};
 use crate::store::tasks;
 
 use super::{ASKED_FOR, Inner, Mirrored, OVERLAP, in_words};
@@ -37,14 +37,14 @@ const OLD_NEWS: chrono::Duration = chrono::Duration::days(14);
 
 /// Tasks of one poll whose comments are still to be requested.
 #[derive(Debug, Default)]
-pub(super) struct Round {
+pub(super) struct CommentRound {
     begun: DateTime<Utc>,
     left: usize,
 }
 
-impl Round {
+impl CommentRound {
     pub(super) fn begin(&mut self, now: DateTime<Utc>) {
-        *self = Round {
+        *self = CommentRound {
             begun: now,
             left: ROUND,
         };
@@ -97,7 +97,9 @@ impl Inner {
     ) -> Result<(), String> {
         self.turn(mirrored, false).await?;
         let reader = &mirrored.mirror.reader;
-        let listed = reader.comments(Of::Container(container), None, None).await;
+        let listed = reader
+            .comments(CommentsOf::Container(container), None, None)
+            .await;
         let listed = listed.map_err(|error| error.to_string())?;
         let newest = listed.newest.unwrap_or_default();
         let (here, now) = (container.clone(), self.clock.now());
@@ -105,13 +107,13 @@ impl Inner {
             .write(move |tx| {
                 // Other comments of the same second may follow.
                 for comment in listed.comments {
-                    if let What::Commented { id, .. } = &comment.act.what
+                    if let ActivityKind::Commented { id, .. } = &comment.act.what
                         && comment.act.at >= newest
                     {
                         comments::hear(tx, here.source, id, now)?;
                     }
                 }
-                let place = Place {
+                let place = CommentProgress {
                     read: newest,
                     news: newest,
                 };
@@ -125,7 +127,7 @@ impl Inner {
         &self,
         mirrored: &Mirrored,
         container: &Container,
-        place: Place,
+        place: CommentProgress,
     ) -> Result<(), String> {
         let reader = &mirrored.mirror.reader;
         // A repository without comments has no newest one.
@@ -135,7 +137,11 @@ impl Inner {
         for _ in 0..PAGES {
             self.turn(mirrored, false).await?;
             let listed = reader
-                .comments(Of::Container(container), Some(since), page.as_deref())
+                .comments(
+                    CommentsOf::Container(container),
+                    Some(since),
+                    page.as_deref(),
+                )
                 .await
                 .map_err(|error| error.to_string())?;
             self.hear(mirrored, listed.comments, place.news).await?;
@@ -144,7 +150,7 @@ impl Inner {
             let is_all = page.is_none();
             let (here, to) = (
                 container.clone(),
-                Place {
+                CommentProgress {
                     read,
                     // A comment that was written earlier and edited since may be on a later page.
                     news: match is_all {
@@ -162,7 +168,7 @@ impl Inner {
                 return Ok(());
             }
         }
-        Bound::Pages.reached(format_args!(
+        Limit::Pages.reached(format_args!(
             "{} has more than {PAGES} pages of new comments; the next poll goes on from there",
             container.name
         ));
@@ -174,7 +180,7 @@ impl Inner {
     pub(super) async fn conversations(
         &self,
         mirrored: &Mirrored,
-        round: &mut Round,
+        round: &mut CommentRound,
     ) -> Result<(), String> {
         let reader = &mirrored.mirror.reader;
         if reader.comments_are_listed() != Listing::ByTask {
@@ -205,7 +211,7 @@ impl Inner {
     async fn conversation(
         &self,
         mirrored: &Mirrored,
-        conversation: &Conversation,
+        conversation: &CommentedTask,
     ) -> Result<(), String> {
         let mut found = Vec::new();
         let mut newest: Option<DateTime<Utc>> = None;
@@ -215,7 +221,7 @@ impl Inner {
                 self.turn(mirrored, false).await?;
             }
             let reader = &mirrored.mirror.reader;
-            let (of, since) = (Of::Task(&conversation.key), Some(conversation.news));
+            let (of, since) = (CommentsOf::Task(&conversation.key), Some(conversation.news));
             match reader.comments(of, since, page.as_deref()).await {
                 Ok(listed) => {
                     newest = newest.max(listed.newest);
@@ -234,7 +240,7 @@ impl Inner {
             }
         }
         if page.is_some() {
-            Bound::Pages.reached(format_args!(
+            Limit::Pages.reached(format_args!(
                 "the task {} has more than {TASK_PAGES} pages of new comments; the oldest of them are told to nobody",
                 conversation.key.as_str()
             ));
@@ -255,12 +261,12 @@ impl Inner {
     async fn hear(
         &self,
         mirrored: &Mirrored,
-        found: Vec<Comment>,
+        found: Vec<SourceComment>,
         news: DateTime<Utc>,
     ) -> Result<(), String> {
         let now = self.clock.now();
         let news = news.max(now - OLD_NEWS);
-        let (fresh, old): (Vec<Comment>, Vec<Comment>) = found
+        let (fresh, old): (Vec<SourceComment>, Vec<SourceComment>) = found
             .into_iter()
             .partition(|comment| comment.act.at >= news);
         let keys: BTreeSet<TaskKey> = fresh.iter().map(|comment| comment.task.clone()).collect();
@@ -293,12 +299,12 @@ impl Inner {
                 for comment in old {
                     comments::commented_on(tx, &comment.task, comment.act.at)?;
                 }
-                for Comment { task: key, act } in fresh {
+                for SourceComment { task: key, act } in fresh {
                     match read.remove(&key) {
                         Some((asked_at, task)) => {
-                            apply::seen(tx, &task, Account::Asked(asked_at), vec![act], now)?;
+                            ingest::seen(tx, &task, ReportOrigin::Asked(asked_at), vec![act], now)?;
                         }
-                        None => apply::commented(tx, &key, act, now)?,
+                        None => ingest::commented(tx, &key, act, now)?,
                     }
                 }
                 Ok(())

@@ -11,7 +11,7 @@ const REASONS: usize = 8;
 
 /// Consecutive failed polls of one source.
 #[derive(Debug, Default)]
-pub struct Failing {
+pub struct PollFailures {
     of: Option<Row>,
 }
 
@@ -24,7 +24,7 @@ struct Row {
     told: Vec<String>,
 }
 
-impl Failing {
+impl PollFailures {
     /// Handles the end of a poll. Returns the duration of the failure as the end of a sentence, if a line is due.
     pub fn went(&mut self, now: DateTime<Utc>, error: Option<&str>) -> Option<String> {
         let Some(why) = error else {
@@ -72,7 +72,7 @@ mod tests {
 
     /// The minutes with a log line, for polls that fail every minute for a day and a half.
     fn logged(why: impl Fn(i64) -> String) -> Vec<i64> {
-        let mut failing = Failing::default();
+        let mut failing = PollFailures::default();
         (0..2160)
             .filter(|&minute| failing.went(at(minute), Some(&why(minute))).is_some())
             .collect()
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_end_is_told_once_and_the_next_failure_is_a_new_one() {
-        let mut failing = Failing::default();
+        let mut failing = PollFailures::default();
         assert_eq!(failing.went(at(0), None), None);
         assert_eq!(
             failing.went(at(1), Some("no")).as_deref(),

@@ -18,9 +18,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::courier::is_loopback;
-use super::front::{Fault, Front, What};
-use super::slack::Whisper;
+use super::fault_server::{Fault, FaultKind, FaultServer};
+use super::slack::EphemeralPost;
+use super::webhook_sender::is_loopback;
 use super::{Ports, Sandbox, Seed, cannot_listen};
 
 /// The longest time that a read waits for a change, in seconds.
@@ -35,21 +35,21 @@ const LIMITED_S: u64 = 30;
 const REPOSITORY: &str = "acme/widgets";
 
 /// The sandbox with its control API.
-pub struct Controlled {
+pub struct ControlledSandbox {
     pub sandbox: Sandbox,
-    control: Front,
+    control: FaultServer,
 }
 
-impl Controlled {
+impl ControlledSandbox {
     /// Starts the services in the demo's state, and the control API.
     ///
     /// # Errors
     /// When a port cannot be bound; the error names the service and its option.
-    pub async fn start(ports: Ports) -> io::Result<Controlled> {
+    pub async fn start(ports: Ports) -> io::Result<ControlledSandbox> {
         let sandbox = Sandbox::start_at(Seed::demo(), ports).await?;
-        let control = Front::open_at(routes(sandbox.clone()), ports.control).await;
+        let control = FaultServer::open_at(routes(sandbox.clone()), ports.control).await;
         let control = control.map_err(|error| cannot_listen("Control", ports.control, error))?;
-        Ok(Controlled { sandbox, control })
+        Ok(ControlledSandbox { sandbox, control })
     }
 
     /// Stops listening and drops every connection.
@@ -232,7 +232,7 @@ async fn read(State(sandbox): State<Sandbox>, asked: Result<Query<Read>, QueryRe
     }))
 }
 
-fn shown(whisper: &Whisper) -> Value {
+fn shown(whisper: &EphemeralPost) -> Value {
     json!({
         "ts": whisper.ts, "channel": whisper.channel, "user": whisper.user, "text": whisper.text,
         "blocks": whisper.blocks, "thread_ts": whisper.thread_ts, "from": whisper.from,
@@ -277,7 +277,7 @@ async fn press(State(sandbox): State<Sandbox>, Body(asked): Body<Press>) -> Repl
         let pressed = slack.try_clicks_home(&user, action);
         return ok(json!({"envelope_id": pressed.map_err(impossible)?}));
     }
-    let mine = |whisper: &Whisper| whisper.user == user && whisper.channel == channel;
+    let mine = |whisper: &EphemeralPost| whisper.user == user && whisper.channel == channel;
     let whispers = slack.whispers();
     let of = |ts: &str| {
         let mut here = whispers.iter().filter(|whisper| mine(whisper));
@@ -467,7 +467,7 @@ enum Reason {
 
 async fn slack_fault(State(sandbox): State<Sandbox>, Body(asked): Body<SlackFault>) -> Reply {
     let slack = &sandbox.slack;
-    let next = |method: Option<String>, what: What| -> Result<(), Refusal> {
+    let next = |method: Option<String>, what: FaultKind| -> Result<(), Refusal> {
         let path = format!("/api/{}", called(method)?);
         slack.front().fault(Fault {
             path: Some(path),
@@ -483,9 +483,9 @@ async fn slack_fault(State(sandbox): State<Sandbox>, Body(asked): Body<SlackFaul
             seconds: held,
         } => next(
             method,
-            What::Delay(seconds(held, SLOW_S, LONGEST_TROUBLE_S)?),
+            FaultKind::Delay(seconds(held, SLOW_S, LONGEST_TROUBLE_S)?),
         )?,
-        SlackFault::Lost { method } => next(method, What::ApplyThenDrop)?,
+        SlackFault::Lost { method } => next(method, FaultKind::ApplyThenDrop)?,
         SlackFault::RateLimit {
             method,
             seconds: held,
@@ -549,9 +549,9 @@ async fn source_fault(
         }
         SourceFault::Slow { seconds: held } => {
             let held = seconds(held, SLOW_S, LONGEST_TROUBLE_S)?;
-            front.spoil_next_write(What::Delay(held));
+            front.spoil_next_write(FaultKind::Delay(held));
         }
-        SourceFault::Lost {} => front.spoil_next_write(What::ApplyThenDrop),
+        SourceFault::Lost {} => front.spoil_next_write(FaultKind::ApplyThenDrop),
         SourceFault::RateLimit { seconds: held } => {
             let held = seconds(held, LIMITED_S, LONGEST_TROUBLE_S)?;
             match source {
@@ -615,7 +615,7 @@ fn is_here(url: &str) -> bool {
 }
 
 /// Ends the faults of a service.
-fn recover(front: &Front) {
+fn recover(front: &FaultServer) {
     front.clear_faults();
     front.up();
 }

@@ -1,14 +1,14 @@
 //! Slack, ClickUp and GitHub on loopback, for `ivan demo` and the tests.
 //!
 //! Each service implements its contract and uses nothing else of this crate. It refuses the same requests as the real
-//! one, with the same codes and bodies. A [`front::Front`] before each keeps the journal and injects the faults.
+//! one, with the same codes and bodies. A [`fault_server::FaultServer`] before each keeps the journal and injects the faults.
 
 pub mod clickup;
 pub mod control;
-pub mod courier;
-pub mod front;
+pub mod fault_server;
 pub mod github;
 pub mod slack;
+pub mod webhook_sender;
 mod wire;
 
 use std::io;
@@ -16,16 +16,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
-use clickup::ClickUp;
-use github::GitHub;
-use slack::Slack;
+use clickup::SandboxClickUp;
+use github::SandboxGitHub;
+use slack::SandboxSlack;
 
 /// All three services, each on its own port. Clones share them.
 #[derive(Clone)]
 pub struct Sandbox {
-    pub slack: Slack,
-    pub clickup: ClickUp,
-    pub github: GitHub,
+    pub slack: SandboxSlack,
+    pub clickup: SandboxClickUp,
+    pub github: SandboxGitHub,
 }
 
 impl Sandbox {
@@ -42,9 +42,9 @@ impl Sandbox {
     /// # Errors
     /// As [`Sandbox::start`]; names the service.
     pub async fn start_at(seed: Seed, ports: Ports) -> io::Result<Sandbox> {
-        let slack = Slack::start_at(&seed.slack, ports.slack).await;
-        let clickup = ClickUp::start_at(&seed.clickup, ports.clickup).await;
-        let github = GitHub::start_at(&seed.github, ports.github).await;
+        let slack = SandboxSlack::start_at(&seed.slack, ports.slack).await;
+        let clickup = SandboxClickUp::start_at(&seed.clickup, ports.clickup).await;
+        let github = SandboxGitHub::start_at(&seed.github, ports.github).await;
         Ok(Sandbox {
             slack: slack.map_err(|error| cannot_listen("Slack", ports.slack, error))?,
             clickup: clickup.map_err(|error| cannot_listen("ClickUp", ports.clickup, error))?,
@@ -146,8 +146,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// An endpoint that takes every webhook delivery, and its address.
 #[cfg(test)]
-async fn hook_end() -> (front::Front, String) {
-    let end = front::Front::open(axum::Router::new().fallback(async || "ok"))
+async fn hook_end() -> (fault_server::FaultServer, String) {
+    let end = fault_server::FaultServer::open(axum::Router::new().fallback(async || "ok"))
         .await
         .expect("a port");
     let url = format!("http://{}/webhooks/x", end.address());

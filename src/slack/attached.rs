@@ -11,7 +11,7 @@ use super::text::{characters, unescape, with_emoji};
 use super::wire::{Attachment, Event, File};
 use crate::domain::controls::without_controls;
 use crate::domain::mention::quiet;
-use crate::mailbox::Attached;
+use crate::mailbox::Attachments;
 
 /// The fallback of a message that has none.
 const NO_FALLBACK: &str = "[no preview available]";
@@ -21,8 +21,8 @@ const NOT_THERE: [&str; 2] = ["tombstone", "hidden_by_limit"];
 
 /// The additions to a command. Pasted links that Slack unfurled do not count. Mentioned people stay ids, as in the
 /// command itself.
-pub fn along_with(event: &Event) -> Attached {
-    let mut attached = Attached::default();
+pub fn along_with(event: &Event) -> Attachments {
+    let mut attached = Attachments::default();
     let shared = event.attachments.iter().filter(|one| is_shared(one));
     for one in shared {
         let words = quiet(&seen_in(one, &|_| None).join("\n"));
@@ -45,7 +45,7 @@ pub fn along_with(event: &Event) -> Attached {
     attached
 }
 
-fn add_files(attached: &mut Attached, files: &[File]) {
+fn add_files(attached: &mut Attachments, files: &[File]) {
     for file in files.iter().filter(|file| is_there(file)) {
         let name = name_of_file(file);
         if file.mode.as_deref() == Some(SNIPPET) {
@@ -356,6 +356,6 @@ mod tests {
     #[test]
     fn a_mere_message_has_nothing_besides() {
         let message = json!({"text": "done", "blocks": [{"type": "rich_text"}]});
-        assert_eq!(along_with(&event(message)), Attached::default());
+        assert_eq!(along_with(&event(message)), Attachments::default());
     }
 }

@@ -1,11 +1,11 @@
-//! [`Words`] → the text of a Slack message (mrkdwn; docs/contracts/slack.md#text, docs/contracts/slack.md#limits).
+//! [`Text`] → the text of a Slack message (mrkdwn; docs/contracts/slack.md#text, docs/contracts/slack.md#limits).
 //!
 //! `post` sends the result. Titles come from strangers: they must not mention people, open a link, or close ours.
 
 use std::borrow::Cow;
 
 use super::text::escape;
-use crate::domain::reply::{Span, Words};
+use crate::domain::reply::{Span, Text};
 
 /// The longest text that `chat.update` accepts, so that every message can be updated (docs/contracts/slack.md#limits).
 const TEXT_MAX: usize = 4_000;
@@ -13,12 +13,12 @@ const TEXT_MAX: usize = 4_000;
 const TITLE_MAX: usize = 200;
 
 /// The wire text of a message: at most 4,000 characters.
-pub fn mrkdwn(words: &Words) -> String {
+pub fn mrkdwn(words: &Text) -> String {
     mrkdwn_within(words, TEXT_MAX)
 }
 
 /// The wire text of some words, cut after at most `most` characters, never inside a link or an entity.
-pub fn mrkdwn_within(words: &Words, most: usize) -> String {
+pub fn mrkdwn_within(words: &Text, most: usize) -> String {
     let whole: String = words.spans().iter().map(rendered).collect();
     if length(&whole) <= most {
         return whole;
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn text_links_and_code() {
-        let words = Words::new()
+        let words = Text::new()
             .text("✓ complete: ")
             .link("Renew cert", "https://app.clickup.com/t/86a?x=1&y=2")
             .text(". Type ")
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_moment_is_a_date_of_slacks() {
         let at = chrono::DateTime::from_timestamp(1_767_225_620, 0).unwrap();
-        let words = Words::new().text("at ").time(at, chrono_tz::Europe::Madrid);
+        let words = Text::new().text("at ").time(at, chrono_tz::Europe::Madrid);
         assert_eq!(
             mrkdwn(&words),
             "at <!date^1767225620^{time_secs}|01:00:20 CET>"
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn a_title_cannot_ping() {
         let title = "<!channel> <@U0ANN01> & <https://evil.example|click>";
-        let words = Words::new().text(title).link(title, "https://x.y/1");
+        let words = Text::new().text(title).link(title, "https://x.y/1");
         let wire = mrkdwn(&words);
         assert!(!wire.contains("<!") && !wire.contains("<@"), "{wire}");
         assert_eq!(wire.matches('<').count(), 1, "only our own link: {wire}");
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_title_cannot_break_its_link() {
-        let words = Words::new().link("one|two\nthree>", "https://x.y/a|b>c d");
+        let words = Text::new().link("one|two\nthree>", "https://x.y/a|b>c d");
         assert_eq!(
             mrkdwn(&words),
             "<https://x.y/a%7Cb%3Ec%20d|one¦two three&gt;>"
@@ -236,7 +236,7 @@ mod tests {
     fn marks_in_a_title_mark_nothing() {
         let title = "Fix `foo_bar` *now* _please_ ~or~ ``` 2 * 3";
         let shown = "Fix ˋfoo_barˋ ∗now∗ ˍpleaseˍ ∼or∼ ˋˋˋ 2 * 3";
-        let words = Words::new()
+        let words = Text::new()
             .said(title)
             .text(" `done` ")
             .link(title, "https://x.y/1")
@@ -251,19 +251,19 @@ mod tests {
 
     #[test]
     fn a_title_turns_nothing_around() {
-        let words = Words::new().link("a \u{202e}b\u{2067}c", "https://x.y/1");
+        let words = Text::new().link("a \u{202e}b\u{2067}c", "https://x.y/1");
         assert_eq!(mrkdwn(&words), "<https://x.y/1|a bc>");
     }
 
     #[test]
     fn a_long_text_of_others_is_cut_without_marks() {
-        let wire = mrkdwn(&Words::new().said("`".repeat(5_000)));
+        let wire = mrkdwn(&Text::new().said("`".repeat(5_000)));
         assert!(!wire.contains('`') && length(&wire) == TEXT_MAX);
     }
 
     #[test]
     fn an_address_that_is_none_is_text() {
-        let words = Words::new()
+        let words = Text::new()
             .link("all", "!channel")
             .link("ann", "@U0ANN01")
             .link("x", "javascript:alert(1)");
@@ -272,13 +272,13 @@ mod tests {
 
     #[test]
     fn code_stays_code() {
-        assert_eq!(mrkdwn(&Words::new().code("a`b\nc<d")), "`a'b c&lt;d`");
-        assert_eq!(mrkdwn(&Words::new().code("")), "");
+        assert_eq!(mrkdwn(&Text::new().code("a`b\nc<d")), "`a'b c&lt;d`");
+        assert_eq!(mrkdwn(&Text::new().code("")), "");
     }
 
     #[test]
     fn a_long_text_is_cut_between_characters() {
-        let wire = mrkdwn(&Words::new().text("&".repeat(3_000)));
+        let wire = mrkdwn(&Text::new().text("&".repeat(3_000)));
         assert!(wire.ends_with("&amp;…"), "{wire}");
         assert!(length(&wire) <= TEXT_MAX);
         assert!(length(&wire) > TEXT_MAX - 6);
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_long_title_is_cut_inside_its_link() {
-        let title = |length| Words::new().link("t".repeat(length), "https://x.y/1");
+        let title = |length| Text::new().link("t".repeat(length), "https://x.y/1");
         let whole = "t".repeat(200);
         assert_eq!(mrkdwn(&title(200)), format!("<https://x.y/1|{whole}>"));
         let words = title(5_000).text(". Next: nothing");
@@ -294,13 +294,13 @@ mod tests {
             mrkdwn(&words),
             format!("<https://x.y/1|{whole}…>. Next: nothing")
         );
-        let struck = Words::new().struck("t".repeat(201), "https://x.y/1");
+        let struck = Text::new().struck("t".repeat(201), "https://x.y/1");
         assert_eq!(mrkdwn(&struck), format!("~<https://x.y/1|{whole}…>~"));
     }
 
     #[test]
     fn a_title_that_has_little_room_left_is_cut_inside_its_link() {
-        let words = Words::new()
+        let words = Text::new()
             .text("a".repeat(3_900))
             .link("t".repeat(150), "https://x.y/1")
             .text(". Next: nothing");
@@ -311,21 +311,21 @@ mod tests {
 
     #[test]
     fn exactly_the_limit_is_not_cut() {
-        assert_eq!(mrkdwn(&Words::new().text("a".repeat(4_000))).len(), 4_000);
-        assert!(mrkdwn(&Words::new().text("a".repeat(4_001))).ends_with("a…"));
+        assert_eq!(mrkdwn(&Text::new().text("a".repeat(4_000))).len(), 4_000);
+        assert!(mrkdwn(&Text::new().text("a".repeat(4_001))).ends_with("a…"));
     }
 
     proptest! {
         #[test]
         fn never_over_the_limit(text in "[a-z<>&|`🎉\n]{0,3000}", title in "[a-z<>&|`🎉\n]{0,3000}", url in "(https://)?[a-z|>]{0,900}") {
-            let wire = mrkdwn(&Words::new().text(text).link(title.clone(), url).code(title));
+            let wire = mrkdwn(&Text::new().text(text).link(title.clone(), url).code(title));
             prop_assert!(length(&wire) <= TEXT_MAX);
         }
 
         #[test]
         fn text_reads_as_it_was_written(text in any::<String>()) {
             prop_assume!(length(&escape(&text)) <= TEXT_MAX);
-            prop_assert_eq!(unescape(&mrkdwn(&Words::new().text(text.clone())), |_| None), text);
+            prop_assert_eq!(unescape(&mrkdwn(&Text::new().text(text.clone())), |_| None), text);
         }
     }
 }

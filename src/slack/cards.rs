@@ -1,4 +1,4 @@
-//! [`Part`]s of a message → Block Kit (docs/contracts/slack.md#limits).
+//! [`CardPart`]s of a message → Block Kit (docs/contracts/slack.md#limits).
 //!
 //! `post` sends the result, beside the text with the same content. The result is always within Slack's limits, for any
 //! title or description.
@@ -11,9 +11,9 @@ use slack_morphism::prelude::{
 };
 
 use super::blocks::mrkdwn_within;
-use crate::domain::card::{Button, Card, Control, Part, Picker, Press};
+use crate::domain::card::{Button, ButtonAction, Card, CardPart, Control, Picker};
 use crate::domain::controls::without_controls;
-use crate::domain::reply::Words;
+use crate::domain::reply::Text;
 
 /// Blocks of one message.
 const BLOCKS_MAX: usize = 50;
@@ -34,21 +34,21 @@ const URL_MAX: usize = 3_000;
 
 /// The blocks of a message; empty if it is only text. Parts without room are left out from the end; the text still has
 /// them.
-pub fn layout(parts: &[Part]) -> Vec<SlackBlock> {
+pub fn layout(parts: &[CardPart]) -> Vec<SlackBlock> {
     layout_within(parts, BLOCKS_MAX)
 }
 
 /// The same, within a limit other than that of a message.
-pub fn layout_within(parts: &[Part], most: usize) -> Vec<SlackBlock> {
+pub fn layout_within(parts: &[CardPart], most: usize) -> Vec<SlackBlock> {
     let mut blocks = Vec::new();
     for part in parts {
         let more: Vec<SlackBlock> = match part {
-            Part::Heading(text) => vec![heading(text)],
-            Part::Text(words) => vec![section(words).into()],
-            Part::Card(card) if card.number.is_some() => vec![item(card)],
-            Part::Card(card) => whole(card),
-            Part::Buttons(buttons) => row(buttons).into_iter().collect(),
-            Part::Controls(controls) => side_by_side(controls).into_iter().collect(),
+            CardPart::Heading(text) => vec![heading(text)],
+            CardPart::Text(words) => vec![section(words).into()],
+            CardPart::Card(card) if card.number.is_some() => vec![item(card)],
+            CardPart::Card(card) => whole(card),
+            CardPart::Buttons(buttons) => row(buttons).into_iter().collect(),
+            CardPart::Controls(controls) => side_by_side(controls).into_iter().collect(),
         };
         if blocks.len() + more.len() > most {
             break;
@@ -63,7 +63,7 @@ fn heading(text: &str) -> SlackBlock {
     SlackHeaderBlock::new(SlackBlockPlainText::new(text).into()).into()
 }
 
-fn section(words: &Words) -> SlackSectionBlock {
+fn section(words: &Text) -> SlackSectionBlock {
     let text = mrkdwn_within(words, SECTION_MAX);
     SlackSectionBlock::new().with_text(markdown(match text.trim().is_empty() {
         true => "…".to_owned(),
@@ -88,7 +88,7 @@ fn whole(card: &Card) -> Vec<SlackBlock> {
         .iter()
         .cloned()
         .chain(card.why.iter().map(|why| format!("why: {why}")))
-        .map(|note| verbatim(mrkdwn_within(&Words::new().said(note), SECTION_MAX)).into())
+        .map(|note| verbatim(mrkdwn_within(&Text::new().said(note), SECTION_MAX)).into())
         .collect();
     if !notes.is_empty() {
         blocks.push(SlackContextBlock::new(notes).into());
@@ -100,7 +100,7 @@ fn whole(card: &Card) -> Vec<SlackBlock> {
 /// `1. <title> · facts`, with a button beside it.
 fn item(card: &Card) -> SlackBlock {
     let number = card.number.unwrap_or_default();
-    let words = Words::new()
+    let words = Text::new()
         .text(format!("{number}. "))
         .then(title(card))
         .text(" · ")
@@ -119,10 +119,10 @@ fn item(card: &Card) -> SlackBlock {
     }
 }
 
-fn title(card: &Card) -> Words {
+fn title(card: &Card) -> Text {
     match card.struck {
-        true => Words::new().struck(&card.title, &card.url),
-        false => Words::new().link(&card.title, &card.url),
+        true => Text::new().struck(&card.title, &card.url),
+        false => Text::new().link(&card.title, &card.url),
     }
 }
 
@@ -130,7 +130,7 @@ fn row(buttons: &[Button]) -> Option<SlackBlock> {
     let buttons: Vec<SlackActionBlockElement> = buttons
         .iter()
         .filter(|button| match &button.press {
-            Press::Open(url) => address(url).is_some(),
+            ButtonAction::Open(url) => address(url).is_some(),
             press => press.to_string().len() <= ACTION_ID_MAX,
         })
         .take(BUTTONS_MAX)
@@ -167,7 +167,7 @@ fn button(button: &Button) -> SlackBlockButtonElement {
         .with_action_id(press.clone().into())
         .with_value(press);
     let element = match &button.press {
-        Press::Open(url) => element.opt_url(address(url)),
+        ButtonAction::Open(url) => element.opt_url(address(url)),
         _ => element,
     };
     match button.main {
@@ -203,19 +203,25 @@ mod tests {
             line: Some("By <!channel> & co".into()),
             struck: false,
             buttons: vec![
-                Button::new("Done", Press::Done((&TaskKey::clickup("86a")).into())),
-                Button::new("Open", Press::Open("https://app.clickup.com/t/86a".into())),
+                Button::new(
+                    "Done",
+                    ButtonAction::Done((&TaskKey::clickup("86a")).into()),
+                ),
+                Button::new(
+                    "Open",
+                    ButtonAction::Open("https://app.clickup.com/t/86a".into()),
+                ),
             ],
         }
     }
 
-    fn json_of(parts: &[Part]) -> Value {
+    fn json_of(parts: &[CardPart]) -> Value {
         serde_json::to_value(layout(parts)).unwrap()
     }
 
     #[test]
     fn a_card_is_a_title_its_facts_and_its_buttons() {
-        let blocks = json_of(&[Part::Card(a_card())]);
+        let blocks = json_of(&[CardPart::Card(a_card())]);
         assert_eq!(
             blocks,
             json!([
@@ -238,7 +244,7 @@ mod tests {
         let mut card = a_card();
         (card.struck, card.number) = (true, Some(2));
         card.buttons.clear();
-        let blocks = json_of(&[Part::Card(card)]);
+        let blocks = json_of(&[CardPart::Card(card)]);
         assert_eq!(
             blocks[0]["text"]["text"],
             "2. ~<https://app.clickup.com/t/86a|Renew &lt;cert&gt;>~ · ClickUp · to do"
@@ -249,15 +255,21 @@ mod tests {
     #[test]
     fn an_odd_address_is_no_button() {
         let mut card = a_card();
-        card.buttons = vec![Button::new("Open", Press::Open("javascript:1".into()))];
-        assert_eq!(json_of(&[Part::Card(card)]).as_array().unwrap().len(), 2);
+        card.buttons = vec![Button::new(
+            "Open",
+            ButtonAction::Open("javascript:1".into()),
+        )];
+        assert_eq!(
+            json_of(&[CardPart::Card(card)]).as_array().unwrap().len(),
+            2
+        );
     }
 
     #[test]
     fn what_has_no_room_is_left_out() {
         let mut card = a_card();
         card.number = Some(1);
-        let parts = vec![Part::Card(card); 80];
+        let parts = vec![CardPart::Card(card); 80];
         assert_eq!(layout(&parts).len(), 50);
     }
 }

@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::compare::{Compare, Look};
-use super::gate::{self, Own};
+use super::compare::{Compare, DueDm};
+use super::filter::{self, BotIdentity};
 use super::text::instant;
 use super::web::{Web, WebError};
 use super::wire::Callback;
 use super::{ChannelCommands, SlackError, Timings, millis};
-use crate::bounds::LogThrottle;
 use crate::clock::Clock;
 use crate::domain::reply::SlackHealth;
 use crate::domain::set_aside::Work;
-use crate::mailbox::{IncomingMessage, Mailbox, StoreTrouble};
+use crate::limits::LogThrottle;
+use crate::mailbox::{IncomingMessage, Mailbox, StoreError};
 use crate::runtime::{Backoff, CancellationToken, lock, slept};
 
 /// The age beyond which a command is not processed without asking.
@@ -103,7 +103,7 @@ pub struct CatchUp {
     pub compare: Arc<Compare>,
     pub mailbox: Mailbox,
     pub web: Web,
-    pub own: Own,
+    pub own: BotIdentity,
     pub clock: Clock,
     /// The start of the daemon.
     pub started: DateTime<Utc>,
@@ -129,7 +129,7 @@ pub async fn run(catch_up: CatchUp, shutdown: CancellationToken) -> Result<(), S
     let mut list_at: Option<Instant> = None;
     let mut lacks_scope = false;
     // DMs whose history ended the process twice: they are left alone for a while.
-    let mut rest: BTreeMap<String, Look> = BTreeMap::new();
+    let mut rest: BTreeMap<String, DueDm> = BTreeMap::new();
     let mut retried = catch_up.mailbox.attempts().retried();
     loop {
         let next = tokio::select! {
@@ -269,7 +269,7 @@ enum Next {
     All,
     /// List the DMs without any received message.
     Unheard,
-    Dm(Look),
+    Dm(DueDm),
 }
 
 /// The reason why a DM was not compared.
@@ -278,7 +278,7 @@ enum Failed {
     #[error(transparent)]
     Web(#[from] WebError),
     #[error(transparent)]
-    Store(#[from] StoreTrouble),
+    Store(#[from] StoreError),
 }
 
 impl Found {
@@ -332,7 +332,7 @@ impl CatchUp {
     }
 
     /// Makes every DM due, those with the newest messages first.
-    async fn all(&self) -> Result<(), StoreTrouble> {
+    async fn all(&self) -> Result<(), StoreError> {
         if let Err(trouble) = self.mailbox.slack_begins(self.started).await {
             tracing::debug!("since when the store is Slack's is not written down yet: {trouble}");
         }
@@ -348,7 +348,7 @@ impl CatchUp {
     }
 
     /// The time from which a DM's history is read.
-    async fn since(&self, channel: &str) -> Result<DateTime<Utc>, StoreTrouble> {
+    async fn since(&self, channel: &str) -> Result<DateTime<Utc>, StoreError> {
         let known = self.mailbox.compared_up_to(channel).await?;
         let since = match (known.up_to, self.outage.before.get(channel)) {
             (Some(up_to), _) => Some(up_to - OVERLAP),
@@ -365,7 +365,7 @@ impl CatchUp {
     }
 
     /// Reads the history of a DM, and processes or lists the missing messages. Its start is committed before.
-    async fn compare(&self, look: &Look) -> Result<Found, Failed> {
+    async fn compare(&self, look: &DueDm) -> Result<Found, Failed> {
         let work = Work::History(look.channel.clone());
         let begun = self.mailbox.attempts().begin(&work).await?;
         let found = self.compare_now(&look.channel, look.far_back).await;
@@ -417,7 +417,7 @@ impl CatchUp {
     }
 
     /// A message of the history, converted to the event that was lost.
-    fn heard(&self, channel: &str, mut message: Value) -> Option<(IncomingMessage, Raw)> {
+    fn heard(&self, channel: &str, mut message: Value) -> Option<(IncomingMessage, RawMessage)> {
         let event = message.as_object_mut()?;
         let edited = event.contains_key("edited");
         event.insert("channel".to_owned(), json!(channel));
@@ -425,14 +425,14 @@ impl CatchUp {
         let payload = json!({"type": "event_callback", "event": message});
         let text = payload.to_string();
         let callback = Callback::read(payload);
-        let heard = gate::pass(&callback, &self.own, ChannelCommands::Off).ok()?;
-        Some((heard, Raw { text, edited }))
+        let heard = filter::pass(&callback, &self.own, ChannelCommands::Off).ok()?;
+        Some((heard, RawMessage { text, edited }))
     }
 }
 
 /// A message of the history, as it is stored.
 #[derive(Debug, Clone)]
-pub struct Raw {
+pub struct RawMessage {
     pub text: String,
     /// Whether it was edited since it was sent.
     pub edited: bool,

@@ -42,7 +42,7 @@ struct Dm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
     /// The priority.
-    rank: Rank,
+    rank: DueReason,
     at: Instant,
     /// After an outage: threads with older roots are read, too.
     far_back: bool,
@@ -50,16 +50,16 @@ struct Due {
 
 /// A DM that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
+pub struct DueDm {
     pub channel: String,
-    pub rank: Rank,
+    pub rank: DueReason,
     /// Whether threads with older roots are read, too.
     pub far_back: bool,
 }
 
 /// The reason why a DM is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rank {
+pub enum DueReason {
     /// There is a sign of a gap in this very DM.
     Sign,
     Routine,
@@ -70,14 +70,14 @@ pub enum Rank {
 /// The next comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Next {
-    Dm(Look),
+    Dm(DueDm),
     /// Not before then.
     At(Instant),
     Nothing,
 }
 
 impl Dm {
-    fn is_due(&mut self, rank: Rank, at: Instant) {
+    fn is_due(&mut self, rank: DueReason, at: Instant) {
         self.is_due_as(Due {
             rank,
             at,
@@ -117,12 +117,12 @@ impl Compare {
         let soon = now + self.soon;
         // Out of order: messages in between may be missing as well.
         let rank = match dm.newest {
-            Some(newest) if said_at < newest => Rank::Sign,
-            _ => Rank::Routine,
+            Some(newest) if said_at < newest => DueReason::Sign,
+            _ => DueReason::Routine,
         };
         dm.newest = dm.newest.max(Some(said_at));
         let at = match dm.compared {
-            Some(compared) if rank == Rank::Routine => soon.max(compared + self.pause),
+            Some(compared) if rank == DueReason::Routine => soon.max(compared + self.pause),
             _ => soon,
         };
         dm.is_due(rank, at);
@@ -135,7 +135,7 @@ impl Compare {
         let mut dms = self.dms();
         let dm = dms.entry(channel.to_owned()).or_default();
         dm.active_until = Some(now + ACTIVE_FOR);
-        dm.is_due(Rank::Sign, now + self.soon);
+        dm.is_due(DueReason::Sign, now + self.soon);
         drop(dms);
         self.changed.notify_one();
     }
@@ -146,7 +146,7 @@ impl Compare {
         let mut dms = self.dms();
         for dm in dms.values_mut() {
             if dm.active_until.is_some_and(|until| until > now) {
-                dm.is_due(Rank::Routine, soon);
+                dm.is_due(DueReason::Routine, soon);
             }
         }
         drop(dms);
@@ -163,7 +163,7 @@ impl Compare {
                 dm.active_until = dm.active_until.max(Some(now + left));
             }
             dm.is_due_as(Due {
-                rank: Rank::Routine,
+                rank: DueReason::Routine,
                 at,
                 far_back: true,
             });
@@ -174,7 +174,7 @@ impl Compare {
     }
 
     /// The next DM that is due, once it is. If none is due, it waits for a message only.
-    pub async fn next(&self) -> Look {
+    pub async fn next(&self) -> DueDm {
         loop {
             let changed = self.changed.notified();
             match self.take(Instant::now()) {
@@ -196,7 +196,7 @@ impl Compare {
                 .filter_map(|(channel, dm)| Some((dm.due?, channel)))
         };
         let next = due().filter(|(due, _)| due.at <= now).min();
-        let next = next.map(|(due, channel)| Look {
+        let next = next.map(|(due, channel)| DueDm {
             channel: channel.clone(),
             rank: due.rank,
             far_back: due.far_back,
@@ -223,9 +223,9 @@ impl Compare {
         dm.compared = Some(now);
         let is_active = dm.active_until.is_some_and(|until| until > now);
         if again {
-            dm.is_due(Rank::Routine, now + self.soon);
+            dm.is_due(DueReason::Routine, now + self.soon);
         } else if is_active {
-            dm.is_due(Rank::Routine, now + self.every);
+            dm.is_due(DueReason::Routine, now + self.every);
         } else if dm.due.is_none() {
             dms.remove(channel);
         }
@@ -236,7 +236,7 @@ impl Compare {
         let mut dms = self.dms();
         for channel in channels {
             dms.entry(channel).or_default().is_due_as(Due {
-                rank: Rank::Unheard,
+                rank: DueReason::Unheard,
                 at: now,
                 far_back: true,
             });
@@ -254,11 +254,11 @@ impl Compare {
     }
 
     /// Records a failed comparison; the DM is due again then. It goes `first` if the failure affects all DMs.
-    pub fn not_compared(&self, look: &Look, first: bool, again_at: Instant) {
+    pub fn not_compared(&self, look: &DueDm, first: bool, again_at: Instant) {
         let rank = match look.rank {
-            Rank::Unheard => Rank::Unheard,
-            Rank::Sign | Rank::Routine if first => Rank::Sign,
-            Rank::Sign | Rank::Routine => Rank::Routine,
+            DueReason::Unheard => DueReason::Unheard,
+            DueReason::Sign | DueReason::Routine if first => DueReason::Sign,
+            DueReason::Sign | DueReason::Routine => DueReason::Routine,
         };
         let mut dms = self.dms();
         let dm = dms.entry(look.channel.clone()).or_default();
@@ -403,7 +403,10 @@ mod tests {
             let seen = looks
                 .each_ref()
                 .map(|look| (look.channel.as_str(), look.rank, look.far_back));
-            let due = [("D1", Rank::Routine, true), ("D2", Rank::Unheard, true)];
+            let due = [
+                ("D1", DueReason::Routine, true),
+                ("D2", DueReason::Unheard, true),
+            ];
             assert_eq!(seen, due);
             for look in &looks {
                 compare.not_compared(look, false, after(10));
@@ -454,9 +457,9 @@ mod tests {
         let now = Instant::now();
         let after = |seconds| now + Duration::from_secs(seconds);
         compare.missed("D1", now);
-        let look = Look {
+        let look = DueDm {
             channel: "D1".to_owned(),
-            rank: Rank::Sign,
+            rank: DueReason::Sign,
             far_back: false,
         };
         let due = Next::Dm(look.clone());
@@ -481,6 +484,6 @@ mod tests {
         compare.heard("D1", at(0), Instant::now());
         let due = tokio::time::timeout(Duration::from_secs(10), next).await;
         let due = due.unwrap();
-        assert_eq!((due.channel.as_str(), due.rank), ("D1", Rank::Routine));
+        assert_eq!((due.channel.as_str(), due.rank), ("D1", DueReason::Routine));
     }
 }

@@ -24,7 +24,7 @@ pub const METHOD: &str = "response_url";
 
 /// The body of the request.
 #[derive(Serialize)]
-pub struct Said<'a> {
+pub struct EphemeralBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     response_type: Option<&'static str>,
     text: &'a str,
@@ -34,9 +34,14 @@ pub struct Said<'a> {
     replace_original: bool,
 }
 
-impl<'a> Said<'a> {
-    pub fn new(text: &'a str, blocks: Vec<Value>, public: bool, replaces: bool) -> Said<'a> {
-        Said {
+impl<'a> EphemeralBody<'a> {
+    pub fn new(
+        text: &'a str,
+        blocks: Vec<Value>,
+        public: bool,
+        replaces: bool,
+    ) -> EphemeralBody<'a> {
+        EphemeralBody {
             response_type: match (replaces, public) {
                 (true, _) => None,
                 (false, true) => Some("in_channel"),
@@ -51,7 +56,7 @@ impl<'a> Said<'a> {
 
 impl Web {
     /// Posts through a `response_url`, which is a bearer secret. `Refused` is final for this URL.
-    pub async fn respond(&self, url: &str, said: &Said<'_>) -> Result<(), WebError> {
+    pub async fn respond(&self, url: &str, said: &EphemeralBody<'_>) -> Result<(), WebError> {
         let refused = |code: &str| WebError::Refused {
             method: METHOD,
             code: code.to_owned(),

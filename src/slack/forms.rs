@@ -10,16 +10,16 @@ use serde_json::{Map, Value, json};
 
 use super::attached;
 use super::ephemeral;
-use super::gate::{self, Ignored, Own};
+use super::filter::{self, BotIdentity, Ignored};
 use super::text::{self, instant};
 use super::wire::{Interaction, Slash};
-use crate::domain::card::{Press, TaskRef};
+use crate::domain::card::{ButtonAction, TaskRef};
 use crate::domain::command::{Assignee, TaskDraft};
-use crate::domain::form::{Assignable, Fault, Field, Filled, Origin};
+use crate::domain::form::{Assignable, FieldError, FormField, SourceMessage, SubmittedForm};
 use crate::domain::operation::Place;
 use crate::domain::reply;
 use crate::domain::task::{RepoName, TaskKey};
-use crate::mailbox::{Attached, Gesture, IncomingMessage, ReplyUrl};
+use crate::mailbox::{Attachments, Gesture, IncomingMessage, ReplyUrl};
 use crate::verbs::is_create_alone;
 
 /// The names of the shortcuts in `deploy/slack-manifest.yaml`.
@@ -31,7 +31,7 @@ pub const CREATE_FORM: &str = "ivan_create";
 
 /// The request of a gesture.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum GestureRequest {
     /// Store it, then acknowledge. Slack does not deliver it again.
     Keep {
         heard: Box<IncomingMessage>,
@@ -40,25 +40,25 @@ pub enum Asked {
         slow: Value,
     },
     /// Open a form at once.
-    Open(Box<Opening>),
+    Open(Box<FormRequest>),
     /// Answer with this in the acknowledgement; nothing is stored.
     Say(Value),
 }
 
 /// A request for a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opening {
+pub struct FormRequest {
     pub trigger: String,
     pub user: String,
     /// The conversation, if the request came from one.
     pub channel: Option<String>,
     pub reply_url: Option<ReplyUrl>,
-    pub what: Wanted,
+    pub what: FormKind,
 }
 
 /// The kind of form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum FormKind {
     /// A comment on the task of a card.
     Comment {
         task: TaskKey,
@@ -71,7 +71,7 @@ pub enum Wanted {
     Create { public: bool },
     /// A new task from a message.
     CreateFrom {
-        origin: Spoken,
+        origin: MessageFacts,
         /// Unescaped.
         text: String,
     },
@@ -80,7 +80,7 @@ pub enum Wanted {
 /// The facts about a message that the form for its task must carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Spoken {
+pub struct MessageFacts {
     pub channel: String,
     pub ts: String,
     pub user: Option<String>,
@@ -91,7 +91,7 @@ pub struct Spoken {
 /// The purpose of a form, as in its `private_metadata`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Note {
+pub enum FormPurpose {
     Comment {
         task: TaskKey,
         channel: String,
@@ -104,7 +104,7 @@ pub enum Note {
         public: bool,
         /// The key of the stored `response_url` for the answer.
         reply: Option<String>,
-        from: Option<Spoken>,
+        from: Option<MessageFacts>,
     },
 }
 
@@ -113,12 +113,12 @@ pub enum Note {
 pub fn understand(
     kind: &str,
     payload: Value,
-    own: &Own,
+    own: &BotIdentity,
     name_of: impl Fn(&str) -> Option<String>,
-    faults: impl Fn(&Filled) -> Vec<Fault>,
+    faults: impl Fn(&SubmittedForm) -> Vec<FieldError>,
     speaks: bool,
     now: DateTime<Utc>,
-) -> Result<Asked, Ignored> {
+) -> Result<GestureRequest, Ignored> {
     if kind == "slash_commands" {
         return slash(Slash::read(payload), own, speaks, now);
     }
@@ -126,7 +126,7 @@ pub fn understand(
     match interaction.kind.as_deref() {
         Some("block_actions") => pressed(&interaction),
         Some("shortcut") if interaction.callback_id.as_deref() == Some(NEW_TASK) => {
-            opening(&interaction, Wanted::Create { public: false })
+            opening(&interaction, FormKind::Create { public: false })
         }
         Some("message_action") if interaction.callback_id.as_deref() == Some(CREATE_TASK) => {
             from_message(&interaction, own, name_of)
@@ -137,7 +137,12 @@ pub fn understand(
 }
 
 /// `/ivan …`: the text is read as typed. Names are global and the app has one command, so its name is not checked.
-fn slash(slash: Slash, own: &Own, speaks: bool, now: DateTime<Utc>) -> Result<Asked, Ignored> {
+fn slash(
+    slash: Slash,
+    own: &BotIdentity,
+    speaks: bool,
+    now: DateTime<Utc>,
+) -> Result<GestureRequest, Ignored> {
     let (Some(user), Some(channel), Some(trigger), Some(reply_url)) = (
         slash.user_id,
         slash.channel_id,
@@ -152,12 +157,12 @@ fn slash(slash: Slash, own: &Own, speaks: bool, now: DateTime<Utc>) -> Result<As
         channel.starts_with('D') || slash.channel_name.as_deref() == Some("directmessage");
     let public = speaks && !with_somebody;
     if is_create_alone(&typed) {
-        return Ok(Asked::Open(Box::new(Opening {
+        return Ok(GestureRequest::Open(Box::new(FormRequest {
             trigger,
             user,
             channel: Some(channel),
             reply_url: Some(reply_url),
-            what: Wanted::Create { public },
+            what: FormKind::Create { public },
         })));
     }
     let typed = match typed.trim() {
@@ -175,10 +180,10 @@ fn slash(slash: Slash, own: &Own, speaks: bool, now: DateTime<Utc>) -> Result<As
         said_at: now,
         thread: None,
         gesture: Gesture::Slash { reply_url, public },
-        attached: Attached::default(),
+        attached: Attachments::default(),
     };
     let says = |text: String| json!({"response_type": "ephemeral", "text": text});
-    Ok(Asked::Keep {
+    Ok(GestureRequest::Keep {
         heard: Box::new(heard),
         failed: says(reply::not_kept()),
         slow: says(reply::command_is_slow()),
@@ -186,11 +191,11 @@ fn slash(slash: Slash, own: &Own, speaks: bool, now: DateTime<Utc>) -> Result<As
 }
 
 /// A button: one that needs a form opens it, any other is stored.
-fn pressed(interaction: &Interaction) -> Result<Asked, Ignored> {
+fn pressed(interaction: &Interaction) -> Result<GestureRequest, Ignored> {
     let action = interaction.actions.first().ok_or(Ignored::Incomplete)?;
     let alone = interaction.container.is_ephemeral == Some(true);
-    let press: Result<Press, _> = action.action_id.as_deref().unwrap_or_default().parse();
-    if let Ok(Press::Comment(TaskRef::Key(task))) = press {
+    let press: Result<ButtonAction, _> = action.action_id.as_deref().unwrap_or_default().parse();
+    if let Ok(ButtonAction::Comment(TaskRef::Key(task))) = press {
         let container = &interaction.container;
         let ts = container
             .message_ts
@@ -203,7 +208,7 @@ fn pressed(interaction: &Interaction) -> Result<Asked, Ignored> {
         let direct = is_direct(interaction);
         // In a channel the answer goes below the card, as for any other button.
         let under = thread.or(ts.filter(|_| !direct));
-        let what = Wanted::Comment {
+        let what = FormKind::Comment {
             task,
             thread: under.cloned(),
             direct,
@@ -211,7 +216,7 @@ fn pressed(interaction: &Interaction) -> Result<Asked, Ignored> {
         };
         return opening(interaction, what);
     }
-    let mut heard = gate::pressed(interaction)?;
+    let mut heard = filter::pressed(interaction)?;
     // The channel may be one that we are not in; only the store can tell whether we can answer there.
     let by_its_address = alone || !heard.direct;
     if let (true, Gesture::Pressed(press), Some(reply_url)) =
@@ -224,7 +229,7 @@ fn pressed(interaction: &Interaction) -> Result<Asked, Ignored> {
         };
         heard.direct = false;
     }
-    Ok(Asked::Keep {
+    Ok(GestureRequest::Keep {
         heard: Box::new(heard),
         failed: Value::Null,
         slow: Value::Null,
@@ -241,11 +246,11 @@ fn channel_of(interaction: &Interaction) -> Option<&str> {
     channel.or(interaction.container.channel_id.as_deref())
 }
 
-fn opening(interaction: &Interaction, what: Wanted) -> Result<Asked, Ignored> {
+fn opening(interaction: &Interaction, what: FormKind) -> Result<GestureRequest, Ignored> {
     let (Some(user), Some(trigger)) = (&interaction.user.id, &interaction.trigger_id) else {
         return Err(Ignored::Incomplete);
     };
-    Ok(Asked::Open(Box::new(Opening {
+    Ok(GestureRequest::Open(Box::new(FormRequest {
         trigger: trigger.clone(),
         user: user.clone(),
         channel: channel_of(interaction).map(str::to_owned),
@@ -256,9 +261,9 @@ fn opening(interaction: &Interaction, what: Wanted) -> Result<Asked, Ignored> {
 
 fn from_message(
     interaction: &Interaction,
-    own: &Own,
+    own: &BotIdentity,
     name_of: impl Fn(&str) -> Option<String>,
-) -> Result<Asked, Ignored> {
+) -> Result<GestureRequest, Ignored> {
     let message = &interaction.message;
     let (Some(channel), Some(ts)) = (channel_of(interaction), &message.ts) else {
         return Err(Ignored::Incomplete);
@@ -270,13 +275,13 @@ fn from_message(
             name_of(id)
         }
     });
-    let origin = Spoken {
+    let origin = MessageFacts {
         channel: channel.to_owned(),
         ts: ts.clone(),
         user: message.user.clone(),
         domain: interaction.team.domain.clone(),
     };
-    opening(interaction, Wanted::CreateFrom { origin, text })
+    opening(interaction, FormKind::CreateFrom { origin, text })
 }
 
 // ---------------------------------------------------------------- submitted forms
@@ -284,29 +289,29 @@ fn from_message(
 /// A submitted form: stored if it is valid, otherwise returned with its errors.
 fn submitted(
     interaction: &Interaction,
-    faults_of: impl Fn(&Filled) -> Vec<Fault>,
+    faults_of: impl Fn(&SubmittedForm) -> Vec<FieldError>,
     now: DateTime<Utc>,
-) -> Result<Asked, Ignored> {
+) -> Result<GestureRequest, Ignored> {
     let view = &interaction.view;
     let first = match view.callback_id.as_deref() {
-        Some(COMMENT_FORM) => Field::Text,
-        Some(CREATE_FORM) => Field::Title,
+        Some(COMMENT_FORM) => FormField::Text,
+        Some(CREATE_FORM) => FormField::Title,
         _ => return Err(Ignored::OtherEvent),
     };
     let (Some(user), Some(id), Some(hash)) = (&interaction.user.id, &view.id, &view.hash) else {
         return Err(Ignored::Incomplete);
     };
-    let back = |why: String| errors(&[Fault { field: first, why }]);
-    let Some(note) = view.private_metadata.as_deref().and_then(Note::read) else {
-        return Ok(Asked::Say(back(reply::not_a_form())));
+    let back = |why: String| errors(&[FieldError { field: first, why }]);
+    let Some(note) = view.private_metadata.as_deref().and_then(FormPurpose::read) else {
+        return Ok(GestureRequest::Say(back(reply::not_a_form())));
     };
     let text = |id| view.field(id).unwrap_or_default().trim().to_owned();
     let some = |id| Some(text(id)).filter(|text| !text.is_empty());
     let mut not_there = None;
     let (filled, channel, thread, direct, reply, public) = match (first, note) {
         (
-            Field::Text,
-            Note::Comment {
+            FormField::Text,
+            FormPurpose::Comment {
                 task,
                 channel,
                 thread,
@@ -316,51 +321,51 @@ fn submitted(
         ) => {
             // A comment keeps its author's own characters.
             let text = view
-                .field(block(Field::Text))
+                .field(block(FormField::Text))
                 .unwrap_or_default()
                 .to_owned();
             let task = TaskRef::Key(task);
-            let filled = Filled::Comment { task, text };
+            let filled = SubmittedForm::Comment { task, text };
             (filled, Some(channel), thread, direct, reply, false)
         }
         (
-            Field::Title,
-            Note::Create {
+            FormField::Title,
+            FormPurpose::Create {
                 channel,
                 public,
                 reply,
                 from,
             },
         ) => {
-            let place = view.field(block(Field::Place)).and_then(place_of);
+            let place = view.field(block(FormField::Place)).and_then(place_of);
             let source = place.as_ref().map(Place::source);
             let (list, repo) = match place {
                 Some(Place::List(list)) => (Some(list), None),
                 Some(Place::Repo(repo)) => (None, Some(repo)),
                 None => (None, None),
             };
-            let chosen = view.field(block(Field::Assignee)).map(Assignable::read);
+            let chosen = view.field(block(FormField::Assignee)).map(Assignable::read);
             // A value that we did not offer is invalid.
             let Some(chosen) = chosen.map_or(Some(None), |one| one.map(Some)) else {
-                return Ok(Asked::Say(back(reply::not_a_form())));
+                return Ok(GestureRequest::Say(back(reply::not_a_form())));
             };
-            let due = view.field(block(Field::Due)).map(str::parse);
+            let due = view.field(block(FormField::Due)).map(str::parse);
             let Ok(due) = due.transpose() else {
-                return Ok(Asked::Say(back(reply::not_a_form())));
+                return Ok(GestureRequest::Say(back(reply::not_a_form())));
             };
             let create = TaskDraft {
                 due,
-                title: one_line(&text(block(Field::Title))),
-                description: some(block(Field::Description)),
+                title: one_line(&text(block(FormField::Title))),
+                description: some(block(FormField::Description)),
                 source,
-                entity: some(block(Field::Entity)),
+                entity: some(block(FormField::Entity)),
                 repo,
                 list,
                 assignee: chosen
                     .as_ref()
                     .map(|one| Assignee::Chosen(one.person.clone())),
             };
-            let from = from.map(|spoken| Origin {
+            let from = from.map(|spoken| SourceMessage {
                 link: spoken.address(),
                 channel: spoken.channel,
                 ts: spoken.ts,
@@ -368,22 +373,23 @@ fn submitted(
                 author: None,
             });
             not_there = chosen.and_then(|one| one.fault(create.source));
-            let filled = Filled::Create {
+            let filled = SubmittedForm::Create {
                 create: Box::new(create),
                 from,
             };
             (filled, channel, None, false, reply, public)
         }
-        _ => return Ok(Asked::Say(back(reply::not_a_form()))),
+        _ => return Ok(GestureRequest::Say(back(reply::not_a_form()))),
     };
     let mut faults = filled.faults();
     faults.extend(not_there);
     faults.extend(faults_of(&filled));
     if !faults.is_empty() {
-        return Ok(Asked::Say(errors(&faults)));
+        return Ok(GestureRequest::Say(errors(&faults)));
     }
     // Without a `response_url` the answer to a new task goes to its author's DM, from anywhere.
-    let channel = channel.filter(|_| reply.is_some() || matches!(filled, Filled::Comment { .. }));
+    let channel =
+        channel.filter(|_| reply.is_some() || matches!(filled, SubmittedForm::Comment { .. }));
     let heard = IncomingMessage {
         keys: vec![format!("view:{id}:{hash}")],
         user: user.clone(),
@@ -398,9 +404,9 @@ fn submitted(
             reply,
             public,
         },
-        attached: Attached::default(),
+        attached: Attachments::default(),
     };
-    Ok(Asked::Keep {
+    Ok(GestureRequest::Keep {
         heard: Box::new(heard),
         failed: back(reply::not_kept()),
         slow: back(reply::form_is_slow()),
@@ -412,7 +418,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// The acknowledgement that keeps a form open, with the errors at their fields (docs/contracts/slack.md#acknowledging).
-fn errors(faults: &[Fault]) -> Value {
+fn errors(faults: &[FieldError]) -> Value {
     let mut errors = Map::new();
     for fault in faults {
         errors
@@ -423,15 +429,15 @@ fn errors(faults: &[Fault]) -> Value {
 }
 
 /// The id of a field's block, and of its element.
-pub fn block(field: Field) -> &'static str {
+pub fn block(field: FormField) -> &'static str {
     match field {
-        Field::Text => "text",
-        Field::Title => "title",
-        Field::Place => "place",
-        Field::Entity => "entity",
-        Field::Description => "description",
-        Field::Due => "due",
-        Field::Assignee => "assignee",
+        FormField::Text => "text",
+        FormField::Title => "title",
+        FormField::Place => "place",
+        FormField::Entity => "entity",
+        FormField::Description => "description",
+        FormField::Due => "due",
+        FormField::Assignee => "assignee",
     }
 }
 
@@ -451,23 +457,23 @@ fn place_of(value: &str) -> Option<Place> {
     }
 }
 
-impl Note {
+impl FormPurpose {
     /// The encoding for a view.
     pub fn written(&self) -> String {
         json!(self).to_string()
     }
 
     /// Decodes it; `None` if we would not have written it.
-    fn read(text: &str) -> Option<Note> {
-        let note: Note = serde_json::from_str(text).ok()?;
+    fn read(text: &str) -> Option<FormPurpose> {
+        let note: FormPurpose = serde_json::from_str(text).ok()?;
         let (channel, thread, reply, from) = match &note {
-            Note::Comment {
+            FormPurpose::Comment {
                 channel,
                 thread,
                 reply,
                 ..
             } => (Some(channel), thread.as_ref(), reply.as_ref(), None),
-            Note::Create {
+            FormPurpose::Create {
                 channel,
                 reply,
                 from,
@@ -477,7 +483,7 @@ impl Note {
         let fits = channel.is_none_or(|id| is_id(id))
             && thread.is_none_or(|ts| instant(ts).is_some())
             && reply.is_none_or(|key| is_id(key))
-            && from.is_none_or(Spoken::fits);
+            && from.is_none_or(MessageFacts::fits);
         fits.then_some(note)
     }
 }
@@ -488,7 +494,7 @@ fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= 64 && text.chars().all(fits)
 }
 
-impl Spoken {
+impl MessageFacts {
     fn fits(&self) -> bool {
         let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
         is_id(&self.channel)

@@ -3,14 +3,14 @@
 //! The socket calls this as it calls `gate` for messages; the results go the same way. Only the store can tell whether
 //! a reaction is on a card of ours: the mailbox looks that up before anything is stored.
 
-use super::gate::{Ignored, Own};
+use super::filter::{BotIdentity, Ignored};
 use super::text;
 use super::wire::Callback;
-use crate::mailbox::{Attached, Gesture, IncomingMessage};
+use crate::mailbox::{Attachments, Gesture, IncomingMessage};
 use crate::verbs::gestures::asks;
 
 /// A reaction that may be on a card of ours, added or removed.
-pub fn reacted(callback: &Callback, own: &Own) -> Result<IncomingMessage, Ignored> {
+pub fn reacted(callback: &Callback, own: &BotIdentity) -> Result<IncomingMessage, Ignored> {
     let event = &callback.event;
     let put = event.kind.as_deref() == Some("reaction_added");
     let (Some(user), Some(reaction), Some(channel), Some(ts)) = (
@@ -51,7 +51,7 @@ pub fn reacted(callback: &Callback, own: &Own) -> Result<IncomingMessage, Ignore
             put,
             task: None,
         },
-        attached: Attached::default(),
+        attached: Attachments::default(),
     })
 }
 
@@ -78,7 +78,7 @@ pub fn opened_home(callback: &Callback) -> Result<IncomingMessage, Ignored> {
         said_at: text::instant(event_ts).ok_or(Ignored::Incomplete)?,
         thread: None,
         gesture: Gesture::OpenedHome,
-        attached: Attached::default(),
+        attached: Attachments::default(),
     })
 }
 
@@ -92,8 +92,8 @@ mod tests {
     use rstest::rstest;
     use serde_json::{Value, json};
 
-    fn own() -> Own {
-        Own {
+    fn own() -> BotIdentity {
+        BotIdentity {
             team: "T0TEAM1".into(),
             user: "U0BOT01".into(),
             name: Some("ivan".into()),

@@ -12,14 +12,14 @@ use slack_morphism::blocks::{SlackBlock, SlackHomeView, SlackView};
 use tokio::time::{Instant, sleep_until};
 
 use super::cards::layout_within;
-use super::listen::{Members, member_of};
+use super::dispatch::{Members, member_of};
 use super::web::{Web, WebError, count_refusal, is_about_blocks, unclear};
 use super::wire::Published;
 use super::{SlackError, Timings, millis};
-use crate::domain::card::Part;
+use crate::domain::card::CardPart;
 use crate::domain::reply;
 use crate::domain::set_aside::Work;
-use crate::mailbox::{HomeTab, Mailbox, StoreTrouble};
+use crate::mailbox::{HomeTab, Mailbox, StoreError};
 use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 
 const PUBLISH: &str = "views.publish";
@@ -138,7 +138,7 @@ enum Failed {
     #[error(transparent)]
     Web(#[from] WebError),
     #[error(transparent)]
-    Store(#[from] StoreTrouble),
+    Store(#[from] StoreError),
 }
 
 impl Publisher {
@@ -148,7 +148,7 @@ impl Publisher {
     }
 
     /// Publishes suspect tabs, which may have ended the process, one by one; `false` if told to stop.
-    async fn bring_suspects(&mut self, shutdown: &CancellationToken) -> Result<bool, StoreTrouble> {
+    async fn bring_suspects(&mut self, shutdown: &CancellationToken) -> Result<bool, StoreError> {
         for user in self.mailbox.suspect_homes() {
             let begun = self
                 .mailbox
@@ -258,7 +258,7 @@ impl Publisher {
         if !is_about_blocks(code) {
             return None;
         }
-        let instead = [Part::Text(reply::home_refused(code))];
+        let instead = [CardPart::Text(reply::home_refused(code))];
         let blocks = layout_within(&instead, BLOCKS_MAX);
         let said = self.try_once(home, &blocks, None).await;
         said.ok().flatten()

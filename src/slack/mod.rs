@@ -10,23 +10,23 @@ mod blocks;
 mod cards;
 mod catch_up;
 mod compare;
+mod degraded;
+mod dispatch;
 mod ephemeral;
+mod filter;
 mod forms;
-mod gate;
 mod gestures;
 mod home;
-mod listen;
+mod membership;
+mod modals;
 mod post;
+mod proxy;
 mod react;
 mod restored;
-mod rhythm;
+mod schedule;
 mod scopes;
 mod socket;
-mod standing;
 mod text;
-mod trouble;
-mod views;
-mod way;
 mod web;
 mod wire;
 
@@ -41,10 +41,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinError;
 
 use crate::clock::Clock;
-use crate::domain::form::Filled;
+use crate::domain::form::SubmittedForm;
 use crate::domain::reply::SlackHealth;
 use crate::mailbox::{
-    Gesture, IncomingMessage, Inserted, Listens, Mailbox, StoreTrouble, ThreadReplies,
+    Gesture, IncomingMessage, Inserted, ListenedChannels, Mailbox, StoreError, ThreadReplies,
     conversation_of,
 };
 use crate::runtime::{
@@ -52,22 +52,22 @@ use crate::runtime::{
 };
 use catch_up::{CatchUp, Outage};
 use compare::Compare;
-use gate::Own;
-use listen::Members;
-use views::Opener;
+use dispatch::Members;
+use filter::BotIdentity;
+use modals::Opener;
 use web::{Web, WebError};
 
 /// A token of the app: a secret that is never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
+pub struct SlackToken(String);
 
-impl Token {
-    pub fn new(token: impl Into<String>) -> Token {
-        Token(token.into())
+impl SlackToken {
+    pub fn new(token: impl Into<String>) -> SlackToken {
+        SlackToken(token.into())
     }
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for SlackToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")
     }
@@ -89,9 +89,9 @@ pub enum ChannelCommands {
 #[derive(Debug, Clone)]
 pub struct SlackSettings {
     /// `xapp-…`
-    pub app_token: Token,
+    pub app_token: SlackToken,
     /// `xoxb-…`
-    pub bot_token: Token,
+    pub bot_token: SlackToken,
     /// `https://slack.com/api`
     pub api_url: String,
     pub channel_commands: ChannelCommands,
@@ -271,8 +271,8 @@ pub async fn run(
     };
     let outage = Arc::new(Outage::new(settings.catch_up_after, heard_before));
     let compare = Arc::new(Compare::new(&timings));
-    let (unkept, to_be_told) = mpsc::channel(trouble::UNKEPT_MAX);
-    let intake = Arc::new(MailboxIntake {
+    let (unkept, to_be_told) = mpsc::channel(degraded::UNKEPT_MAX);
+    let intake = Arc::new(MailboxEvents {
         unkept,
         mailbox: mailbox.clone(),
         own: own.clone(),
@@ -289,7 +289,7 @@ pub async fn run(
             team: own.team.clone(),
             clock: clock.clone(),
             seen: std::sync::Mutex::default(),
-            opening: tokio::sync::Semaphore::new(views::AT_ONCE),
+            opening: tokio::sync::Semaphore::new(modals::AT_ONCE),
         }),
     });
     let mut tasks = Supervisor::new(shutdown.clone());
@@ -315,8 +315,8 @@ pub async fn run(
     );
     tasks.start(
         "trouble",
-        trouble::run(
-            trouble::Trouble {
+        degraded::run(
+            degraded::DegradedNotices {
                 health: mailbox.attempts().store_health(),
                 web: web.clone(),
                 operators: settings.operators,
@@ -330,7 +330,7 @@ pub async fn run(
     );
     tasks.start(
         "rhythm",
-        rhythm::run(
+        schedule::run(
             mailbox.clone(),
             web.clone(),
             Arc::clone(&members),
@@ -342,7 +342,7 @@ pub async fn run(
     );
     tasks.start(
         "zones",
-        rhythm::learn_zones(
+        schedule::learn_zones(
             mailbox.clone(),
             web.clone(),
             Arc::clone(&timings),
@@ -350,7 +350,7 @@ pub async fn run(
         ),
     );
     let stop_posting = CancellationToken::new();
-    let listening = listen::run(
+    let listening = dispatch::run(
         Arc::new(mailbox.clone()),
         mailbox.clone(),
         web.clone(),
@@ -379,7 +379,7 @@ pub async fn run(
         scopes::run(
             mailbox.clone(),
             web.clone(),
-            Listens {
+            ListenedChannels {
                 mentions: settings.channel_commands != ChannelCommands::Off,
                 bare: settings.channel_commands == ChannelCommands::Bare,
             },
@@ -448,7 +448,7 @@ async fn introduce(
     mailbox: &Mailbox,
     timings: &Timings,
     shutdown: CancellationToken,
-) -> Option<Own> {
+) -> Option<BotIdentity> {
     let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
     loop {
         let error = match shutdown.run_until_cancelled(web.who_am_i()).await? {
@@ -493,10 +493,10 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// The socket's connection to the mailbox.
-struct MailboxIntake {
+struct MailboxEvents {
     mailbox: Mailbox,
-    unkept: mpsc::Sender<trouble::Unkept>,
-    own: Own,
+    unkept: mpsc::Sender<degraded::UnstoredMessage>,
+    own: BotIdentity,
     channel_commands: ChannelCommands,
     thread_replies: ThreadReplies,
     members: Arc<Members>,
@@ -507,21 +507,21 @@ struct MailboxIntake {
 }
 
 #[async_trait::async_trait]
-impl socket::Intake for MailboxIntake {
-    fn judge(&self, callback: &wire::Callback) -> Result<IncomingMessage, gate::Ignored> {
+impl socket::EventHandler for MailboxEvents {
+    fn judge(&self, callback: &wire::Callback) -> Result<IncomingMessage, filter::Ignored> {
         let judged = match callback.event.kind.as_deref() {
             Some("reaction_added" | "reaction_removed") => gestures::reacted(callback, &self.own),
             Some("user_change" | "team_join") => {
                 self.members.forget(callback.changed_user.as_deref());
-                Err(gate::Ignored::PersonChanged)
+                Err(filter::Ignored::PersonChanged)
             }
             Some("app_home_opened") => gestures::opened_home(callback),
-            _ => match gate::pass(callback, &self.own, self.channel_commands) {
-                Err(gate::Ignored::NotForUs)
+            _ => match filter::pass(callback, &self.own, self.channel_commands) {
+                Err(filter::Ignored::NotForUs)
                     if self.thread_replies == ThreadReplies::Comment
                         && self.channel_commands != ChannelCommands::Off =>
                 {
-                    gate::replied(callback, &self.own)
+                    filter::replied(callback, &self.own)
                 }
                 judged => judged,
             },
@@ -547,14 +547,14 @@ impl socket::Intake for MailboxIntake {
         self.outage.events_are_left_out();
     }
 
-    async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreTrouble> {
+    async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreError> {
         // For an unacknowledged command or button Slack itself shows an error to the person.
         let is_said = heard.gesture == Gesture::Said;
         let conversation = conversation_of(&heard);
         let kept = self.mailbox.keep(heard, raw).await;
         if kept.is_err() && is_said {
             // If the queue is full no notice is sent: Slack delivers the message again.
-            let _ = self.unkept.try_send(trouble::Unkept {
+            let _ = self.unkept.try_send(degraded::UnstoredMessage {
                 conversation,
                 at: tokio::time::Instant::now(),
             });
@@ -566,15 +566,15 @@ impl socket::Intake for MailboxIntake {
         &self,
         kind: &str,
         payload: serde_json::Value,
-    ) -> Result<forms::Asked, gate::Ignored> {
+    ) -> Result<forms::GestureRequest, filter::Ignored> {
         let speaks = self.channel_commands != ChannelCommands::Off;
         let name_of = |id: &str| self.members.name_of(id);
-        let faults = |filled: &Filled| self.mailbox.faults(filled);
+        let faults = |filled: &SubmittedForm| self.mailbox.faults(filled);
         let now = self.clock.now();
         forms::understand(kind, payload, &self.own, name_of, faults, speaks, now)
     }
 
-    fn open(&self, opening: forms::Opening) {
+    fn open(&self, opening: forms::FormRequest) {
         let under_way = self.mailbox.under_way();
         let opens = Arc::clone(&self.opener).open(opening);
         tokio::spawn(async move {
@@ -620,7 +620,7 @@ fn panicked(task: &'static str, crash: JoinError) -> SlackError {
 ///
 /// The lock is in the first of these directories that allows it. If none does (`None`), the daemon runs without one:
 /// its store cannot be opened twice anyway.
-fn lock(token: &Token, folders: &[PathBuf]) -> Result<Option<File>, SlackError> {
+fn lock(token: &SlackToken, folders: &[PathBuf]) -> Result<Option<File>, SlackError> {
     // The name reveals nothing about the token; 64 bits are enough to distinguish tokens.
     let digest = hex::encode(Sha256::digest(token.0.as_bytes()));
     let name: String = digest.chars().take(16).collect();
@@ -669,14 +669,17 @@ mod tests {
 
     #[test]
     fn a_token_does_not_print() {
-        let token = Token::new("xapp-1-secret");
+        let token = SlackToken::new("xapp-1-secret");
         assert_eq!(format!("{token:?}"), "Token(…)");
     }
 
     #[test]
     fn one_daemon_per_token() {
         let dir = tempfile::tempdir().unwrap();
-        let (one, other) = (Token::new("xapp-1-one"), Token::new("xapp-1-other"));
+        let (one, other) = (
+            SlackToken::new("xapp-1-one"),
+            SlackToken::new("xapp-1-other"),
+        );
         let here = [dir.path().to_owned()];
         let held = lock(&one, &here).unwrap();
         let second = lock(&one, &here).unwrap_err();
@@ -691,7 +694,7 @@ mod tests {
     #[test]
     fn a_lock_that_cannot_be_made_is_made_beside_the_store() {
         let store = tempfile::tempdir().unwrap();
-        let token = Token::new("xapp-1-one");
+        let token = SlackToken::new("xapp-1-one");
         let nowhere = PathBuf::from("/nowhere/at/all");
         let folders = [nowhere.clone(), store.path().to_owned()];
         let held = lock(&token, &folders).unwrap();

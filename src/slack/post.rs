@@ -17,13 +17,13 @@ use tokio::time::{Instant, timeout_at};
 use super::blocks::mrkdwn;
 use super::cards::layout;
 use super::text::instant;
-use super::web::{POST, Seen, UPDATE, Web, WebError, count_refusal, is_about_blocks};
+use super::web::{POST, SeenMessage, UPDATE, Web, WebError, count_refusal, is_about_blocks};
 use super::{SlackError, Timings, ephemeral, millis, panicked};
-use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::ids::MessageId;
 use crate::domain::set_aside::Work as Begins;
-use crate::mailbox::{Attempts, Conversation, Ephemeral, Fate, Outbound, Outgoing, StoreTrouble};
+use crate::limits::Limit;
+use crate::mailbox::{Attempts, Conversation, Ephemeral, Fate, Outbound, Outgoing, StoreError};
 use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 
 /// How many conversations are posted to at once; the others wait.
@@ -167,7 +167,7 @@ impl Work {
             let lane = Lane::of(&message);
             if self.running.len() >= CONVERSATIONS_AT_ONCE {
                 if !self.busy.contains(&lane) {
-                    Bound::ConversationsAtOnce.reached(format_args!(
+                    Limit::ConversationsAtOnce.reached(format_args!(
                         "{CONVERSATIONS_AT_ONCE} conversations are posted to, and the next wait"
                     ));
                     return;
@@ -214,14 +214,14 @@ impl Work {
 
 /// The result of a search for a post.
 enum Looked {
-    Found(Seen),
+    Found(SeenMessage),
     Absent,
     /// The app lacks the permission to read there.
     MayNot,
 }
 
 impl Looked {
-    fn found(self) -> Option<Seen> {
+    fn found(self) -> Option<SeenMessage> {
         match self {
             Looked::Found(seen) => Some(seen),
             Looked::Absent | Looked::MayNot => None,
@@ -246,7 +246,7 @@ enum Failed {
     #[error(transparent)]
     Web(#[from] WebError),
     #[error(transparent)]
-    Store(#[from] StoreTrouble),
+    Store(#[from] StoreError),
 }
 
 impl Poster {
@@ -405,7 +405,8 @@ impl Poster {
             // Slack may count the use in any case.
             self.outbound.about_to_send(message).await?;
             let has_blocks = !blocks.is_empty();
-            let said = ephemeral::Said::new(&text, blocks, ephemeral.public, ephemeral.replaces);
+            let said =
+                ephemeral::EphemeralBody::new(&text, blocks, ephemeral.public, ephemeral.replaces);
             // Slack returns no time for it. Text typed after this moment may refer to it.
             let sent_at = self.clock.now();
             let answered = self.web.respond(url, &said).await;
@@ -533,7 +534,7 @@ impl Poster {
         &self,
         message: &Outgoing,
         begun_at: DateTime<Utc>,
-    ) -> Result<Option<Seen>, Failed> {
+    ) -> Result<Option<SeenMessage>, Failed> {
         let looked = self.look(message).await?;
         let Looked::Absent = looked else {
             return Ok(looked.found());

@@ -16,7 +16,7 @@ use super::wire::Reacted;
 use super::{SlackError, Timings, millis, panicked};
 use crate::domain::ids::ReactionId;
 use crate::domain::set_aside::Work;
-use crate::mailbox::{Mailbox, ReactionDue, ReactionFate, StoreTrouble};
+use crate::mailbox::{DueReaction, Mailbox, ReactionFate, StoreError};
 use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 
 const ADD: &str = "reactions.add";
@@ -151,7 +151,7 @@ enum Failed {
     #[error(transparent)]
     Web(#[from] WebError),
     #[error(transparent)]
-    Store(#[from] StoreTrouble),
+    Store(#[from] StoreError),
 }
 
 impl Hand {
@@ -162,7 +162,7 @@ impl Hand {
     /// One attempt, and the wait after it if it failed; whether it is recorded.
     async fn try_once(
         self: Arc<Self>,
-        due: ReactionDue,
+        due: DueReaction,
         backoff: Duration,
         shutdown: CancellationToken,
     ) -> (ReactionId, bool) {
@@ -201,7 +201,7 @@ impl Hand {
     }
 
     /// Places the wanted reaction, removes our others, and records that; or records that it is impossible.
-    async fn bring(&self, due: &ReactionDue) -> Result<(), Failed> {
+    async fn bring(&self, due: &DueReaction) -> Result<(), Failed> {
         let error = match self.place(due).await {
             Ok(()) => {
                 self.mailbox.reactions_are(None);
@@ -243,8 +243,8 @@ impl Hand {
         .await
     }
 
-    async fn place(&self, due: &ReactionDue) -> Result<(), Failed> {
-        let ReactionDue { channel, ts, .. } = due;
+    async fn place(&self, due: &DueReaction) -> Result<(), Failed> {
+        let DueReaction { channel, ts, .. } = due;
         let mut stands = due.may_stand.clone();
         if let Some(wanted) = &due.wanted {
             if stands.insert(wanted.clone()) {
@@ -266,7 +266,7 @@ impl Hand {
             .await
     }
 
-    async fn record(&self, due: &ReactionDue, fate: ReactionFate) -> Result<(), Failed> {
+    async fn record(&self, due: &DueReaction, fate: ReactionFate) -> Result<(), Failed> {
         Ok(self.mailbox.record_reaction(due.id, fate).await?)
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::web::{Web, WebError};
 use super::{Timings, millis, wait_after};
-use crate::mailbox::{Conversation, Gesture, Mailbox, Waiting};
+use crate::mailbox::{Conversation, Gesture, Mailbox, WaitingMessage};
 use crate::runtime::{Backoff, lock};
 
 /// How long a command waits for Slack to return the messages in its author's DM.
@@ -22,13 +22,19 @@ const DMS_MAX: usize = 10_000;
 
 /// The DMs that were read since the start.
 #[derive(Default)]
-pub struct Looks {
+pub struct ReadDms {
     at: Mutex<HashSet<String>>,
 }
 
-impl Looks {
+impl ReadDms {
     /// Reads the places where the author of this message may have seen its subject.
-    pub async fn look(&self, web: &Web, mailbox: &Mailbox, timings: &Timings, next: &mut Waiting) {
+    pub async fn look(
+        &self,
+        web: &Web,
+        mailbox: &Mailbox,
+        timings: &Timings,
+        next: &mut WaitingMessage,
+    ) {
         let places = match mailbox.to_look_at(next).await {
             Ok(places) => places,
             // The command itself meets the same error, and is processed when that passes.
@@ -50,7 +56,7 @@ impl Looks {
         web: &Web,
         mailbox: &Mailbox,
         timings: &Timings,
-        next: &Waiting,
+        next: &WaitingMessage,
         place: &Conversation,
     ) -> bool {
         let until = Instant::now() + LOOK_WITHIN;

@@ -10,7 +10,7 @@ use hyper::Request;
 
 use super::web::{Web, WebError};
 use super::{SlackError, Timings, millis, wait_after};
-use crate::mailbox::{Listens, Mailbox};
+use crate::mailbox::{ListenedChannels, Mailbox};
 use crate::runtime::{Backoff, CancellationToken, slept};
 
 const METHOD: &str = "auth.test";
@@ -60,7 +60,7 @@ impl Web {
 pub async fn run(
     mailbox: Mailbox,
     web: Web,
-    listens: Listens,
+    listens: ListenedChannels,
     timings: Arc<Timings>,
     shutdown: CancellationToken,
 ) -> Result<(), SlackError> {

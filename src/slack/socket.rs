@@ -25,16 +25,16 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
-use super::forms::{Asked, Opening, without_secrets};
-use super::gate::Ignored;
+use super::filter::Ignored;
+use super::forms::{FormRequest, GestureRequest, without_secrets};
 use super::web::{Web, WebError};
 use super::wire::{Callback, Frame};
 use super::{SlackError, Timings, millis, panicked};
-use crate::bounds::{Bound, LogThrottle};
 use crate::domain::reply::SlackHealth;
-use crate::mailbox::{IncomingMessage, Inserted, StoreTrouble};
+use crate::limits::{Limit, LogThrottle};
+use crate::mailbox::{IncomingMessage, Inserted, StoreError};
 use crate::runtime::{Backoff, CancellationToken};
-use queue::{Budget, ENVELOPES_MAX, GESTURES_RESERVE, Held, JOB_BYTES, Queue};
+use queue::{Budget, ENVELOPES_MAX, GESTURES_RESERVE, Held, JOB_BYTES, JobQueue};
 use reopening::Reopening;
 
 /// Frames that wait to be written on a link, mostly acknowledgements.
@@ -59,7 +59,7 @@ static NOT_KEPT: LogThrottle = LogThrottle::new();
 
 /// The source of the loop's connections.
 #[async_trait]
-pub trait Door: Send + Sync + 'static {
+pub trait Connector: Send + Sync + 'static {
     /// A fresh URL for one link; it is a secret.
     async fn open(&self, limit: Duration) -> Result<String, WebError>;
     /// A connection to the host of such a URL.
@@ -67,7 +67,7 @@ pub trait Door: Send + Sync + 'static {
 }
 
 #[async_trait]
-impl Door for Web {
+impl Connector for Web {
     async fn open(&self, limit: Duration) -> Result<String, WebError> {
         Web::open(self, limit).await
     }
@@ -79,19 +79,19 @@ impl Door for Web {
 
 /// The loop's interface to the rest of the daemon.
 #[async_trait]
-pub trait Intake: Send + Sync + 'static {
+pub trait EventHandler: Send + Sync + 'static {
     /// Whether an event is meant for us. Quick, and stores nothing.
     fn judge(&self, callback: &Callback) -> Result<IncomingMessage, Ignored>;
     /// Stores it; committed when this returns (P1). Calls are committed in the order in which they begin.
-    async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreTrouble>;
+    async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreError>;
     /// Reads the request of a slash command or an interaction. Quick, and stores nothing.
-    fn understand(&self, kind: &str, payload: Value) -> Result<Asked, Ignored>;
+    fn understand(&self, kind: &str, payload: Value) -> Result<GestureRequest, Ignored>;
     /// Reports a sign that messages there did not arrive: this one was repeated, or is not accepted. Quick.
     fn missed(&self, heard: &IncomingMessage);
     /// Slack reported that it left out events.
     fn events_are_left_out(&self);
     /// Opens a form in the background.
-    fn open(&self, opening: Opening);
+    fn open(&self, opening: FormRequest);
     fn slack_is(&self, health: SlackHealth);
     /// Reports the number of links of the app, as Slack counts them, that are not held here. `sure` after two counts.
     async fn others_are(&self, others: u32, sure: bool);
@@ -102,8 +102,8 @@ pub trait Intake: Send + Sync + 'static {
 /// # Errors
 /// Only a panic in a link's task: it waits for Slack and the network to recover.
 pub async fn run(
-    door: impl Door,
-    intake: Arc<dyn Intake>,
+    door: impl Connector,
+    intake: Arc<dyn EventHandler>,
     timings: Arc<Timings>,
     shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
@@ -128,8 +128,8 @@ pub async fn run(
 
 /// Opens links and replaces them, until told to stop.
 async fn hold(
-    door: &impl Door,
-    intake: &Arc<dyn Intake>,
+    door: &impl Connector,
+    intake: &Arc<dyn EventHandler>,
     timings: &Arc<Timings>,
     budget: &Budget,
     links: &mut JoinSet<()>,
@@ -280,7 +280,7 @@ async fn meanwhile<T>(
 
 /// Reports that Slack is not connected, and returns the wait before the next attempt.
 fn alarm(
-    intake: &dyn Intake,
+    intake: &dyn EventHandler,
     failure: Failure,
     timings: &Timings,
     reopening: &mut Reopening,
@@ -372,7 +372,7 @@ impl From<WebError> for Failure {
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Opens a WebSocket at a fresh URL. A URL works once, so each attempt requests its own.
-async fn connect(door: &impl Door, timings: &Timings) -> Result<Socket, Failure> {
+async fn connect(door: &impl Connector, timings: &Timings) -> Result<Socket, Failure> {
     let url = door.open(timings.open_limit).await?;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
@@ -437,7 +437,7 @@ impl Link {
     fn start(
         links: &mut JoinSet<()>,
         socket: Socket,
-        intake: &Arc<dyn Intake>,
+        intake: &Arc<dyn EventHandler>,
         timings: &Arc<Timings>,
         budget: &Budget,
         shutdown: &CancellationToken,
@@ -451,7 +451,7 @@ impl Link {
             orders: ordered,
             shutdown: shutdown.clone(),
         };
-        links.spawn(live(socket, reader, Queue::new(budget)));
+        links.spawn(live(socket, reader, JobQueue::new(budget)));
         Link { state, orders }
     }
 
@@ -500,7 +500,7 @@ fn is_over(state: &watch::Receiver<State>) -> bool {
 }
 
 /// A link, from its upgrade to its end.
-async fn live(socket: Socket, mut reader: Reader, queue: Queue) {
+async fn live(socket: Socket, mut reader: Reader, queue: JobQueue) {
     let timings = Arc::clone(&reader.timings);
     let (sink, mut stream) = socket.split();
     let (acks, to_write) = mpsc::channel(WRITE_QUEUE);
@@ -551,7 +551,7 @@ async fn live(socket: Socket, mut reader: Reader, queue: Queue) {
 
 /// The reading part of a link. It waits for frames only.
 struct Reader {
-    intake: Arc<dyn Intake>,
+    intake: Arc<dyn EventHandler>,
     timings: Arc<Timings>,
     state: watch::Sender<State>,
     orders: watch::Receiver<Order>,
@@ -560,7 +560,7 @@ struct Reader {
 
 impl Reader {
     /// Reads until the link ends, is retired, or the daemon stops; returns the reason.
-    async fn read(&mut self, stream: &mut SplitStream<Socket>, queue: &Queue) -> String {
+    async fn read(&mut self, stream: &mut SplitStream<Socket>, queue: &JobQueue) -> String {
         let mut last_frame = Instant::now();
         let mut frames: u32 = 0;
         let mut retires_at: Option<Instant> = None;
@@ -600,7 +600,7 @@ impl Reader {
                 }
                 Some(Err(error)) => {
                     if matches!(error, WsError::Capacity(_)) {
-                        Bound::Frame.reached(format_args!(
+                        Limit::Frame.reached(format_args!(
                             "Slack sent a frame of more than {FRAME_MAX} bytes; the link ends, and the next is opened"
                         ));
                     }
@@ -611,7 +611,7 @@ impl Reader {
     }
 
     /// Handles one text frame.
-    fn take(&self, text: &str, queue: &Queue) {
+    fn take(&self, text: &str, queue: &JobQueue) {
         let Some(frame) = Frame::read(text) else {
             tracing::warn!(
                 bytes = text.len(),
@@ -647,12 +647,12 @@ impl Reader {
 
     /// Rejects an envelope for lack of room. An event stays unacknowledged, so that Slack delivers it again. The author
     /// of a command or a form gets an error.
-    fn turn_away(&self, job: Job, queue: &Queue) {
+    fn turn_away(&self, job: Job, queue: &JobQueue) {
         count(&job.kind, "dropped");
         if let Some((heard, _)) = &job.keep {
             self.intake.missed(heard);
         }
-        Bound::Envelopes.reached(format_args!(
+        Limit::Envelopes.reached(format_args!(
             "{ENVELOPES_MAX} bytes of Slack's envelopes wait for the store, and the next stay unacknowledged"
         ));
         if let Some(told) = job.told() {
@@ -709,7 +709,7 @@ struct Job {
 
 impl Job {
     /// The work for a frame; `None` if there is none.
-    fn of(frame: Frame, raw: &str, intake: &dyn Intake) -> Option<Job> {
+    fn of(frame: Frame, raw: &str, intake: &dyn EventHandler) -> Option<Job> {
         let envelope_id = frame.envelope_id;
         let kind = frame.kind.unwrap_or_default();
         let envelope = envelope_id.as_deref().unwrap_or_default();
@@ -750,7 +750,7 @@ impl Job {
             "slash_commands" | "interactive" => {
                 let says = frame.accepts_response_payload == Some(true);
                 match intake.understand(&kind, frame.payload) {
-                    Ok(Asked::Keep {
+                    Ok(GestureRequest::Keep {
                         heard,
                         failed,
                         slow,
@@ -758,11 +758,11 @@ impl Job {
                         keep = Some((*heard, without_secrets(raw)));
                         instead = (says && !failed.is_null()).then_some((failed, slow));
                     }
-                    Ok(Asked::Open(opening)) => {
+                    Ok(GestureRequest::Open(opening)) => {
                         count(&kind, "opened");
                         intake.open(*opening);
                     }
-                    Ok(Asked::Say(said)) => {
+                    Ok(GestureRequest::Say(said)) => {
                         count(&kind, "answered");
                         response = Some(said).filter(|_| says);
                     }
@@ -816,7 +816,7 @@ impl Job {
     }
 
     /// Commits its message, if it has one; then the acknowledgement, unless that failed.
-    async fn commit(mut self, intake: &dyn Intake) -> Option<Message> {
+    async fn commit(mut self, intake: &dyn EventHandler) -> Option<Message> {
         let envelope = self.envelope_id.as_deref().unwrap_or_default();
         if let Some((heard, raw)) = self.keep {
             let keeping = intake.keep(heard, raw);
@@ -882,7 +882,7 @@ fn acknowledgement(envelope_id: Option<String>, says: Option<Value>) -> Option<M
 }
 
 /// Commits jobs, many at once, and acknowledges each as soon as it is committed. Ends with the queue.
-async fn keep(queue: &Queue, acks: mpsc::Sender<Message>, intake: &dyn Intake) {
+async fn keep(queue: &JobQueue, acks: mpsc::Sender<Message>, intake: &dyn EventHandler) {
     type Commit<'a> = Pin<Box<dyn Future<Output = Option<Message>> + Send + 'a>>;
     let mut commits: FuturesUnordered<Commit> = FuturesUnordered::new();
     let mut more = true;

@@ -26,15 +26,15 @@ use slack_morphism::{
 };
 use tokio::time::Instant;
 
-use super::gate::Own;
+use super::filter::BotIdentity;
+use super::proxy::ProxyConnector;
 use super::text::instant;
-use super::way::Way;
 use super::wire::{
-    AuthTested, Conversations, DmOpened, History, Message, Opened, Permalink, Posted, Said,
+    AuthTested, Conversations, DmOpened, History, Message, Opened, Permalink, Posted, RawHistory,
     ViewOpened,
 };
-use super::{SlackError, Token};
-use crate::bounds::Bound;
+use super::{SlackError, SlackToken};
+use crate::limits::Limit;
 use crate::mailbox::Post;
 use crate::runtime::RateLimiter;
 
@@ -152,7 +152,7 @@ fn remedy(code: &str) -> &'static str {
 
 /// A message that was found or posted, as people see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenMessage {
     pub ts: String,
     /// The time of the last edit, if it was edited.
     pub edited_ts: Option<String>,
@@ -165,7 +165,7 @@ pub struct Seen {
 /// The Web API with the two tokens of one app. Clones share their connections.
 #[derive(Clone)]
 pub struct Web {
-    pub(super) client: Arc<SlackClient<SlackClientHyperConnector<HttpsConnector<Way>>>>,
+    pub(super) client: Arc<SlackClient<SlackClientHyperConnector<HttpsConnector<ProxyConnector>>>>,
     app_token: SlackApiToken,
     bot_token: SlackApiToken,
     pub(super) limit: Duration,
@@ -177,22 +177,22 @@ pub struct Web {
     /// Without a trailing slash.
     pub(super) api_url: String,
     /// For the only call whose headers are read.
-    pub(super) heads: legacy::Client<HttpsConnector<Way>, String>,
-    pub(super) way: Way,
+    pub(super) heads: legacy::Client<HttpsConnector<ProxyConnector>, String>,
+    pub(super) way: ProxyConnector,
 }
 
 impl Web {
     /// `api_url` has no trailing slash, as in `https://slack.com/api`; `limit` is for each call.
     pub fn new(
         api_url: &str,
-        app_token: &Token,
-        bot_token: &Token,
+        app_token: &SlackToken,
+        bot_token: &SlackToken,
         limit: Duration,
     ) -> Result<Web, SlackError> {
         let setup = |why: String| SlackError::Setup { why };
         let url = url::Url::parse(api_url)
             .map_err(|error| setup(format!("slack.api_url `{api_url}`: {error}")))?;
-        let way = Way::from_env();
+        let way = ProxyConnector::from_env();
         let connector = match url.scheme() {
             // Plain HTTP needs no certificates, and the sandbox must run on a machine without any.
             "http" => HttpsConnectorBuilder::new().with_tls_config(
@@ -258,7 +258,7 @@ impl Web {
     }
 
     /// `auth.test`: our identity.
-    pub async fn who_am_i(&self) -> Result<Own, WebError> {
+    pub async fn who_am_i(&self) -> Result<BotIdentity, WebError> {
         let method = "auth.test";
         let answer: AuthTested = self.get(method, &[]).await?;
         if answer.is_enterprise_install {
@@ -269,7 +269,7 @@ impl Web {
             );
         }
         match (answer.team_id, answer.user_id) {
-            (Some(team), Some(user)) => Ok(Own {
+            (Some(team), Some(user)) => Ok(BotIdentity {
                 team,
                 user,
                 name: answer.user,
@@ -302,7 +302,7 @@ impl Web {
         text: &str,
         blocks: Vec<SlackBlock>,
         uid: &str,
-    ) -> Result<Seen, WebError> {
+    ) -> Result<SeenMessage, WebError> {
         let method = POST;
         let metadata = SlackMessageMetadata::new(METADATA.to_owned())
             .with_event_payload(HashMap::from([("uid".to_owned(), uid.to_owned())]));
@@ -325,7 +325,7 @@ impl Web {
         ts: &str,
         text: &str,
         blocks: Vec<SlackBlock>,
-    ) -> Result<Seen, WebError> {
+    ) -> Result<SeenMessage, WebError> {
         let method = UPDATE;
         // Without blocks, the earlier ones are removed (docs/contracts/slack.md#limits).
         let content = SlackMessageContent::new()
@@ -344,7 +344,7 @@ impl Web {
         channel: &str,
         thread: Option<&str>,
         uid: &str,
-    ) -> Result<Option<Seen>, WebError> {
+    ) -> Result<Option<SeenMessage>, WebError> {
         let method = match thread {
             Some(_) => "conversations.replies",
             None => "conversations.history",
@@ -365,7 +365,7 @@ impl Web {
             if let Some(found) = page.messages.into_iter().find(|message| is(message, uid))
                 && let Some(ts) = found.ts
             {
-                return Ok(Some(Seen {
+                return Ok(Some(SeenMessage {
                     ts,
                     edited_ts: found.edited.ts,
                     text: found.text,
@@ -380,7 +380,7 @@ impl Web {
                 return Ok(None);
             }
         }
-        Bound::Pages.reached(
+        Limit::Pages.reached(
             "a message that may have been posted is not among the newest of its conversation; it is posted, perhaps again",
         );
         Ok(None)
@@ -454,7 +454,7 @@ impl Web {
         .await?;
         threads.sort_by(|(one, _), (other, _)| other.cmp(one));
         if threads.len() > THREADS_MAX {
-            Bound::Pages.reached(format_args!(
+            Limit::Pages.reached(format_args!(
                 "something was said in more than {THREADS_MAX} threads of a DM at once; those with the newest replies are read"
             ));
             threads.truncate(THREADS_MAX);
@@ -508,7 +508,7 @@ impl Web {
                 return Ok(dms);
             }
         }
-        Bound::Pages.reached(format_args!(
+        Limit::Pages.reached(format_args!(
             "the app has more DMs than {DM_PAGES_MAX} pages of {DMS} hold; first messages in the others are not looked for"
         ));
         Ok(dms)
@@ -528,7 +528,7 @@ impl Web {
             query.push(("limit", PAGE));
             query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
             self.histories.turn(method).await;
-            let page: Result<Said, WebError> = self.get(method, &query).await;
+            let page: Result<RawHistory, WebError> = self.get(method, &query).await;
             if let Err(WebError::Limited { after, .. }) = &page {
                 self.histories
                     .pause(method, Instant::now() + after.unwrap_or(HISTORY_EVERY));
@@ -549,7 +549,7 @@ impl Web {
                 return Ok(());
             }
         }
-        Bound::Pages.reached(format_args!(
+        Limit::Pages.reached(format_args!(
             "more was said in a DM than {PAGES_MAX} pages of {method} hold; {left_out}"
         ));
         Ok(())
@@ -627,10 +627,10 @@ fn is(message: &Message, uid: &str) -> bool {
         && message.metadata.event_type.as_deref() == Some(METADATA)
 }
 
-fn seen(method: &'static str, posted: Posted) -> Result<Seen, WebError> {
+fn seen(method: &'static str, posted: Posted) -> Result<SeenMessage, WebError> {
     let ts = posted.ts.or(posted.message.ts);
     match ts {
-        Some(ts) if posted.ok => Ok(Seen {
+        Some(ts) if posted.ok => Ok(SeenMessage {
             ts,
             edited_ts: posted.message.edited.ts,
             text: posted.message.text,

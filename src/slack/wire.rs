@@ -216,7 +216,7 @@ pub struct Interaction {
     #[serde(deserialize_with = "lenient")]
     pub channel: Named,
     #[serde(deserialize_with = "lenient")]
-    pub container: Container,
+    pub container: WireContainer,
     /// The message that has the button.
     #[serde(deserialize_with = "lenient")]
     pub message: Event,
@@ -327,7 +327,7 @@ pub struct Named {
 /// The place of an interaction.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Container {
+pub struct WireContainer {
     /// `message`, `message_attachment` or `view`.
     #[serde(rename = "type", deserialize_with = "lenient")]
     pub kind: Option<String>,
@@ -394,7 +394,7 @@ pub struct User {
     #[serde(deserialize_with = "lenient")]
     pub tz: Option<String>,
     #[serde(deserialize_with = "lenient")]
-    pub profile: Profile,
+    pub profile: UserProfile,
 }
 
 impl User {
@@ -406,7 +406,7 @@ impl User {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Profile {
+pub struct UserProfile {
     #[serde(deserialize_with = "lenient")]
     pub display_name: Option<String>,
     #[serde(deserialize_with = "lenient")]
@@ -541,7 +541,7 @@ pub struct History {
 /// `conversations.history` with the raw messages.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Said {
+pub struct RawHistory {
     #[serde(deserialize_with = "lenient")]
     pub ok: bool,
     #[serde(deserialize_with = "lenient")]

@@ -8,18 +8,18 @@ use rusqlite::{OptionalExtension, params};
 use super::columns::{corrupt, from_json};
 use super::tasks::FOLLOWED;
 use super::{operations, people, tasks};
-use crate::domain::blocking::{Pair, Waits, Who};
+use crate::domain::blocking::{BlockingPair, WaitGraph, WaitingAccount};
 use crate::domain::ids::TaskRow;
 use crate::domain::person::Person;
-use crate::domain::task::{Account, Link, Linked, RepoName, Source, TaskKey, Way};
+use crate::domain::task::{Account, Direction, RelatedTask, Relation, RepoName, Source, TaskKey};
 
 /// The people who are blocked now. A link counts if its task is open, in a followed container, and not being completed.
 /// Tasks outside the mirror block nothing, since their completion is never reported. A transferred issue also matches
 /// by its old key.
-pub fn waits(connection: &Db) -> rusqlite::Result<Waits> {
+pub fn waits(connection: &Db) -> rusqlite::Result<WaitGraph> {
     let told = told(connection)?;
     if told.is_empty() {
-        return Ok(Waits::default());
+        return Ok(WaitGraph::default());
     }
     let mut lookup = Lookup {
         connection,
@@ -38,18 +38,18 @@ pub fn waits(connection: &Db) -> rusqlite::Result<Waits> {
                 continue;
             };
             let (first, then) = match link.way {
-                Way::Blocks => (row, other),
-                Way::BlockedBy => (other, row),
+                Direction::Blocks => (row, other),
+                Direction::BlockedBy => (other, row),
             };
             lookup.whose(then)?;
-            pairs.insert(Pair { first, then });
+            pairs.insert(BlockingPair { first, then });
         }
     }
-    Ok(Waits::of(&pairs, &lookup.whose))
+    Ok(WaitGraph::of(&pairs, &lookup.whose))
 }
 
 /// The open tasks that have links to others.
-fn told(connection: &Db) -> rusqlite::Result<Vec<(TaskRow, Vec<Link>)>> {
+fn told(connection: &Db) -> rusqlite::Result<Vec<(TaskRow, Vec<Relation>)>> {
     connection.query_map(
         &format!(
             "SELECT id, links FROM tasks INDEXED BY tasks_linked
@@ -65,15 +65,15 @@ struct Lookup<'a> {
     leaving: BTreeSet<TaskRow>,
     people: Vec<Person>,
     repositories: BTreeMap<RepoName, Option<u64>>,
-    whose: BTreeMap<TaskRow, BTreeSet<Who>>,
+    whose: BTreeMap<TaskRow, BTreeSet<WaitingAccount>>,
 }
 
 impl Lookup<'_> {
     /// The row of a task, if the mirror has it open.
-    fn open(&mut self, linked: &Linked) -> rusqlite::Result<Option<TaskRow>> {
+    fn open(&mut self, linked: &RelatedTask) -> rusqlite::Result<Option<TaskRow>> {
         let key = match linked {
-            Linked::Task(key) => key.clone(),
-            Linked::Issue { repo, number } => {
+            RelatedTask::Task(key) => key.clone(),
+            RelatedTask::Issue { repo, number } => {
                 let repository = match self.repositories.get(repo) {
                     Some(known) => *known,
                     None => {
@@ -122,7 +122,7 @@ impl Lookup<'_> {
         };
         let who = accounts
             .iter()
-            .map(|account| Who::of(&self.people, source, account))
+            .map(|account| WaitingAccount::of(&self.people, source, account))
             .collect();
         self.whose.insert(row, who);
         Ok(())
@@ -133,7 +133,7 @@ impl Lookup<'_> {
 mod tests {
     use super::*;
     use crate::domain::source::Container;
-    use crate::domain::task::{Status, Task, TaskId};
+    use crate::domain::task::{Task, TaskId, TaskStatus};
     use chrono::DateTime;
     use rstest::rstest;
 
@@ -186,7 +186,7 @@ mod tests {
             title: String::new(),
             description: String::new(),
             url: String::new(),
-            status: Status::Todo,
+            status: TaskStatus::Todo,
             source_status: String::new(),
             assignees: Vec::new(),
             labels: Vec::new(),
@@ -217,16 +217,16 @@ mod tests {
         tasks::keep(connection, task, at(2)).unwrap().0
     }
 
-    fn link(way: Way, to: Linked) -> Link {
-        Link { way, to }
+    fn link(way: Direction, to: RelatedTask) -> Relation {
+        Relation { way, to }
     }
 
-    fn number(number: u64) -> Linked {
-        Linked::Task(TaskKey::github(1001, number))
+    fn number(number: u64) -> RelatedTask {
+        RelatedTask::Task(TaskKey::github(1001, number))
     }
 
-    fn named(repo: &str, number: u64) -> Linked {
-        Linked::Issue {
+    fn named(repo: &str, number: u64) -> RelatedTask {
+        RelatedTask::Issue {
             repo: RepoName::parse(repo).unwrap(),
             number,
         }
@@ -237,17 +237,17 @@ mod tests {
         let connection = mirror();
         let issue_of_ana = Task {
             assignees: vec![account("12", "Ana")],
-            links: vec![link(Way::BlockedBy, number(7))],
+            links: vec![link(Direction::BlockedBy, number(7))],
             ..issue(8)
         };
         // No assignee: its creator waits.
         let issue_of_bo = Task {
             creator: Some(account("13", "bo")),
-            links: vec![link(Way::BlockedBy, named("Acme/Widgets", 7))],
+            links: vec![link(Direction::BlockedBy, named("Acme/Widgets", 7))],
             ..issue(9)
         };
         let seven = Task {
-            links: vec![link(Way::Blocks, named("acme/api", 3))],
+            links: vec![link(Direction::Blocks, named("acme/api", 3))],
             ..issue(7)
         };
         let of_ana_too = Task {
@@ -266,14 +266,14 @@ mod tests {
     #[test]
     fn a_dependency_of_clickup_counts_whichever_of_the_two_tells_it() {
         let connection = mirror();
-        let to = |id| Linked::Task(TaskKey::clickup(id));
+        let to = |id| RelatedTask::Task(TaskKey::clickup(id));
         let first = Task {
-            links: vec![link(Way::Blocks, to("86b"))],
+            links: vec![link(Direction::Blocks, to("86b"))],
             ..in_clickup("86a")
         };
         let third = Task {
             assignees: vec![account("4242", "Ana")],
-            links: vec![link(Way::BlockedBy, to("86a"))],
+            links: vec![link(Direction::BlockedBy, to("86a"))],
             ..in_clickup("86c")
         };
         let [a, b, c] = [first, in_clickup("86b"), third].map(|task| keep(&connection, &task));
@@ -285,14 +285,14 @@ mod tests {
     /// A change to number 7, which number 8 names as its blocker, and whether number 8 is still blocked.
     #[rstest]
     #[case::nothing(|_: &Db, _: Task| (), true)]
-    #[case::finished(|c: &Db, seven: Task| { keep(c, &Task { status: Status::Done, ..seven }); }, false)]
+    #[case::finished(|c: &Db, seven: Task| { keep(c, &Task { status: TaskStatus::Done, ..seven }); }, false)]
     #[case::deleted(|c: &Db, seven: Task| tasks::mark_gone(c, &seven.key, at(3)).unwrap(), false)]
     #[case::moved_out_of_sight(|c: &Db, seven: Task| tasks::mark_away(c, &seven.key, at(3)).unwrap(), false)]
     #[case::not_followed_any_more(|c: &Db, _: Task| tasks::follow_only(c, Source::GitHub, &["acme/api".into()]).unwrap(), false)]
-    #[case::transferred(|c: &Db, seven: Task| transfer(c, &seven, Status::Todo), true)]
-    #[case::transferred_and_finished(|c: &Db, seven: Task| transfer(c, &seven, Status::Done), false)]
+    #[case::transferred(|c: &Db, seven: Task| transfer(c, &seven, TaskStatus::Todo), true)]
+    #[case::transferred_and_finished(|c: &Db, seven: Task| transfer(c, &seven, TaskStatus::Done), false)]
     #[case::there_and_back(|c: &Db, seven: Task| {
-        transfer(c, &seven, Status::Done);
+        transfer(c, &seven, TaskStatus::Done);
         tasks::keep(c, &Task { updated_at: at(9), ..seven }, at(9)).unwrap();
     }, true)]
     #[case::renamed(|c: &Db, _: Task| tasks::rename_repository(c, "1001", &RepoName::parse("acme/gadgets").unwrap()).unwrap(), true)]
@@ -303,7 +303,7 @@ mod tests {
         let connection = mirror();
         keep(&connection, &issue(7));
         let by_name = Task {
-            links: vec![link(Way::BlockedBy, named("acme/widgets", 7))],
+            links: vec![link(Direction::BlockedBy, named("acme/widgets", 7))],
             ..task(TaskKey::github(1002, 8), "1002")
         };
         let eight = keep(&connection, &by_name);
@@ -312,7 +312,7 @@ mod tests {
     }
 
     /// The issue moves to acme/api as number 5.
-    fn transfer(connection: &Db, old: &Task, status: Status) {
+    fn transfer(connection: &Db, old: &Task, status: TaskStatus) {
         let new = Task {
             status,
             ..task(TaskKey::github(1002, 5), "1002")
@@ -328,9 +328,9 @@ mod tests {
         let connection = mirror();
         let told = Task {
             links: vec![
-                link(Way::BlockedBy, named("acme/secret", 1)),
-                link(Way::BlockedBy, number(99)),
-                link(Way::BlockedBy, number(8)),
+                link(Direction::BlockedBy, named("acme/secret", 1)),
+                link(Direction::BlockedBy, number(99)),
+                link(Direction::BlockedBy, number(8)),
             ],
             ..issue(8)
         };

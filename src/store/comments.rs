@@ -31,7 +31,7 @@ pub fn commented_on(tx: &Db, key: &TaskKey, at: DateTime<Utc>) -> rusqlite::Resu
 
 /// The progress of the comment polls of a container, by the source's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct CommentProgress {
     /// Every change up to this time was read.
     pub read: DateTime<Utc>,
     /// Older comments are no news: they were read, or are older than Ivan.
@@ -39,7 +39,7 @@ pub struct Place {
 }
 
 /// `None` until the first poll has begun.
-pub fn place(connection: &Db, container: &Container) -> rusqlite::Result<Option<Place>> {
+pub fn place(connection: &Db, container: &Container) -> rusqlite::Result<Option<CommentProgress>> {
     let place: Option<(Option<i64>, Option<i64>)> = connection
         .query_row(
             "SELECT comments_ms, comments_news_ms FROM containers WHERE source = ?1 AND source_key = ?2",
@@ -48,7 +48,7 @@ pub fn place(connection: &Db, container: &Container) -> rusqlite::Result<Option<
         )
         .optional()?;
     Ok(match place {
-        Some((Some(read), Some(news))) => Some(Place {
+        Some((Some(read), Some(news))) => Some(CommentProgress {
             read: millis(read),
             news: millis(news),
         }),
@@ -57,7 +57,7 @@ pub fn place(connection: &Db, container: &Container) -> rusqlite::Result<Option<
 }
 
 /// Moves the polls' progress forward, never back.
-pub fn move_place(tx: &Db, container: &Container, to: Place) -> rusqlite::Result<()> {
+pub fn move_place(tx: &Db, container: &Container, to: CommentProgress) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE containers SET comments_ms = max(ifnull(comments_ms, ?3), ?3),
              comments_news_ms = max(ifnull(comments_news_ms, ?4), ?4)
@@ -113,7 +113,7 @@ pub fn follow(
 
 /// A task whose comments are to be fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conversation {
+pub struct CommentedTask {
     pub key: TaskKey,
     /// Older comments are no news, by the source's clock.
     pub news: DateTime<Utc>,
@@ -129,7 +129,7 @@ pub fn due(
     round: DateTime<Utc>,
     lately: DateTime<Utc>,
     limit: usize,
-) -> rusqlite::Result<Vec<Conversation>> {
+) -> rusqlite::Result<Vec<CommentedTask>> {
     const PINNED: &str = "EXISTS (SELECT 1 FROM pins pin WHERE pin.task_id = tasks.id
          AND pin.id = (SELECT max(id) FROM pins WHERE person_id = pin.person_id))";
     connection
@@ -151,7 +151,7 @@ pub fn due(
                 i64::try_from(limit).unwrap_or(i64::MAX)
             ],
             |row| {
-                Ok(Conversation {
+                Ok(CommentedTask {
                     key: TaskKey::stored(source, row.get::<_, String>(0)?),
                     news: millis(row.get(1)?),
                     seen: millis(row.get(2)?),
@@ -162,7 +162,7 @@ pub fn due(
 /// Records that the comments of a task were fetched at `now`; those older than `news` have been read.
 pub fn asked(
     tx: &Db,
-    conversation: &Conversation,
+    conversation: &CommentedTask,
     news: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
@@ -284,7 +284,7 @@ mod tests {
         let (clickup, github) = (list(Source::ClickUp), list(Source::GitHub));
         tasks::keep_container(&store, &github).unwrap();
         follow(&store, &clickup, at(0), chrono::Duration::zero()).unwrap();
-        let to = Place {
+        let to = CommentProgress {
             read: at(1),
             news: at(0),
         };

@@ -11,7 +11,7 @@ use crate::domain::task::Source;
 
 /// A stored delivery that is not processed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaitingDelivery {
     pub id: DeliveryId,
     pub attempts: u32,
     pub delivery: Delivery,
@@ -38,7 +38,7 @@ pub fn keep(tx: &Db, delivery: &Delivery, now: DateTime<Utc>) -> rusqlite::Resul
 
 /// The limits of one read of waiting deliveries.
 #[derive(Debug, Clone, Copy)]
-pub struct Page {
+pub struct PageLimits {
     pub deliveries: usize,
     /// Bytes of payload. The first delivery is read however long it is.
     pub bytes: usize,
@@ -49,8 +49,8 @@ pub fn waiting(
     connection: &Db,
     source: Source,
     after: Option<DeliveryId>,
-    page: Page,
-) -> rusqlite::Result<Vec<Waiting>> {
+    page: PageLimits,
+) -> rusqlite::Result<Vec<WaitingDelivery>> {
     let sql = "SELECT id, attempts, dedupe_key, event, length(payload), payload FROM deliveries
          WHERE handled_ms IS NULL AND id > ifnull(?1, 0) AND source = ?2 ORDER BY id LIMIT ?3";
     let limit = i64::try_from(page.deliveries).unwrap_or(i64::MAX);
@@ -63,7 +63,7 @@ pub fn waiting(
             if bytes > page.bytes && !waiting.is_empty() {
                 break;
             }
-            waiting.push(Waiting {
+            waiting.push(WaitingDelivery {
                 id: row.get(0)?,
                 attempts: row.get(1)?,
                 delivery: Delivery {
@@ -83,8 +83,8 @@ pub fn waiting_one(
     connection: &Db,
     source: Source,
     id: DeliveryId,
-) -> rusqlite::Result<Option<Waiting>> {
-    let alone = Page {
+) -> rusqlite::Result<Option<WaitingDelivery>> {
+    let alone = PageLimits {
         deliveries: 1,
         bytes: 0,
     };
@@ -265,7 +265,7 @@ mod tests {
             };
             assert_eq!(keep(&connection, &delivery, now).unwrap(), Inserted::New);
         }
-        let page = Page {
+        let page = PageLimits {
             deliveries: 2,
             bytes: 100,
         };

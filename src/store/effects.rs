@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::columns::{from_json, json, micros, millis};
 use super::operations;
-use crate::domain::change::Change;
+use crate::domain::change::TaskChange;
 use crate::domain::ids::{CommandId, PinId, TaskRow};
 use crate::domain::operation::Write;
 use crate::domain::person::PersonId;
@@ -28,7 +28,7 @@ pub struct Snoozed {
 
 /// A command that may have had an effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doing {
+pub struct RecentCommand {
     pub command: CommandId,
     pub verb: String,
     pub typed_at: DateTime<Utc>,
@@ -45,12 +45,12 @@ pub struct Doing {
 const COLUMNS: &str =
     "id, verb, settled_ms, snoozed, next_pin, undone_by IS NOT NULL, report, typed_us";
 
-fn doing(row: &rusqlite::Row<'_>) -> rusqlite::Result<Doing> {
+fn doing(row: &rusqlite::Row<'_>) -> rusqlite::Result<RecentCommand> {
     let snoozed = match row.get_ref(3)? {
         rusqlite::types::ValueRef::Null => None,
         _ => Some(from_json(row, 3)?),
     };
-    Ok(Doing {
+    Ok(RecentCommand {
         command: row.get(0)?,
         verb: row.get(1)?,
         settled_at: row.get::<_, Option<i64>>(2)?.map(millis),
@@ -63,7 +63,7 @@ fn doing(row: &rusqlite::Row<'_>) -> rusqlite::Result<Doing> {
 }
 
 /// A person's newest commands that are not undone, newest first.
-pub fn newest(connection: &Db, person: PersonId) -> rusqlite::Result<Vec<Doing>> {
+pub fn newest(connection: &Db, person: PersonId) -> rusqlite::Result<Vec<RecentCommand>> {
     connection.query_map(
         &format!(
             "SELECT {COLUMNS} FROM commands
@@ -80,7 +80,7 @@ pub fn of(
     connection: &Db,
     person: PersonId,
     command: CommandId,
-) -> rusqlite::Result<Option<Doing>> {
+) -> rusqlite::Result<Option<RecentCommand>> {
     connection
         .query_row(
             &format!("SELECT {COLUMNS} FROM commands WHERE id = ?1 AND person_id = ?2"),
@@ -95,7 +95,7 @@ pub fn completion(
     connection: &Db,
     person: PersonId,
     key: &TaskKey,
-) -> rusqlite::Result<Option<Doing>> {
+) -> rusqlite::Result<Option<RecentCommand>> {
     connection
         .query_row(
             &format!(
@@ -112,7 +112,7 @@ pub fn completion(
 }
 
 /// The command that this `undo` takes back.
-pub fn undone_by(connection: &Db, undo: CommandId) -> rusqlite::Result<Option<Doing>> {
+pub fn undone_by(connection: &Db, undo: CommandId) -> rusqlite::Result<Option<RecentCommand>> {
     connection
         .query_row(
             &format!("SELECT {COLUMNS} FROM commands WHERE undone_by = ?1"),
@@ -194,7 +194,7 @@ pub fn changes(
     connection: &Db,
     key: &TaskKey,
     at: DateTime<Utc>,
-    is_it: &dyn Fn(&Change) -> bool,
+    is_it: &dyn Fn(&TaskChange) -> bool,
 ) -> rusqlite::Result<bool> {
     let sql = "SELECT own.write, undone.before FROM operations own
          LEFT JOIN operations undone ON own.kind = 'undo' AND undone.id = json_extract(own.write, '$.operation')

@@ -6,8 +6,8 @@ use rusqlite::{OptionalExtension, params};
 
 use super::operations;
 use super::slack_events::ReplyUrl;
-use super::tasks::{self, Stored};
-use crate::domain::form::Origin;
+use super::tasks::{self, StoredTask};
+use crate::domain::form::SourceMessage;
 use crate::domain::ids::{CommandId, TaskRow};
 use crate::domain::operation::Write;
 
@@ -46,15 +46,15 @@ pub fn take_url(
 
 /// The state of a message that a task was made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Made {
+pub enum CreationState {
     /// The task exists.
-    Task(Box<Stored>),
+    Task(Box<StoredTask>),
     /// The task was requested; its title.
     Asked(String),
 }
 
 /// The task made from this message; `None` if there is none, or not any more.
-pub fn made(connection: &Db, channel: &str, ts: &str) -> rusqlite::Result<Option<Made>> {
+pub fn made(connection: &Db, channel: &str, ts: &str) -> rusqlite::Result<Option<CreationState>> {
     let row: Option<(Option<TaskRow>, Option<CommandId>)> = connection
         .query_row(
             "SELECT task_id, command_id FROM made_from WHERE channel = ?1 AND ts = ?2",
@@ -67,7 +67,7 @@ pub fn made(connection: &Db, channel: &str, ts: &str) -> rusqlite::Result<Option
     };
     if let Some(row) = task {
         let stored = tasks::by_row(connection, row)?.filter(|stored| !stored.gone);
-        return Ok(stored.map(|stored| Made::Task(Box::new(stored))));
+        return Ok(stored.map(|stored| CreationState::Task(Box::new(stored))));
     }
     let Some(command) = command else {
         return Ok(None);
@@ -77,14 +77,16 @@ pub fn made(connection: &Db, channel: &str, ts: &str) -> rusqlite::Result<Option
         .next();
     Ok(
         first.and_then(|row| match (row.state, row.operation.write) {
-            (operations::State::Pending, Write::Create(new)) => Some(Made::Asked(new.title)),
+            (operations::OperationState::Pending, Write::Create(new)) => {
+                Some(CreationState::Asked(new.title))
+            }
             _ => None,
         }),
     )
 }
 
 /// Records that a task is being made from this message.
-pub fn making(tx: &Db, of: &Origin, command: CommandId) -> rusqlite::Result<()> {
+pub fn making(tx: &Db, of: &SourceMessage, command: CommandId) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO made_from (channel, ts, command_id) VALUES (?1, ?2, ?3)
          ON CONFLICT (channel, ts) DO UPDATE SET command_id = excluded.command_id, task_id = NULL",

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 
 /// A stored Home tab.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Home {
+pub struct StoredHome {
     pub user: String,
     /// Why this person may not give commands.
     pub refusal: Option<String>,
@@ -48,13 +48,13 @@ pub fn dm(connection: &Db, user: &str) -> rusqlite::Result<Option<String>> {
 }
 
 /// The Home tabs that were opened since then.
-pub fn since(connection: &Db, since: DateTime<Utc>) -> rusqlite::Result<Vec<Home>> {
+pub fn since(connection: &Db, since: DateTime<Utc>) -> rusqlite::Result<Vec<StoredHome>> {
     connection.query_map(
         "SELECT user_id, refusal, wanted > published, wanted, digest, hash FROM homes
              WHERE opened_ms >= ?1 ORDER BY opened_ms",
         [since.timestamp_millis()],
         |row| {
-            Ok(Home {
+            Ok(StoredHome {
                 user: row.get(0)?,
                 refusal: row.get(1)?,
                 due: row.get(2)?,

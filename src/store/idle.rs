@@ -42,7 +42,7 @@ mod tests {
 
     use super::*;
     use crate::domain::ids::DeliveryId;
-    use crate::domain::reply::Words;
+    use crate::domain::reply::Text;
     use crate::domain::source::Delivery;
     use crate::store::{deliveries, homes, slack_events};
 
@@ -78,10 +78,10 @@ mod tests {
         homes::published(tx, "U0ANN01", version, None, None).unwrap();
         assert!(idle(&[]));
 
-        let draft = messages::Draft {
+        let draft = messages::MessageDraft {
             channel: "D0DM001".into(),
-            words: Some(Words::new().text("Hello")),
-            ..messages::Draft::default()
+            words: Some(Text::new().text("Hello")),
+            ..messages::MessageDraft::default()
         };
         let message = messages::add(tx, &draft, "01", now).unwrap();
         assert!(!idle(&[]), "a message to post");

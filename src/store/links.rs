@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::columns::millis;
-use crate::domain::link::{Link, Origin};
+use crate::domain::link::{AccountLink, LinkOrigin};
 use crate::domain::person::PersonId;
 use crate::domain::task::{Account, Source};
 
@@ -36,17 +36,21 @@ pub fn configure(tx: &Db) -> rusqlite::Result<()> {
 }
 
 /// A person's account at a source; `None` if nothing about it was ever recorded.
-pub fn of(connection: &Db, person: PersonId, source: Source) -> rusqlite::Result<Option<Link>> {
+pub fn of(
+    connection: &Db,
+    person: PersonId,
+    source: Source,
+) -> rusqlite::Result<Option<AccountLink>> {
     connection
         .query_row("SELECT links.source, origin, account_id, links.name, people.name, linked_ms, seen_ms, gone
              FROM links LEFT JOIN people ON people.id = linked_by WHERE person_id = ?1 AND source = ?2", params![person, source.as_str()], |row| link(source, row))
         .optional()
 }
 
-fn link(source: Source, row: &Row<'_>) -> rusqlite::Result<Link> {
-    Ok(Link {
+fn link(source: Source, row: &Row<'_>) -> rusqlite::Result<AccountLink> {
+    Ok(AccountLink {
         source,
-        origin: Origin::parse(&row.get::<_, String>(1)?).unwrap_or(Origin::Unlinked),
+        origin: LinkOrigin::parse(&row.get::<_, String>(1)?).unwrap_or(LinkOrigin::Unlinked),
         id: row.get(2)?,
         name: row.get(3)?,
         by: row.get(4)?,
@@ -79,7 +83,7 @@ pub fn set(
     tx: &Db,
     person: PersonId,
     source: Source,
-    origin: Origin,
+    origin: LinkOrigin,
     account: &Account,
     by: Option<PersonId>,
     now: DateTime<Utc>,
@@ -198,7 +202,7 @@ mod tests {
         )
         .unwrap();
         let (ana, bo) = (called(&tx, "Ana").id, called(&tx, "Bo").id);
-        let typed = Origin::Typed;
+        let typed = LinkOrigin::Typed;
         set(
             &tx,
             ana,
@@ -232,7 +236,7 @@ mod tests {
         assert_eq!(ana.clickup.as_deref(), Some("4242"));
         assert_eq!(bo.clickup, None);
         let link = of(&tx, ana.id, Source::ClickUp).unwrap().unwrap();
-        assert_eq!(link.origin, Origin::Config);
+        assert_eq!(link.origin, LinkOrigin::Config);
     }
 
     #[test]
@@ -278,7 +282,7 @@ mod tests {
             &tx,
             bo,
             Source::GitHub,
-            Origin::Typed,
+            LinkOrigin::Typed,
             &account("32", "bo"),
             Some(bo),
             now(),
@@ -291,14 +295,14 @@ mod tests {
         let link = of(&tx, bo, Source::GitHub).unwrap().unwrap();
         assert_eq!(
             (link.origin, link.by.as_deref()),
-            (Origin::Unlinked, Some("Bo"))
+            (LinkOrigin::Unlinked, Some("Bo"))
         );
         // A person removed from bot.toml keeps no account of those who are in it.
         set(
             &tx,
             bo,
             Source::GitHub,
-            Origin::Typed,
+            LinkOrigin::Typed,
             &account("32", "bo"),
             Some(bo),
             now(),
@@ -310,7 +314,7 @@ mod tests {
             &tx,
             ana,
             Source::GitHub,
-            Origin::Typed,
+            LinkOrigin::Typed,
             &account("32", "bo"),
             Some(ana),
             now(),

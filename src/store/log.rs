@@ -6,7 +6,7 @@ use rusqlite::{Row, params};
 
 use super::columns::{corrupt, millis};
 use crate::domain::ids::{EntryId, TaskRow};
-use crate::domain::log::{Came, Change, Entry, Via};
+use crate::domain::log::{ActivityResult, Entry, LoggedChange, Via};
 use crate::domain::person::PersonId;
 use crate::domain::task::{Source, Task};
 
@@ -18,20 +18,20 @@ pub struct NewEntry<'a> {
     pub account: Option<&'a str>,
     pub via: Via,
     pub verb: &'a str,
-    pub came: Came,
+    pub came: ActivityResult,
     pub source: Option<Source>,
     /// The row of its task.
     pub row: Option<TaskRow>,
     /// The title of a task that is not in the mirror.
     pub title: &'a str,
     pub task: Option<&'a Task>,
-    pub change: Change,
+    pub change: LoggedChange,
     pub detail: Option<&'a str>,
 }
 
 /// The filter of a listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct LogFilter {
     /// Only activity of this person.
     pub person: Option<PersonId>,
     /// Only activity on the task of this row.
@@ -76,7 +76,7 @@ pub fn is_entry(connection: &Db, id: EntryId, at_ms: i64) -> rusqlite::Result<bo
 }
 
 /// The matching entries, newest first.
-pub fn listed(connection: &Db, wanted: &Wanted) -> rusqlite::Result<Vec<Entry>> {
+pub fn listed(connection: &Db, wanted: &LogFilter) -> rusqlite::Result<Vec<Entry>> {
     connection
         .query_map("SELECT log.id, at_ms, people.name, account, surface, verb, outcome, source, task, title, url, before, after,
                  text, detail
@@ -115,14 +115,14 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         account: row.get(3)?,
         via: Via::parse(&row.get::<_, String>(4)?).ok_or_else(|| corrupt(4))?,
         verb: row.get(5)?,
-        came: Came::parse(&row.get::<_, String>(6)?).ok_or_else(|| corrupt(6))?,
+        came: ActivityResult::parse(&row.get::<_, String>(6)?).ok_or_else(|| corrupt(6))?,
         source: row
             .get::<_, Option<String>>(7)?
             .and_then(|word| Source::parse(&word)),
         task: row.get(8)?,
         title: row.get(9)?,
         url: row.get(10)?,
-        change: Change {
+        change: LoggedChange {
             before: row.get(11)?,
             after: row.get(12)?,
             text: row.get(13)?,
@@ -148,12 +148,12 @@ mod tests {
                 account: Some("bo"),
                 via: Via::In(Source::GitHub),
                 verb: "completed",
-                came: Came::Done,
+                came: ActivityResult::Done,
                 source: Some(Source::GitHub),
                 row: None,
                 title: "Login fails",
                 task: None,
-                change: Change::default(),
+                change: LoggedChange::default(),
                 detail: None,
             };
             keep(&connection, &entry, at(*second)).unwrap();
@@ -207,10 +207,10 @@ mod tests {
     fn pages_follow_each_other() {
         let connection = with_entries(&[10, 20, 30]);
         let page = |before| {
-            let wanted = Wanted {
+            let wanted = LogFilter {
                 before,
                 limit: 2,
-                ..Wanted::default()
+                ..LogFilter::default()
             };
             let ids = listed(&connection, &wanted).unwrap();
             ids.iter().filter_map(|entry| entry.id).collect::<Vec<_>>()

@@ -9,10 +9,10 @@ use rusqlite::{OptionalExtension, params};
 use super::columns::{corrupt, from_json, json, micros, millis};
 use super::slack_events::{ReplyUrl, dm_of};
 use super::{operations, people};
-use crate::domain::card::{Part, card_of, told, undo_button};
+use crate::domain::card::{CardPart, card_of, told, undo_button};
 use crate::domain::ids::{CommandId, ListId, MessageId, PinId, TaskRow};
 use crate::domain::person::PersonId;
-use crate::domain::reply::Words;
+use crate::domain::reply::Text;
 
 /// The cards of a task are redrawn in this many of its newest messages. Older ones keep their last state.
 const REDRAWN_MAX: i64 = 20;
@@ -21,7 +21,7 @@ const REDRAWN_BY_ADDRESS: i64 = 2;
 
 /// A message that is owed. Its words may not be known yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Draft {
+pub struct MessageDraft {
     pub channel: String,
     pub thread: Option<String>,
     pub person: Option<PersonId>,
@@ -31,9 +31,9 @@ pub struct Draft {
     pub list: Option<ListId>,
     /// The task that it is about.
     pub about: Option<TaskRow>,
-    pub words: Option<Words>,
+    pub words: Option<Text>,
     /// Its content besides the words.
-    pub parts: Vec<Part>,
+    pub parts: Vec<CardPart>,
     /// The `response_url` of an ephemeral message.
     pub reply_url: Option<ReplyUrl>,
     /// The Slack id of the only person who sees it.
@@ -78,8 +78,8 @@ pub struct Outgoing {
     /// Part of the message's metadata. An ambiguous post is looked up by it before it is sent again.
     pub uid: String,
     pub conversation: Conversation,
-    pub words: Words,
-    pub parts: Vec<Part>,
+    pub words: Text,
+    pub parts: Vec<CardPart>,
     /// Counts the texts of this message; to be passed to `posted`.
     pub version: i64,
     /// The `ts` of a posted message, which is to be updated.
@@ -95,7 +95,12 @@ pub struct Outgoing {
 }
 
 /// Adds a message at the end of its conversation.
-pub fn add(tx: &Db, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rusqlite::Result<MessageId> {
+pub fn add(
+    tx: &Db,
+    draft: &MessageDraft,
+    uid: &str,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<MessageId> {
     tx.execute(
         "INSERT INTO messages (uid, channel, thread, person_id, command_id, pin_id, list_id, about, words, version, created_ms,
              parts, reply_url, whisper_to, in_channel, shows_version, replaces, asked_by, instead_of)
@@ -126,15 +131,15 @@ pub fn add(tx: &Db, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rusqlite::R
     Ok(id)
 }
 
-fn some_json(parts: &[Part]) -> rusqlite::Result<Option<String>> {
+fn some_json(parts: &[CardPart]) -> rusqlite::Result<Option<String>> {
     (!parts.is_empty()).then(|| json(&parts)).transpose()
 }
 
 /// Stores the tasks whose cards a message shows.
-fn stands(tx: &Db, id: MessageId, parts: &[Part]) -> rusqlite::Result<()> {
+fn stands(tx: &Db, id: MessageId, parts: &[CardPart]) -> rusqlite::Result<()> {
     tx.execute("DELETE FROM message_cards WHERE message_id = ?1", [id])?;
     for part in parts {
-        if let Part::Card(card) = part {
+        if let CardPart::Card(card) = part {
             tx.execute("INSERT INTO message_cards (task_id, message_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING", params![card.task, id])?;
         }
     }
@@ -143,15 +148,15 @@ fn stands(tx: &Db, id: MessageId, parts: &[Part]) -> rusqlite::Result<()> {
 
 /// A message that shows the card of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct CardMessage {
     pub id: MessageId,
     /// Its reader, if that is one person.
     pub person: Option<PersonId>,
-    pub parts: Vec<Part>,
+    pub parts: Vec<CardPart>,
 }
 
 /// The newest messages that show a card of this task and can be changed.
-pub fn with_card_of(connection: &Db, task: TaskRow) -> rusqlite::Result<Vec<Standing>> {
+pub fn with_card_of(connection: &Db, task: TaskRow) -> rusqlite::Result<Vec<CardMessage>> {
     connection.query_map(
         "SELECT id, person_id, parts FROM messages
              WHERE id IN (SELECT message_id FROM message_cards WHERE task_id = ?1)
@@ -160,7 +165,7 @@ pub fn with_card_of(connection: &Db, task: TaskRow) -> rusqlite::Result<Vec<Stan
              ORDER BY id DESC LIMIT ?2",
         params![task, REDRAWN_MAX],
         |row| {
-            Ok(Standing {
+            Ok(CardMessage {
                 id: row.get(0)?,
                 person: row.get(1)?,
                 parts: from_json(row, 2)?,
@@ -171,16 +176,16 @@ pub fn with_card_of(connection: &Db, task: TaskRow) -> rusqlite::Result<Vec<Stan
 
 /// An ephemeral message, or one that we cannot update, in which a person pressed a button.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pressed {
+pub struct PressedMessage {
     pub id: MessageId,
     pub uid: String,
-    pub parts: Vec<Part>,
+    pub parts: Vec<CardPart>,
     /// Whether no answer replaces it, now or soon.
     pub stays: bool,
 }
 
 /// The ephemeral message with this `uid` to this person, if it is posted completely.
-pub fn whispered(connection: &Db, uid: &str, to: &str) -> rusqlite::Result<Option<Pressed>> {
+pub fn whispered(connection: &Db, uid: &str, to: &str) -> rusqlite::Result<Option<PressedMessage>> {
     connection
         .query_row("SELECT id, uid, parts, NOT EXISTS (
                  SELECT 1 FROM messages answer LEFT JOIN commands c ON c.id = answer.command_id
@@ -190,7 +195,7 @@ pub fn whispered(connection: &Db, uid: &str, to: &str) -> rusqlite::Result<Optio
              WHERE uid = ?1 AND whisper_to = ?2 AND ts IS NOT NULL AND parts IS NOT NULL AND version = posted_version
                AND dropped IS NULL
                AND NOT EXISTS (SELECT 1 FROM commands c WHERE c.id = command_id AND c.settled_ms IS NULL)", [uid, to], |row| {
-            Ok(Pressed {
+            Ok(PressedMessage {
                 id: row.get(0)?,
                 uid: row.get(1)?,
                 parts: from_json(row, 2)?,
@@ -224,7 +229,7 @@ pub fn cards_succeed(tx: &Db, old: TaskRow, new: TaskRow) -> rusqlite::Result<()
 }
 
 /// Replaces the cards of a message, and its words if they only repeat the cards. The update has low priority.
-pub fn redraw(tx: &Db, id: MessageId, parts: &[Part]) -> rusqlite::Result<()> {
+pub fn redraw(tx: &Db, id: MessageId, parts: &[CardPart]) -> rusqlite::Result<()> {
     tx.execute("UPDATE messages SET parts = ?2, words = ifnull(?3, words), redraw = CASE WHEN version > posted_version THEN redraw ELSE 1 END,
              version = version + 1
          WHERE id = ?1", params![
@@ -238,7 +243,7 @@ pub fn redraw(tx: &Db, id: MessageId, parts: &[Part]) -> rusqlite::Result<()> {
 /// Adds or removes the undo button on the answer to a command; ephemeral answers stay as they are. Returns whether
 /// anything changed.
 pub fn offers_undo(tx: &Db, command: CommandId, offers: bool) -> rusqlite::Result<bool> {
-    let answer: Option<(MessageId, Vec<Part>)> = tx
+    let answer: Option<(MessageId, Vec<CardPart>)> = tx
         .query_row(
             "SELECT id, parts FROM messages
              WHERE command_id = ?1 AND dropped IS NULL AND parts IS NOT NULL AND whisper_to IS NULL",
@@ -264,7 +269,7 @@ pub fn offers_undo(tx: &Db, command: CommandId, offers: bool) -> rusqlite::Resul
 /// Adds a notice. It joins a notice about the same task that is last in its conversation and younger than `within`.
 pub fn notify(
     tx: &Db,
-    draft: &Draft,
+    draft: &MessageDraft,
     uid: &str,
     now: DateTime<Utc>,
     within: Duration,
@@ -288,7 +293,7 @@ pub fn notify(
         )
         .optional()?;
     if let (Some((id, said)), Some(words)) = (standing, &draft.words) {
-        let said: Words = serde_json::from_str(&said).map_err(|_| corrupt(1))?;
+        let said: Text = serde_json::from_str(&said).map_err(|_| corrupt(1))?;
         let both = said.text("\n").then(words.clone());
         tx.execute(
             "UPDATE messages SET words = ?2, version = version + 1, redraw = 0 WHERE id = ?1",
@@ -305,8 +310,8 @@ pub fn notify(
 pub fn say(
     tx: &Db,
     command: CommandId,
-    words: &Words,
-    parts: &[Part],
+    words: &Text,
+    parts: &[CardPart],
     pin: Option<PinId>,
     about: Option<TaskRow>,
 ) -> rusqlite::Result<()> {
@@ -624,7 +629,7 @@ pub fn thread_about(
 
 /// A posted message of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stood {
+pub struct OwnMessage {
     /// The root of its thread.
     pub thread: Option<String>,
     /// The task that it is about, or else the only one that it shows. Words in its thread mean this task.
@@ -641,7 +646,7 @@ pub fn standing_at(
     channel: &str,
     user: &str,
     ts: &str,
-) -> rusqlite::Result<Option<Stood>> {
+) -> rusqlite::Result<Option<OwnMessage>> {
     connection
         .query_row(
             "SELECT thread, about, parts, list_id IS NOT NULL FROM messages
@@ -649,19 +654,19 @@ pub fn standing_at(
             params![channel, user, ts],
             |row| {
                 let about: Option<TaskRow> = row.get(1)?;
-                let parts: Vec<Part> = match row.get::<_, Option<String>>(2)? {
+                let parts: Vec<CardPart> = match row.get::<_, Option<String>>(2)? {
                     Some(_) => from_json(row, 2)?,
                     None => Vec::new(),
                 };
                 let is_list: bool = row.get(3)?;
                 let cards = || {
                     parts.iter().filter_map(|part| match part {
-                        Part::Card(card) => Some(card.task),
+                        CardPart::Card(card) => Some(card.task),
                         _ => None,
                     })
                 };
                 let only = cards().next().filter(|_| cards().count() == 1);
-                Ok(Stood {
+                Ok(OwnMessage {
                     thread: row.get(0)?,
                     task: about.or(only),
                     card: card_of(&parts)

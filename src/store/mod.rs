@@ -24,7 +24,7 @@ mod private;
 pub mod prune;
 pub mod reactions;
 pub mod restored;
-pub mod rhythms;
+pub mod schedules;
 pub mod set_aside;
 pub mod slack_events;
 pub mod snoozes;
@@ -32,9 +32,9 @@ pub mod tasks;
 pub mod tombstones;
 
 pub use db::{Counts, Db};
-pub use pool::{Health, Signals, Store, StoreTrouble, Tx, Wake};
+pub use pool::{Signals, Store, StoreError, StoreHealth, Tx, Wake};
 pub use private::{keep_private, on_a_network};
 
-/// The result of a statement inside a transaction. Outside of one it is [`StoreTrouble`].
+/// The result of a statement inside a transaction. Outside of one it is [`StoreError`].
 pub type DbResult<T> = Result<T, DbError>;
 pub use rusqlite::Error as DbError;

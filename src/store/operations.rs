@@ -7,14 +7,16 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::columns::{corrupt, from_json, json, micros, millis};
-use crate::domain::change::Change;
+use crate::domain::change::TaskChange;
 use crate::domain::ids::{CommandId, OperationSeq, PinId, TaskRow};
 use crate::domain::log::Via;
-use crate::domain::operation::{Finished, Operation, Outcome, Past, Refusal, Write};
+use crate::domain::mention_text::MentionText;
+use crate::domain::operation::{
+    Operation, OperationHistory, Outcome, OwnCompletion, Refusal, Write,
+};
 use crate::domain::person::PersonId;
-use crate::domain::prose::Prose;
 use crate::domain::task::{Source, TaskKey};
-use crate::domain::undo::{Effect, ToUndo};
+use crate::domain::undo::{Effect, UndoTarget};
 
 /// The side that a command came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +64,7 @@ pub struct CommandRow {
 
 /// The state of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum OperationState {
     Pending,
     Applied,
     AlreadySo,
@@ -73,27 +75,27 @@ pub enum State {
     Cancelled,
 }
 
-impl State {
-    const ALL: [State; 7] = [
-        State::Pending,
-        State::Applied,
-        State::AlreadySo,
-        State::Overtaken,
-        State::Refused,
-        State::GivenUp,
-        State::Cancelled,
+impl OperationState {
+    const ALL: [OperationState; 7] = [
+        OperationState::Pending,
+        OperationState::Applied,
+        OperationState::AlreadySo,
+        OperationState::Overtaken,
+        OperationState::Refused,
+        OperationState::GivenUp,
+        OperationState::Cancelled,
     ];
 
     /// The name in the table, the API and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
-            State::Pending => "pending",
-            State::Applied => "applied",
-            State::AlreadySo => "already_so",
-            State::Overtaken => "overtaken",
-            State::Refused => "refused",
-            State::GivenUp => "given_up",
-            State::Cancelled => "cancelled",
+            OperationState::Pending => "pending",
+            OperationState::Applied => "applied",
+            OperationState::AlreadySo => "already_so",
+            OperationState::Overtaken => "overtaken",
+            OperationState::Refused => "refused",
+            OperationState::GivenUp => "given_up",
+            OperationState::Cancelled => "cancelled",
         }
     }
 }
@@ -105,7 +107,7 @@ pub struct OperationRow {
     pub command: CommandId,
     pub lane: String,
     pub operation: Operation,
-    pub state: State,
+    pub state: OperationState,
     pub attempts: u32,
     pub not_before: Option<DateTime<Utc>>,
     /// The last failure, as text.
@@ -319,7 +321,7 @@ pub fn next_in_lane(connection: &Db, lane: &str) -> rusqlite::Result<Option<Oper
 }
 
 /// The facts about earlier operations that this one needs to be carried out.
-fn past(connection: &Db, row: &OperationRow) -> rusqlite::Result<Past> {
+fn past(connection: &Db, row: &OperationRow) -> rusqlite::Result<OperationHistory> {
     let mut past = row.operation.past.clone();
     match &row.operation.write {
         Write::Reopen { task } => past.finished = finished(connection, task)?,
@@ -352,42 +354,44 @@ pub fn last(
 }
 
 /// Our last completion of a task, for any person.
-fn finished(connection: &Db, task: &TaskKey) -> rusqlite::Result<Option<Finished>> {
+fn finished(connection: &Db, task: &TaskKey) -> rusqlite::Result<Option<OwnCompletion>> {
     let last = last(connection, task, "complete")?;
-    Ok(last.map(|(before, outcome)| Finished {
+    Ok(last.map(|(before, outcome)| OwnCompletion {
         before,
         at: outcome.task().closed.as_ref().and_then(|closed| closed.at),
     }))
 }
 
 /// The answer for older operations, which may have been pruned.
-const NOT_KNOWN: ToUndo = ToUndo::Nothing("What it did is not known any more");
+const NOT_KNOWN: UndoTarget = UndoTarget::Nothing("What it did is not known any more");
 
 /// The effect of an operation that is to be taken back.
-pub fn to_undo(connection: &Db, operation: &str) -> rusqlite::Result<ToUndo> {
+pub fn to_undo(connection: &Db, operation: &str) -> rusqlite::Result<UndoTarget> {
     let Some(row) = by_id(connection, operation)? else {
         return Ok(NOT_KNOWN);
     };
     let written = match (&row.state, &row.outcome) {
-        (State::Applied, Some(Outcome::Applied(written))) => written,
-        (State::Cancelled, _) => return Ok(ToUndo::NotSent),
-        (State::AlreadySo | State::Overtaken, _) => {
-            return Ok(ToUndo::Nothing("It had changed nothing"));
+        (OperationState::Applied, Some(Outcome::Applied(written))) => written,
+        (OperationState::Cancelled, _) => return Ok(UndoTarget::NotSent),
+        (OperationState::AlreadySo | OperationState::Overtaken, _) => {
+            return Ok(UndoTarget::Nothing("It had changed nothing"));
         }
-        (State::Refused, _) => return Ok(ToUndo::Nothing("It was refused and changed nothing")),
-        (State::GivenUp, _) => {
-            return Ok(ToUndo::Nothing(
+        (OperationState::Refused, _) => {
+            return Ok(UndoTarget::Nothing("It was refused and changed nothing"));
+        }
+        (OperationState::GivenUp, _) => {
+            return Ok(UndoTarget::Nothing(
                 "It was given up, and it is not known whether it took effect",
             ));
         }
-        (State::Pending | State::Applied, _) => return Ok(NOT_KNOWN),
+        (OperationState::Pending | OperationState::Applied, _) => return Ok(NOT_KNOWN),
     };
     if let Write::Change { change, .. } = &row.operation.write {
         let before = row.operation.past.before.as_deref();
         let back = before.and_then(|before| serde_json::from_str(before).ok());
         return Ok(back.map_or(NOT_KNOWN, |back| {
             let left = change.clone();
-            ToUndo::Effect(Effect::Changed { left, back })
+            UndoTarget::Effect(Effect::Changed { left, back })
         }));
     }
     let effect = row.operation.write.effect(
@@ -396,7 +400,7 @@ pub fn to_undo(connection: &Db, operation: &str) -> rusqlite::Result<ToUndo> {
         written,
         row.operation.begun_at.unwrap_or(row.created_at),
     );
-    Ok(effect.map_or(NOT_KNOWN, ToUndo::Effect))
+    Ok(effect.map_or(NOT_KNOWN, UndoTarget::Effect))
 }
 
 /// The traces of other operations of the same kind that ended after this one began, or a while before. None of them is
@@ -419,8 +423,8 @@ fn claimed(connection: &Db, operation: &Operation) -> rusqlite::Result<BTreeSet<
 }
 
 /// Encodes the change that restores a task, to be stored beside the operation.
-pub fn back(change: &Change) -> String {
-    // A `Change` has no maps and no foreign types, so JSON can encode all of it.
+pub fn back(change: &TaskChange) -> String {
+    // A `TaskChange` has no maps and no foreign types, so JSON can encode all of it.
     json(change).unwrap_or_default()
 }
 
@@ -512,8 +516,8 @@ pub fn looked(tx: &Db, seq: OperationSeq, not_before: DateTime<Utc>) -> rusqlite
 
 /// The end of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    pub state: State,
+pub struct OperationEnd {
+    pub state: OperationState,
     pub outcome: Option<Outcome>,
     pub why: Option<String>,
     pub refusal: Option<Refusal>,
@@ -523,7 +527,7 @@ pub struct Ended {
 pub fn end(
     tx: &Db,
     seq: OperationSeq,
-    ended: &Ended,
+    ended: &OperationEnd,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<bool> {
     let trace = match &ended.outcome {
@@ -645,7 +649,7 @@ pub fn commented(
     key: &TaskKey,
     comment: &str,
     operation: Option<&str>,
-    shown: &Prose,
+    shown: &MentionText,
 ) -> rusqlite::Result<bool> {
     let known: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations
@@ -759,12 +763,12 @@ fn operation(row: &Row<'_>) -> rusqlite::Result<OperationRow> {
             interrupted: row.get(8)?,
             looks: row.get(9)?,
             claimed: BTreeSet::new(),
-            past: Past {
+            past: OperationHistory {
                 before: row.get(17)?,
-                ..Past::default()
+                ..OperationHistory::default()
             },
         },
-        state: State::ALL
+        state: OperationState::ALL
             .into_iter()
             .find(|known| known.as_str() == state)
             .ok_or_else(|| corrupt(5))?,

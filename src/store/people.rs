@@ -10,7 +10,7 @@ use super::links;
 use crate::domain::ids::{ListId, MessageId, PinId, TaskRow};
 use crate::domain::person::{Person, PersonId};
 use crate::domain::queue::Pin;
-use crate::domain::receipts::Receipts;
+use crate::domain::receipts::ReceiptMode;
 
 /// Pins and lists stored per person: enough for every command that can still be under way.
 const KEPT: i64 = 50;
@@ -192,19 +192,19 @@ pub fn is_muted(connection: &Db, id: PersonId) -> rusqlite::Result<bool> {
 }
 
 /// How a person wants to learn of outcomes, if they have chosen.
-pub fn receipts(connection: &Db, id: PersonId) -> rusqlite::Result<Option<Receipts>> {
+pub fn receipts(connection: &Db, id: PersonId) -> rusqlite::Result<Option<ReceiptMode>> {
     let chosen: Option<String> =
         connection.query_row("SELECT receipts FROM people WHERE id = ?1", [id], |row| {
             row.get(0)
         })?;
-    Ok(chosen.as_deref().and_then(Receipts::of))
+    Ok(chosen.as_deref().and_then(ReceiptMode::of))
 }
 
 /// Stores how a person learns of outcomes; `None` for the default of bot.toml.
-pub fn wants_receipts(tx: &Db, id: PersonId, by: Option<Receipts>) -> rusqlite::Result<()> {
+pub fn wants_receipts(tx: &Db, id: PersonId, by: Option<ReceiptMode>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE people SET receipts = ?2 WHERE id = ?1",
-        params![id, by.map(Receipts::as_str)],
+        params![id, by.map(ReceiptMode::as_str)],
     )?;
     Ok(())
 }
@@ -213,7 +213,7 @@ pub fn wants_receipts(tx: &Db, id: PersonId, by: Option<Receipts>) -> rusqlite::
 pub fn somebody_wants_reactions(connection: &Db) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM people WHERE present = 1 AND receipts = ?1)",
-        [Receipts::Reactions.as_str()],
+        [ReceiptMode::Reactions.as_str()],
         |row| row.get(0),
     )
 }

@@ -7,7 +7,7 @@
 //! - `synchronous=FULL` in WAL mode syncs the log at every commit.
 //! - Readers are connections of their own with `query_only`: in WAL mode they see the last commit and block no one.
 //! - A lock on a file beside the store keeps a second daemon out. The system releases it when the process ends.
-//! - After a failed commit (disk full, no permission, I/O error) the store refuses writes visibly ([`Health`]). Callers
+//! - After a failed commit (disk full, no permission, I/O error) the store refuses writes visibly ([`StoreHealth`]). Callers
 //!   wait with [`Store::until_well`], and a small write every second finds the end of the trouble. A file that is
 //!   damaged, replaced or removed ends the process: later answers would be lost.
 
@@ -27,20 +27,20 @@ use super::db::{Counts, Db};
 use super::migrate::{MIGRATIONS, migrate};
 use super::private;
 use super::set_aside::Suspects;
-use crate::bounds::Bound;
+use crate::limits::Limit;
 use crate::runtime::{self, CancellationToken};
 
 /// The error of a failed store access: disk full, or a database that is damaged or not ours. Nothing was stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the store at {path}: {why}")]
-pub struct StoreTrouble {
+pub struct StoreError {
     pub path: String,
     pub why: String,
 }
 
 /// The health of the store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Health {
+pub enum StoreHealth {
     #[default]
     Well,
     /// It refuses writes, mostly because the disk is full. It may recover.
@@ -141,7 +141,7 @@ pub(super) struct Inner {
     written: Arc<Counts>,
     read: Arc<Counts>,
     signals: Arc<Signals>,
-    health: Arc<watch::Sender<Health>>,
+    health: Arc<watch::Sender<StoreHealth>>,
     pub(super) suspects: Suspects,
 }
 
@@ -169,8 +169,8 @@ impl Store {
     /// Opens or creates the file (mode 0600), migrates it, and starts its writer.
     ///
     /// Fails if another daemon has it, if it is of a newer Ivan, or if it cannot be written.
-    pub fn open(path: &Path) -> Result<Store, StoreTrouble> {
-        let lock = lock(path).map_err(|why| StoreTrouble {
+    pub fn open(path: &Path) -> Result<Store, StoreError> {
+        let lock = lock(path).map_err(|why| StoreError {
             path: path.display().to_string(),
             why,
         })?;
@@ -179,12 +179,12 @@ impl Store {
 
     /// Opens the file beside a daemon that may be using it, for a command that writes a row and ends. SQLite serializes
     /// the two.
-    pub fn beside(path: &Path) -> Result<Store, StoreTrouble> {
+    pub fn beside(path: &Path) -> Result<Store, StoreError> {
         Store::opened(path, None)
     }
 
-    fn opened(path: &Path, lock: Option<File>) -> Result<Store, StoreTrouble> {
-        let trouble = |why: String| StoreTrouble {
+    fn opened(path: &Path, lock: Option<File>) -> Result<Store, StoreError> {
+        let trouble = |why: String| StoreError {
             path: path.display().to_string(),
             why,
         };
@@ -252,19 +252,19 @@ impl Store {
     }
 
     /// The current health and its changes.
-    pub fn health(&self) -> watch::Receiver<Health> {
+    pub fn health(&self) -> watch::Receiver<StoreHealth> {
         self.inner.health.subscribe()
     }
 
     /// Resolves when the store accepts writes; usually at once.
     pub async fn until_well(&self) {
-        let well = |health: &Health| *health == Health::Well;
+        let well = |health: &StoreHealth| *health == StoreHealth::Well;
         // `self` holds the sender, so the channel is open.
         let _ = self.health().wait_for(well).await;
     }
 
     /// Tests whether a write reaches the disk, with one that changes nothing.
-    pub async fn try_out(&self) -> Result<(), StoreTrouble> {
+    pub async fn try_out(&self) -> Result<(), StoreError> {
         // Writes the file's version again: its first page goes to the log, and the log is synced.
         self.write(|tx| {
             let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -273,11 +273,11 @@ impl Store {
         })
         .await?;
         self.inner.health.send_if_modified(|health| {
-            let over = matches!(health, Health::Refusing { .. });
-            if let Health::Refusing { since, .. } = health {
+            let over = matches!(health, StoreHealth::Refusing { .. });
+            if let StoreHealth::Refusing { since, .. } = health {
                 let ms = since.elapsed().as_millis();
                 tracing::warn!(ms, "the store takes writes again, after {ms} ms");
-                *health = Health::Well;
+                *health = StoreHealth::Well;
             }
             over
         });
@@ -288,18 +288,19 @@ impl Store {
     ///
     /// # Errors
     /// The writer has ended.
-    pub async fn watch_over(&self, shutdown: CancellationToken) -> Result<(), StoreTrouble> {
+    pub async fn watch_over(&self, shutdown: CancellationToken) -> Result<(), StoreError> {
         let mut health = self.health();
         loop {
             let now = health.borrow_and_update().clone();
-            metrics::gauge!("ivan_store_writable").set(f64::from(u8::from(now == Health::Well)));
+            metrics::gauge!("ivan_store_writable")
+                .set(f64::from(u8::from(now == StoreHealth::Well)));
             let try_it = async {
                 match &now {
-                    Health::Refusing { .. } => tokio::time::sleep(TRY_EVERY).await,
-                    Health::Well | Health::Lost { .. } => std::future::pending().await,
+                    StoreHealth::Refusing { .. } => tokio::time::sleep(TRY_EVERY).await,
+                    StoreHealth::Well | StoreHealth::Lost { .. } => std::future::pending().await,
                 }
             };
-            if let Health::Lost { why } = &now {
+            if let StoreHealth::Lost { why } = &now {
                 return Err(self.trouble(why));
             }
             tokio::select! {
@@ -315,7 +316,7 @@ impl Store {
     }
 
     /// Runs `work` in a transaction; when this returns `Ok`, it is committed and synced.
-    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreTrouble>
+    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
@@ -329,7 +330,7 @@ impl Store {
         let stopped = |_| self.trouble("its writer has stopped; see the log for why");
         if let Err(full) = self.inner.jobs.try_send(job) {
             if let TrySendError::Full(_) = &full {
-                Bound::StoreQueue.reached(format_args!(
+                Limit::StoreQueue.reached(format_args!(
                     "{QUEUE} writes wait for the store, and the next waits until there is room"
                 ));
             }
@@ -340,7 +341,7 @@ impl Store {
     }
 
     /// Runs `work` on a reading connection, which sees everything committed before.
-    pub async fn read<T, F>(&self, work: F) -> Result<T, StoreTrouble>
+    pub async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Db) -> rusqlite::Result<T> + Send + 'static,
@@ -367,8 +368,8 @@ impl Store {
         .map_err(|e| self.trouble(&e.to_string()))
     }
 
-    fn trouble(&self, why: &str) -> StoreTrouble {
-        StoreTrouble {
+    fn trouble(&self, why: &str) -> StoreError {
+        StoreError {
             path: self.inner.path.display().to_string(),
             why: why.to_owned(),
         }
@@ -445,7 +446,7 @@ fn watched(writer: Writer, queue: mpsc::Receiver<Box<dyn Job>>) {
         Ok(Some(why)) => why,
         Err(panic) => format!("its writer panicked: {}", words_of(panic.as_ref())),
     };
-    health.send_replace(Health::Lost { why });
+    health.send_replace(StoreHealth::Lost { why });
 }
 
 fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -492,7 +493,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 struct Writer {
     connection: Db,
     signals: Arc<Signals>,
-    health: Arc<watch::Sender<Health>>,
+    health: Arc<watch::Sender<StoreHealth>>,
     path: PathBuf,
     /// The identity of the opened file.
     file: Identity,
@@ -517,7 +518,7 @@ impl Writer {
             }
             let answer = match &committed {
                 Ok(()) => Ok(()),
-                Err(failed) => Err(StoreTrouble {
+                Err(failed) => Err(StoreError {
                     path: path.clone(),
                     why: failed.why().to_owned(),
                 }),
@@ -587,9 +588,9 @@ impl Writer {
     /// Logs the first refusal. Those that follow until it is over have the same cause.
     fn refuses(&self, why: &str, jobs: usize) {
         let is_news = self.health.send_if_modified(|health| {
-            let is_news = *health == Health::Well;
+            let is_news = *health == StoreHealth::Well;
             if is_news {
-                *health = Health::Refusing {
+                *health = StoreHealth::Refusing {
                     since: Instant::now(),
                     why: why.to_owned(),
                 };
@@ -623,13 +624,13 @@ trait Job: Send {
     /// Runs it.
     fn run(&mut self, connection: &Db) -> Ran;
     /// Answers the caller; returns the wake-ups.
-    fn finish(self: Box<Self>, committed: Result<(), StoreTrouble>, path: &str) -> BTreeSet<Wake>;
+    fn finish(self: Box<Self>, committed: Result<(), StoreError>, path: &str) -> BTreeSet<Wake>;
 }
 
 struct Work<T, F> {
     work: Option<F>,
     result: Option<Result<(T, BTreeSet<Wake>), String>>,
-    answer: oneshot::Sender<Result<T, StoreTrouble>>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<T, F> Job for Work<T, F>
@@ -662,8 +663,8 @@ where
         ran
     }
 
-    fn finish(self: Box<Self>, committed: Result<(), StoreTrouble>, path: &str) -> BTreeSet<Wake> {
-        let failed = |why: String| StoreTrouble {
+    fn finish(self: Box<Self>, committed: Result<(), StoreError>, path: &str) -> BTreeSet<Wake> {
+        let failed = |why: String| StoreError {
             path: path.to_owned(),
             why,
         };
@@ -686,7 +687,7 @@ where
 mod tests {
     use super::*;
 
-    fn open(folder: &tempfile::TempDir) -> Result<Store, StoreTrouble> {
+    fn open(folder: &tempfile::TempDir) -> Result<Store, StoreError> {
         Store::open(&folder.path().join("ivan.db"))
     }
 
@@ -852,7 +853,10 @@ mod tests {
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let trouble = store.write(add("Ana".into())).await.unwrap_err();
         assert!(trouble.why.contains("locked"), "{trouble}");
-        assert!(matches!(*store.health().borrow(), Health::Refusing { .. }));
+        assert!(matches!(
+            *store.health().borrow(),
+            StoreHealth::Refusing { .. }
+        ));
         let waits = tokio::time::timeout(Duration::from_millis(50), store.until_well());
         assert!(waits.await.is_err());
         other.execute_batch("ROLLBACK").unwrap();
@@ -876,13 +880,13 @@ mod tests {
             let _ = held.recv();
             Ok(())
         });
-        let before = Bound::StoreQueue.times();
+        let before = Limit::StoreQueue.times();
         let rest = async {
             has_begun.await.unwrap();
             let writes = (0..QUEUE + 10).map(|n| store.write(add(format!("{n:05}"))));
             let mut writes = Box::pin(futures_util::future::join_all(writes));
             assert!(futures_util::poll!(writes.as_mut()).is_pending());
-            assert!(Bound::StoreQueue.times() >= before + 10);
+            assert!(Limit::StoreQueue.times() >= before + 10);
             let_go.send(()).unwrap();
             writes.await
         };
@@ -900,7 +904,7 @@ mod tests {
             fn run(&mut self, _: &Db) -> Ran {
                 Ran::Failed
             }
-            fn finish(self: Box<Self>, _: Result<(), StoreTrouble>, _: &str) -> BTreeSet<Wake> {
+            fn finish(self: Box<Self>, _: Result<(), StoreError>, _: &str) -> BTreeSet<Wake> {
                 panic!("answered badly")
             }
         }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use rusqlite::params;
 
 use super::forms;
-use super::{restored, rhythms, snoozes, tombstones};
+use super::{restored, schedules, snoozes, tombstones};
 
 /// Rows of one table that one step removes at most.
 pub const STEP: i64 = 500;
@@ -93,7 +93,7 @@ pub fn step(tx: &Db, now: DateTime<Utc>, retention: Duration) -> rusqlite::Resul
     )?;
     taken += forms::prune(tx, now)?;
     taken += snoozes::forget(tx, old, STEP)?;
-    taken += rhythms::forget(tx, old, STEP)?;
+    taken += schedules::forget(tx, old, STEP)?;
     taken += restored::prune(tx, old, STEP)?;
     taken += tombstones::prune(tx, now, retention, STEP)?;
     Ok(taken)

@@ -33,7 +33,7 @@ pub struct NewReaction {
 
 /// The reaction that shows the outcome of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Telling {
+pub struct OwedReaction {
     pub id: ReactionId,
     pub channel: String,
     pub thread: Option<String>,
@@ -45,7 +45,7 @@ pub struct Telling {
 
 /// A message whose wanted reaction differs from the present one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
+pub struct DueReaction {
     pub id: ReactionId,
     pub channel: String,
     pub ts: String,
@@ -78,11 +78,11 @@ pub fn add(tx: &Db, new: &NewReaction, now: DateTime<Utc>) -> rusqlite::Result<(
 }
 
 /// The reaction that shows the outcome of this command, if there is one.
-pub fn of_command(connection: &Db, command: CommandId) -> rusqlite::Result<Option<Telling>> {
+pub fn of_command(connection: &Db, command: CommandId) -> rusqlite::Result<Option<OwedReaction>> {
     telling(connection, "command_id", command)
 }
 
-pub fn by_id(connection: &Db, id: ReactionId) -> rusqlite::Result<Option<Telling>> {
+pub fn by_id(connection: &Db, id: ReactionId) -> rusqlite::Result<Option<OwedReaction>> {
     telling(connection, "id", id)
 }
 
@@ -90,12 +90,12 @@ fn telling(
     connection: &Db,
     column: &'static str,
     value: impl ToSql,
-) -> rusqlite::Result<Option<Telling>> {
+) -> rusqlite::Result<Option<OwedReaction>> {
     connection
         .query_row(&format!(
             "SELECT id, channel, thread, person_id, command_id, alone, refusals FROM reactions WHERE {column} = ?1"
         ), [value], |row| {
-            Ok(Telling {
+            Ok(OwedReaction {
                 id: row.get(0)?,
                 channel: row.get(1)?,
                 thread: row.get(2)?,
@@ -118,7 +118,7 @@ pub fn want(tx: &Db, id: ReactionId, wanted: Option<&str>) -> rusqlite::Result<b
 }
 
 /// The messages whose reaction is to be changed, oldest first.
-pub fn due(connection: &Db, most: usize) -> rusqlite::Result<Vec<Due>> {
+pub fn due(connection: &Db, most: usize) -> rusqlite::Result<Vec<DueReaction>> {
     connection.query_map(
         "SELECT id, channel, ts, wanted, version, may_stand FROM reactions
              WHERE dropped IS NULL AND version > placed ORDER BY id LIMIT ?1",
@@ -127,8 +127,8 @@ pub fn due(connection: &Db, most: usize) -> rusqlite::Result<Vec<Due>> {
     )
 }
 
-fn due_row(row: &Row<'_>) -> rusqlite::Result<Due> {
-    Ok(Due {
+fn due_row(row: &Row<'_>) -> rusqlite::Result<DueReaction> {
+    Ok(DueReaction {
         id: row.get(0)?,
         channel: row.get(1)?,
         ts: row.get(2)?,

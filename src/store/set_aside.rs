@@ -15,9 +15,9 @@ use rusqlite::{OptionalExtension, params};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::columns::millis;
-use super::{Store, StoreTrouble, Tx, Wake, homes, messages, slack_events};
+use super::{Store, StoreError, Tx, Wake, homes, messages, slack_events};
 use crate::domain::ids::{CommandId, DeliveryId, EventId, MessageId, OperationSeq, ReactionId};
-use crate::domain::reply::Words;
+use crate::domain::reply::Text;
 use crate::domain::set_aside::{ENDS_MAX, SetAside, Work, went_well};
 use crate::domain::task::Source;
 use crate::runtime::lock;
@@ -451,7 +451,7 @@ fn is_over(
 pub fn say_to(
     tx: &Tx<'_>,
     to: &[String],
-    words: &Words,
+    words: &Text,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
     for user in to {
@@ -466,14 +466,14 @@ pub fn say_in(
     tx: &Tx<'_>,
     channel: String,
     thread: Option<String>,
-    words: &Words,
+    words: &Text,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
-    let draft = messages::Draft {
+    let draft = messages::MessageDraft {
         channel,
         thread,
         words: Some(words.clone()),
-        ..messages::Draft::default()
+        ..messages::MessageDraft::default()
     };
     let uid = ulid::Ulid::from_datetime(now.into()).to_string();
     let message = messages::add(tx, &draft, &uid, now)?;
@@ -531,7 +531,7 @@ impl Suspects {
 /// An attempt at a piece of work, to be passed to [`Store::is_over`].
 #[must_use]
 #[derive(Debug, Default)]
-pub struct Begun {
+pub struct WorkAttempt {
     work: Option<Work>,
     /// Lets the next suspect work begin when it is dropped.
     _alone: Option<oneshot::Sender<()>>,
@@ -544,7 +544,7 @@ impl Store {
     }
 
     /// Reads at the start which work is suspect or set aside.
-    pub async fn know_suspects(&self) -> Result<(), StoreTrouble> {
+    pub async fn know_suspects(&self) -> Result<(), StoreError> {
         let rows: Vec<(String, String, bool, Option<i64>)> = self
             .read(|connection| {
                 connection
@@ -614,14 +614,14 @@ impl Store {
 
     /// Begins an attempt. For suspect and recurring work the attempt is committed when this returns. Suspect work runs
     /// alone: the next waits until this one is over, or for a moment.
-    pub async fn begin(&self, work: &Work) -> Result<Begun, StoreTrouble> {
+    pub async fn begin(&self, work: &Work) -> Result<WorkAttempt, StoreError> {
         if !self.is_suspect(work) {
             if !work.comes_again() {
-                return Ok(Begun::default());
+                return Ok(WorkAttempt::default());
             }
             let marked = work.clone();
             self.write(move |tx| begins(tx, &marked)).await?;
-            return Ok(Begun {
+            return Ok(WorkAttempt {
                 work: Some(work.clone()),
                 _alone: None,
             });
@@ -635,14 +635,14 @@ impl Store {
             let _ended = tokio::time::timeout(ALONE_FOR, over).await;
             drop(turn);
         });
-        Ok(Begun {
+        Ok(WorkAttempt {
             work: Some(work.clone()),
             _alone: Some(alone),
         })
     }
 
     /// Ends an attempt without an unclean end; `done` if nothing is left of the work.
-    pub async fn is_over(&self, begun: Begun, done: bool, now: DateTime<Utc>) {
+    pub async fn is_over(&self, begun: WorkAttempt, done: bool, now: DateTime<Utc>) {
         let Some(work) = begun.work.clone() else {
             return;
         };
@@ -672,7 +672,7 @@ impl Store {
 
     /// Releases set-aside work for another attempt and runs `and` in the same transaction. Returns the work's
     /// description; `None` if it is not set aside.
-    pub async fn retry<F>(&self, work: &Work, and: F) -> Result<Option<String>, StoreTrouble>
+    pub async fn retry<F>(&self, work: &Work, and: F) -> Result<Option<String>, StoreError>
     where
         F: FnOnce(&Tx<'_>) -> rusqlite::Result<()> + Send + 'static,
     {

@@ -8,8 +8,8 @@ use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::columns::{from_json, json, micros};
-use crate::domain::card::Press;
-use crate::domain::form::Filled;
+use crate::domain::card::ButtonAction;
+use crate::domain::form::SubmittedForm;
 use crate::domain::ids::{EventId, TaskRow};
 
 /// How a command was given.
@@ -26,10 +26,10 @@ pub enum Gesture {
         public: bool,
     },
     /// A button of ours.
-    Pressed(Press),
+    Pressed(ButtonAction),
     /// A button of an ephemeral answer. The answer to the press is ephemeral, too.
     PressedAlone {
-        press: Press,
+        press: ButtonAction,
         reply_url: ReplyUrl,
         /// The `uid` of that answer, if the press names it.
         #[serde(default)]
@@ -37,7 +37,7 @@ pub enum Gesture {
     },
     /// A submitted form.
     Submitted {
-        filled: Filled,
+        filled: SubmittedForm,
         /// The key of the `response_url` for the answer. Without one, the answer goes to the channel.
         reply: Option<String>,
         #[serde(default)]
@@ -63,7 +63,7 @@ pub enum Gesture {
 
 impl Gesture {
     /// The submitted form, if it is one.
-    pub fn filled(&self) -> Option<&Filled> {
+    pub fn filled(&self) -> Option<&SubmittedForm> {
         match self {
             Gesture::Submitted { filled, .. } => Some(filled),
             _ => None,
@@ -110,14 +110,14 @@ pub struct IncomingMessage {
     pub thread: Option<String>,
     #[serde(default)]
     pub gesture: Gesture,
-    #[serde(default, skip_serializing_if = "Attached::is_empty")]
-    pub attached: Attached,
+    #[serde(default, skip_serializing_if = "Attachments::is_empty")]
+    pub attached: Attachments,
 }
 
 /// The content of a message besides its text.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Attached {
+pub struct Attachments {
     /// Forwarded words and the URLs of files, in a form to append to a text.
     pub pieces: Vec<String>,
     /// The files' names.
@@ -130,7 +130,7 @@ pub struct Attached {
     pub forwarded: bool,
 }
 
-impl Attached {
+impl Attachments {
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty() && self.files.is_empty()
     }
@@ -147,7 +147,7 @@ pub enum Inserted {
 
 /// A stored message that waits for its turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaitingMessage {
     pub id: EventId,
     pub heard: IncomingMessage,
     /// The display names of mentioned people by Slack id, as far as Slack has reported them.
@@ -186,7 +186,7 @@ pub fn keep(
 
 /// The oldest unhandled message, by Slack's clock, of up to `at_most` people, oldest first. The cost depends on the
 /// number of results, not on how many people wait.
-pub fn waiting(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<Waiting>> {
+pub fn waiting(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<WaitingMessage>> {
     connection.query_map(
         "SELECT id, heard FROM slack_events AS first INDEXED BY slack_events_unhandled
              WHERE handled_ms IS NULL AND id =
@@ -195,7 +195,7 @@ pub fn waiting(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<Waiting>
              ORDER BY id LIMIT ?1",
         [i64::try_from(at_most).unwrap_or(i64::MAX)],
         |row| {
-            Ok(Waiting {
+            Ok(WaitingMessage {
                 id: row.get(0)?,
                 heard: from_json(row, 1)?,
                 names: Vec::new(),

@@ -11,11 +11,11 @@ use super::columns::{corrupt, from_json, millis};
 use super::{links, tombstones};
 use crate::domain::ids::TaskRow;
 use crate::domain::source::Container;
-use crate::domain::task::{Due, Priority, RepoName, Source, Status, Task, TaskId, TaskKey};
+use crate::domain::task::{DueDate, Priority, RepoName, Source, Task, TaskId, TaskKey, TaskStatus};
 
 /// A task with the number of its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredTask {
     pub row: TaskRow,
     pub task: Task,
     /// Deleted at its source.
@@ -26,17 +26,17 @@ pub struct Stored {
 
 /// The filter of a listing by status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WantedStatus {
+pub enum StatusFilter {
     /// Every task that is not done.
     Open,
-    Is(Status),
+    Is(TaskStatus),
     All,
 }
 
 /// A page of a listing, in the order of the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    pub status: WantedStatus,
+pub struct TaskListing {
+    pub status: StatusFilter,
     pub sources: BTreeSet<Source>,
     /// In lower case.
     pub entities: BTreeSet<String>,
@@ -231,7 +231,7 @@ pub fn rename_repository(tx: &Db, container: &str, name: &RepoName) -> rusqlite:
     Ok(())
 }
 
-pub fn by_key(connection: &Db, key: &TaskKey) -> rusqlite::Result<Option<Stored>> {
+pub fn by_key(connection: &Db, key: &TaskKey) -> rusqlite::Result<Option<StoredTask>> {
     connection
         .query_row(
             &format!("SELECT {COLUMNS} FROM tasks WHERE source = ?1 AND source_key = ?2"),
@@ -253,7 +253,7 @@ pub fn called(connection: &Db, custom_id: &str) -> rusqlite::Result<Option<TaskK
     Ok(keys.pop().filter(|_| keys.is_empty()).map(TaskKey::clickup))
 }
 
-pub fn by_row(connection: &Db, row: TaskRow) -> rusqlite::Result<Option<Stored>> {
+pub fn by_row(connection: &Db, row: TaskRow) -> rusqlite::Result<Option<StoredTask>> {
     connection
         .query_row(
             &format!("SELECT {COLUMNS} FROM tasks WHERE id = ?1"),
@@ -264,7 +264,7 @@ pub fn by_row(connection: &Db, row: TaskRow) -> rusqlite::Result<Option<Stored>>
 }
 
 /// Finds a task by the id that people see.
-pub fn by_shown_id(connection: &Db, id: &TaskId) -> rusqlite::Result<Option<Stored>> {
+pub fn by_shown_id(connection: &Db, id: &TaskId) -> rusqlite::Result<Option<StoredTask>> {
     connection
         .query_row(
             &format!("SELECT {COLUMNS} FROM tasks WHERE task_id = ?1 ORDER BY gone, id DESC"),
@@ -275,7 +275,7 @@ pub fn by_shown_id(connection: &Db, id: &TaskId) -> rusqlite::Result<Option<Stor
 }
 
 /// Every task that is not done, in followed containers.
-pub fn open(connection: &Db) -> rusqlite::Result<Vec<Stored>> {
+pub fn open(connection: &Db) -> rusqlite::Result<Vec<StoredTask>> {
     connection
         .query_map(&format!(
             "SELECT {COLUMNS} FROM tasks INDEXED BY tasks_to_do WHERE status <> 'done' AND {FOLLOWED} ORDER BY id"
@@ -283,11 +283,11 @@ pub fn open(connection: &Db) -> rusqlite::Result<Vec<Stored>> {
 }
 
 /// A page of tasks; those that were deleted or moved away are left out.
-pub fn listed(connection: &Db, wanted: &Wanted) -> rusqlite::Result<Vec<Stored>> {
+pub fn listed(connection: &Db, wanted: &TaskListing) -> rusqlite::Result<Vec<StoredTask>> {
     let (open, status) = match wanted.status {
-        WantedStatus::Open => (true, None),
-        WantedStatus::Is(status) => (false, Some(status.as_str())),
-        WantedStatus::All => (false, None),
+        StatusFilter::Open => (true, None),
+        StatusFilter::Is(status) => (false, Some(status.as_str())),
+        StatusFilter::All => (false, None),
     };
     connection.query_map(
         &format!(
@@ -531,9 +531,9 @@ pub fn container_name(
         .optional()
 }
 
-fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+fn stored(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
     let source = Source::parse(&row.get::<_, String>(1)?).ok_or_else(|| corrupt(1))?;
-    Ok(Stored {
+    Ok(StoredTask {
         row: row.get(0)?,
         gone: row.get(19)?,
         away: row.get(20)?,
@@ -544,7 +544,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
             title: row.get(5)?,
             description: row.get(6)?,
             url: row.get(7)?,
-            status: Status::parse(&row.get::<_, String>(8)?).ok_or_else(|| corrupt(8))?,
+            status: TaskStatus::parse(&row.get::<_, String>(8)?).ok_or_else(|| corrupt(8))?,
             source_status: row.get(9)?,
             assignees: from_json(row, 10)?,
             labels: from_json(row, 11)?,
@@ -553,7 +553,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
                 .get::<_, Option<String>>(13)?
                 .and_then(|word| Priority::parse(&word)),
             due: match row.get::<_, Option<i64>>(14)?.map(millis) {
-                Some(at) => Some(Due {
+                Some(at) => Some(DueDate {
                     at,
                     day: row
                         .get::<_, Option<String>>(25)?
@@ -598,8 +598,8 @@ mod tests {
             )
             .unwrap();
         let overdue = |begins: &str, day: &str| {
-            let wanted = Wanted {
-                status: WantedStatus::Open,
+            let wanted = TaskListing {
+                status: StatusFilter::Open,
                 sources: BTreeSet::new(),
                 entities: BTreeSet::new(),
                 due_before: Some((begins.parse().unwrap(), day.parse().unwrap())),

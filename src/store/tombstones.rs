@@ -84,9 +84,9 @@ pub(super) fn prune(
 #[cfg(test)]
 mod tests {
     use super::super::prune;
-    use super::super::tasks::{self, Stored};
+    use super::super::tasks::{self, StoredTask};
     use super::*;
-    use crate::domain::task::{RepoName, Status, Task, TaskId};
+    use crate::domain::task::{RepoName, Task, TaskId, TaskStatus};
 
     fn at(second: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_767_225_600 + second, 0).unwrap()
@@ -110,7 +110,7 @@ mod tests {
             title: format!("As of {second}"),
             description: String::new(),
             url: String::new(),
-            status: Status::Todo,
+            status: TaskStatus::Todo,
             source_status: "open".into(),
             assignees: Vec::new(),
             labels: Vec::new(),
@@ -128,7 +128,7 @@ mod tests {
         }
     }
 
-    fn kept(store: &Db) -> Stored {
+    fn kept(store: &Db) -> StoredTask {
         tasks::by_key(store, &key()).unwrap().unwrap()
     }
 

@@ -9,12 +9,12 @@ use utoipa::ToSchema;
 
 use super::claim::Claim;
 use super::grammar::{ParseError, parse_ref, split_word, trim};
-use super::{Http, Info, Names, Shown, Verb, body};
+use super::{Http, Info, Names, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
-use crate::domain::change::Change;
+use crate::domain::change::TaskChange;
 use crate::domain::command::Ref;
 use crate::domain::person::{Person, called};
-use crate::domain::reply::{self, Words};
+use crate::domain::reply::{self, Text};
 use crate::store::people;
 
 /// Assigns it in its source to `person`, who must have a known account there. A person who gives it away is removed;
@@ -38,7 +38,7 @@ impl Verb for Assign {
         effect: "give the current task, or REF, to somebody else",
         examples: &["assign @bo", "assign 2 to Ana Lima"],
         writes: true,
-        shown: Shown::WithoutRef,
+        shown: ShownContext::WithoutRef,
         http: Http::both("assign", "assign"),
         ..Info::SHOWS
     };
@@ -93,7 +93,7 @@ impl Verb for Assign {
                 let words = reply::no_account(Some(&other.name), source);
                 return Err(Rejection::Unfit(words));
             };
-            let change = Change::Assign {
+            let change = TaskChange::Assign {
                 add: vec![add],
                 remove: person.handle_at(source).into_iter().collect(),
             };
@@ -122,10 +122,10 @@ fn person<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
 }
 
 /// No person has that name.
-fn no_such_person(name: &str, known: &[String]) -> Words {
+fn no_such_person(name: &str, known: &[String]) -> Text {
     let who = match known {
         [] => "Whoever runs me can name people in [[people]] of bot.toml.".to_owned(),
         known => format!("I know {}.", known.join(", ")),
     };
-    Words::new().text(format!("I do not know who `{name}` is. {who}"))
+    Text::new().text(format!("I do not know who `{name}` is. {who}"))
 }

@@ -10,7 +10,7 @@ use super::grammar::{ParseError, excerpt, trim};
 use super::{Info, Morning, Verb, schedule};
 use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
-use crate::domain::rhythm::{DEFAULT, RhythmChange, TIME_HELP, time_of_day};
+use crate::domain::schedule::{DEFAULT, ScheduleChange, TIME_HELP, time_of_day};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -30,12 +30,12 @@ pub enum BriefingAt {
     Default,
 }
 
-impl From<BriefingAt> for RhythmChange {
-    fn from(at: BriefingAt) -> RhythmChange {
+impl From<BriefingAt> for ScheduleChange {
+    fn from(at: BriefingAt) -> ScheduleChange {
         match at {
-            BriefingAt::Time(time) => RhythmChange::Briefing(Some(time)),
-            BriefingAt::Off => RhythmChange::Briefing(None),
-            BriefingAt::Default => RhythmChange::UsualBriefing,
+            BriefingAt::Time(time) => ScheduleChange::Briefing(Some(time)),
+            BriefingAt::Off => ScheduleChange::Briefing(None),
+            BriefingAt::Default => ScheduleChange::UsualBriefing,
         }
     }
 }

@@ -4,9 +4,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, optional_ref};
-use super::{Http, Info, Shown, Verb, body};
+use super::{Http, Info, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
-use crate::domain::change::Change;
+use crate::domain::change::TaskChange;
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
 use crate::domain::reply;
@@ -27,7 +27,7 @@ impl Verb for Claim {
         effect: "assign the current task, or REF, to yourself",
         examples: &["claim", "claim 3", "claim #12"],
         writes: true,
-        shown: Shown::WithoutRef,
+        shown: ShownContext::WithoutRef,
         http: Http::both("claim", "claim"),
         ..Info::SHOWS
     };
@@ -41,7 +41,7 @@ impl Verb for Claim {
             let Some(add) = person.handle_at(source) else {
                 return Err(Rejection::Unfit(reply::no_account(None, source)));
             };
-            let change = Change::Assign {
+            let change = TaskChange::Assign {
                 add: vec![add],
                 remove: Vec::new(),
             };

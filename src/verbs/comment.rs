@@ -8,12 +8,12 @@ use super::grammar::{
     ParseError, at_boundary, excerpt, parse_ref, quoted, skip_spaces, split_word, trim,
 };
 use super::texts::{fits, signed};
-use super::{Http, Info, Names, Shown, Verb, body};
+use super::{Http, Info, Names, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::command::Ref;
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
-use crate::domain::reply::Words;
+use crate::domain::reply::Text;
 
 /// Newlines are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -49,7 +49,7 @@ impl Verb for Comment {
         examples: &["comment waiting for review", "comment on #12: looks good"],
         writes: true,
         text: true,
-        shown: Shown::WithoutRef,
+        shown: ShownContext::WithoutRef,
         http: Http::both("comment", "comment"),
         ..Info::SHOWS
     };
@@ -118,7 +118,7 @@ fn under_its_message(text: &str, context: &Context) -> Result<Comment, Rejection
     let Some(row) = context.under else {
         let words = match super::parse(&text) {
             Ok(_) => no_task_here(),
-            Err(hint) => Words::new().text(hint.to_string()),
+            Err(hint) => Text::new().text(hint.to_string()),
         };
         return Err(Rejection::Unfit(words));
     };
@@ -200,6 +200,6 @@ pub fn split_on(text: &str) -> Option<(&str, &str)> {
 }
 
 /// A text in the thread of a message about no task.
-fn no_task_here() -> Words {
-    Words::new().text("I do not know which task that is about. Name it: `comment on REF: TEXT`.")
+fn no_task_here() -> Text {
+    Text::new().text("I do not know which task that is about. Name it: `comment on REF: TEXT`.")
 }

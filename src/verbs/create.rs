@@ -16,14 +16,14 @@ use crate::command_tx::{
 };
 use crate::domain::command::{Assignee, NOBODY, TaskDraft};
 use crate::domain::entity::{Entities, Entity, split_title};
-use crate::domain::form::{Field, Origin, is_entity};
+use crate::domain::form::{FormField, SourceMessage, is_entity};
 use crate::domain::mention::quiet;
 use crate::domain::operation::{NewTask, Place, Write};
 use crate::domain::person::{Person, called};
-use crate::domain::profile::Homes;
-use crate::domain::reply::{self, Words};
+use crate::domain::profile::ContainerKind;
+use crate::domain::reply::{self, Text};
 use crate::domain::task::{Account, RepoName, Source};
-use crate::store::forms::{self, Made};
+use crate::store::forms::{self, CreationState};
 use crate::store::{people, tasks};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -160,18 +160,18 @@ impl Verb for Create {
                     "A task is made in one place: `-r` is a GitHub repository and `-l` a ClickUp list. Leave one of them out.",
                 ));
             }
-            (Some(_), _, Some(source)) if source.profile().homes != Homes::Repositories => {
+            (Some(_), _, Some(source)) if source.profile().homes != ContainerKind::Repositories => {
                 return Err(slip(
                     "`-r` is a GitHub repository and does not go with `-s clickup`. Leave one of them out.",
                 ));
             }
-            (_, Some(_), Some(source)) if source.profile().homes != Homes::Lists => {
+            (_, Some(_), Some(source)) if source.profile().homes != ContainerKind::Lists => {
                 return Err(slip(
                     "`-l` is a ClickUp list and does not go with `-s github`. Leave one of them out.",
                 ));
             }
-            (Some(_), ..) => Some(Homes::Repositories.source()),
-            (_, Some(_), _) => Some(Homes::Lists.source()),
+            (Some(_), ..) => Some(ContainerKind::Repositories.source()),
+            (_, Some(_), _) => Some(ContainerKind::Lists.source()),
             (None, None, source) => source,
         };
         new.description = match (new.description, lines_after) {
@@ -189,8 +189,8 @@ impl Verb for Create {
         if let Some(from) = &context.from {
             if let Some(made) = forms::made(tx.db, &from.channel, &from.ts)? {
                 let about = match &made {
-                    Made::Task(stored) => Some(stored.row),
-                    Made::Asked(_) => None,
+                    CreationState::Task(stored) => Some(stored.row),
+                    CreationState::Asked(_) => None,
                 };
                 return Ok(Handled::Replied(Reply {
                     words: made_before(made),
@@ -412,7 +412,7 @@ pub fn with_defaults(mut create: TaskDraft, defaults: Option<&ChannelDefaults>) 
 
 /// Resolves the client of a task, from `-e` or the title, and its default place, unless the person or the channel gives
 /// one. If clients are configured, others are refused. The error names the invalid field.
-pub fn for_client(mut create: TaskDraft, known: &Entities) -> Result<TaskDraft, (Field, Words)> {
+pub fn for_client(mut create: TaskDraft, known: &Entities) -> Result<TaskDraft, (FormField, Text)> {
     let (in_title, title) = split_title(&create.title, known);
     if let Some(in_title) = in_title {
         let same = |named: &String| match (known.resolve(named), known.resolve(&in_title)) {
@@ -421,10 +421,10 @@ pub fn for_client(mut create: TaskDraft, known: &Entities) -> Result<TaskDraft, 
         };
         if create.entity.as_ref().is_some_and(|named| !same(named)) {
             let named = create.entity.unwrap_or_default();
-            return Err((Field::Entity, two_clients(&named, &in_title)));
+            return Err((FormField::Entity, two_clients(&named, &in_title)));
         }
         if title.is_empty() {
-            return Err((Field::Title, Words::new().text(reply::no_title())));
+            return Err((FormField::Title, Text::new().text(reply::no_title())));
         }
         create.entity.get_or_insert(in_title);
         create.title = title;
@@ -437,7 +437,7 @@ pub fn for_client(mut create: TaskDraft, known: &Entities) -> Result<TaskDraft, 
     };
     let Some(entity) = known.resolve(named) else {
         let words = unknown_client(named, &known.near(named));
-        return Err((Field::Entity, words));
+        return Err((FormField::Entity, words));
     };
     Ok(placed_for(create, entity))
 }
@@ -448,22 +448,22 @@ pub fn placed_for(mut create: TaskDraft, entity: &Entity) -> TaskDraft {
     if create.repo.is_none() && create.list.is_none() {
         create.source = create.source.or(entity.source);
         match create.source.map(|source| source.profile().homes) {
-            Some(Homes::Lists) => create.list.clone_from(&entity.list),
-            Some(Homes::Repositories) => create.repo.clone_from(&entity.repo),
+            Some(ContainerKind::Lists) => create.list.clone_from(&entity.list),
+            Some(ContainerKind::Repositories) => create.repo.clone_from(&entity.repo),
             None => {}
         }
     }
     create
 }
 
-pub fn made_before(made: Made) -> Words {
+pub fn made_before(made: CreationState) -> Text {
     match made {
-        Made::Task(stored) => reply::made_before(&stored.task),
-        Made::Asked(title) => being_made(&title),
+        CreationState::Task(stored) => reply::made_before(&stored.task),
+        CreationState::Asked(title) => being_made(&title),
     }
 }
 
-fn with_origin(description: Option<&str>, from: &Origin) -> String {
+fn with_origin(description: Option<&str>, from: &SourceMessage) -> String {
     let origin = made_from(from.author.as_deref(), from.link.as_deref());
     match description.map(str::trim).filter(|text| !text.is_empty()) {
         Some(text) => format!("{text}\n\n{origin}"),
@@ -475,16 +475,19 @@ fn new_task(tx: &CommandTx<'_>, create: TaskDraft) -> Result<NewTask, Stop> {
     let settings = &tx.settings;
     let wanted = create
         .source
-        .or(create.repo.as_ref().map(|_| Homes::Repositories.source()))
-        .or(create.list.as_ref().map(|_| Homes::Lists.source()));
+        .or(create
+            .repo
+            .as_ref()
+            .map(|_| ContainerKind::Repositories.source()))
+        .or(create.list.as_ref().map(|_| ContainerKind::Lists.source()));
     let source = match wanted {
         Some(source) => source,
         None if settings.has(settings.default_source) => settings.default_source,
         None => settings.sources().next().unwrap_or(settings.default_source),
     };
     let place = match source.profile().homes {
-        Homes::Lists => place_in_list(tx, create.list.as_deref())?,
-        Homes::Repositories => place_in_repository(tx, create.repo.as_ref())?,
+        ContainerKind::Lists => place_in_list(tx, create.list.as_deref())?,
+        ContainerKind::Repositories => place_in_repository(tx, create.repo.as_ref())?,
     };
     if create.due.is_some() && !source.profile().due_dates {
         return Err(Rejection::Unfit(reply::no_due_date()).into());
@@ -502,7 +505,7 @@ fn new_task(tx: &CommandTx<'_>, create: TaskDraft) -> Result<NewTask, Stop> {
 }
 
 fn place_in_list(tx: &CommandTx<'_>, list: Option<&str>) -> Result<Place, Stop> {
-    let (source, lists) = (Homes::Lists.source(), &tx.settings.lists);
+    let (source, lists) = (ContainerKind::Lists.source(), &tx.settings.lists);
     let Some(default) = lists.first() else {
         return Err(not_configured(source).into());
     };
@@ -531,7 +534,7 @@ fn place_in_list(tx: &CommandTx<'_>, list: Option<&str>) -> Result<Place, Stop> 
 fn place_in_repository(tx: &CommandTx<'_>, repo: Option<&RepoName>) -> Result<Place, Rejection> {
     let repos = &tx.settings.repos;
     let Some(default) = repos.first() else {
-        return Err(not_configured(Homes::Repositories.source()));
+        return Err(not_configured(ContainerKind::Repositories.source()));
     };
     let Some(asked) = repo else {
         return Ok(Place::Repo(default.clone()));
@@ -603,15 +606,15 @@ fn assignee(
 }
 
 /// The same message, while the task is still being created.
-fn being_made(title: &str) -> Words {
-    Words::new()
+fn being_made(title: &str) -> Text {
+    Text::new()
         .text("… A task is being made from this message already: ")
         .said(title)
 }
 
 /// Nothing is created in an archived list, where no one would find it.
-fn list_archived(name: &str) -> Words {
-    Words::new().text(format!(
+fn list_archived(name: &str) -> Text {
+    Text::new().text(format!(
         "The list {name} is archived in ClickUp. Restore it there, or name another list with `-l`. Nothing was created."
     ))
 }
@@ -626,24 +629,24 @@ fn made_from(author: Option<&str>, link: Option<&str>) -> String {
 }
 
 /// `-a` with an unknown name.
-fn nobody_called(named: &str, people: &[&str]) -> Words {
+fn nobody_called(named: &str, people: &[&str]) -> Text {
     let named: String = named.chars().take(80).collect();
-    Words::new().text(format!(
+    Text::new().text(format!(
         "I know nobody called `{named}`. After `-a` comes {}, or `nobody`.",
         people.join(", ")
     ))
 }
 
 /// `-a` if Ivan has one user only.
-fn nobody_to_assign() -> Words {
-    Words::new().text(
+fn nobody_to_assign() -> Text {
+    Text::new().text(
         "I am one person's here, so I know nobody to assign a task to: bot.toml has no [[people]]. Leave `-a` out.",
     )
 }
 
 /// `-a` with a person who has no account at the task's source.
-fn not_linked_there(name: &str, source: Source) -> Words {
-    Words::new()
+fn not_linked_there(name: &str, source: Source) -> Text {
+    Text::new()
         .text(format!(
             "{name} has no account in {} that I know of, so the task cannot be assigned to them. They can type ",
             source.name()
@@ -653,16 +656,16 @@ fn not_linked_there(name: &str, source: Source) -> Words {
 }
 
 /// `-e` and the title name two.
-fn two_clients(one: &str, other: &str) -> Words {
-    Words::new().text(format!(
+fn two_clients(one: &str, other: &str) -> Text {
+    Text::new().text(format!(
         "A task is for one client, and this names `{one}` and `{other}`. Leave one of them out. Nothing was created."
     ))
 }
 
 /// `-e`, or the title, names a client that is not listed.
-fn unknown_client(named: &str, near: &[&str]) -> Words {
+fn unknown_client(named: &str, near: &[&str]) -> Text {
     let named: String = named.chars().take(80).collect();
-    let mut words = Words::new().text(format!("I know no client `{named}`. "));
+    let mut words = Text::new().text(format!("I know no client `{named}`. "));
     words = words.text(match near.len() {
         1 => "Did you mean ",
         _ => "Those that I know are like ",

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
-use super::{Info, Shown, Verb};
+use super::{Info, ShownContext, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
 
@@ -19,7 +19,7 @@ impl Verb for Current {
         usage: "current",
         effect: "show the current task",
         examples: &["current"],
-        shown: Shown::Always,
+        shown: ShownContext::Always,
         ..Info::SHOWS
     };
 

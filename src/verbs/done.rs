@@ -9,7 +9,7 @@ use super::grammar::{
     split_word, trim,
 };
 use super::texts::{fits, signed};
-use super::{Http, Info, Names, Shown, Verb, body};
+use super::{Http, Info, Names, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided};
 use crate::domain::command::Ref;
 use crate::domain::operation::Write;
@@ -38,7 +38,7 @@ impl Verb for Done {
         effect: "complete the current task, or REF, with a comment if you like",
         examples: &["done", "done 2", "done #12 -c shipped in 2.1"],
         writes: true,
-        shown: Shown::WithoutRef,
+        shown: ShownContext::WithoutRef,
         http: Http::both("done", "complete"),
         ..Info::SHOWS
     };

@@ -8,12 +8,12 @@ use utoipa::ToSchema;
 
 use super::body::{self, start_of};
 use super::grammar::{ParseError, excerpt, is_mere_punctuation, is_none, parse_ref, split_when};
-use super::{Http, Info, Shown, Verb};
+use super::{Http, Info, ShownContext, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
-use crate::domain::change::Change;
+use crate::domain::change::TaskChange;
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
-use crate::domain::reply::{Words, not_then, when_due};
+use crate::domain::reply::{Text, not_then, when_due};
 use crate::domain::task;
 use crate::domain::when::{DueThen, DueWhen, NotThen, WHEN_HELP, When};
 
@@ -37,7 +37,7 @@ impl Verb for Due {
         effect: "set when the current task, or REF, is due in ClickUp",
         examples: &["due fri", "due 2 1 dec 17:00", "due none"],
         writes: true,
-        shown: Shown::WithoutRef,
+        shown: ShownContext::WithoutRef,
         http: Http::both("due", "due"),
         ..Info::SHOWS
     };
@@ -70,11 +70,11 @@ impl Verb for Due {
             .transpose()
             .map_err(|why| Rejection::Unfit(not_due_then(&why)))?;
         let (change, due) = match due {
-            None => (Change::Due(None), None),
-            Some(DueThen::At(at)) => (Change::Due(Some(at)), Some(task::Due::at(at))),
+            None => (TaskChange::Due(None), None),
+            Some(DueThen::At(at)) => (TaskChange::Due(Some(at)), Some(task::DueDate::at(at))),
             Some(DueThen::Day(day)) => (
-                Change::DueOn(day),
-                Some(task::Due {
+                TaskChange::DueOn(day),
+                Some(task::DueDate {
                     at: day.and_time(NaiveTime::MIN).and_utc(),
                     day: Some(day),
                 }),
@@ -105,21 +105,21 @@ fn at<'de, D: Deserializer<'de>>(json: D) -> Result<Option<DueWhen>, D::Error> {
 }
 
 /// When it is due, as a phrase about the task.
-fn due_on(due: Option<task::Due>, zone: Tz) -> String {
+fn due_on(due: Option<task::DueDate>, zone: Tz) -> String {
     match due {
         Some(due) => format!("due {}", when_due(due, zone).plain()),
         None => "without a due date".to_owned(),
     }
 }
 
-fn no_due_in_github() -> Words {
-    Words::new().text(
+fn no_due_in_github() -> Text {
+    Text::new().text(
         "GitHub has no due dates for issues. Put the date into its milestone in GitHub, or `snooze` the issue for yourself.",
     )
 }
 
-fn not_due_then(why: &NotThen) -> Words {
-    Words::new()
+fn not_due_then(why: &NotThen) -> Text {
+    Text::new()
         .text("The due date was not set: ")
         .then(not_then(why))
         .text(

@@ -8,16 +8,16 @@ use super::{
     Briefing, Command, Comment, Create, Done, Mute, Next, Quiet, Receipts, Snooze, Start, Undo,
     Unmute,
 };
-use crate::domain::card::Press;
+use crate::domain::card::ButtonAction;
 use crate::domain::command::Ref;
-use crate::domain::form::Filled;
+use crate::domain::form::SubmittedForm;
 use crate::domain::ids::TaskRow;
-use crate::domain::rhythm::Setting;
-use crate::domain::sign;
+use crate::domain::reaction;
+use crate::domain::schedule::ScheduleSetting;
 use crate::domain::when::When;
 
 /// The command of a button; `None` if it has none, or a form comes first.
-pub fn pressed(press: &Press) -> Option<Command> {
+pub fn pressed(press: &ButtonAction) -> Option<Command> {
     let quiet = |change| {
         Command::from(Quiet {
             change: Some(change),
@@ -26,46 +26,46 @@ pub fn pressed(press: &Press) -> Option<Command> {
     let briefing = |at| Command::from(Briefing { at: Some(at) });
     let receipts = |by| Command::from(Receipts { by: Some(by) });
     Some(match press {
-        Press::Done(task) => Done {
+        ButtonAction::Done(task) => Done {
             task: Some(task.named()),
             comment: None,
         }
         .into(),
-        Press::Next(task) => Next {
+        ButtonAction::Next(task) => Next {
             from: Some(task.named()),
         }
         .into(),
-        Press::Snooze(task) => until_tomorrow(task.named()),
-        Press::Undo(command) => Undo {
+        ButtonAction::Snooze(task) => until_tomorrow(task.named()),
+        ButtonAction::Undo(command) => Undo {
             of: Some(Undone::Command(command.clone())),
         }
         .into(),
-        Press::Mute(true) => Mute {}.into(),
-        Press::Mute(false) => Unmute {}.into(),
-        Press::Briefing(Some(at)) => briefing(BriefingAt::Time(*at)),
-        Press::Briefing(None) => briefing(BriefingAt::Off),
-        Press::Quiet(Some(hours)) => quiet(QuietChange::Hours(*hours)),
-        Press::Quiet(None) => quiet(QuietChange::Off),
-        Press::QuietFrom(at) => quiet(QuietChange::From(*at)),
-        Press::QuietUntil(at) => quiet(QuietChange::Until(*at)),
-        Press::Receipts(by) => receipts(ReceiptsBy::Own(*by)),
-        Press::Usual(Setting::Briefing) => briefing(BriefingAt::Default),
-        Press::Usual(Setting::Quiet) => quiet(QuietChange::Default),
-        Press::Usual(Setting::Receipts) => receipts(ReceiptsBy::Default),
-        Press::Comment(_) | Press::Open(_) | Press::Unknown => return None,
+        ButtonAction::Mute(true) => Mute {}.into(),
+        ButtonAction::Mute(false) => Unmute {}.into(),
+        ButtonAction::Briefing(Some(at)) => briefing(BriefingAt::Time(*at)),
+        ButtonAction::Briefing(None) => briefing(BriefingAt::Off),
+        ButtonAction::Quiet(Some(hours)) => quiet(QuietChange::Hours(*hours)),
+        ButtonAction::Quiet(None) => quiet(QuietChange::Off),
+        ButtonAction::QuietFrom(at) => quiet(QuietChange::From(*at)),
+        ButtonAction::QuietUntil(at) => quiet(QuietChange::Until(*at)),
+        ButtonAction::Receipts(by) => receipts(ReceiptsBy::Own(*by)),
+        ButtonAction::Usual(ScheduleSetting::Briefing) => briefing(BriefingAt::Default),
+        ButtonAction::Usual(ScheduleSetting::Quiet) => quiet(QuietChange::Default),
+        ButtonAction::Usual(ScheduleSetting::Receipts) => receipts(ReceiptsBy::Default),
+        ButtonAction::Comment(_) | ButtonAction::Open(_) | ButtonAction::Unknown => return None,
     })
 }
 
 /// The command of a form.
-pub fn filled(filled: &Filled) -> Command {
+pub fn filled(filled: &SubmittedForm) -> Command {
     match filled {
-        Filled::Comment { task, text } => Comment {
+        SubmittedForm::Comment { task, text } => Comment {
             task: Some(task.named()),
             text: text.clone(),
             in_thread: false,
         }
         .into(),
-        Filled::Create { create, .. } => Create::from(create.as_ref().clone()).into(),
+        SubmittedForm::Create { create, .. } => Create::from(create.as_ref().clone()).into(),
     }
 }
 
@@ -79,7 +79,7 @@ struct Reaction {
 
 const REACTIONS: &[Reaction] = &[
     Reaction {
-        names: &[sign::DONE, "heavy_check_mark", "ballot_box_with_check"],
+        names: &[reaction::DONE, "heavy_check_mark", "ballot_box_with_check"],
         put: |task| {
             Command::from(Done {
                 task: Some(task),

@@ -8,7 +8,7 @@ use super::{Info, VERBS, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::filter::Filter;
 use crate::domain::person::Person;
-use crate::domain::reply::Words;
+use crate::domain::reply::Text;
 use crate::domain::when::WHEN_HELP;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -35,8 +35,8 @@ impl Verb for Help {
     }
 }
 
-fn help() -> Words {
-    let mut words = Words::new().text("What I understand:");
+fn help() -> Text {
+    let mut words = Text::new().text("What I understand:");
     for row in VERBS {
         for (place, usage) in row.info.usage.split(" · ").enumerate() {
             words = words

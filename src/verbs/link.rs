@@ -7,12 +7,12 @@ use utoipa::ToSchema;
 use super::grammar::{ParseError, quoted, split_word, trim};
 use super::{Http, Info, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection, Stop, local};
+use crate::completion::queue;
 use crate::domain::ids::PinId;
-use crate::domain::link::{self, Origin};
+use crate::domain::link::{self, LinkOrigin};
 use crate::domain::person::Person;
-use crate::domain::reply::{self, Words};
+use crate::domain::reply::{self, Text};
 use crate::domain::task::{Account, Source};
-use crate::settle::queue;
 use crate::store::operations::Surface;
 use crate::store::{DbResult, Wake, links, people, tasks};
 
@@ -80,7 +80,7 @@ impl Verb for Link {
             tx.db,
             person.id,
             source,
-            Origin::Typed,
+            LinkOrigin::Typed,
             &account,
             by,
             tx.now,
@@ -109,14 +109,14 @@ pub fn own_link(
     tx: &CommandTx<'_>,
     person: &Person,
     source: Source,
-) -> Result<Option<link::Link>, Stop> {
+) -> Result<Option<link::AccountLink>, Stop> {
     let words = if !tx.settings.has(source) {
         reply::not_connected(source)
     } else if person.alone {
         nobody_to_link()
     } else {
         match links::of(tx.db, person.id, source)? {
-            Some(link) if link.origin == Origin::Config => linked_by_config(&link),
+            Some(link) if link.origin == LinkOrigin::Config => linked_by_config(&link),
             link => return Ok(link),
         }
     };
@@ -151,14 +151,14 @@ pub fn as_linked_now(
 }
 
 /// After `link`.
-fn linked(source: Source, account: &Account, tasks: usize) -> Words {
+fn linked(source: Source, account: &Account, tasks: usize) -> Text {
     let noun = source.noun();
     let of_it = match tasks {
         0 => format!("no open {noun} is assigned to it"),
         1 => format!("1 open {noun} assigned to it is in your queue"),
         many => format!("{many} open {noun}s assigned to it are in your queue"),
     };
-    Words::new().text(format!(
+    Text::new().text(format!(
         "{}'s {} is yours now; {of_it}.",
         source.name(),
         account.name
@@ -166,8 +166,8 @@ fn linked(source: Source, account: &Account, tasks: usize) -> Words {
 }
 
 /// bot.toml decides.
-fn linked_by_config(link: &link::Link) -> Words {
-    Words::new().text(format!(
+fn linked_by_config(link: &link::AccountLink) -> Text {
+    Text::new().text(format!(
         "bot.toml says that {}'s {} is yours, and has the last word. Whoever runs me can change `{}` in your [[people]] \
          there.",
         link.source.name(),
@@ -177,8 +177,8 @@ fn linked_by_config(link: &link::Link) -> Words {
 }
 
 /// The account is another person's.
-fn linked_to_another(source: Source, account: &Account, owner: &str) -> Words {
-    Words::new().text(format!(
+fn linked_to_another(source: Source, account: &Account, owner: &str) -> Text {
+    Text::new().text(format!(
         "Not linked: {}'s {} is {owner}'s here. If it is yours, {owner} can unlink it, or whoever runs me can put it into \
          your [[people]] in bot.toml.",
         source.name(),
@@ -187,8 +187,8 @@ fn linked_to_another(source: Source, account: &Account, owner: &str) -> Words {
 }
 
 /// Without `[[people]]`.
-fn nobody_to_link() -> Words {
-    Words::new().text(
+fn nobody_to_link() -> Text {
+    Text::new().text(
         "I am one person's here: bot.toml has no [[people]], so that everyone who may command shares one queue of all open \
          tasks, and there is nothing to link. Whoever runs me can add [[people]] there.",
     )

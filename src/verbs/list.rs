@@ -8,19 +8,19 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, digits, excerpt, is_mere_punctuation, trim};
-use super::{Info, Shown, Verb};
+use super::{Info, ShownContext, Verb};
 use crate::command_tx::{
     CommandSettings, CommandTx, Context, Decided, Handled, Rejection, Reply, Stop, why_empty,
 };
-use crate::domain::card::{Part, item};
+use crate::completion::{self, Ranked, open};
+use crate::domain::card::{CardPart, item};
 use crate::domain::entity::Entities;
 use crate::domain::filter::Filter;
 use crate::domain::ids::TaskRow;
 use crate::domain::person::Person;
 use crate::domain::queue::EmptyQueue;
-use crate::domain::reply::{self, LIST_MAX, Words};
+use crate::domain::reply::{self, LIST_MAX, Text};
 use crate::domain::task::{Source, Task};
-use crate::settle::{self, Ranked, open};
 use crate::store::{Db, DbResult, blocking, people, snoozes, tasks};
 
 /// The default number of tasks in `list`.
@@ -41,7 +41,7 @@ impl Verb for List {
         usage: "list [N] [FILTER]",
         effect: "show your tasks in order; their numbers work as REF until the next list",
         examples: &["list", "list 5", "list overdue github"],
-        shown: Shown::Always,
+        shown: ShownContext::Always,
         ..Info::SHOWS
     };
 
@@ -77,7 +77,7 @@ impl Verb for List {
         let list = people::list(tx.db, person.id, &rows, None)?;
         let notes = notes(tx, person, &rows, &filter)?;
         let note = |row: &TaskRow| notes.get(row);
-        let listed: Vec<(&Task, Option<&Words>)> = ranked
+        let listed: Vec<(&Task, Option<&Text>)> = ranked
             .iter()
             .take(limit)
             .map(|(row, task, _)| (task, note(row)))
@@ -86,15 +86,15 @@ impl Verb for List {
             true => nothing_listed(tx, person, &filter)?.words(),
             false => listing(&listed, ranked.len(), &filter, tx.now, person.zone),
         };
-        let mut parts: Vec<Part> = (1..)
+        let mut parts: Vec<CardPart> = (1..)
             .zip(ranked.iter().take(limit))
             .map(|(number, (row, task, _))| {
                 let mut item = item(number, *row, task, tx.now, person.zone);
                 item.note = note(row).cloned();
-                Part::Card(item)
+                CardPart::Card(item)
             })
             .collect();
-        parts.extend(reply::more_of(ranked.len(), listed.len(), &filter).map(Part::Text));
+        parts.extend(reply::more_of(ranked.len(), listed.len(), &filter).map(CardPart::Text));
         Ok(Handled::Replied(Reply {
             words,
             parts,
@@ -139,7 +139,7 @@ pub fn notes(
     person: &Person,
     rows: &[TaskRow],
     filter: &Filter,
-) -> DbResult<BTreeMap<TaskRow, Words>> {
+) -> DbResult<BTreeMap<TaskRow, Text>> {
     let mut notes = BTreeMap::new();
     if !filter.is_of_what_is_held_back() {
         return Ok(notes);
@@ -151,7 +151,7 @@ pub fn notes(
         let note = [
             (!blockers.is_empty())
                 .then(|| reply::waits_for(&blockers.iter().collect::<Vec<_>>()))
-                .map(|waits| Words::new().text(waits)),
+                .map(|waits| Text::new().text(waits)),
             until.map(|until| reply::snoozed_until(until, person.zone)),
         ];
         notes.insert(row, reply::joined(note.into_iter().flatten(), " · "));
@@ -161,7 +161,7 @@ pub fn notes(
 
 /// The reason for an empty list.
 pub fn nothing_listed(tx: &CommandTx<'_>, person: &Person, filter: &Filter) -> DbResult<EmptyList> {
-    let open = settle::open(tx.db, person, tx.now, &tx.settings.weights)?;
+    let open = completion::open(tx.db, person, tx.now, &tx.settings.weights)?;
     let sources = shown(tx.settings, filter);
     let why = why_empty(tx.db, person, &open, sources.into_iter())?;
     Ok(match filter.is_empty() || why.is_unknown() {
@@ -181,7 +181,7 @@ fn shown(settings: &CommandSettings, filter: &Filter) -> Vec<Source> {
 pub enum EmptyList {
     Queue(EmptyQueue),
     /// No task matches the filter. The sentence says so.
-    NoMatch(Words),
+    NoMatch(Text),
 }
 
 impl EmptyList {
@@ -194,14 +194,14 @@ impl EmptyList {
     }
 
     /// The sentence beside the name; none if it would add nothing.
-    pub fn message(&self) -> Option<Words> {
+    pub fn message(&self) -> Option<Text> {
         match self {
             EmptyList::Queue(why) if why.is_plain() => None,
             empty => Some(empty.words()),
         }
     }
 
-    pub fn words(&self) -> Words {
+    pub fn words(&self) -> Text {
         match self {
             EmptyList::Queue(why) => reply::empty(why),
             EmptyList::NoMatch(words) => words.clone(),
@@ -222,7 +222,7 @@ pub fn with_clients(connection: &Db, entities: &Entities, filter: &Filter) -> Re
     if filter.entities.len() > 1 && !filter.entities.iter().any(is_known) {
         // It is prose, and no filter at all.
         let hint = not_a_filter(&filter.typed);
-        return Err(Rejection::Unfit(Words::new().text(hint.to_string())).into());
+        return Err(Rejection::Unfit(Text::new().text(hint.to_string())).into());
     }
     for word in &filter.entities {
         let entity = entities.resolve(word).map(|entity| &entity.id);
@@ -246,13 +246,13 @@ fn client_called<'a>(word: &str, clients: &'a [String]) -> Option<&'a String> {
 
 /// The queue, numbered.
 fn listing(
-    ranked: &[(&Task, Option<&Words>)],
+    ranked: &[(&Task, Option<&Text>)],
     total: usize,
     filter: &Filter,
     now: DateTime<Utc>,
     zone: Tz,
-) -> Words {
-    let mut words = Words::new();
+) -> Text {
+    let mut words = Text::new();
     for (number, (task, note)) in (1..).zip(ranked) {
         let due = reply::due(task, now, zone).map(|due| format!(" · {due}"));
         words = words
@@ -274,21 +274,21 @@ fn listing(
 }
 
 /// An unknown filter word, and the possible ones.
-fn no_client(word: &str, clients: &[String]) -> Words {
+fn no_client(word: &str, clients: &[String]) -> Text {
     const FEW: usize = 12;
     let clients: Vec<&str> = clients.iter().take(FEW).map(String::as_str).collect();
     let clients = match clients.as_slice() {
         [] => "a client, of which no task names any yet".to_owned(),
         clients => format!("a client: {}", clients.join(", ")),
     };
-    Words::new().text(format!(
+    Text::new().text(format!(
         "I cannot narrow the list to `{word}`. It can be {}, or {clients}.",
         Filter::WORDS.join(", ")
     ))
 }
 
 /// No task matches the filter of a list.
-fn nothing_to_list(filter: &Filter) -> Words {
+fn nothing_to_list(filter: &Filter) -> Text {
     let sources: Vec<&str> = filter.sources.iter().map(|source| source.name()).collect();
     let entities: Vec<&str> = filter.entities.iter().map(String::as_str).collect();
     let said = [
@@ -303,5 +303,5 @@ fn nothing_to_list(filter: &Filter) -> Words {
         true => "None of your tasks is",
         false => "No task in your queue is",
     };
-    Words::new().text(format!("{of} {}.", said.join(" and ")))
+    Text::new().text(format!("{of} {}.", said.join(" and ")))
 }

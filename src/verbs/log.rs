@@ -11,18 +11,18 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, digits, is_mere_punctuation, optional_ref, split_word, trim};
-use super::{Info, Shown, Verb, body};
+use super::{Info, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Handled, Rejection, Reply, Stop};
-use crate::domain::card::Part;
+use crate::completion::called;
+use crate::domain::card::CardPart;
 use crate::domain::command::Ref;
-use crate::domain::log::{Came, Change, Entry, Via};
+use crate::domain::log::{ActivityResult, Entry, LoggedChange, Via};
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
-use crate::domain::reply::{self, LIST_MAX, Words};
+use crate::domain::reply::{self, LIST_MAX, Text};
 use crate::domain::task::Source;
-use crate::settle::called;
-use crate::store::log::{Wanted, listed};
-use crate::store::tasks::{self, Stored};
+use crate::store::log::{LogFilter, listed};
+use crate::store::tasks::{self, StoredTask};
 use crate::store::{DbResult, operations, people};
 
 /// The default number of entries of `log`.
@@ -46,7 +46,7 @@ impl Verb for Log {
         usage: "log [N] [REF]",
         effect: "show what you did last, or what was done to REF",
         examples: &["log", "log 5", "log #12"],
-        shown: Shown::WithoutRef,
+        shown: ShownContext::WithoutRef,
         ..Info::SHOWS
     };
 
@@ -65,9 +65,9 @@ impl Verb for Log {
         let limit = self.limit.unwrap_or(LOG).min(LIST_MAX);
         let task = self.task.or(context.under.map(Ref::Row));
         let of_task = task.is_some();
-        let mut wanted = Wanted {
+        let mut wanted = LogFilter {
             limit: limit + 1,
-            ..Wanted::default()
+            ..LogFilter::default()
         };
         let deleted = narrow(tx, person, task, context, &mut wanted)?;
         let mut entries = match of_task {
@@ -78,7 +78,7 @@ impl Verb for Log {
         entries.extend(listed(tx.db, &wanted)?);
         let more = entries.len() > limit;
         entries.truncate(limit);
-        let lines: Vec<Words> = entries
+        let lines: Vec<Text> = entries
             .iter()
             .map(|entry| log_line(entry, of_task, person.zone))
             .collect();
@@ -92,12 +92,12 @@ impl Verb for Log {
         }
         let blocks = lines.chunks(BLOCK).enumerate().map(|(number, lines)| {
             let last = (number + 1) * BLOCK >= entries.len();
-            Part::Text(log(lines, more && last))
+            CardPart::Text(log(lines, more && last))
         });
         let words = lead.clone().text("\n").then(log(&lines, more));
         Ok(Handled::Replied(Reply {
             words,
-            parts: [Part::Text(lead)].into_iter().chain(blocks).collect(),
+            parts: [CardPart::Text(lead)].into_iter().chain(blocks).collect(),
             about: wanted.task,
             ..Reply::default()
         }))
@@ -127,7 +127,7 @@ pub fn narrow(
     person: &Person,
     task: Option<Ref>,
     context: &Context,
-    wanted: &mut Wanted,
+    wanted: &mut LogFilter,
 ) -> Result<Option<Source>, Stop> {
     let Some(task) = task else {
         wanted.person = Some(person.id);
@@ -140,7 +140,7 @@ pub fn narrow(
         return Ok(deleted);
     }
     wanted.person = Some(person.id);
-    let own = Wanted {
+    let own = LogFilter {
         limit: 1,
         ..wanted.clone()
     };
@@ -156,7 +156,7 @@ fn remembered(
     person: &Person,
     task: Ref,
     context: &Context,
-) -> Result<Stored, Stop> {
+) -> Result<StoredTask, Stop> {
     match tx.known(person, Some(task), context) {
         Err(Stop::Rejected(Rejection::Deleted { row, words })) => {
             Ok(tasks::by_row(tx.db, row)?.ok_or(Rejection::UnknownTask(words))?)
@@ -166,14 +166,14 @@ fn remembered(
 }
 
 /// Whether a person may see a task's history: it is assigned to them, their current one, or created by them.
-fn is_theirs(tx: &CommandTx<'_>, person: &Person, stored: &Stored) -> DbResult<bool> {
+fn is_theirs(tx: &CommandTx<'_>, person: &Person, stored: &StoredTask) -> DbResult<bool> {
     Ok(person.is_concerned(&stored.task)
         || people::pinned_by(tx.db, stored.row)?.contains(&person.id)
         || operations::creator(tx.db, &stored.task.key)? == Some(person.id))
 }
 
 /// The task of a REF without a person: a list number needs one.
-pub fn whose(tx: &CommandTx<'_>, task: Ref) -> Result<Stored, Stop> {
+pub fn whose(tx: &CommandTx<'_>, task: Ref) -> Result<StoredTask, Stop> {
     let present = people::present(tx.db)?;
     match (&task, present.as_slice()) {
         (Ref::Nth(_), [only]) => remembered(tx, only, task, &Context::over_http(tx.now)),
@@ -212,12 +212,12 @@ fn without_outcome(tx: &CommandTx<'_>, person: &Person, limit: usize) -> DbResul
                 Write::Comment { .. } => "comment".to_owned(),
                 _ => command.verb,
             },
-            came: Came::Pending,
+            came: ActivityResult::Pending,
             source: Some(write.source()),
             task: known.as_ref().map(|stored| stored.task.id.to_string()),
             title,
             url: known.map(|stored| stored.task.url).unwrap_or_default(),
-            change: Change::default(),
+            change: LoggedChange::default(),
             detail: row.why.clone(),
         });
     }
@@ -225,8 +225,8 @@ fn without_outcome(tx: &CommandTx<'_>, person: &Person, limit: usize) -> DbResul
 }
 
 /// The lines, newest first; and how to see more.
-fn log(lines: &[Words], more: bool) -> Words {
-    let mut words = Words::new();
+fn log(lines: &[Text], more: bool) -> Text {
+    let mut words = Text::new();
     for (number, line) in lines.iter().enumerate() {
         if number > 0 {
             words = words.text("\n");
@@ -242,10 +242,10 @@ fn log(lines: &[Words], more: bool) -> Words {
 /// The text above the lines. Without it, the mark of the first line would look like the outcome of `log`.
 ///
 /// `deleted` is the source of a deleted task.
-fn log_lead(empty: bool, of_task: bool, deleted: Option<Source>) -> Words {
+fn log_lead(empty: bool, of_task: bool, deleted: Option<Source>) -> Text {
     let words = match deleted {
-        Some(source) => Words::new().text(format!("This task was deleted in {}. ", source.name())),
-        None => Words::new(),
+        Some(source) => Text::new().text(format!("This task was deleted in {}. ", source.name())),
+        None => Text::new(),
     };
     words.text(match (empty, of_task) {
         (true, true) => "Nothing was done to this task since I know it.",
@@ -256,13 +256,13 @@ fn log_lead(empty: bool, of_task: bool, deleted: Option<Source>) -> Words {
 }
 
 /// `✓ 22 Nov 10:00 · done: Renew cert (to do → complete), in the DM`; in a task's history with its actor.
-fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Words {
+fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Text {
     let mark = match entry.came {
-        Came::Done | Came::AlreadySo => "✓",
-        Came::Pending => "…",
-        Came::Refused | Came::GivenUp | Came::TakenBack => "✗",
+        ActivityResult::Done | ActivityResult::AlreadySo => "✓",
+        ActivityResult::Pending => "…",
+        ActivityResult::Refused | ActivityResult::GivenUp | ActivityResult::TakenBack => "✗",
     };
-    let mut words = Words::new()
+    let mut words = Text::new()
         .text(format!("{mark} "))
         .moment(entry.at, zone)
         .text(" · ");
@@ -292,7 +292,9 @@ fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Words {
             let level = |level: &Option<String>| level.clone().unwrap_or_else(|| "none".to_owned());
             words.text(format!(" ({} → {})", level(before), level(after)))
         }
-        ("assign" | "claim" | "due" | "prio", _, Some(now)) if entry.came == Came::Done => {
+        ("assign" | "claim" | "due" | "prio", _, Some(now))
+            if entry.came == ActivityResult::Done =>
+        {
             match now.parse::<DateTime<Utc>>() {
                 Ok(at) => words.text(" (now ").then(reply::due_at(at, zone)).text(")"),
                 Err(_) => words.text(format!(" (now {now})")),
@@ -303,45 +305,45 @@ fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Words {
         (_, Some(before), Some(after)) if before != after && !before.is_empty() => {
             words.text(format!(" ({before} → {after})"))
         }
-        (_, None, Some(after)) if entry.came == Came::AlreadySo => {
+        (_, None, Some(after)) if entry.came == ActivityResult::AlreadySo => {
             words.text(format!(" (it was {after} already)"))
         }
         _ => words,
     };
     words = words.text(match entry.came {
-        Came::Done | Came::AlreadySo => "",
-        Came::Pending => ", has no outcome yet",
-        Came::Refused => ", refused",
-        Came::GivenUp => ", given up",
-        Came::TakenBack => ", taken back before it was sent",
+        ActivityResult::Done | ActivityResult::AlreadySo => "",
+        ActivityResult::Pending => ", has no outcome yet",
+        ActivityResult::Refused => ", refused",
+        ActivityResult::GivenUp => ", given up",
+        ActivityResult::TakenBack => ", taken back before it was sent",
     });
     words.text(format!(", {}", from_where(entry.via)))
 }
 
 /// The history of a task that the person may not see: not even its title is shown.
-fn not_your_history() -> Words {
-    Words::new().text(
+fn not_your_history() -> Text {
+    Text::new().text(
         "That is not a task of yours, so its history is not for you. It is shown to those whom the task is assigned to, and \
          to who had it made.",
     )
 }
 
 /// A list number without a person to whom the list belongs.
-fn whose_list() -> Words {
-    Words::new().text(
+fn whose_list() -> Text {
+    Text::new().text(
         "A number is one of somebody's list, and nobody is named: name the task by its id, or who asks by X-Ivan-Actor \
          (--as).",
     )
 }
 
 /// A time from the log, in the reader's zone.
-fn time(kept: Option<&str>, zone: Tz) -> Words {
+fn time(kept: Option<&str>, zone: Tz) -> Text {
     let Some(kept) = kept else {
-        return Words::new().text("none");
+        return Text::new().text("none");
     };
     match kept.parse::<DateTime<Utc>>() {
-        Ok(at) => Words::new().moment(at, zone),
-        Err(_) => Words::new().text(match kept.parse::<NaiveDate>() {
+        Ok(at) => Text::new().moment(at, zone),
+        Err(_) => Text::new().text(match kept.parse::<NaiveDate>() {
             Ok(day) => day.format("%-d %b").to_string(),
             Err(_) => kept.to_owned(),
         }),

@@ -88,15 +88,15 @@ pub trait Verb: DeserializeOwned + ToSchema {
     /// Whether its meaning depends on the task or list that its author had been shown.
     fn depends_on_what_was_shown(&self) -> bool {
         match Self::INFO.shown {
-            Shown::Never => false,
-            Shown::WithoutRef => names_no_task(self.task()),
-            Shown::Always => true,
+            ShownContext::Never => false,
+            ShownContext::WithoutRef => names_no_task(self.task()),
+            ShownContext::Always => true,
         }
     }
 
     /// Whether it changes the task that its author was shown last, without naming it.
     fn changes_what_was_shown(&self) -> bool {
-        Self::INFO.shown == Shown::WithoutRef && names_no_task(self.task())
+        Self::INFO.shown == ShownContext::WithoutRef && names_no_task(self.task())
     }
 
     /// Whether it accepts words that only the store can resolve, an emoji among them.
@@ -129,7 +129,7 @@ pub struct Info {
     pub writes: bool,
     /// Whether free text follows it, in which an emoji at the end stays.
     pub text: bool,
-    pub shown: Shown,
+    pub shown: ShownContext,
     pub http: Http,
 }
 
@@ -143,14 +143,14 @@ impl Info {
         examples: &[],
         writes: false,
         text: false,
-        shown: Shown::Never,
+        shown: ShownContext::Never,
         http: Http::NONE,
     };
 }
 
 /// When a verb depends on the task or list that its author had been shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
+pub enum ShownContext {
     Never,
     /// If no task is named, or only by its number in a list.
     WithoutRef,

@@ -4,18 +4,18 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
-use super::{Info, Shown, Verb};
+use super::{Info, ShownContext, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Handled, Reply};
-use crate::domain::blocking::Who;
+use crate::completion::{called, queue};
+use crate::domain::blocking::WaitingAccount;
 use crate::domain::home::WAITING_MAX;
 use crate::domain::ids::TaskRow;
-use crate::domain::morning::{self, TOP, Waits, due};
+use crate::domain::morning::{self, TOP, WaitingPerson, due};
 use crate::domain::person::Person;
-use crate::domain::reply::{self, Words};
+use crate::domain::reply::{self, Text};
 use crate::domain::score::Score;
 use crate::domain::task::Task;
 use crate::runtime::lock;
-use crate::settle::{called, queue};
 use crate::store::{Db, DbResult, blocking, operations, people, tasks};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -29,7 +29,7 @@ impl Verb for Morning {
         usage: "morning",
         effect: "show your first three tasks, what is due, who waits for you and what is stuck",
         examples: &["morning"],
-        shown: Shown::Always,
+        shown: ShownContext::Always,
         ..Info::SHOWS
     };
 
@@ -43,7 +43,7 @@ impl Verb for Morning {
 }
 
 /// The briefing, and its message: it shows the current task, and its numbers are those of a list.
-pub fn gather(tx: &CommandTx<'_>, person: &Person) -> DbResult<(morning::Morning, Reply)> {
+pub fn gather(tx: &CommandTx<'_>, person: &Person) -> DbResult<(morning::BriefingContent, Reply)> {
     let (pin, current) = tx.show_current(person)?;
     let ranked = queue(tx.db, person, tx.now, &tx.settings.weights)?;
     let (overdue, due_today) = due(&ranked, tx.now, person.zone);
@@ -60,7 +60,7 @@ pub fn gather(tx: &CommandTx<'_>, person: &Person) -> DbResult<(morning::Morning
         true => None,
         false => Some(people::list(tx.db, person.id, &rows, None)?),
     };
-    let morning = morning::Morning {
+    let morning = morning::BriefingContent {
         now: tx.now,
         zone: person.zone,
         open,
@@ -89,16 +89,16 @@ fn who_waits(
     tx: &CommandTx<'_>,
     person: &Person,
     ranked: &[(TaskRow, Task, Score)],
-) -> DbResult<Vec<Waits>> {
+) -> DbResult<Vec<WaitingPerson>> {
     let waits = blocking::waits(tx.db)?;
     let people = people::present(tx.db)?;
-    let named = |who: &Who| match who {
-        Who::Person(id) if *id == person.id => None,
-        Who::Person(id) => people
+    let named = |who: &WaitingAccount| match who {
+        WaitingAccount::Person(id) if *id == person.id => None,
+        WaitingAccount::Person(id) => people
             .iter()
             .find(|one| one.id == *id)
             .map(|one| one.name.clone()),
-        Who::Account(source, _) => Some(format!("Somebody in {}", source.name())),
+        WaitingAccount::Account(source, _) => Some(format!("Somebody in {}", source.name())),
     };
     let mut waiting = Vec::new();
     for (row, task, _) in ranked {
@@ -106,7 +106,7 @@ fn who_waits(
             waits
                 .who_waits_for(*row)
                 .filter_map(named)
-                .map(|who| Waits {
+                .map(|who| WaitingPerson {
                     who,
                     task: task.clone(),
                 }),
@@ -116,7 +116,7 @@ fn who_waits(
 }
 
 /// A person's oldest commands without an outcome, and their total number.
-pub fn waiting(connection: &Db, person: &Person, most: usize) -> DbResult<(Vec<Words>, i64)> {
+pub fn waiting(connection: &Db, person: &Person, most: usize) -> DbResult<(Vec<Text>, i64)> {
     let (pending, count) = operations::pending_of(connection, person.id, most)?;
     let mut waiting = Vec::new();
     for row in &pending {

@@ -4,14 +4,14 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
-use super::{Http, Info, Shown, Verb};
+use super::{Http, Info, ShownContext, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Handled, Rejection, Reply, Stop};
-use crate::domain::card::{Part, card};
+use crate::completion::queue;
+use crate::domain::card::{CardPart, card};
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
 use crate::domain::queue::following;
-use crate::domain::reply::{self, Words};
-use crate::settle::queue;
+use crate::domain::reply::{self, Text};
 use crate::store::{DbResult, people};
 
 /// Makes the next task of the queue current; it is `next_task` of the answer. Without another task, `next_task` is null
@@ -31,7 +31,7 @@ impl Verb for Next {
         usage: "next",
         effect: "move on to the next task without completing this one",
         examples: &["next"],
-        shown: Shown::Always,
+        shown: ShownContext::Always,
         http: Http::post("next"),
         ..Info::SHOWS
     };
@@ -63,7 +63,7 @@ fn next_from(tx: &CommandTx<'_>, person: &Person, task: &Ref) -> Result<Reply, S
     if said.about.is_some() {
         said.words = not_current_any_more(said.words);
         said.parts
-            .insert(0, Part::Text(not_current_any_more(Words::new())));
+            .insert(0, CardPart::Text(not_current_any_more(Text::new())));
     }
     Ok(said)
 }
@@ -83,7 +83,7 @@ fn next(tx: &CommandTx<'_>, person: &Person) -> DbResult<Reply> {
         let mut said = tx.show(person)?;
         if said.about.is_some() {
             said.words = no_other(said.words);
-            said.parts.insert(0, Part::Text(no_other(Words::new())));
+            said.parts.insert(0, CardPart::Text(no_other(Text::new())));
         }
         return Ok(said);
     };
@@ -93,12 +93,12 @@ fn next(tx: &CommandTx<'_>, person: &Person) -> DbResult<Reply> {
             reply::card(task, score, tx.now, person.zone),
             Some(card(*row, task, score, tx.now, person.zone)),
         ),
-        None => (Words::new(), None),
+        None => (Text::new(), None),
     };
-    let lead = Part::Text(moved_on(Words::new()));
+    let lead = CardPart::Text(moved_on(Text::new()));
     Ok(Reply {
         words: moved_on(words),
-        parts: [lead].into_iter().chain(card.map(Part::Card)).collect(),
+        parts: [lead].into_iter().chain(card.map(CardPart::Card)).collect(),
         pin: Some(pin),
         about: Some(next),
         ..Reply::default()
@@ -106,20 +106,20 @@ fn next(tx: &CommandTx<'_>, person: &Person) -> DbResult<Reply> {
 }
 
 /// After `next`: the card of the new current task.
-fn moved_on(card: Words) -> Words {
-    Words::new().text("Next: ").then(card)
+fn moved_on(card: Text) -> Text {
+    Text::new().text("Next: ").then(card)
 }
 
 /// After a `next` without another task.
-fn no_other(card: Words) -> Words {
-    Words::new()
+fn no_other(card: Text) -> Text {
+    Text::new()
         .text("There is no other task in your queue. Still: ")
         .then(card)
 }
 
 /// `next` was pressed on a card that is no longer the current task.
-fn not_current_any_more(card: Words) -> Words {
-    Words::new()
+fn not_current_any_more(card: Text) -> Text {
+    Text::new()
         .text("That is not your current task any more. Current: ")
         .then(card)
 }

@@ -4,13 +4,13 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, optional_ref};
-use super::{Http, Info, Shown, Verb, body};
+use super::{Http, Info, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided};
-use crate::domain::change::Change;
+use crate::domain::change::TaskChange;
 use crate::domain::command::Ref;
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
-use crate::domain::task::Status;
+use crate::domain::task::TaskStatus;
 use crate::store::operations;
 
 /// Puts it back to its status before `start`; in GitHub the label for work in progress goes. It stays assigned and current.
@@ -30,7 +30,7 @@ impl Verb for Pause {
         effect: "put the current task, or REF, back to its status before `start`; it stays yours",
         examples: &["pause", "pause 2", "pause #12"],
         writes: true,
-        shown: Shown::WithoutRef,
+        shown: ShownContext::WithoutRef,
         http: Http::both("pause", "pause").may_conflict(),
         ..Info::SHOWS
     };
@@ -44,12 +44,12 @@ impl Verb for Pause {
         let known = target.stored.as_ref().map(|stored| &stored.task);
         let status = match known {
             // A `start` may still wait for its turn.
-            Some(task) if task.status == Status::Todo => Some(task.source_status.clone()),
+            Some(task) if task.status == TaskStatus::Todo => Some(task.source_status.clone()),
             _ => operations::last(tx.db, &target.key, "start")?.map(|(before, _)| before),
         };
         let pause = Write::Change {
             task: target.key,
-            change: Change::Pause { status },
+            change: TaskChange::Pause { status },
             said: "paused".to_owned(),
         };
         tx.accept(person, context, "pause", vec![pause])

@@ -6,12 +6,12 @@ use utoipa::ToSchema;
 
 use super::body::{self, start_of};
 use super::grammar::{ParseError, excerpt, is_none, parse_ref, trim};
-use super::{Http, Info, Shown, Verb, schema};
+use super::{Http, Info, ShownContext, Verb, schema};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
-use crate::domain::change::Change;
+use crate::domain::change::TaskChange;
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
-use crate::domain::reply::Words;
+use crate::domain::reply::Text;
 use crate::domain::task::Priority;
 
 /// Sets its priority in ClickUp, or in GitHub its label of `github.priority_labels`.
@@ -35,7 +35,7 @@ impl Verb for Prio {
         effect: "set the priority of the current task, or of REF",
         examples: &["prio high", "prio 2 urgent", "prio #12 none"],
         writes: true,
-        shown: Shown::WithoutRef,
+        shown: ShownContext::WithoutRef,
         http: Http::both("priority", "priority"),
         ..Info::SHOWS
     };
@@ -79,7 +79,7 @@ impl Verb for Prio {
                 }
                 (_, priority) => priority,
             };
-            Ok((Change::Priority(wanted), of_priority(wanted)))
+            Ok((TaskChange::Priority(wanted), of_priority(wanted)))
         })
     }
 
@@ -102,8 +102,8 @@ fn priority<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Priority>, D::E
     })
 }
 
-fn no_such_priority_in_github(priority: Priority) -> Words {
-    Words::new().text(format!(
+fn no_such_priority_in_github(priority: Priority) -> Text {
+    Text::new().text(format!(
         "In GitHub a priority is a label of github.priority_labels, and there is none for {}. It can be urgent, high or none.",
         priority.as_str()
     ))

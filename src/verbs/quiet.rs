@@ -11,9 +11,9 @@ use super::grammar::{ParseError, excerpt, trim};
 use super::{Info, Verb, schedule};
 use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
-use crate::domain::reply::Words;
-use crate::domain::rhythm::{self, DEFAULT, HOURS_HELP, RhythmChange};
-use crate::store::{DbResult, rhythms};
+use crate::domain::reply::Text;
+use crate::domain::schedule::{DEFAULT, HOURS_HELP, QuietHours, ScheduleChange};
+use crate::store::{DbResult, schedules};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +27,7 @@ pub struct Quiet {
 /// A change of quiet hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuietChange {
-    Hours(rhythm::Quiet),
+    Hours(QuietHours),
     Off,
     /// Follow bot.toml from now on.
     Default,
@@ -51,7 +51,7 @@ impl Verb for Quiet {
             "" => None,
             "off" | "never" => Some(QuietChange::Off),
             DEFAULT => Some(QuietChange::Default),
-            _ => Some(rhythm::Quiet::parse(rest).map(QuietChange::Hours).ok_or_else(|| {
+            _ => Some(QuietHours::parse(rest).map(QuietChange::Hours).ok_or_else(|| {
                 ParseError::Prose(format!(
                     "`{}` are no hours. Type `quiet` with {HOURS_HELP} after it, `quiet off` or `quiet default`.",
                     excerpt(rest)
@@ -66,16 +66,16 @@ impl Verb for Quiet {
             return Ok(Handled::Replied(quiet_is(tx, person)?.into()));
         };
         let change = match change {
-            QuietChange::Hours(hours) => RhythmChange::Quiet(Some(hours)),
-            QuietChange::Off => RhythmChange::Quiet(None),
-            QuietChange::Default => RhythmChange::UsualQuiet,
+            QuietChange::Hours(hours) => ScheduleChange::Quiet(Some(hours)),
+            QuietChange::Off => ScheduleChange::Quiet(None),
+            QuietChange::Default => ScheduleChange::UsualQuiet,
             QuietChange::From(from) => {
                 let until = present_hours(tx, person)?.until();
-                RhythmChange::Quiet(rhythm::Quiet::between(from, until))
+                ScheduleChange::Quiet(QuietHours::between(from, until))
             }
             QuietChange::Until(until) => {
                 let from = present_hours(tx, person)?.from();
-                RhythmChange::Quiet(rhythm::Quiet::between(from, until))
+                ScheduleChange::Quiet(QuietHours::between(from, until))
             }
         };
         Ok(Handled::Replied(
@@ -85,16 +85,16 @@ impl Verb for Quiet {
 }
 
 /// The current setting.
-pub fn quiet_is(tx: &CommandTx<'_>, person: &Person) -> DbResult<Words> {
-    let chosen = rhythms::of(tx.db, person.id)?;
-    let held = rhythms::count_held(tx.db, person.id)?;
+pub fn quiet_is(tx: &CommandTx<'_>, person: &Person) -> DbResult<Text> {
+    let chosen = schedules::of(tx.db, person.id)?;
+    let held = schedules::count_held(tx.db, person.id)?;
     Ok(hours_are(chosen.quiet, chosen.own_quiet, held, person.zone))
 }
 
 /// The person's quiet hours, of which one end is to change; else the usual night.
-fn present_hours(tx: &CommandTx<'_>, person: &Person) -> DbResult<rhythm::Quiet> {
-    let chosen = rhythms::of(tx.db, person.id)?;
-    Ok(chosen.quiet.unwrap_or(rhythm::Quiet::NIGHT))
+fn present_hours(tx: &CommandTx<'_>, person: &Person) -> DbResult<QuietHours> {
+    let chosen = schedules::of(tx.db, person.id)?;
+    Ok(chosen.quiet.unwrap_or(QuietHours::NIGHT))
 }
 
 fn hours<'de, D: Deserializer<'de>>(json: D) -> Result<Option<QuietChange>, D::Error> {
@@ -102,7 +102,7 @@ fn hours<'de, D: Deserializer<'de>>(json: D) -> Result<Option<QuietChange>, D::E
     match text.trim() {
         "off" => Ok(Some(QuietChange::Off)),
         DEFAULT => Ok(Some(QuietChange::Default)),
-        hours => match rhythm::Quiet::parse(hours) {
+        hours => match QuietHours::parse(hours) {
             Some(hours) => Ok(Some(QuietChange::Hours(hours))),
             None => Err(D::Error::custom(format_args!(
                 "`hours` are {HOURS_HELP}, `off` or `default`; not `{}`",
@@ -113,20 +113,20 @@ fn hours<'de, D: Deserializer<'de>>(json: D) -> Result<Option<QuietChange>, D::E
 }
 
 /// The answer to `quiet` alone; `own`: whether it is the person's own choice.
-fn hours_are(quiet: Option<rhythm::Quiet>, own: bool, held: i64, zone: Tz) -> Words {
+fn hours_are(quiet: Option<QuietHours>, own: bool, held: i64, zone: Tz) -> Text {
     let words = match quiet {
-        Some(quiet) if !own => Words::new()
+        Some(quiet) if !own => Text::new()
             .text(format!(
                 "Quiet from {quiet} ({}), as bot.toml has it for everybody. ",
                 zone.name()
             ))
             .code("quiet off")
             .text(" ends that for you."),
-        Some(quiet) => Words::new()
+        Some(quiet) => Text::new()
             .text(format!("Quiet from {quiet} ({}). ", zone.name()))
             .code("quiet off")
             .text(" ends that."),
-        None => Words::new()
+        None => Text::new()
             .text("No quiet hours. ")
             .code("quiet 20:00-8:00")
             .text(" sets some."),

@@ -10,8 +10,8 @@ use super::{Info, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::{Person, PersonId};
 use crate::domain::receipts;
-use crate::domain::reply::Words;
-use crate::domain::rhythm::DEFAULT;
+use crate::domain::reply::Text;
+use crate::domain::schedule::DEFAULT;
 use crate::store::{DbResult, Wake, people};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -26,7 +26,7 @@ pub struct Receipts {
 /// How a person wants to learn of outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReceiptsBy {
-    Own(receipts::Receipts),
+    Own(receipts::ReceiptMode),
     /// Follow bot.toml from now on.
     Default,
 }
@@ -45,7 +45,7 @@ impl Verb for Receipts {
         let by = match rest.to_lowercase().as_str() {
             "" => None,
             DEFAULT => Some(ReceiptsBy::Default),
-            _ => Some(receipts::Receipts::typed(rest).map(ReceiptsBy::Own).ok_or_else(|| {
+            _ => Some(receipts::ReceiptMode::typed(rest).map(ReceiptsBy::Own).ok_or_else(|| {
                 ParseError::Prose(format!(
                     "`{}` is no way to answer you. Type `receipts reactions`, `receipts messages` or `receipts default`.",
                     excerpt(rest)
@@ -65,14 +65,14 @@ impl Verb for Receipts {
 }
 
 /// The current setting.
-pub fn receipts_are(tx: &CommandTx<'_>, person: PersonId) -> DbResult<Words> {
+pub fn receipts_are(tx: &CommandTx<'_>, person: PersonId) -> DbResult<Text> {
     let chosen = people::receipts(tx.db, person)?;
     let by = chosen.unwrap_or(tx.settings.receipts);
     Ok(told_by(by, chosen.is_some()))
 }
 
 /// Sets the person's own way, or the team default.
-pub fn change(tx: &CommandTx<'_>, person: PersonId, by: ReceiptsBy) -> DbResult<Words> {
+pub fn change(tx: &CommandTx<'_>, person: PersonId, by: ReceiptsBy) -> DbResult<Text> {
     let own = match by {
         ReceiptsBy::Own(by) => Some(by),
         ReceiptsBy::Default => None,
@@ -89,7 +89,7 @@ fn by<'de, D: Deserializer<'de>>(json: D) -> Result<Option<ReceiptsBy>, D::Error
     let text = String::deserialize(json)?;
     match text.trim() {
         DEFAULT => Ok(Some(ReceiptsBy::Default)),
-        by => match receipts::Receipts::typed(by) {
+        by => match receipts::ReceiptMode::typed(by) {
             Some(by) => Ok(Some(ReceiptsBy::Own(by))),
             None => Err(D::Error::custom(format_args!(
                 "`by` is `reactions`, `message` or `default`; not `{}`",
@@ -100,34 +100,34 @@ fn by<'de, D: Deserializer<'de>>(json: D) -> Result<Option<ReceiptsBy>, D::Error
 }
 
 /// The answer to `receipts` alone; `own`: whether it is the person's own choice.
-fn told_by(by: receipts::Receipts, own: bool) -> Words {
+fn told_by(by: receipts::ReceiptMode, own: bool) -> Text {
     let whose = match own {
         true => "as you set",
         false => "as bot.toml has it for everybody",
     };
     let (how, other, does) = match by {
-        receipts::Receipts::Message => (
+        receipts::ReceiptMode::Message => (
             "I answer in words alone",
             "receipts reactions",
             " has me react to what you type, too.",
         ),
-        receipts::Receipts::Reactions => (
+        receipts::ReceiptMode::Reactions => (
             "I answer in words and react to what you type",
             "receipts messages",
             " ends that for you.",
         ),
     };
-    Words::new()
+    Text::new()
         .text(format!("{how}, {whose}. "))
         .code(other)
         .text(does)
 }
 
 /// After that was chosen.
-fn receipts_set(by: receipts::Receipts) -> Words {
-    Words::new().text(match by {
-        receipts::Receipts::Message => "✓ From now on I answer in words alone.",
-        receipts::Receipts::Reactions => {
+fn receipts_set(by: receipts::ReceiptMode) -> Text {
+    Text::new().text(match by {
+        receipts::ReceiptMode::Message => "✓ From now on I answer in words alone.",
+        receipts::ReceiptMode::Reactions => {
             "✓ From now on I also react to what you type: ⏳ queued, ✅ done, ❌ refused. A comment that arrives gets the \
              reaction alone."
         }
@@ -135,12 +135,12 @@ fn receipts_set(by: receipts::Receipts) -> Words {
 }
 
 /// After `receipts default`.
-fn receipts_usual(by: receipts::Receipts) -> Words {
-    Words::new().text(match by {
-        receipts::Receipts::Message => {
+fn receipts_usual(by: receipts::ReceiptMode) -> Text {
+    Text::new().text(match by {
+        receipts::ReceiptMode::Message => {
             "✓ As bot.toml has it for everybody: I answer in words alone."
         }
-        receipts::Receipts::Reactions => {
+        receipts::ReceiptMode::Reactions => {
             "✓ As bot.toml has it for everybody: I answer in words and react to what you type."
         }
     })

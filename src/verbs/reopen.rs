@@ -4,12 +4,12 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, optional_ref};
-use super::{Http, Info, Shown, Verb, body};
+use super::{Http, Info, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::command::Ref;
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
-use crate::domain::reply::Words;
+use crate::domain::reply::Text;
 
 /// Reopens it in its source: in the status before it was completed here, or in the source's first one. Open already:
 /// success, and `conflict`.
@@ -29,7 +29,7 @@ impl Verb for Reopen {
         effect: "open REF again, as it was before it was completed",
         examples: &["reopen #12"],
         writes: true,
-        shown: Shown::WithoutRef,
+        shown: ShownContext::WithoutRef,
         http: Http::both("reopen", "reopen"),
         ..Info::SHOWS
     };
@@ -52,8 +52,8 @@ impl Verb for Reopen {
     takes_ref!();
 }
 
-fn reopen_which() -> Words {
-    Words::new().text(
+fn reopen_which() -> Text {
+    Text::new().text(
         "Name the task: `reopen REF`, with a task id, `#12` or the link of a task. `undo` takes back what you did last.",
     )
 }

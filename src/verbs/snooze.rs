@@ -8,12 +8,12 @@ use utoipa::ToSchema;
 
 use super::body::{self, start_of};
 use super::grammar::{ParseError, excerpt, is_mere_punctuation, parse_ref, split_when};
-use super::{Http, Info, Shown, Verb};
+use super::{Http, Info, ShownContext, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection, local};
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
-use crate::domain::reply::{Words, not_then};
-use crate::domain::task::{Status, Task};
+use crate::domain::reply::{Text, not_then};
+use crate::domain::task::{Task, TaskStatus};
 use crate::domain::when::{NotThen, WHEN_HELP, When};
 use crate::store::effects::{self, Snoozed};
 use crate::store::snoozes;
@@ -36,7 +36,7 @@ impl Verb for Snooze {
         usage: "snooze [REF] WHEN",
         effect: "hide the current task, or REF, from your queue until then",
         examples: &["snooze tomorrow", "snooze 2 mon 9:00", "snooze #12 2h"],
-        shown: Shown::WithoutRef,
+        shown: ShownContext::WithoutRef,
         http: Http::both("snooze", "snooze"),
         ..Info::SHOWS
     };
@@ -68,7 +68,7 @@ impl Verb for Snooze {
             Err(why) => return unfit(cannot_snooze(&why)),
         };
         let stored = tx.known(person, self.task, context)?;
-        if stored.task.status == Status::Done {
+        if stored.task.status == TaskStatus::Done {
             return unfit(nothing_to_snooze(&stored.task));
         }
         let snoozed = Snoozed {
@@ -99,14 +99,14 @@ fn until<'de, D: Deserializer<'de>>(json: D) -> Result<When, D::Error> {
     })
 }
 
-fn cannot_snooze(why: &NotThen) -> Words {
-    Words::new().text("Not snoozed: ").then(not_then(why)).text(
+fn cannot_snooze(why: &NotThen) -> Text {
+    Text::new().text("Not snoozed: ").then(not_then(why)).text(
         ". Type a time ahead, within a year: `snooze tomorrow`, `snooze mon 9:00`, `snooze 1 dec`.",
     )
 }
 
-fn nothing_to_snooze(task: &Task) -> Words {
-    Words::new()
+fn nothing_to_snooze(task: &Task) -> Text {
+    Text::new()
         .text("Not snoozed: ")
         .link(&task.title, &task.url)
         .text(format!(
@@ -117,8 +117,8 @@ fn nothing_to_snooze(task: &Task) -> Words {
 }
 
 /// After a `snooze`.
-fn put_off(task: &Task, until: DateTime<Utc>, zone: Tz) -> Words {
-    Words::new()
+fn put_off(task: &Task, until: DateTime<Utc>, zone: Tz) -> Text {
+    Text::new()
         .text("Snoozed until ")
         .date(until, zone)
         .text(": ")

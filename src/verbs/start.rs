@@ -4,7 +4,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, optional_ref};
-use super::{Http, Info, Shown, Verb, body};
+use super::{Http, Info, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided};
 use crate::domain::command::Ref;
 use crate::domain::operation::Write;
@@ -27,7 +27,7 @@ impl Verb for Start {
         effect: "make REF current and, where the source has such a status, in progress",
         examples: &["start", "start #12"],
         writes: true,
-        shown: Shown::WithoutRef,
+        shown: ShownContext::WithoutRef,
         http: Http::both("start", "start").may_conflict(),
         ..Info::SHOWS
     };

@@ -10,8 +10,8 @@ use super::grammar::{ParseError, nothing_after};
 use super::{Info, Verb};
 use crate::command_tx::{CommandSettings, CommandTx, Context, Decided, Handled, Reply};
 use crate::domain::person::Person;
-use crate::domain::reply::{self, SlackHealth, SourceHealth, Words};
-use crate::domain::scope::Missing;
+use crate::domain::reply::{self, SlackHealth, SourceHealth, Text};
+use crate::domain::scope::UnmetScope;
 use crate::domain::set_aside;
 use crate::domain::task::Source;
 use crate::runtime::lock;
@@ -40,7 +40,7 @@ impl Verb for Status {
         health.add_errors(&mut sources);
         let status = status(health.slack.as_ref(), &sources, queued, person.zone);
         let aside = set_aside::listed(&store_set_aside::all(tx.db)?, person.zone);
-        let status = aside.into_iter().fold(status, Words::then);
+        let status = aside.into_iter().fold(status, Text::then);
         let missing = &health.missing_scopes;
         let reactions = health.reactions.as_deref();
         let trouble = reactions.map(no_reactions).into_iter();
@@ -76,13 +76,13 @@ pub fn sources(connection: &Db, settings: &CommandSettings) -> DbResult<(Sources
 }
 
 /// The Slack features without a scope, and the remedy.
-fn missing_scopes(missing: &[Missing]) -> Option<Words> {
+fn missing_scopes(missing: &[UnmetScope]) -> Option<Text> {
     let lines = missing
         .iter()
         .map(|one| format!("✗ Slack scope {} is missing: {}.", one.scope, one.without));
     let lines: Vec<String> = lines.collect();
     (!lines.is_empty()).then(|| {
-        Words::new().text(format!(
+        Text::new().text(format!(
             "{}\nWhoever runs me can give the app the scopes of deploy/slack-manifest.yaml and install it again.",
             lines.join("\n")
         ))
@@ -90,8 +90,8 @@ fn missing_scopes(missing: &[Missing]) -> Option<Words> {
 }
 
 /// Reactions cannot be placed: a message shows the outcome instead.
-fn no_reactions(why: &str) -> Words {
-    Words::new().text(format!(
+fn no_reactions(why: &str) -> Text {
+    Text::new().text(format!(
         "Reactions: ✗ {why}. Until then I say in a message what a reaction would."
     ))
 }
@@ -102,8 +102,8 @@ fn status(
     sources: &BTreeMap<Source, SourceHealth>,
     queued: i64,
     zone: Tz,
-) -> Words {
-    let mut words = Words::new().text(match slack {
+) -> Text {
+    let mut words = Text::new().text(match slack {
         None => "Slack: not configured".to_owned(),
         Some(SlackHealth::Connected) => "Slack: connected".to_owned(),
         Some(SlackHealth::Connecting) => "Slack: connecting".to_owned(),

@@ -10,7 +10,7 @@ use crate::domain::command::TaskDraft;
 use crate::domain::filter::Filter;
 use crate::domain::task::{Priority, RepoName, Source, TaskId};
 use crate::domain::when::{DueWhen, When};
-use crate::domain::{receipts, rhythm};
+use crate::domain::{receipts, schedule};
 
 fn done(task: Option<Ref>, comment: Option<&str>) -> Command {
     let comment = comment.map(str::to_owned);
@@ -315,15 +315,15 @@ fn listed(limit: Option<usize>, filter: &str) -> Command {
 )]
 #[case("briefing OFF", Command::from(Briefing { at: Some(BriefingAt::Off) }))]
 #[case("quiet", Command::from(Quiet { change: None }))]
-#[case("quiet 20:00 – 8:00", Command::from(Quiet { change: Some(QuietChange::Hours(rhythm::Quiet::NIGHT)) }))]
+#[case("quiet 20:00 – 8:00", Command::from(Quiet { change: Some(QuietChange::Hours(schedule::QuietHours::NIGHT)) }))]
 #[case("quiet off!", Command::from(Quiet { change: Some(QuietChange::Off) }))]
 #[case("briefing Default", Command::from(Briefing { at: Some(BriefingAt::Default) }))]
 #[case("quiet default.", Command::from(Quiet { change: Some(QuietChange::Default) }))]
 #[case("receipts default", Command::from(Receipts { by: Some(ReceiptsBy::Default) }))]
 #[case("receipts", Command::from(Receipts { by: None }))]
-#[case("Receipts reactions!", Command::from(Receipts { by: Some(ReceiptsBy::Own(receipts::Receipts::Reactions)) }))]
-#[case("receipts messages", Command::from(Receipts { by: Some(ReceiptsBy::Own(receipts::Receipts::Message)) }))]
-#[case("receipts message", Command::from(Receipts { by: Some(ReceiptsBy::Own(receipts::Receipts::Message)) }))]
+#[case("Receipts reactions!", Command::from(Receipts { by: Some(ReceiptsBy::Own(receipts::ReceiptMode::Reactions)) }))]
+#[case("receipts messages", Command::from(Receipts { by: Some(ReceiptsBy::Own(receipts::ReceiptMode::Message)) }))]
+#[case("receipts message", Command::from(Receipts { by: Some(ReceiptsBy::Own(receipts::ReceiptMode::Message)) }))]
 #[case("status", Command::from(Status {}))]
 #[case("help", Command::from(Help {}))]
 #[case("help me please", Command::from(Help {}))]

@@ -1,13 +1,13 @@
 //! A person's texts for a source: with the mentions in its form, and signed.
 
-use crate::bounds::Bound;
 use crate::command_tx::{CommandTx, Rejection};
+use crate::domain::mention_text::{self, Addressee, MENTIONS_MAX, MentionText, Piece};
 use crate::domain::operation::TEXT_MAX;
 use crate::domain::person::Person;
-use crate::domain::profile::Handles;
-use crate::domain::prose::{self, Addressee, MENTIONS_MAX, Piece, Prose};
+use crate::domain::profile::HandleKind;
 use crate::domain::task::{Account, Source};
 use crate::domain::{markdown, reply};
+use crate::limits::Limit;
 use crate::store::operations::Surface;
 use crate::store::{DbResult, people};
 
@@ -33,7 +33,7 @@ pub fn signed(
     source: Source,
     text: &str,
     typed_in: Surface,
-) -> DbResult<Prose> {
+) -> DbResult<MentionText> {
     let text = addressed(tx, text, |one| mention(one, source))?;
     let text = match (source.profile().markdown, typed_in) {
         // Mentions are plain text there.
@@ -41,7 +41,7 @@ pub fn signed(
         _ => text,
     };
     Ok(match signs(tx, person)? {
-        true => prose::signed(text, &called(person, person.account(source).as_ref())),
+        true => mention_text::signed(text, &called(person, person.account(source).as_ref())),
         false => text,
     })
 }
@@ -56,7 +56,7 @@ fn addressed(
     tx: &CommandTx<'_>,
     text: &str,
     written: impl Fn(&Person) -> Piece,
-) -> DbResult<Prose> {
+) -> DbResult<MentionText> {
     if !text.contains('@') {
         return Ok(text.into());
     }
@@ -69,9 +69,9 @@ fn addressed(
             name: one.name.clone(),
         })
         .collect();
-    let addressed = prose::addressed(text, &addressees);
+    let addressed = mention_text::addressed(text, &addressees);
     if addressed.only_named > 0 {
-        Bound::Mentions.reached(format_args!(
+        Limit::Mentions.reached(format_args!(
             "of one text {MENTIONS_MAX} mentions are sent as mentions and {} as names",
             addressed.only_named
         ));
@@ -83,8 +83,8 @@ fn addressed(
 /// stranger.
 fn mention(person: &Person, source: Source) -> Piece {
     match (source.profile().handles, person.account(source)) {
-        (Handles::Logins, Some(account)) => Piece::Text(format!("@{}", account.name)),
-        (Handles::Ids, Some(account)) if !account.id.is_empty() => Piece::Mention {
+        (HandleKind::Logins, Some(account)) => Piece::Text(format!("@{}", account.name)),
+        (HandleKind::Ids, Some(account)) if !account.id.is_empty() => Piece::Mention {
             name: called(person, Some(&account)),
             account: account.id,
         },

@@ -13,16 +13,16 @@ use super::{Http, Info, Verb};
 use crate::command_tx::{
     CommandTx, Context, Decided, Handled, Rejection, Reply, Stop, lane, local,
 };
+use crate::completion::CompletionTrigger;
 use crate::domain::command::{CommandRef, Ref};
 use crate::domain::ids::{CommandId, TaskRow};
 use crate::domain::operation::{Outcome, Refusal, Write};
 use crate::domain::person::Person;
-use crate::domain::reply::{self, Words};
-use crate::domain::task::{Status, Task, TaskKey};
+use crate::domain::reply::{self, Text};
+use crate::domain::task::{Task, TaskKey, TaskStatus};
 use crate::domain::undo::{self, UNDO_WITHIN};
-use crate::settle::Occasion;
-use crate::store::effects::{self, Doing, Snoozed};
-use crate::store::operations::{self, OperationRow, State};
+use crate::store::effects::{self, RecentCommand, Snoozed};
+use crate::store::operations::{self, OperationRow, OperationState};
 use crate::store::{DbResult, Wake, messages, restored, set_aside, snoozes, tasks};
 
 /// Undoes the person's last effect of the last 15 minutes that is not undone, if its source still is as it was left;
@@ -79,7 +79,7 @@ impl Verb for Undo {
 fn take_back(
     tx: &CommandTx<'_>,
     person: &Person,
-    found: Result<Doing, Stop>,
+    found: Result<RecentCommand, Stop>,
     context: &Context,
 ) -> Result<Handled, Stop> {
     if let (Err(Stop::Rejected(why)), Some(once)) = (&found, &context.once) {
@@ -96,7 +96,7 @@ fn take_back(
     let cancelled = effects::withdraw(tx.db, doing.command, tx.now)? > 0;
     let rows = operations::of_command(tx.db, doing.command)?;
     if cancelled {
-        tx.settle(doing.command, Occasion::Ended)?;
+        tx.settle(doing.command, CompletionTrigger::Ended)?;
     }
     let mut first = None;
     for row in rows.iter().filter(|row| leaves_something(row)) {
@@ -138,7 +138,7 @@ fn not_done(
         (Some(doing), _) if !too_old && !undone => {
             return take_back(tx, person, named_effect(tx, person, doing.command), context);
         }
-        (_, Some(stored)) if stored.task.status != Status::Done => {
+        (_, Some(stored)) if stored.task.status != TaskStatus::Done => {
             return Ok(Handled::Replied(Reply {
                 words: not_complete(&stored.task),
                 about: Some(stored.row),
@@ -153,7 +153,7 @@ fn not_done(
 }
 
 /// The newest command of a person that had an effect, within the time limit.
-fn last_effect(tx: &CommandTx<'_>, person: &Person) -> Result<Doing, Stop> {
+fn last_effect(tx: &CommandTx<'_>, person: &Person) -> Result<RecentCommand, Stop> {
     let mut too_old = false;
     let elsewhere = restored::until(tx.db, person.id)?;
     for doing in effects::newest(tx.db, person.id)? {
@@ -175,7 +175,11 @@ fn last_effect(tx: &CommandTx<'_>, person: &Person) -> Result<Doing, Stop> {
 }
 
 /// The command that a button names.
-fn named_effect(tx: &CommandTx<'_>, person: &Person, command: CommandId) -> Result<Doing, Stop> {
+fn named_effect(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    command: CommandId,
+) -> Result<RecentCommand, Stop> {
     let Some(doing) = effects::of(tx.db, person.id, command)? else {
         return Err(Rejection::NothingToUndo(cannot_be_undone(false)).into());
     };
@@ -200,14 +204,14 @@ fn take_button(tx: &CommandTx<'_>, command: CommandId) -> DbResult<()> {
     Ok(())
 }
 
-fn is_recent(tx: &CommandTx<'_>, doing: &Doing) -> bool {
+fn is_recent(tx: &CommandTx<'_>, doing: &RecentCommand) -> bool {
     doing
         .settled_at
         .is_none_or(|settled| tx.now - settled <= UNDO_WITHIN)
 }
 
 /// Whether anything is left to undo, as far as it is known here.
-fn has_effect(tx: &CommandTx<'_>, person: &Person, doing: &Doing) -> DbResult<bool> {
+fn has_effect(tx: &CommandTx<'_>, person: &Person, doing: &RecentCommand) -> DbResult<bool> {
     if let Some(snoozed) = &doing.snoozed {
         let until = snoozes::until(tx.db, person.id, snoozed.task, tx.now)?;
         return Ok(
@@ -217,11 +221,11 @@ fn has_effect(tx: &CommandTx<'_>, person: &Person, doing: &Doing) -> DbResult<bo
     let rows = operations::of_command(tx.db, doing.command)?;
     Ok(rows
         .iter()
-        .any(|row| matches!(row.state, State::Applied | State::Pending)))
+        .any(|row| matches!(row.state, OperationState::Applied | OperationState::Pending)))
 }
 
 /// The undo of one operation.
-fn opposite(tx: &CommandTx<'_>, row: &OperationRow) -> DbResult<Option<undo::Undo>> {
+fn opposite(tx: &CommandTx<'_>, row: &OperationRow) -> DbResult<Option<undo::UndoRequest>> {
     let write = &row.operation.write;
     let Some(what) = write.undoes() else {
         return Ok(None);
@@ -230,7 +234,7 @@ fn opposite(tx: &CommandTx<'_>, row: &OperationRow) -> DbResult<Option<undo::Und
         Some(outcome) => Some(outcome.task().key.clone()),
         None => write.task().cloned(),
     };
-    Ok(Some(undo::Undo {
+    Ok(Some(undo::UndoRequest {
         operation: row.operation.id.clone(),
         what,
         source: write.source(),
@@ -256,7 +260,7 @@ fn unsnooze(
     person: &Person,
     context: &Context,
     command: CommandId,
-    doing: &Doing,
+    doing: &RecentCommand,
     snoozed: &Snoozed,
 ) -> Result<Handled, Stop> {
     let before = snoozed.before.filter(|before| *before > tx.now);
@@ -265,7 +269,7 @@ fn unsnooze(
     let task = stored.as_ref().map(|stored| &stored.task);
     let words = match task {
         Some(task) => unsnoozed(task, before, person.zone),
-        None => Words::new(),
+        None => Text::new(),
     };
     let mut report = local(words, task);
     let pin = match before {
@@ -284,11 +288,11 @@ fn undone_here(
     person: &Person,
     context: &Context,
     command: CommandId,
-    doing: &Doing,
+    doing: &RecentCommand,
     rows: &[OperationRow],
 ) -> Result<Handled, Stop> {
     let Some(row) = rows.first() else {
-        return tx.settled(person, command, local(Words::new(), None), None, None);
+        return tx.settled(person, command, local(Text::new(), None), None, None);
     };
     let key = match &row.outcome {
         Some(outcome) => Some(outcome.task().key.clone()),
@@ -300,13 +304,13 @@ fn undone_here(
     };
     let task = stored.as_ref().map(|stored| &stored.task);
     let words = match (row.state, task) {
-        (State::Applied, Some(task)) => not_started(task),
+        (OperationState::Applied, Some(task)) => not_started(task),
         (_, Some(task)) => {
-            let subject = Words::new().link(&task.title, &task.url);
+            let subject = Text::new().link(&task.title, &task.url);
             reply::not_sent(subject, row.operation.write.source())
         }
         (_, None) => {
-            let subject = Words::new().text(title(tx, row, key.as_ref())?);
+            let subject = Text::new().text(title(tx, row, key.as_ref())?);
             reply::not_sent(subject, row.operation.write.source())
         }
     };
@@ -321,32 +325,32 @@ fn undone_here(
 fn leaves_something(row: &OperationRow) -> bool {
     match (row.state, &row.operation.write, &row.outcome) {
         // Its source has no status for work in progress.
-        (State::Applied, Write::Start { .. }, Some(Outcome::Applied(written))) => {
-            written.task.status == Status::InProgress
+        (OperationState::Applied, Write::Start { .. }, Some(Outcome::Applied(written))) => {
+            written.task.status == TaskStatus::InProgress
         }
-        (State::Applied | State::Pending, ..) => true,
+        (OperationState::Applied | OperationState::Pending, ..) => true,
         _ => false,
     }
 }
 
 /// Why the command of an undo button has nothing to undo.
-fn cannot_be_undone(too_old: bool) -> Words {
-    Words::new().text(match too_old {
+fn cannot_be_undone(too_old: bool) -> Text {
+    Text::new().text(match too_old {
         true => "That is more than 15 minutes ago and cannot be undone from here any more.",
         false => "There is nothing to undo there: it changed nothing, or was not yours.",
     })
 }
 
 /// An `undo` whose author's newest command is not in this store.
-fn last_is_not_known() -> Words {
-    Words::new().text(
+fn last_is_not_known() -> Text {
+    Text::new().text(
         "My data is older than your last actions, so `undo` could take back the wrong one. Nothing changed. Change the task in its source, or type `reopen REF`.",
     )
 }
 
 /// A check mark was removed from the card of a task that is not complete.
-fn not_complete(task: &Task) -> Words {
-    Words::new()
+fn not_complete(task: &Task) -> Text {
+    Text::new()
         .text("✓ Note: ")
         .link(&task.title, &task.url)
         .text(format!(
@@ -357,16 +361,16 @@ fn not_complete(task: &Task) -> Words {
 }
 
 /// The undo of a `start` that had changed nothing in the source.
-fn not_started(task: &Task) -> Words {
-    Words::new()
+fn not_started(task: &Task) -> Text {
+    Text::new()
         .text("Undone: ")
         .link(&task.title, &task.url)
         .text(" is not your current task any more")
 }
 
 /// The person has nothing to undo.
-fn nothing_to_undo(undone_before: bool, too_old: bool) -> Words {
-    Words::new().text(match (undone_before, too_old) {
+fn nothing_to_undo(undone_before: bool, too_old: bool) -> Text {
+    Text::new().text(match (undone_before, too_old) {
         (true, _) => {
             "There is nothing more to undo within the last 15 minutes. An undo itself cannot be undone: type the command \
              again."
@@ -379,12 +383,12 @@ fn nothing_to_undo(undone_before: bool, too_old: bool) -> Words {
 }
 
 /// A check mark was removed from the card of a task that stays complete, and why.
-fn stays_complete(task: &Task, too_old: bool) -> Words {
+fn stays_complete(task: &Task, too_old: bool) -> Text {
     let why = match too_old {
         true => "you completed it more than 15 minutes ago",
         false => "it was not you who completed it",
     };
-    Words::new()
+    Text::new()
         .link(&task.title, &task.url)
         .text(format!(
             " stays {} in {}: {why}. Type ",
@@ -396,13 +400,13 @@ fn stays_complete(task: &Task, too_old: bool) -> Words {
 }
 
 /// The command of an undo button was undone before.
-fn undone_already() -> Words {
-    Words::new().text("That was undone already. To have it again, type the command again.")
+fn undone_already() -> Text {
+    Text::new().text("That was undone already. To have it again, type the command again.")
 }
 
 /// After the undo of a `snooze`; an earlier snooze is in force again.
-fn unsnoozed(task: &Task, before: Option<DateTime<Utc>>, zone: Tz) -> Words {
-    let words = Words::new().text("Undone: ").link(&task.title, &task.url);
+fn unsnoozed(task: &Task, before: Option<DateTime<Utc>>, zone: Tz) -> Text {
+    let words = Text::new().text("Undone: ").link(&task.title, &task.url);
     match before {
         Some(before) => words
             .text(" is snoozed until ")

@@ -7,9 +7,9 @@ use super::grammar::{ParseError, trim};
 use super::link::{as_linked_now, own_link};
 use super::{Http, Info, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection, local};
-use crate::domain::link::{Link, Origin};
+use crate::domain::link::{AccountLink, LinkOrigin};
 use crate::domain::person::Person;
-use crate::domain::reply::Words;
+use crate::domain::reply::Text;
 use crate::domain::task::Source;
 use crate::store::links;
 
@@ -45,7 +45,7 @@ impl Verb for Unlink {
 
     fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let link = own_link(tx, person, self.source)?;
-        let Some(link) = link.filter(|link| link.origin != Origin::Unlinked) else {
+        let Some(link) = link.filter(|link| link.origin != LinkOrigin::Unlinked) else {
             return Err(Rejection::Unfit(nothing_linked(self.source)).into());
         };
         links::unlink(tx.db, person.id, self.source, tx.now)?;
@@ -56,16 +56,16 @@ impl Verb for Unlink {
     }
 }
 
-fn nothing_linked(source: Source) -> Words {
-    Words::new()
+fn nothing_linked(source: Source) -> Text {
+    Text::new()
         .text(format!("You have no account in {}. Type ", source.name()))
         .code(source.profile().link)
         .text(" to link one.")
 }
 
 /// After `unlink`.
-fn unlinked(link: &Link) -> Words {
-    Words::new()
+fn unlinked(link: &AccountLink) -> Text {
+    Text::new()
         .text(format!(
             "{}'s {} is not yours any more, and what is assigned to it is not in your queue. ",
             link.source.name(),

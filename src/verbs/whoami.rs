@@ -7,13 +7,13 @@ use utoipa::ToSchema;
 use super::grammar::{ParseError, nothing_after};
 use super::{Info, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Handled};
-use crate::domain::link::Link;
+use crate::domain::link::AccountLink;
 use crate::domain::person::{Person, PersonId};
-use crate::domain::receipts::Receipts;
-use crate::domain::reply::{self, Words};
-use crate::domain::rhythm::Quiet;
+use crate::domain::receipts::ReceiptMode;
+use crate::domain::reply::{self, Text};
+use crate::domain::schedule::QuietHours;
 use crate::domain::task::Source;
-use crate::store::{Db, DbResult, links, people, rhythms};
+use crate::store::{Db, DbResult, links, people, schedules};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -46,40 +46,42 @@ pub fn accounts_of(
     connection: &Db,
     person: &Person,
     sources: impl Iterator<Item = Source>,
-) -> DbResult<Vec<(Source, Option<Link>)>> {
+) -> DbResult<Vec<(Source, Option<AccountLink>)>> {
     sources
         .map(|source| Ok((source, links::of(connection, person.id, source)?)))
         .collect()
 }
 
 /// The settings for unasked messages and outcomes, each with its origin.
-pub fn told_how(connection: &Db, person: PersonId, usual: Receipts) -> DbResult<Words> {
-    let now = rhythms::of(connection, person)?;
+pub fn told_how(connection: &Db, person: PersonId, usual: ReceiptMode) -> DbResult<Text> {
+    let now = schedules::of(connection, person)?;
     let lines = rhythm_of(now.briefing, now.own_briefing, now.quiet, now.own_quiet);
     let chosen = people::receipts(connection, person)?;
     let receipts = receipts_of(chosen.unwrap_or(usual), chosen.is_some());
     let lines = lines.into_iter().chain(receipts);
-    Ok(lines.fold(Words::new(), |words, line| words.text("\n").then(line)))
+    Ok(lines.fold(Text::new(), |words, line| words.text("\n").then(line)))
 }
 
 /// In `whoami`: how outcomes are shown, and who chose that; `None` for the default.
-fn receipts_of(by: Receipts, own: bool) -> Option<Words> {
+fn receipts_of(by: ReceiptMode, own: bool) -> Option<Text> {
     match (by, own) {
-        (Receipts::Message, false) => None,
-        (Receipts::Message, true) => Some("Receipts: messages, as you set."),
-        (Receipts::Reactions, true) => Some("Receipts: messages and reactions, as you set."),
-        (Receipts::Reactions, false) => Some("Receipts: messages and reactions, as bot.toml sets."),
+        (ReceiptMode::Message, false) => None,
+        (ReceiptMode::Message, true) => Some("Receipts: messages, as you set."),
+        (ReceiptMode::Reactions, true) => Some("Receipts: messages and reactions, as you set."),
+        (ReceiptMode::Reactions, false) => {
+            Some("Receipts: messages and reactions, as bot.toml sets.")
+        }
     }
-    .map(|text| Words::new().text(text))
+    .map(|text| Text::new().text(text))
 }
 
 /// In `whoami`: the unasked messages, their times, and who chose that; empty if there are none.
 fn rhythm_of(
     briefing: Option<NaiveTime>,
     own_briefing: bool,
-    quiet: Option<Quiet>,
+    quiet: Option<QuietHours>,
     own_quiet: bool,
-) -> Option<Words> {
+) -> Option<Text> {
     let by = |own| if own { "you set" } else { "bot.toml sets" };
     let briefing = match briefing {
         Some(at) => Some(format!("at {} on working days", at.format("%-H:%M"))),
@@ -92,5 +94,5 @@ fn rhythm_of(
     };
     let quiet = quiet.map(|hours| format!("Quiet hours: {hours}, as {}.", by(own_quiet)));
     let lines: Vec<String> = [briefing, quiet].into_iter().flatten().collect();
-    (!lines.is_empty()).then(|| Words::new().text(lines.join("\n")))
+    (!lines.is_empty()).then(|| Text::new().text(lines.join("\n")))
 }

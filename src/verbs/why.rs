@@ -5,19 +5,19 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, optional_ref};
-use super::{Info, Shown, Verb, body};
+use super::{Info, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Handled, Reply, Scored, Stop};
+use crate::completion::{points, queue};
 use crate::domain::command::Ref;
 use crate::domain::ids::TaskRow;
 use crate::domain::person::Person;
 use crate::domain::reply::{
-    Hidden, Rank, Words, joined, place, snoozed_until, task_names, waits_for,
+    Hidden, Rank, Text, joined, place, snoozed_until, task_names, waits_for,
 };
 use crate::domain::score::Score;
-use crate::domain::task::{Status, Task};
-use crate::settle::{points, queue};
+use crate::domain::task::{Task, TaskStatus};
 use crate::store::operations::{self, Surface};
-use crate::store::tasks::Stored;
+use crate::store::tasks::StoredTask;
 use crate::store::{DbResult, blocking, people, snoozes};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -35,7 +35,7 @@ impl Verb for Why {
         usage: "why [REF]",
         effect: "show why the current task, or REF, is where it is in your queue",
         examples: &["why", "why #12"],
-        shown: Shown::WithoutRef,
+        shown: ShownContext::WithoutRef,
         ..Info::SHOWS
     };
 
@@ -62,7 +62,7 @@ impl Verb for Why {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explained {
     /// The same as text.
-    pub message: Words,
+    pub message: Text,
     /// `None`: the queue is empty.
     pub task: Option<Scored>,
     /// They add up to the task's score.
@@ -153,13 +153,13 @@ pub fn explain(
 fn hidden(
     tx: &CommandTx<'_>,
     person: &Person,
-    stored: &Stored,
+    stored: &StoredTask,
     blockers: Vec<Task>,
 ) -> DbResult<Vec<Hidden>> {
     if stored.gone {
         return Ok(vec![Hidden::Gone]);
     }
-    if stored.task.status == Status::Done {
+    if stored.task.status == TaskStatus::Done {
         return Ok(vec![Hidden::Done(stored.task.source_status.clone())]);
     }
     if !person.is_concerned(&stored.task) {
@@ -189,7 +189,7 @@ fn tie(ahead: &Task, behind: &Task) -> String {
     }
 }
 
-fn nothing(message: Words) -> Explained {
+fn nothing(message: Text) -> Explained {
     Explained {
         message,
         task: None,
@@ -201,7 +201,7 @@ fn nothing(message: Words) -> Explained {
 }
 
 /// All reasons why a task is not in a person's queue.
-fn hidden_because(hidden: &[Hidden], zone: Tz) -> Words {
+fn hidden_because(hidden: &[Hidden], zone: Tz) -> Text {
     let reasons = hidden.iter().map(|one| hidden_by(one, zone));
     joined(reasons, ", and ")
 }
@@ -214,13 +214,13 @@ fn why_here(
     is_current: bool,
     first: Option<(&Task, i64)>,
     circle: &[&Task],
-) -> Words {
+) -> Text {
     let points: Vec<String> = score
         .points()
         .into_iter()
         .map(|(reason, points)| format!("{reason} {points}"))
         .collect();
-    let words = Words::new()
+    let words = Text::new()
         .link(&task.title, &task.url)
         .text(format!(" · {}", place(task)))
         .text(format!("\n{} points: {}.", score.total, points.join(" + ")));
@@ -268,8 +268,8 @@ fn why_here(
     }
 }
 
-fn hidden_by(hidden: &Hidden, zone: Tz) -> Words {
-    let words = Words::new();
+fn hidden_by(hidden: &Hidden, zone: Tz) -> Text {
+    let words = Text::new();
     match hidden {
         Hidden::Blocked(by) => words.text(waits_for(&by.iter().collect::<Vec<_>>())),
         Hidden::Snoozed(until) => words.text("is ").then(snoozed_until(*until, zone)),

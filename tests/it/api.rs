@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ivan::sandbox::front::{Fault, Front, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind, FaultServer};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ impl At {
         }
     }
 
-    fn front<'a>(&self, ivan: &'a Ivan) -> &'a Front {
+    fn front<'a>(&self, ivan: &'a Ivan) -> &'a FaultServer {
         match self.source {
             "clickup" => ivan.clickup().front(),
             _ => ivan.github().front(),
@@ -514,7 +514,7 @@ async fn a_write_that_comes_through_while_it_is_waited_for_is_answered_with_its_
     ivan_test(two_tasks(), async |ivan| {
         ivan.http("GET", "/current", None).await;
         ivan.clickup().front().fault(
-            Fault::new(What::answer(503, ""))
+            Fault::new(FaultKind::answer(503, ""))
                 .on("GET", "/task/")
                 .times(2),
         );
@@ -1367,7 +1367,8 @@ async fn a_sync_that_outlasts_its_wait_goes_on() {
         ivan.github().close_as(REPO, 1, "bo");
         let front = ivan.github().front();
         front.fault(
-            Fault::new(What::Delay(std::time::Duration::from_millis(300))).on("GET", "/issues"),
+            Fault::new(FaultKind::Delay(std::time::Duration::from_millis(300)))
+                .on("GET", "/issues"),
         );
         let (status, answer) = ivan.http("POST", "/sync?wait=0", None).await;
         assert_eq!(

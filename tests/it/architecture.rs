@@ -24,40 +24,67 @@ use Rooms::{All, Only};
 const MAY_USE: &[(&str, Rooms)] = &[
     ("domain", Only(&[])),
     ("runtime", Only(&[])),
-    ("bounds", Only(&["runtime"])),
+    ("limits", Only(&["runtime"])),
     ("clock", Only(&[])),
     ("config", Only(&["domain"])),
-    ("store", Only(&["bounds", "clock", "domain", "runtime"])),
-    ("lenient", Only(&["bounds", "domain"])),
-    ("rest", Only(&["bounds", "clock", "domain", "runtime"])),
+    ("store", Only(&["limits", "clock", "domain", "runtime"])),
+    ("lenient", Only(&["limits", "domain"])),
+    (
+        "http_client",
+        Only(&["limits", "clock", "domain", "runtime"]),
+    ),
     (
         "clickup",
-        Only(&["bounds", "clock", "domain", "lenient", "rest", "runtime"]),
+        Only(&[
+            "limits",
+            "clock",
+            "domain",
+            "lenient",
+            "http_client",
+            "runtime",
+        ]),
     ),
     (
         "github",
-        Only(&["bounds", "clock", "domain", "lenient", "rest", "runtime"]),
+        Only(&[
+            "limits",
+            "clock",
+            "domain",
+            "lenient",
+            "http_client",
+            "runtime",
+        ]),
     ),
     ("notices", Only(&["domain", "store"])),
-    ("settle", Only(&["clock", "domain", "notices", "store"])),
-    ("set_aside", Only(&["clock", "domain", "settle", "store"])),
+    ("completion", Only(&["clock", "domain", "notices", "store"])),
+    (
+        "set_aside",
+        Only(&["clock", "domain", "completion", "store"]),
+    ),
     ("cards", Only(&["domain", "store"])),
-    ("apply", Only(&["cards", "domain", "notices", "store"])),
+    ("ingest", Only(&["cards", "domain", "notices", "store"])),
     (
         "inbox",
-        Only(&["bounds", "apply", "clock", "domain", "store", "runtime"]),
+        Only(&["limits", "ingest", "clock", "domain", "store", "runtime"]),
     ),
     (
         "command_tx",
-        Only(&["bounds", "clock", "domain", "settle", "store", "runtime"]),
+        Only(&[
+            "limits",
+            "clock",
+            "domain",
+            "completion",
+            "store",
+            "runtime",
+        ]),
     ),
     (
         "verbs",
         Only(&[
-            "bounds",
+            "limits",
             "command_tx",
             "domain",
-            "settle",
+            "completion",
             "store",
             "runtime",
         ]),
@@ -66,11 +93,11 @@ const MAY_USE: &[(&str, Rooms)] = &[
         "commands",
         Only(&[
             "verbs",
-            "bounds",
+            "limits",
             "clock",
             "command_tx",
             "domain",
-            "settle",
+            "completion",
             "store",
             "runtime",
         ]),
@@ -78,17 +105,24 @@ const MAY_USE: &[(&str, Rooms)] = &[
     (
         "outbox",
         Only(&[
-            "apply", "bounds", "cards", "clock", "domain", "settle", "store", "runtime",
+            "ingest",
+            "limits",
+            "cards",
+            "clock",
+            "domain",
+            "completion",
+            "store",
+            "runtime",
         ]),
     ),
     (
         "reconcile",
-        Only(&["bounds", "apply", "clock", "domain", "store", "runtime"]),
+        Only(&["limits", "ingest", "clock", "domain", "store", "runtime"]),
     ),
     (
-        "gaps",
+        "recovery",
         Only(&[
-            "bounds",
+            "limits",
             "clock",
             "domain",
             "inbox",
@@ -102,26 +136,26 @@ const MAY_USE: &[(&str, Rooms)] = &[
         "mailbox",
         Only(&[
             "verbs",
-            "bounds",
+            "limits",
             "clock",
             "command_tx",
             "commands",
             "domain",
             "runtime",
-            "settle",
+            "completion",
             "store",
         ]),
     ),
     (
         "slack",
         Only(&[
-            "bounds", "clock", "domain", "lenient", "mailbox", "runtime", "verbs",
+            "limits", "clock", "domain", "lenient", "mailbox", "runtime", "verbs",
         ]),
     ),
     (
         "http",
         Only(&[
-            "bounds", "clock", "commands", "domain", "inbox", "lenient", "runtime", "verbs",
+            "limits", "clock", "commands", "domain", "inbox", "lenient", "runtime", "verbs",
         ]),
     ),
     ("cli", Only(&["clock", "config", "domain", "verbs"])),
@@ -149,12 +183,12 @@ const AT_HOME_IN: &[(&str, &[&str])] = &[
     (
         "metrics",
         &[
-            "bounds",
+            "limits",
             "http",
             "inbox",
             "outbox",
             "reconcile",
-            "rest",
+            "http_client",
             "slack",
             "store",
         ],
@@ -163,7 +197,14 @@ const AT_HOME_IN: &[(&str, &[&str])] = &[
     // The sandbox delivers webhooks with it.
     (
         "reqwest",
-        &["cli", "clickup", "github", "rest", "sandbox", "slack"],
+        &[
+            "cli",
+            "clickup",
+            "github",
+            "http_client",
+            "sandbox",
+            "slack",
+        ],
     ),
     ("rusqlite", &["store"]),
     ("slack_morphism", &["slack"]),
@@ -454,6 +495,97 @@ fn a_planted_circle_is_found_and_named() {
             "  src/commands/mod.rs:1 uses src/store/mod.rs\n  src/store/mod.rs:1 uses src/commands/mod.rs"
         ]
     );
+}
+
+/// One name, one type. A reader who sees `Draft` knows which one. Only the `wire.rs` files of different systems may share
+/// names, because each system has users, comments and webhooks, and no file uses two of them.
+#[test]
+fn no_public_type_name_is_used_twice() {
+    let source = Source::read();
+    let files = source
+        .files
+        .iter()
+        .map(|(path, text)| (path.as_path(), without_tests(&without_comments(text))));
+    let repeated = repeated_types(files);
+    assert!(repeated.is_empty(), "\n{}\n", repeated.join("\n"));
+}
+
+#[test]
+fn a_repeated_type_name_is_found() {
+    let repeated = |files: &[(&str, &str)]| {
+        repeated_types(
+            files
+                .iter()
+                .map(|(path, text)| (Path::new(*path), (*text).to_owned())),
+        )
+    };
+    let task = ("domain/task.rs", "pub struct Link {}\npub type Row = u8;");
+    let verb = ("verbs/link.rs", "pub(crate) enum Link<T> {}");
+    assert_eq!(
+        repeated(&[task, verb]),
+        ["`Link` is in domain/task.rs and verbs/link.rs"]
+    );
+    let private = (
+        "verbs/link.rs",
+        "struct Link;\nimpl A for B { type Row = u8; }",
+    );
+    assert!(repeated(&[task, private]).is_empty());
+    // Two variants of one type, for two systems.
+    let variants = (
+        "demo.rs",
+        "#[cfg(unix)]\npub struct A;\n#[cfg(not(unix))]\npub struct A;",
+    );
+    assert!(repeated(&[variants]).is_empty());
+    let wires = [
+        ("clickup/wire.rs", "pub(super) struct User;"),
+        ("github/wire.rs", "pub(super) struct User;"),
+    ];
+    assert!(repeated(&wires).is_empty());
+    let person = ("domain/person.rs", "pub struct User;");
+    assert_eq!(
+        repeated(&[wires[0], person]),
+        ["`User` is in clickup/wire.rs and domain/person.rs"]
+    );
+}
+
+/// One line for each name that two files declare.
+fn repeated_types<'a>(files: impl Iterator<Item = (&'a Path, String)>) -> Vec<String> {
+    let mut declared: BTreeMap<String, Vec<&Path>> = BTreeMap::new();
+    for (path, text) in files {
+        for name in public_types(&text) {
+            let paths = declared.entry(name).or_default();
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+    }
+    declared
+        .retain(|_, paths| paths.len() > 1 && !paths.iter().all(|path| path.ends_with("wire.rs")));
+    declared
+        .iter()
+        .map(|(name, paths)| {
+            let paths: Vec<String> = paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            format!("`{name}` is in {}", paths.join(" and "))
+        })
+        .collect()
+}
+
+/// The names of the types that other files can use.
+fn public_types(text: &str) -> impl Iterator<Item = String> {
+    text.lines().filter_map(|line| {
+        let line = line.trim_start().strip_prefix("pub")?;
+        let line = match line.strip_prefix('(') {
+            Some(scope) => scope.split_once(')')?.1,
+            None => line,
+        };
+        let (word, rest) = line.trim_start().split_once(' ')?;
+        ["enum", "struct", "trait", "type"]
+            .contains(&word)
+            .then(|| name_at(rest))
+    })
 }
 
 /// A result inside a result is a missing `?`. One error type with a variant for each reason carries both:

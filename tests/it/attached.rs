@@ -1,6 +1,6 @@
 //! Parts of a Slack message besides its text: an alert, a forwarded message, a picture, a text turned into a file.
 
-use ivan::sandbox::slack::Slack;
+use ivan::sandbox::slack::SandboxSlack;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ fn file(changes: Value) -> Value {
 
 /// Ana sends a message with further fields in her DM.
 fn says<'a>(ivan: &'a Ivan, text: &str, fields: Value) -> Asked<'a> {
-    ivan.hears(ANA, |slack: &Slack, dm| {
+    ivan.hears(ANA, |slack: &SandboxSlack, dm| {
         slack.says_with(ANA, dm, text, fields)
     })
 }

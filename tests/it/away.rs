@@ -1,7 +1,7 @@
 //! Messages from the time when Ivan was away: in threads under older messages, and from first-time writers.
 
-use ivan::sandbox::front::{Fault, What};
-use ivan::sandbox::slack::Slack;
+use ivan::sandbox::fault_server::{Fault, FaultKind};
+use ivan::sandbox::slack::SandboxSlack;
 use rstest::rstest;
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ async fn long_ago(setup: Setup, by_ms: i64) -> Ivan {
 }
 
 /// Slack never delivers these messages.
-fn says_in_vain(slack: &Slack, say: impl FnOnce(&Slack)) {
+fn says_in_vain(slack: &SandboxSlack, say: impl FnOnce(&SandboxSlack)) {
     slack.drop_next(10);
     say(slack);
     slack.drop_next(0);
@@ -113,7 +113,7 @@ async fn a_reply_under_an_older_card_is_found_after_an_outage_of_the_link() {
     ivan.until_all_is_acked().await;
     ivan.slack().clock_is_ahead(0);
     let slack = ivan.slack();
-    let unavailable = Fault::new(What::answer(503, "")).on("POST", "apps.connections.open");
+    let unavailable = Fault::new(FaultKind::answer(503, "")).on("POST", "apps.connections.open");
     slack.front().fault(unavailable.always());
     slack.drop_next(2);
     slack.cut();
@@ -236,11 +236,11 @@ async fn without_the_scope_known_dms_are_read_and_status_names_it() {
 }
 
 #[rstest]
-#[case::broken(What::answer(502, ""))]
-#[case::limited(What::Answer { status: 429, headers: vec![("Retry-After".into(), "1".into())], body: String::new() })]
-#[case::refused(What::answer(200, r#"{"ok":false,"error":"service_unavailable"}"#))]
+#[case::broken(FaultKind::answer(502, ""))]
+#[case::limited(FaultKind::Answer { status: 429, headers: vec![("Retry-After".into(), "1".into())], body: String::new() })]
+#[case::refused(FaultKind::answer(200, r#"{"ok":false,"error":"service_unavailable"}"#))]
 #[tokio::test]
-async fn a_list_of_dms_that_cannot_be_read_is_read_later(#[case] what: What) {
+async fn a_list_of_dms_that_cannot_be_read_is_read_later(#[case] what: FaultKind) {
     ivan_test(two_tasks(), async |ivan| {
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         ivan.stop().await;

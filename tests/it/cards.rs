@@ -1,6 +1,6 @@
 //! Cards: a message in Slack shows the true state, and its buttons work.
 
-use ivan::sandbox::slack::Posted;
+use ivan::sandbox::slack::PostedMessage;
 use serde_json::{Value, json};
 
 use crate::harness::*;
@@ -37,7 +37,7 @@ async fn whoever_sees_no_blocks_is_told_what_the_cards_say() {
         // An outcome says more than its card, and keeps its text.
         let second = ivan.presses(ANA, &done, "Done").settles().await;
         second.begins("✓ Task completed in ClickUp: Write the runbook");
-        let is_struck = |posted: &Posted| posted.blocks.to_string().contains("~<");
+        let is_struck = |posted: &PostedMessage| posted.blocks.to_string().contains("~<");
         let done = done.until(is_struck).await;
         done.replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
     })
@@ -202,7 +202,7 @@ async fn a_card_that_was_deleted_holds_nothing_up() {
         ivan.slack().deletes(&dm, &ts);
         // One of the two messages is gone; the answer is the one that is left.
         ivan.slack().says(ANA, &dm, "done");
-        let answered = |slack: &ivan::sandbox::slack::Slack| {
+        let answered = |slack: &ivan::sandbox::slack::SandboxSlack| {
             let said = slack.bot_messages(&dm);
             said.len() == 1 && said[0].text.starts_with("✓ Task completed")
         };

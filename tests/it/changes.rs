@@ -10,7 +10,7 @@
 //! | source lacks the concept         | refused before anything is asked                          |
 //! | undone                           | as before, unless another person changed it since         |
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -285,7 +285,7 @@ async fn a_lost_answer_is_looked_for_and_a_source_that_is_down_is_waited_for(
             true => ivan.github().front().clone(),
             false => ivan.clickup().front().clone(),
         };
-        front.fault(Fault::new(What::ApplyThenDrop).on(method, path));
+        front.fault(Fault::new(FaultKind::ApplyThenDrop).on(method, path));
         ivan.dm(ANA, &typed).await.begins("✓ Now ");
         let sent = front.journal();
         let sent = sent.iter().filter(|seen| seen.method == method).count();

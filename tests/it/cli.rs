@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -325,7 +325,7 @@ async fn a_command_that_is_still_queued_exits_with_75() {
         ivan.cli(&["current"]).await;
         ivan.clickup()
             .front()
-            .fault(Fault::new(What::answer(503, "")).always());
+            .fault(Fault::new(FaultKind::answer(503, "")).always());
         let typed = ivan.command(&["done", "-c", "late but done"]);
         let typed = tokio::spawn(async move {
             let mut typed = typed;

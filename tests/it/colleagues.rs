@@ -1,7 +1,7 @@
 //! A change made through Ivan is news for the others concerned, as if made in the source. They are told once, although
 //! the change comes back by webhook and poll.
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use rstest::rstest;
 use serde_json::json;
 
@@ -73,7 +73,7 @@ async fn a_completion_and_its_undo_are_told_once_each(#[case] at: At) {
             _ => ivan.github().front(),
         };
         // Also if its answer is lost.
-        front.fault(Fault::new(What::ApplyThenDrop).on(
+        front.fault(Fault::new(FaultKind::ApplyThenDrop).on(
             if at.source == "ClickUp" {
                 "PUT"
             } else {

@@ -1,6 +1,6 @@
 //! Comments by others reach the people concerned once: by webhook, or by a poll where that was lost, never by both.
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -218,7 +218,7 @@ async fn a_crash_between_the_poll_and_its_notice_loses_and_doubles_nothing(#[cas
         ivan.dm(ANA, "current").await.mentions(at.title);
         let slack = ivan.slack().front();
         slack.fault(
-            Fault::new(What::Hang)
+            Fault::new(FaultKind::Hang)
                 .on("POST", "chat.postMessage")
                 .always(),
         );

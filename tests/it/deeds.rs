@@ -2,7 +2,7 @@
 //!
 //! Each has a lane of its own and needs no pin, so none waits for another.
 
-use ivan::sandbox::front::{Fault, Front, Seen, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind, FaultServer, RequestRecord};
 use serde_json::json;
 
 use crate::harness::*;
@@ -97,14 +97,14 @@ pub fn six_deeds() -> Setup {
         ])
 }
 
-fn applied(front: &Front, method: &str, path: &str) -> usize {
+fn applied(front: &FaultServer, method: &str, path: &str) -> usize {
     let seen = front.journal();
     let applied = seen.iter().filter(|one| one.applied);
     applied.filter(|one| one.is(method, path)).count()
 }
 
 impl Deed {
-    pub fn front<'a>(&self, ivan: &'a Ivan) -> &'a Front {
+    pub fn front<'a>(&self, ivan: &'a Ivan) -> &'a FaultServer {
         if self.on_clickup {
             ivan.clickup().front()
         } else {
@@ -113,7 +113,7 @@ impl Deed {
     }
 
     /// The next write of this deed meets this fault.
-    pub fn goes_wrong(&self, ivan: &Ivan, what: What) {
+    pub fn goes_wrong(&self, ivan: &Ivan, what: FaultKind) {
         self.front(ivan)
             .fault(Fault::new(what).on(self.method, self.path));
     }
@@ -130,7 +130,7 @@ impl Deed {
         ivan.says(ANA, &typed)
     }
 
-    fn is_mine(&self, seen: &Seen) -> bool {
+    fn is_mine(&self, seen: &RequestRecord) -> bool {
         let first = DEEDS
             .iter()
             .filter(|deed| deed.on_clickup == self.on_clickup)

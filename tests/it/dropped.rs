@@ -1,6 +1,6 @@
 //! Messages that Slack drops while the link is up: found in the DM's history, then acted on once or asked about.
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 
 use crate::harness::*;
 
@@ -63,8 +63,8 @@ async fn the_next_message_leads_to_the_one_before_and_waits_for_nothing() {
         let dropped = ivan
             .slack()
             .says(ANA, &ivan.slack().dm(ANA), "create Errand");
-        let gate = ivan::sandbox::front::Gate::new();
-        let read = Fault::new(What::Wait(gate.clone())).on("GET", "conversations.history");
+        let gate = ivan::sandbox::fault_server::Gate::new();
+        let read = Fault::new(FaultKind::Wait(gate.clone())).on("GET", "conversations.history");
         ivan.slack().front().fault(read);
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         assert_eq!(ivan.slack().dropped(), [dropped]);
@@ -92,7 +92,7 @@ async fn a_link_that_ended_leads_to_what_was_dropped_before() {
 async fn what_was_dropped_before_a_newer_message_survives_a_kill() {
     ivan_test(often(two_tasks()), async |ivan| {
         // No history is read before the kill.
-        let unread = Fault::new(What::Hang).on("GET", "conversations.history");
+        let unread = Fault::new(FaultKind::Hang).on("GET", "conversations.history");
         ivan.slack().front().fault(unread.always());
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         ivan.slack().drop_next(1);
@@ -169,7 +169,7 @@ async fn a_history_that_cannot_be_read_is_read_later() {
     ivan_test(often(two_tasks()), async |ivan| {
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         ivan.slack().limits("conversations.history", 1, 1);
-        let broken = Fault::new(What::answer(502, "")).on("GET", "conversations.history");
+        let broken = Fault::new(FaultKind::answer(502, "")).on("GET", "conversations.history");
         ivan.slack().front().fault(broken.times(2));
         ivan.slack().drop_next(1);
         makes_the_errand(ivan, ivan.says(ANA, "create Errand")).await;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ivan::sandbox::slack::{Envelope, Posted, Slack};
+use ivan::sandbox::slack::{Envelope, PostedMessage, SandboxSlack};
 
 use crate::harness::*;
 
@@ -62,7 +62,7 @@ impl Flood {
     }
 
     /// These messages are sent.
-    fn comes(&self, slack: &Slack, messages: std::ops::Range<usize>) {
+    fn comes(&self, slack: &SandboxSlack, messages: std::ops::Range<usize>) {
         for message in messages {
             let user = self.user(message);
             let channel = slack.dm(&user);
@@ -90,7 +90,7 @@ impl Flood {
     }
 
     /// The posts in a person's DM, without notices of work that was set aside.
-    fn told(&self, slack: &Slack, user: &str) -> Vec<Posted> {
+    fn told(&self, slack: &SandboxSlack, user: &str) -> Vec<PostedMessage> {
         let mut posted = slack.bot_messages(&slack.dm(user));
         posted.retain(|one| !one.text.starts_with("✗ Not finished: "));
         posted
@@ -122,7 +122,7 @@ impl Flood {
     }
 
     /// The envelopes of people's messages.
-    fn envelopes(&self, slack: &Slack) -> Vec<Envelope> {
+    fn envelopes(&self, slack: &SandboxSlack) -> Vec<Envelope> {
         let mut envelopes = slack.envelopes();
         envelopes.retain(|envelope| {
             let user = envelope.payload["event"]["user"].as_str();

@@ -1,6 +1,6 @@
 //! Forms: opened at once from the store, checked while they are open, done once.
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use rstest::rstest;
 use serde_json::json;
 
@@ -317,7 +317,7 @@ async fn a_source_that_is_down_holds_up_no_form() {
         let card = ivan.dm(ANA, "current").await;
         ivan.clickup()
             .front()
-            .fault(Fault::new(What::Hang).always());
+            .fault(Fault::new(FaultKind::Hang).always());
         press(ivan, &card, "Comment");
         let form = ivan.form(1).await;
         let answer = ivan.is_told(ANA);
@@ -406,7 +406,7 @@ async fn a_form_that_is_not_as_we_wrote_it_does_nothing(#[case] note: &'static s
             "trigger_id": "1.2.x", "view": view, "response_urls": []});
         let envelope = ivan
             .slack()
-            .send_payload(ivan::sandbox::slack::Kind::Interactive, payload);
+            .send_payload(ivan::sandbox::slack::EnvelopeKind::Interactive, payload);
         let told = ivan.answered(&envelope).await;
         assert!(told["errors"]["title"].as_str().unwrap().starts_with("This form is from an older version"));
         assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM slack_events"), 0);
@@ -472,7 +472,7 @@ async fn a_whispered_card_is_answered_in_whispers() {
                 "actions": [{"type": "button", "action_id": action, "action_ts": "1963800710.000100"}]})
         };
         let key: String = ivan.sql("SELECT source || ':' || source_key FROM tasks WHERE title = 'Renew cert'");
-        let interactive = ivan::sandbox::slack::Kind::Interactive;
+        let interactive = ivan::sandbox::slack::EnvelopeKind::Interactive;
         let trigger = ivan.slack().trigger();
         ivan.slack()
             .send_payload(interactive, ephemeral(&format!("comment:{key}"), &trigger));
@@ -565,10 +565,10 @@ async fn a_creation_with_day_and_assignee_whose_answer_is_lost_is_made_once() {
     ivan_test(Setup::new().people(), async |ivan| {
         ivan.clickup()
             .front()
-            .fault(Fault::new(What::ApplyThenDrop).on("POST", "/task"));
+            .fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/task"));
         ivan.github()
             .front()
-            .fault(Fault::new(What::ApplyThenDrop).on("POST", "/issues"));
+            .fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/issues"));
         for (place, due) in [("Inbox", Some("2031-12-01")), ("acme/widgets", None)] {
             ivan.slack().shortcut(ANA, "new_task");
             let form = ivan.form(1).await;

@@ -4,8 +4,8 @@
 //! The disk is a soft limit on the size of the daemon's files, set and lifted while it runs: SQLite's writes fail in
 //! the middle, as they do without room.
 
-use ivan::sandbox::courier::Ended;
-use ivan::sandbox::front::{Fault, Gate, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind, Gate};
+use ivan::sandbox::webhook_sender::AttemptEnd;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -93,7 +93,7 @@ async fn what_cannot_be_kept_is_refused_and_said_and_goes_on_when_there_is_room(
             .await;
         let delivered = ivan.github().deliveries();
         let ended = &delivered.last().unwrap().ended;
-        assert!(matches!(ended, Ended::Answered(503, _)), "{ended:?}");
+        assert!(matches!(ended, AttemptEnd::Answered(503, _)), "{ended:?}");
         // A person: told, and not acknowledged, so that Slack sends it again.
         let refused = ivan.says(ANA, "comment shipped").answers().await;
         refused.begins("✗ I cannot store anything at the moment");
@@ -140,7 +140,7 @@ async fn what_could_not_be_said_until_there_was_room_is_not_said_any_more() {
     on_a_small_disk(two_issues(), async |ivan| {
         ivan.dm(ANA, "current").await.mentions("Login fails");
         let gate = Gate::new();
-        let post = Fault::new(What::Wait(gate.clone())).on("POST", "chat.postMessage");
+        let post = Fault::new(FaultKind::Wait(gate.clone())).on("POST", "chat.postMessage");
         ivan.slack().front().fault(post);
         ivan.fills_the_disk(1);
         let said = ivan.says(ANA, "comment shipped");
@@ -182,8 +182,8 @@ async fn a_disk_that_is_full_when_the_answers_come_doubles_and_loses_nothing(#[c
         let gate = Gate::new();
         for deed in &DEEDS {
             let what = match lost {
-                true => What::ApplyThenHang,
-                false => What::Wait(gate.clone()),
+                true => FaultKind::ApplyThenHang,
+                false => FaultKind::Wait(gate.clone()),
             };
             deed.goes_wrong(ivan, what);
         }
@@ -215,7 +215,7 @@ async fn deliveries_that_were_accepted_are_worked_off_when_there_is_room() {
         ivan.dm(ANA, "current").await.mentions("Login fails");
         // Accepted, and the source's answer takes long.
         let gate = Gate::new();
-        let slow = Fault::new(What::Wait(gate.clone()));
+        let slow = Fault::new(FaultKind::Wait(gate.clone()));
         ivan.clickup().front().fault(slow.on("GET", "/task/"));
         ivan.clickup()
             .add_task(json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]}));

@@ -1,14 +1,14 @@
 //! Further verbs of the stories: slash commands with their ephemeral answers, shortcuts, and forms.
 #![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
-use ivan::sandbox::slack::Slack;
+use ivan::sandbox::slack::SandboxSlack;
 use serde_json::{Map, Value, json};
 
 use crate::harness::*;
 
 /// The ephemeral answers of one person by `response_url`, in order, as they see them. Notices that a source is slow are
 /// left out: the numbering must not depend on the machine.
-pub fn whispers(slack: &Slack, who: &str) -> Vec<String> {
+pub fn whispers(slack: &SandboxSlack, who: &str) -> Vec<String> {
     slack
         .whispers()
         .iter()
@@ -34,7 +34,7 @@ impl Ivan {
         before: usize,
         what: impl Fn(&str) -> bool,
     ) -> String {
-        let found = |slack: &Slack| {
+        let found = |slack: &SandboxSlack| {
             let said = whispers(slack, who);
             said.get(before..)
                 .and_then(|new| new.iter().find(|text| what(text)).cloned())
@@ -64,7 +64,7 @@ fn options(menu: &Value) -> Vec<Value> {
 }
 
 /// The forms that are open.
-pub fn modals(slack: &Slack) -> Vec<Value> {
+pub fn modals(slack: &SandboxSlack) -> Vec<Value> {
     let views = slack.views().into_iter();
     views.filter(|view| view["type"] == "modal").collect()
 }
@@ -167,7 +167,7 @@ impl<'a> Form<'a> {
 impl Ivan {
     /// The payload of an envelope's acknowledgement.
     pub async fn answered(&self, envelope: &str) -> Value {
-        let ack = |slack: &Slack| {
+        let ack = |slack: &SandboxSlack| {
             let acks = slack.acks().into_iter();
             acks.filter(|ack| ack.counts)
                 .find(|ack| ack.envelope_id == envelope)

@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Timelike, Utc};
 use chrono_tz::Tz;
 use ivan::clock::Clock;
-use ivan::sandbox::clickup::ClickUp;
-use ivan::sandbox::front::{Front, Seen};
-use ivan::sandbox::github::GitHub;
-use ivan::sandbox::slack::{Posted, Slack};
+use ivan::sandbox::clickup::SandboxClickUp;
+use ivan::sandbox::fault_server::{FaultServer, RequestRecord};
+use ivan::sandbox::github::SandboxGitHub;
+use ivan::sandbox::slack::{PostedMessage, SandboxSlack};
 use ivan::sandbox::{Sandbox, Seed};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -332,15 +332,15 @@ pub async fn ivan_test(setup: Setup, story: impl AsyncFnOnce(&mut Ivan)) {
 }
 
 impl Ivan {
-    pub fn clickup(&self) -> &ClickUp {
+    pub fn clickup(&self) -> &SandboxClickUp {
         &self.sandbox.clickup
     }
 
-    pub fn github(&self) -> &GitHub {
+    pub fn github(&self) -> &SandboxGitHub {
         &self.sandbox.github
     }
 
-    pub fn slack(&self) -> &Slack {
+    pub fn slack(&self) -> &SandboxSlack {
         &self.sandbox.slack
     }
 
@@ -623,7 +623,7 @@ impl Ivan {
 
     /// Waits until the bot's message number `n` (from 0) in a channel is an outcome; returns its text as people see it.
     pub async fn settles_in(&self, channel: &str, n: usize) -> String {
-        let settled = |slack: &Slack| {
+        let settled = |slack: &SandboxSlack| {
             let said = slack.bot_messages(channel).into_iter().nth(n);
             said.filter(|posted| !posted.text.starts_with('…'))
         };
@@ -677,7 +677,7 @@ impl Ivan {
 
     /// Does something that must not be answered in the DM. Waits for all acknowledgements, and then for the answer to a
     /// harmless question after it, which proves the silence.
-    pub async fn is_silent_after(&self, who: &str, something: impl FnOnce(&Slack, &str)) {
+    pub async fn is_silent_after(&self, who: &str, something: impl FnOnce(&SandboxSlack, &str)) {
         let channel = self.slack().dm(who);
         something(self.slack(), &channel);
         self.within(
@@ -693,7 +693,7 @@ impl Ivan {
     pub fn hears<'a>(
         &'a self,
         who: &str,
-        something: impl FnOnce(&Slack, &str) -> String,
+        something: impl FnOnce(&SandboxSlack, &str) -> String,
     ) -> Asked<'a> {
         let channel = self.slack().dm(who);
         let place = {
@@ -766,7 +766,7 @@ impl Ivan {
     /// Waits until Slack has an acknowledgement for every delivery of every event.
     #[track_caller]
     pub fn until_all_is_acked(&self) -> impl Future<Output = ()> + '_ {
-        let acked = |slack: &Slack| {
+        let acked = |slack: &SandboxSlack| {
             let acks = slack.acks();
             slack.envelopes().iter().all(|envelope| {
                 let of_it = acks.iter().filter(|ack| ack.envelope_id == envelope.id);
@@ -1063,12 +1063,13 @@ impl Ivan {
     #[track_caller]
     pub fn asks_anew<'a, T>(
         &'a self,
-        front: &'a Front,
+        front: &'a FaultServer,
         method: &'a str,
         path: &'a str,
         act: impl AsyncFnOnce() -> T + 'a,
     ) -> impl Future<Output = T> + 'a {
-        let count = move |seen: &[Seen]| seen.iter().filter(|one| one.is(method, path)).count();
+        let count =
+            move |seen: &[RequestRecord]| seen.iter().filter(|one| one.is(method, path)).count();
         let before = count(&front.journal());
         let asked = self.within("it asks", front.until(move |seen| count(seen) > before));
         async move {
@@ -1082,13 +1083,14 @@ impl Ivan {
     #[track_caller]
     pub fn asks<'a>(
         &'a self,
-        front: &'a Front,
+        front: &'a FaultServer,
         method: &'a str,
         path: &'a str,
         times: usize,
     ) -> impl Future<Output = ()> + 'a {
-        let asked =
-            move |seen: &[Seen]| seen.iter().filter(|one| one.is(method, path)).count() >= times;
+        let asked = move |seen: &[RequestRecord]| {
+            seen.iter().filter(|one| one.is(method, path)).count() >= times
+        };
         self.within("it asks", front.until(asked))
     }
 
@@ -1096,12 +1098,12 @@ impl Ivan {
     #[track_caller]
     pub fn applies<'a>(
         &'a self,
-        front: &'a Front,
+        front: &'a FaultServer,
         method: &'a str,
         path: &'a str,
         times: usize,
     ) -> impl Future<Output = ()> + 'a {
-        let applied = move |seen: &[Seen]| {
+        let applied = move |seen: &[RequestRecord]| {
             let seen = seen.iter().filter(|one| one.applied);
             seen.filter(|one| one.is(method, path)).count() >= times
         };
@@ -1259,7 +1261,7 @@ impl Ivan {
         ts: &'a str,
         reactions: &'a [&str],
     ) -> impl Future<Output = ()> + 'a {
-        let carried = move |_: &Slack| self.our_reactions(channel, ts) == reactions;
+        let carried = move |_: &SandboxSlack| self.our_reactions(channel, ts) == reactions;
         self.within("its reactions are these", self.slack().until(carried))
     }
 
@@ -1286,7 +1288,7 @@ impl Ivan {
     pub async fn opens_home(&self, who: &str) -> String {
         let before = self.home(who).map(|view| view["hash"].clone());
         self.slack().opens_tab(who, "home");
-        let published = |_: &Slack| {
+        let published = |_: &SandboxSlack| {
             self.home(who)
                 .is_some_and(|view| Some(&view["hash"]) != before.as_ref())
         };
@@ -1334,7 +1336,7 @@ impl Ivan {
         who: &'a str,
         words: &'a str,
     ) -> impl Future<Output = ()> + 'a {
-        let shows = move |_: &Slack| self.at_home(who).contains(words);
+        let shows = move |_: &SandboxSlack| self.at_home(who).contains(words);
         self.within(words, self.slack().until(shows))
     }
 
@@ -1385,7 +1387,7 @@ impl Ivan {
 }
 
 /// The buttons of a message, by label and action.
-fn posted_buttons(posted: &Posted) -> Vec<(String, String)> {
+fn posted_buttons(posted: &PostedMessage) -> Vec<(String, String)> {
     buttons_in(&posted.blocks)
 }
 
@@ -1549,7 +1551,7 @@ enum Place {
 }
 
 impl<'a> Asked<'a> {
-    fn posted(&self) -> Option<Posted> {
+    fn posted(&self) -> Option<PostedMessage> {
         let slack = self.ivan.slack();
         let (messages, place) = match &self.place {
             Place::Dm(place) => (slack.bot_messages(&self.channel), *place),
@@ -1562,7 +1564,7 @@ impl<'a> Asked<'a> {
     #[track_caller]
     pub fn until(
         self,
-        what: impl Fn(&Posted) -> bool + 'a,
+        what: impl Fn(&PostedMessage) -> bool + 'a,
     ) -> impl Future<Output = Answer<'a>> + 'a {
         let caller = std::panic::Location::caller();
         async move {
@@ -1617,7 +1619,7 @@ impl<'a> Answer<'a> {
         self.posted().text
     }
 
-    pub fn posted(&self) -> Posted {
+    pub fn posted(&self) -> PostedMessage {
         self.asked.posted().expect("it was posted")
     }
 
@@ -1715,7 +1717,7 @@ impl<'a> Answer<'a> {
     #[track_caller]
     pub fn until(
         self,
-        what: impl Fn(&Posted) -> bool + 'a,
+        what: impl Fn(&PostedMessage) -> bool + 'a,
     ) -> impl Future<Output = Answer<'a>> + 'a {
         self.asked.until(what)
     }

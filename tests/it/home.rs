@@ -1,6 +1,6 @@
 //! The Home tab: the queue with its buttons, waiting work, one's accounts, and the settings.
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use serde_json::json;
 
 use crate::harness::*;
@@ -190,7 +190,7 @@ async fn limits_lost_answers_and_conflicts_end_in_the_right_home() {
         ivan.slack().limits("views.publish", 1, 1);
         ivan.opens_home(ANA).await;
         // The published tab differs from the recorded one: the next publication meets a conflict.
-        front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/api/views.publish"));
+        front.fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/api/views.publish"));
         ivan.dm(ANA, "current").await;
         ivan.shows_at_home(ANA, "Current\nRenew cert").await;
         ivan.dm(ANA, "next").await;
@@ -210,7 +210,7 @@ async fn limits_lost_answers_and_conflicts_end_in_the_right_home() {
 async fn an_answer_does_not_wait_for_a_home_and_a_crash_leaves_none_behind() {
     ivan_test(two_tasks(), async |ivan| {
         let front = ivan.slack().front();
-        front.fault(Fault::new(What::Hang).on("POST", "/api/views.publish"));
+        front.fault(Fault::new(FaultKind::Hang).on("POST", "/api/views.publish"));
         ivan.slack().opens_tab(ANA, "home");
         ivan.asks(front, "POST", "/api/views.publish", 1).await;
         ivan.dm(ANA, "current").await.mentions("Renew cert");

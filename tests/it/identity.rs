@@ -2,7 +2,7 @@
 
 use ivan::sandbox::Sandbox;
 use ivan::sandbox::clickup::MentionsAs;
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use rstest::rstest;
 use serde_json::json;
 
@@ -104,7 +104,7 @@ async fn a_source_that_does_not_answer_links_nobody() {
     ivan_test(setup, async |ivan| {
         ivan.github()
             .front()
-            .fault(Fault::new(What::Drop).on("GET", "/users/ana"));
+            .fault(Fault::new(FaultKind::Drop).on("GET", "/users/ana"));
         ivan.dm(ANA, "link github ana")
             .await
             .begins("✗ Not linked: GitHub has to confirm the account, and does not answer");
@@ -389,7 +389,7 @@ async fn a_mention_in_clickup_calls_them_once(#[case] way: MentionsAs) {
         ivan.clickup().shows_mentions(way);
         let cert = ivan.clickup().task("Renew cert");
         let front = ivan.clickup().front();
-        front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/comment"));
+        front.fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/comment"));
         let text = format!("comment on clickup:{}: <@U0BOB01> knows", cert.id());
         let says = |text: String| ivan.hears(ANA, move |slack, dm| slack.says_wire(ANA, dm, &text));
         says(text)
@@ -486,7 +486,7 @@ async fn a_signed_comment_and_creation_are_found_after_a_lost_answer_and_taken_b
         let cert = ivan.clickup().task("Renew cert");
         let front = ivan.clickup().front();
         for path in ["/comment", "/list/"] {
-            front.fault(Fault::new(What::ApplyThenDrop).on("POST", path));
+            front.fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", path));
         }
         ivan.dm(ANA, &format!("comment on clickup:{}: shipped", cert.id()))
             .await

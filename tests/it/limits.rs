@@ -1,260 +1,262 @@
-//! Rate limits and the pace of writes (docs/contracts/github.md#rate-limits, docs/contracts/clickup.md#rate-limits): kept without a refusal where possible, over
-//! restarts too; a waiting person learns the time.
+//! Bounds that only the whole daemon can reach (P8). A refusal has a reason, is counted and logged, and loses nothing
+//! accepted before. Other bounds are tested in their own rooms.
 
-use ivan::sandbox::front::{Fault, Front, Seen, What};
-use ivan::sandbox::now;
+use ivan::sandbox::fault_server::{Fault, FaultKind, Gate};
+use ivan::sandbox::webhook_sender::AttemptEnd;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 use crate::harness::*;
 
-/// `N` issues, numbered from 1.
-fn issues<const N: usize>() -> Setup {
-    Setup::new().github_issues::<N>(std::array::from_fn(
-        |n| json!({"title": format!("Errand {}", n + 1)}),
-    ))
-}
+/// As in `inbox.rs`, `mailbox/incoming.rs` and `commands/mod.rs`.
+const DELIVERIES: usize = 20_000;
+const MESSAGES: usize = 100;
+const WRITES: usize = 500;
 
-fn refuses(status: u16, retry_after: u64) -> What {
-    What::Answer {
-        status,
-        headers: vec![("Retry-After".to_owned(), retry_after.to_string())],
-        body: r#"{"message": "You have exceeded a secondary rate limit"}"#.to_owned(),
+/// The table of docs/reliability.md has every bound, and the tests that it names exist.
+#[test]
+fn the_table_has_every_bound_and_names_tests_that_exist() {
+    let doc = include_str!("../../docs/reliability.md");
+    let (_, section) = doc.split_once("\n## Bounds\n").unwrap();
+    let rows: Vec<Vec<&str>> = section
+        .lines()
+        .take_while(|line| !line.starts_with("## "))
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| bound"))
+        .map(|line| line.trim_matches('|').split(" | ").collect())
+        // The page's other tables have other subjects.
+        .filter(|row: &Vec<&str>| row.len() == 5)
+        .collect();
+    assert!(rows.len() > 20, "{rows:?}");
+    for bound in ivan::limits::Limit::ALL {
+        let word = format!("`{}`", bound.word());
+        assert!(rows.iter().any(|row| row[3].contains(&word)), "{word}");
+    }
+    let mut code = String::new();
+    all_code(std::path::Path::new(env!("CARGO_MANIFEST_DIR")), &mut code);
+    for row in &rows {
+        let name = row[4].trim().trim_matches('`');
+        assert!(code.contains(&format!("fn {name}(")), "{name}: {}", row[0]);
     }
 }
 
-/// Comments on the issues from 1 to `n` at once, each in a lane of its own; returns the answers in that order.
-async fn comments_on(ivan: &Ivan, n: u64, wait: u64) -> Vec<(u16, Value)> {
-    let asked = (1..=n).map(|number| {
-        let path = format!("/tasks/github%3Aacme%2Fwidgets%23{number}/comment?wait={wait}");
-        async move {
-            ivan.http("POST", &path, Some(json!({"text": "shipped"})))
-                .await
+fn all_code(folder: &std::path::Path, code: &mut String) {
+    for part in ["src", "tests"] {
+        let mut folders = vec![folder.join(part)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => code.push_str(&std::fs::read_to_string(path).unwrap_or_default()),
+                }
+            }
         }
-    });
-    futures_util::future::join_all(asked).await
+    }
 }
 
-fn posts(front: &Front) -> Vec<Seen> {
-    let mut seen = front.journal();
-    seen.retain(|one| one.method == "POST");
-    seen
-}
-
-/// The moment in an answer in Slack, in milliseconds.
-fn moment(answer: &Answer<'_>) -> i64 {
-    let wire = answer.wire();
-    let date = wire.split("<!date^").nth(1).unwrap_or_else(|| {
-        panic!("no moment is named in `{wire}`");
-    });
-    let (epoch, format) = date.split_once('^').unwrap();
-    assert!(format.starts_with("{time_secs}|"), "{wire}");
-    epoch.parse::<i64>().unwrap() * 1_000
-}
-
-// ------------------------------------------------------------ the pace of writes
-
-#[tokio::test]
-async fn ten_writes_go_at_once_and_the_rest_one_after_the_other() {
-    let world = issues::<16>().set("github.writes_per_second", "5");
-    ivan_test(world, async |ivan| {
-        let begun = now();
-        for (status, answer) in comments_on(ivan, 16, 30).await {
-            assert_eq!(status, 200, "{answer}");
-        }
-        let posts = posts(ivan.github().front());
-        assert_eq!(posts.len(), 16);
-        for (place, post) in (0..).zip(&posts).skip(10) {
-            let earliest = begun + (place - 9) * 200;
-            assert!(
-                post.at_ms >= earliest,
-                "the {place}th {} ms too early",
-                earliest - post.at_ms
-            );
-        }
-    })
-    .await;
+fn reached(bound: &str) -> String {
+    format!("ivan_bounds_reached_total{{bound=\"{bound}\"}} 1")
 }
 
 #[tokio::test]
-async fn a_single_write_does_not_wait_and_neither_do_ten() {
-    let world = issues::<10>().set("github.writes_per_second", "1");
-    ivan_test(world, async |ivan| {
-        // A command without a write takes no turn: the issue is closed already.
+async fn a_full_inbox_asks_senders_to_come_again() {
+    ivan_test(two_issues().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.store()
+            .execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                 INSERT INTO deliveries (source, dedupe_key, event, payload, kept_ms)
+                 SELECT 'github', 'full-' || i, 'issues', x'7b7d', 0 FROM n",
+                [i64::try_from(DELIVERIES).unwrap()],
+            )
+            .unwrap();
         ivan.github().close_as(REPO, 1, "bo");
-        for _ in 0..12 {
-            let path = "/tasks/github%3Aacme%2Fwidgets%231/complete";
-            let (status, answer) = ivan.http("POST", path, None).await;
-            assert_eq!(
-                (status, &answer["conflict"]),
-                (200, &json!(true)),
-                "{answer}"
-            );
-        }
-        for (status, answer) in comments_on(ivan, 10, 30).await {
-            assert_eq!(status, 200, "{answer}");
-        }
-        let waited = ivan.sql::<i64>("SELECT count(*) FROM operations WHERE turn_ms IS NOT NULL");
-        assert_eq!(waited, 0);
+        ivan.within("the delivery is answered", ivan.github().settled())
+            .await;
+        let refused = ivan.github().deliveries().pop().unwrap();
+        assert!(
+            matches!(refused.ended, AttemptEnd::Answered(503, _)),
+            "{:?}",
+            refused.ended
+        );
+        ivan.logs("the bound `inbox` is reached: 20000 deliveries wait")
+            .await;
+        ivan.counts(&reached("inbox")).await;
+        ivan.counts("ivan_deliveries_total{source=\"github\",result=\"full\"} 1")
+            .await;
+        // Nothing accepted was lost, and there is room again once it is processed.
+        let kept = ivan.sql::<i64>("SELECT count(*) FROM deliveries");
+        assert_eq!(usize::try_from(kept).unwrap(), DELIVERIES);
+        ivan.store()
+            .execute("DELETE FROM deliveries WHERE dedupe_key LIKE 'full-%'", [])
+            .unwrap();
+        ivan.github().reopen_as(REPO, 1, "bo");
+        ivan.github().close_as(REPO, 1, "bo");
+        ivan.until_deliveries_are_applied().await;
+        let done = "SELECT status FROM tasks WHERE source_key LIKE '%:1'";
+        assert_eq!(ivan.sql::<String>(done), "done");
     })
     .await;
 }
 
 #[tokio::test]
-async fn whoever_stands_in_the_line_is_told_when_the_turn_comes() {
-    let world = issues::<30>().set("github.writes_per_second", "1");
-    ivan_test(world, async |ivan| {
-        // The last of them has its turn in twenty seconds.
-        let answers = comments_on(ivan, 29, 1).await;
-        let queued: Vec<&Value> = answers
-            .iter()
-            .filter(|(status, _)| *status == 202)
-            .map(|(_, answer)| answer)
-            .collect();
-        // A command that still waited when its turn came reports that there is no answer yet.
-        let words = "GitHub wants writes one after the other, and its turn comes at ";
-        let told = queued.iter().filter(|answer| {
-            let message = answer["message"].as_str().unwrap();
-            message.contains(words) && message.trim_end_matches('.').ends_with("UTC")
-        });
-        assert!(told.count() >= 1, "{answers:#?}");
-        let asked = ivan.says(ANA, "comment on #30: shipped").answers().await;
-        asked.begins("… Comment queued: Errand 30. GitHub wants writes one after the other");
-        let turn = moment(&asked);
-        assert!((now()..now() + 25_000).contains(&turn), "{turn}");
-        // Without a limit, the writes go out at once.
-        ivan.kill().await;
-        ivan.reconfigure(|setup| setup.set("github.writes_per_second", "0"));
-        ivan.start().await;
-        ivan.answer(ANA, 0)
+async fn a_person_of_whom_too_much_waits_is_told_so_and_others_are_heard() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(BO, "current").await.mentions("Renew cert");
+        // A hundred messages wait, because Slack does not answer who she is.
+        let gate = Gate::new();
+        let asked = Fault::new(FaultKind::Wait(gate.clone())).on("GET", "users.info");
+        ivan.slack().front().fault(asked.times(u32::MAX));
+        ivan.store()
+            .execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                 INSERT INTO slack_events (user_id, channel, said_us, heard, raw, kept_ms)
+                 SELECT ?2, ?3, said_us, replace(replace(heard, ?4, ?2), channel, ?3), raw, -1 FROM slack_events, n",
+                rusqlite::params![
+                    i64::try_from(MESSAGES).unwrap(),
+                    ANA,
+                    ivan.slack().dm(ANA),
+                    BO
+                ],
+            )
+            .unwrap();
+        let refused = ivan.dm(ANA, "create Buy milk").await;
+        refused.replies(
+            "✗ 100 of your messages wait for me already, which is all that I take from one person. I have not acted on \
+             this one: `create Buy milk`. Type it again when the others are answered.",
+        );
+        ivan.acknowledges().await;
+        ivan.logs("the bound `heard` is reached: 100 messages of one person wait")
+            .await;
+        ivan.counts(&reached("heard")).await;
+        ivan.store()
+            .execute("DELETE FROM slack_events WHERE kept_ms = -1", [])
+            .unwrap();
+        ivan.dm(BO, "create Buy bread").await.begins("✓ ");
+        ivan.slack().front().clear_faults();
+        gate.open();
+        ivan.dm(ANA, "create Buy milk").await.begins("✓ ");
+        assert_eq!(ivan.clickup().tasks_named("Buy milk").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_whose_writes_do_not_get_through_is_refused_further_ones() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.clickup().front().down();
+        let queued = ivan.says(ANA, "create Buy milk").answers().await;
+        queued.begins("… ");
+        // A hundred more, behind it in its lane.
+        ivan.store()
+            .execute(
+                "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                 INSERT INTO operations (id, command_id, lane, source, kind, write, created_ms)
+                 SELECT 'full-' || i, command_id, lane, source, kind, write, created_ms FROM operations, n",
+                [i64::try_from(WRITES).unwrap()],
+            )
+            .unwrap();
+        ivan.dm(ANA, "comment on #1: shipped")
+            .await
+            .begins("✗ 500 changes that you asked for are not through yet");
+        let refused = client()
+            .post(format!("{}/tasks", ivan.api_url()))
+            .bearer_auth(ivan.token())
+            .json(&json!({"title": "Buy bread"}))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(refused.status().as_u16(), 503);
+        assert!(refused.headers().contains_key("retry-after"));
+        let problem: Value = refused.json().await.unwrap();
+        assert_eq!(problem["type"], "urn:ivan:problem:busy", "{problem}");
+        ivan.logs("the bound `outbox` is reached: 500 writes of one person wait")
+            .await;
+        assert!(
+            ivan.metrics()
+                .await
+                .contains("ivan_bounds_reached_total{bound=\"outbox\"} 2")
+        );
+        // Commands without a source are answered, and accepted ones are carried out.
+        ivan.dm(ANA, "list").await.mentions("Renew cert");
+        ivan.store()
+            .execute("DELETE FROM operations WHERE id LIKE 'full-%'", [])
+            .unwrap();
+        ivan.clickup().front().up();
+        queued
             .settles()
             .await
-            .replies("✓ Comment added in GitHub: Errand 30");
-        ivan.until_nothing_is_queued().await;
-        for number in 1..=29 {
-            ivan.github().issue(REPO, number).has_comments(["shipped"]);
+            .replies("✓ Task created in ClickUp: Buy milk");
+        ivan.dm(ANA, "create Buy bread").await.begins("✓ ");
+        for title in ["Buy milk", "Buy bread"] {
+            assert_eq!(ivan.clickup().tasks_named(title).len(), 1, "{title}");
         }
     })
     .await;
 }
 
-// ------------------------------------------------------------ limits
-
 #[tokio::test]
-async fn who_meets_a_rate_limit_is_told_when_it_is_over() {
-    let world = two_issues().clickup_tasks([json!({"name": "Renew cert"})]);
-    ivan_test(world, async |ivan| {
-        let cert = ivan.clickup().task("Renew cert");
-        for front in [ivan.clickup().front(), ivan.github().front()] {
-            front.fault(Fault::new(refuses(429, 8)).on("POST", "/comment"));
+async fn one_form_too_many_at_once_is_asked_for_again() {
+    const FORMS: usize = 32;
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        let slack = ivan.slack().front();
+        slack.fault(
+            Fault::new(FaultKind::Hang)
+                .on("POST", "views.open")
+                .always(),
+        );
+        for _ in 0..FORMS {
+            ivan.slack().shortcut(BO, "new_task");
         }
-        let texts = [
-            format!("comment on clickup:{}: one", cert.id()),
-            format!("comment on clickup:{}: two", cert.id()),
-            "comment on #1: one".to_owned(),
-            "comment on #1: two".to_owned(),
-        ];
-        let begun = now();
-        for text in &texts {
-            ivan.says(ANA, text);
-        }
-        // Commands behind it wait for the same.
-        for place in 0..4 {
-            let told = ivan.answer(ANA, place).answers().await;
-            told.begins("… Comment queued: ")
-                .mentions("rate limit is used up")
-                .mentions("I try again at ");
-            let turn = moment(&told);
-            assert!((begun + 7_000..now() + 11_000).contains(&turn), "{turn}");
-        }
-        for place in 0..4 {
-            ivan.answer(ANA, place)
-                .settles()
-                .await
-                .begins("✓ Comment added");
-        }
-        cert.has_comments(["one", "two"]);
-        ivan.github().issue(REPO, 1).has_comments(["one", "two"]);
+        let opening = slack.until(|seen| {
+            let opening = seen.iter().filter(|one| one.is("POST", "views.open"));
+            opening.count() >= FORMS
+        });
+        ivan.within("so many are being opened", opening).await;
+        ivan.slack().shortcut(ANA, "new_task");
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("Nothing was done: press it again");
+        ivan.logs("the bound `forms` is reached").await;
+        ivan.counts(&reached("forms")).await;
+        // There is room again when Slack answers.
+        slack.clear_faults();
+        slack.cut();
+        ivan.logs_times("a form could not be opened", FORMS).await;
+        ivan.logs_times("Slack is connected", 2).await;
+        ivan.slack().shortcut(ANA, "new_task");
+        ivan.form(1).await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_is_left_of_a_window_is_believed_and_not_overdrawn() {
-    let world = two_issues().clickup_tasks([json!({"name": "Renew cert"})]);
-    ivan_test(world, async |ivan| {
-        let cert = ivan.clickup().task("Renew cert");
-        let window = Duration::from_secs(2);
-        ivan.clickup().rate_limit_for(4, window);
-        ivan.github().rate_limit_for(6, window);
-        let fronts = [ivan.clickup().front(), ivan.github().front()];
-        let before = fronts.map(|front| front.journal().len());
-        for text in ["one", "two", "three"] {
-            ivan.says(ANA, &format!("comment on clickup:{}: {text}", cert.id()));
-            ivan.says(ANA, &format!("comment on #1: {text}"));
-        }
-        for place in 0..6 {
-            ivan.answer(ANA, place)
-                .settles()
-                .await
-                .begins("✓ Comment added");
-        }
-        for (front, before) in fronts.into_iter().zip(before) {
-            let seen = front.journal();
-            let seen: Vec<_> = seen.iter().skip(before).collect();
-            assert!(
-                seen.iter().all(|one| one.status.unwrap_or(0) < 400),
-                "nothing was refused: {seen:#?}"
-            );
-            let (first, last) = (seen[0], seen[seen.len() - 1]);
-            assert!(last.at_ms - first.at_ms >= 1_000, "{seen:#?}");
-        }
-        cert.has_comments(["one", "two", "three"]);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_restart_does_not_ask_a_source_that_wants_to_be_left_alone() {
-    let world = two_issues().clickup_tasks([json!({"name": "Renew cert"})]);
-    ivan_test(world, async |ivan| {
-        ivan.github()
+async fn a_fifth_synchronisation_at_once_is_refused() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.clickup()
             .front()
-            .fault(Fault::new(refuses(403, 3_000)).on("POST", "/comments"));
-        let told = ivan.says(ANA, "comment on #1: shipped").answers().await;
-        let turn = moment(&told);
-        assert!((now() + 2_990_000..now() + 3_002_000).contains(&turn));
-        ivan.within("the pause is kept", async {
-            while ivan.sql::<i64>("SELECT count(*) FROM pauses WHERE source = 'github'") == 0 {
+            .fault(Fault::new(FaultKind::Hang).on("GET", "/list/").always());
+        for _ in 0..4 {
+            let (status, _) = ivan.http("POST", "/sync?wait=0", None).await;
+            assert_eq!(status, 202);
+        }
+        let (status, problem) = ivan.http("POST", "/sync?wait=0", None).await;
+        assert_eq!(
+            (status, &problem["title"]),
+            (503, &json!("Busy")),
+            "{problem}"
+        );
+        ivan.logs("the bound `syncs` is reached").await;
+        ivan.counts(&reached("syncs")).await;
+        ivan.clickup().front().clear_faults();
+        ivan.clickup().front().cut();
+        let synced = async {
+            while ivan.http("POST", "/sync", None).await.0 != 200 {
                 tokio::task::yield_now().await;
             }
-        })
-        .await;
-        ivan.kill().await;
-        let before = ivan.github().front().journal().len();
-        ivan.launch().await;
-        ivan.logs("read clickup:").await;
-        // The poll and the queued writes know the pause by now.
-        ivan.logs("read github:").await;
-        ivan.logs("not taken, will be repeated").await;
-        let again = ivan.says(ANA, "done #2").answers().await;
-        again
-            .begins("… Completion queued: Update the docs")
-            .mentions("I try again at ");
-        assert!((moment(&again) - turn).abs() <= 2_000);
-        assert_eq!(ivan.github().front().journal().len(), before);
-        // An operator may set another value.
-        ivan.kill().await;
-        ivan.store().execute("DELETE FROM pauses", []).unwrap();
-        ivan.start().await;
-        ivan.answer(ANA, 0)
-            .settles()
-            .await
-            .replies("✓ Comment added in GitHub: Login fails");
-        ivan.answer(ANA, 1)
-            .settles()
-            .await
-            .begins("✓ Issue closed in GitHub");
+        };
+        ivan.within("there is room again", synced).await;
     })
     .await;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::harness::*;
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use serde_json::json;
 
 #[tokio::test]
@@ -71,7 +71,8 @@ async fn a_number_typed_before_the_new_list_was_shown_means_the_old_one() {
             .add_task(json!({"name": "Burning", "priority": 1, "tags": ["client:acme"]}));
         ivan.sync().await;
         ivan.slack().front().fault(
-            Fault::new(What::Delay(Duration::from_millis(200))).on("POST", "/chat.postMessage"),
+            Fault::new(FaultKind::Delay(Duration::from_millis(200)))
+                .on("POST", "/chat.postMessage"),
         );
         let (list, done) = (ivan.says(ANA, "list"), ivan.says(ANA, "done 1"));
         list.settles().await.mentions("1. Burning");

@@ -1,6 +1,6 @@
 //! `log`: the person, action, time, place and outcome of each change; each person sees their own.
 
-use ivan::sandbox::front::{Fault, Gate, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind, Gate};
 use serde_json::{Value, json};
 
 use crate::harness::*;
@@ -155,7 +155,7 @@ async fn what_waits_stands_first_and_what_failed_says_so() {
         ivan.clickup().front().up();
         queued.until(|posted| posted.text.starts_with('✓')).await;
         ivan.clickup().front().fault(
-            Fault::new(What::answer(400, "{\"err\":\"No\",\"ECODE\":\"X_1\"}"))
+            Fault::new(FaultKind::answer(400, "{\"err\":\"No\",\"ECODE\":\"X_1\"}"))
                 .on("POST", "/comment"),
         );
         ivan.dm(ANA, "comment no")
@@ -347,7 +347,7 @@ async fn it_survives_a_kill_and_has_one_entry_for_one_effect() {
         ivan.dm(ANA, "current").await;
         ivan.clickup()
             .front()
-            .fault(Fault::new(What::ApplyThenDrop).on("PUT", "/task/"));
+            .fault(Fault::new(FaultKind::ApplyThenDrop).on("PUT", "/task/"));
         ivan.dm(ANA, "done").await.begins("✓ Task completed");
         ivan.kill_and_restart().await;
         ivan.sync().await;
@@ -430,7 +430,7 @@ async fn who_did_it_is_known_though_the_first_look_shows_it_all() {
         let gate = Gate::new();
         ivan.clickup()
             .front()
-            .fault(Fault::new(What::Wait(gate.clone())).on("GET", "/task/"));
+            .fault(Fault::new(FaultKind::Wait(gate.clone())).on("GET", "/task/"));
         for change in CHANGES {
             let change = serde_json::from_str(change).unwrap();
             ivan.clickup().as_person("Renew cert", BO_CLICKUP, &change);
@@ -534,7 +534,7 @@ async fn our_own_change_coming_back_before_its_answer_is_no_act_of_anybodys() {
             // The webhook arrives long before the search for the answer.
             ivan.clickup()
                 .front()
-                .fault(Fault::new(What::ApplyThenDrop).on("PUT", "/task/"));
+                .fault(Fault::new(FaultKind::ApplyThenDrop).on("PUT", "/task/"));
             let front = ivan.clickup().front();
             let asked = ivan
                 .asks_anew(front, "PUT", "/task/", async || ivan.says(ANA, &typed))

@@ -1,6 +1,6 @@
 //! Slack text is shown in GitHub as its author saw it, although GitHub reads Markdown.
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use rstest::rstest;
 use serde_json::json;
 
@@ -63,7 +63,7 @@ async fn what_was_written_otherwise_is_found_again_and_taken_back() {
     ivan_test(one_issue(), async |ivan| {
         let wire = "comment on #1: &gt; Vec&lt;String&gt;\nno: ```a\n&lt;b&gt;```";
         let front = ivan.github().front();
-        front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/comments"));
+        front.fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/comments"));
         ivan.says_wire(ANA, wire)
             .settles()
             .await

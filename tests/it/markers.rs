@@ -1,6 +1,6 @@
 //! The markers in Ivan's writes: typed text cannot imitate one, and people see none.
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -28,12 +28,12 @@ async fn a_copied_marker_is_not_taken_for_an_issue_that_never_arrived() {
     // Each has lanes of their own.
     ivan_test(two_issues().people(), async |ivan| {
         let front = ivan.github().front();
-        front.fault(Fault::new(What::Drop).on("POST", "/issues"));
+        front.fault(Fault::new(FaultKind::Drop).on("POST", "/issues"));
         let lost = ivan.says(ANA, "create Fix login -s github");
         ivan.asks(front, "POST", "/issues", 1).await;
         let marker = marker_of_last(ivan, "/issues");
         // This write's answer is not recorded during the search for the lost one, so no other operation owns it.
-        front.fault(Fault::new(What::ApplyThenHang).on("POST", "/issues"));
+        front.fault(Fault::new(FaultKind::ApplyThenHang).on("POST", "/issues"));
         let described = ivan.says(BO, &format!("create Described -s github\nAs in\n{marker}"));
         ivan.applies(front, "POST", "/issues", 1).await;
         for typed in [
@@ -65,10 +65,10 @@ async fn a_copied_marker_is_not_taken_for_an_issue_that_never_arrived() {
 
 /// The same for a comment that has arrived or not: copies of its marker are not taken for it.
 #[rstest]
-#[case::it_arrived(What::ApplyThenDrop)]
-#[case::it_did_not(What::Drop)]
+#[case::it_arrived(FaultKind::ApplyThenDrop)]
+#[case::it_did_not(FaultKind::Drop)]
 #[tokio::test]
-async fn a_copied_marker_is_not_taken_for_a_comment(#[case] what: What) {
+async fn a_copied_marker_is_not_taken_for_a_comment(#[case] what: FaultKind) {
     ivan_test(two_issues().people(), async |ivan| {
         let front = ivan.github().front();
         front.fault(Fault::new(what).on("POST", "/issues/1/comments"));
@@ -109,7 +109,7 @@ async fn in_clickup_a_marker_is_text_like_any_other() {
         let cert = ivan.clickup().task("Renew cert");
         let front = ivan.clickup().front();
         for path in ["/comment", "/list/"] {
-            front.fault(Fault::new(What::ApplyThenDrop).on("POST", path));
+            front.fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", path));
         }
         let typed = [
             format!("comment on clickup:{}: see {marker}", cert.id()),

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ivan::sandbox::slack::Posted;
+use ivan::sandbox::slack::PostedMessage;
 use serde_json::{Value, json};
 
 use crate::gestures::*;
@@ -63,7 +63,7 @@ async fn loses_the_store(ivan: &mut Ivan, copy: Option<PathBuf>) {
 
 /// A message of Ivan's as last seen.
 struct Old {
-    posted: Posted,
+    posted: PostedMessage,
 }
 
 impl Old {
@@ -103,7 +103,7 @@ fn row(ivan: &Ivan, title: &str) -> i64 {
 }
 
 fn wrote(ivan: &Ivan) -> usize {
-    let of = |front: &ivan::sandbox::front::Front| {
+    let of = |front: &ivan::sandbox::fault_server::FaultServer| {
         let seen = front.journal().into_iter();
         seen.filter(|one| one.method != "GET").count()
     };
@@ -424,7 +424,7 @@ async fn a_thread_under_a_message_that_the_store_does_not_know_is_not_the_curren
         let general = ivan.slack().channel("general");
         let mention = format!("<@{}> done", ivan.slack().bot_user());
         ivan.slack().says_in_thread(ANA, &general, &root, &mention);
-        let answered = |slack: &ivan::sandbox::slack::Slack| {
+        let answered = |slack: &ivan::sandbox::slack::SandboxSlack| {
             slack
                 .replies_to(&general, &root)
                 .iter()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use serde_json::json;
 
 use crate::deeds::*;
@@ -15,7 +15,7 @@ const A_MOMENT: Duration = Duration::from_millis(300);
 async fn what_is_acknowledged_is_acted_on_after_a_crash() {
     ivan_test(six_deeds(), async |ivan| {
         for front in [ivan.clickup().front(), ivan.github().front()] {
-            front.fault(Fault::new(What::Hang).always());
+            front.fault(Fault::new(FaultKind::Hang).always());
         }
         all_are_typed(ivan);
         ivan.acknowledges().await;
@@ -75,7 +75,7 @@ async fn a_write_over_http_is_answered_only_after_its_commit() {
 async fn a_write_that_was_answered_202_survives_a_crash() {
     ivan_test(six_deeds(), async |ivan| {
         for front in [ivan.clickup().front(), ivan.github().front()] {
-            front.fault(Fault::new(What::Hang).always());
+            front.fault(Fault::new(FaultKind::Hang).always());
         }
         let runbook = ivan.clickup().task("Write the runbook");
         let on_clickup = format!("/tasks/clickup%3A{}/comment?wait=0", runbook.id());

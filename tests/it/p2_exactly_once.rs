@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use ivan::sandbox::front::{Fault, Gate, Seen, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind, Gate, RequestRecord};
 use rstest::rstest;
 use serde_json::json;
 
 use crate::deeds::*;
 use crate::harness::*;
 
-fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> What {
-    What::Answer {
+fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> FaultKind {
+    FaultKind::Answer {
         status,
         headers: headers
             .iter()
@@ -24,10 +24,10 @@ fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> What {
 // ------------------------------------------------------------ lost answers and refusals
 
 #[rstest]
-#[case::the_connection_breaks(What::ApplyThenDrop)]
-#[case::a_proxy_answers(What::ApplyThenAnswer { status: 502, headers: Vec::new(), body: "<html>Bad Gateway</html>".into() })]
+#[case::the_connection_breaks(FaultKind::ApplyThenDrop)]
+#[case::a_proxy_answers(FaultKind::ApplyThenAnswer { status: 502, headers: Vec::new(), body: "<html>Bad Gateway</html>".into() })]
 #[tokio::test]
-async fn a_write_whose_answer_is_lost_happens_once(#[case] what: What) {
+async fn a_write_whose_answer_is_lost_happens_once(#[case] what: FaultKind) {
     ivan_test(six_deeds(), async |ivan| {
         for deed in &DEEDS {
             deed.goes_wrong(ivan, what.clone());
@@ -40,10 +40,10 @@ async fn a_write_whose_answer_is_lost_happens_once(#[case] what: What) {
 
 /// Ivan cannot distinguish these from the above: it searches the source twice before it writes again.
 #[rstest]
-#[case::the_connection_breaks(What::Drop)]
-#[case::it_is_overloaded(What::answer(503, "{}"))]
+#[case::the_connection_breaks(FaultKind::Drop)]
+#[case::it_is_overloaded(FaultKind::answer(503, "{}"))]
 #[tokio::test]
-async fn a_write_that_never_arrived_happens_once(#[case] what: What) {
+async fn a_write_that_never_arrived_happens_once(#[case] what: FaultKind) {
     ivan_test(six_deeds(), async |ivan| {
         for deed in &DEEDS {
             deed.goes_wrong(ivan, what.clone());
@@ -104,7 +104,7 @@ async fn a_listing_that_lags_behind_makes_nothing_twice() {
         ivan.clickup().lag(true);
         ivan.github().lag(true);
         for deed in &DEEDS {
-            deed.goes_wrong(ivan, What::ApplyThenDrop);
+            deed.goes_wrong(ivan, FaultKind::ApplyThenDrop);
         }
         all_are_typed(ivan);
         // The four with a marker are searched for, and not listed yet.
@@ -127,7 +127,7 @@ async fn a_write_that_arrives_late_makes_nothing_twice(#[case] dies: bool) {
         let [on_clickup, _, create, on_github, _, open] = DEEDS;
         let deeds = [on_clickup, create, on_github, open];
         for deed in &deeds {
-            deed.goes_wrong(ivan, What::Delay(Duration::from_secs(8)));
+            deed.goes_wrong(ivan, FaultKind::Delay(Duration::from_secs(8)));
         }
         for deed in &deeds {
             deed.is_typed(ivan);
@@ -146,7 +146,7 @@ async fn a_write_that_arrives_late_makes_nothing_twice(#[case] dies: bool) {
         }
         // Every request has arrived by now.
         for front in [ivan.clickup().front(), ivan.github().front()] {
-            let posts = |seen: &[Seen]| {
+            let posts = |seen: &[RequestRecord]| {
                 let mut posts = seen.iter().filter(|one| one.method == "POST");
                 posts.all(|one| one.applied)
             };
@@ -165,7 +165,7 @@ async fn a_write_that_arrives_late_makes_nothing_twice(#[case] dies: bool) {
 async fn a_crash_between_commit_and_write_loses_nothing() {
     ivan_test(six_deeds(), async |ivan| {
         for front in [ivan.clickup().front(), ivan.github().front()] {
-            front.fault(Fault::new(What::Hang).always());
+            front.fault(Fault::new(FaultKind::Hang).always());
         }
         let asked =
             [ivan.clickup().front(), ivan.github().front()].map(|front| front.journal().len());
@@ -195,7 +195,7 @@ async fn a_crash_between_commit_and_write_loses_nothing() {
 async fn a_crash_between_write_and_recording_makes_nothing_twice() {
     ivan_test(six_deeds(), async |ivan| {
         for deed in &DEEDS {
-            deed.goes_wrong(ivan, What::ApplyThenHang);
+            deed.goes_wrong(ivan, FaultKind::ApplyThenHang);
         }
         all_are_typed(ivan);
         for deed in &DEEDS {
@@ -217,7 +217,7 @@ async fn a_crash_between_write_and_recording_makes_nothing_twice() {
 async fn a_crash_during_the_search_makes_nothing_twice() {
     ivan_test(six_deeds(), async |ivan| {
         for deed in &DEEDS {
-            deed.goes_wrong(ivan, What::ApplyThenHang);
+            deed.goes_wrong(ivan, FaultKind::ApplyThenHang);
         }
         all_are_typed(ivan);
         for deed in &DEEDS {
@@ -232,7 +232,7 @@ async fn a_crash_during_the_search_makes_nothing_twice() {
         ];
         let searches = searches.map(|(front, path)| {
             let seen = front.journal();
-            front.fault(Fault::new(What::Hang).on("GET", path).always());
+            front.fault(Fault::new(FaultKind::Hang).on("GET", path).always());
             let before = seen.iter().filter(|one| one.is("GET", path)).count();
             (front, path, before)
         });
@@ -251,10 +251,10 @@ async fn a_crash_during_the_search_makes_nothing_twice() {
 }
 
 #[rstest]
-#[case::it_was_not_posted(What::Hang)]
-#[case::it_was_posted(What::ApplyThenHang)]
+#[case::it_was_not_posted(FaultKind::Hang)]
+#[case::it_was_posted(FaultKind::ApplyThenHang)]
 #[tokio::test]
-async fn a_crash_between_recording_and_reply_says_it_once(#[case] what: What) {
+async fn a_crash_between_recording_and_reply_says_it_once(#[case] what: FaultKind) {
     ivan_test(six_deeds(), async |ivan| {
         ivan.slack()
             .front()
@@ -274,7 +274,7 @@ async fn a_reply_that_is_posted_after_the_crash_of_its_sender_stands_there_once(
     ivan_test(six_deeds(), async |ivan| {
         let gate = Gate::new();
         let slack = ivan.slack().front().clone();
-        slack.fault(Fault::new(What::Wait(gate.clone())).on("POST", "chat.postMessage"));
+        slack.fault(Fault::new(FaultKind::Wait(gate.clone())).on("POST", "chat.postMessage"));
         let [comment, ..] = DEEDS;
         comment.is_typed(ivan);
         ivan.asks(&slack, "POST", "chat.postMessage", 1).await;
@@ -301,7 +301,7 @@ async fn a_disk_that_fails_when_the_answer_is_recorded_makes_nothing_twice() {
         ivan.forgive("nothing of a batch of writes was kept");
         ivan.forgive("rests: ");
         for deed in &DEEDS {
-            deed.goes_wrong(ivan, What::Delay(Duration::from_millis(500)));
+            deed.goes_wrong(ivan, FaultKind::Delay(Duration::from_millis(500)));
         }
         all_are_typed(ivan);
         for deed in &DEEDS {
@@ -332,7 +332,7 @@ async fn what_is_said_twice_on_purpose_is_there_twice() {
             (github, "/comments"),
             (github, "/issues"),
         ] {
-            front.fault(Fault::new(What::Drop).on("POST", path));
+            front.fault(Fault::new(FaultKind::Drop).on("POST", path));
         }
         let runbook = ivan.clickup().task("Write the runbook");
         let again = [
@@ -363,7 +363,7 @@ async fn what_others_write_is_not_taken_for_ours() {
         // Otherwise she would be told of Bo's as soon as a poll finds them.
         ivan.dm(ANA, "mute").await;
         for deed in &DEEDS {
-            deed.goes_wrong(ivan, What::Drop);
+            deed.goes_wrong(ivan, FaultKind::Drop);
         }
         all_are_typed(ivan);
         ivan.asks(ivan.github().front(), "POST", "/issues/2/comments", 1)
@@ -418,10 +418,10 @@ async fn two_people_who_say_the_same_are_both_heard() {
         let text = format!("comment on clickup:{}: shipped", cert.id());
         // Ana's never arrives, and Bo's does: the search for hers finds his.
         let front = ivan.clickup().front();
-        front.fault(Fault::new(What::Drop).on("POST", "/comment"));
+        front.fault(Fault::new(FaultKind::Drop).on("POST", "/comment"));
         let anas = ivan.says(ANA, &text);
         ivan.asks(front, "POST", "/comment", 1).await;
-        front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/comment"));
+        front.fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/comment"));
         let bos = ivan.says(BO, &text);
         anas.settles()
             .await
@@ -455,7 +455,7 @@ async fn a_comment_that_comes_back_without_its_signs_is_written_once(#[case] tex
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         ivan.clickup().shows_formatted(true);
         let front = ivan.clickup().front();
-        front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/comment"));
+        front.fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/comment"));
         ivan.dm(ANA, &format!("comment {text}"))
             .await
             .replies("✓ Comment added in ClickUp: Renew cert");
@@ -474,7 +474,7 @@ async fn a_task_whose_description_comes_back_without_its_signs_is_made_once() {
     ivan_test(two_tasks(), async |ivan| {
         ivan.clickup().shows_formatted(true);
         let front = ivan.clickup().front();
-        front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/task"));
+        front.fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/task"));
         let body = json!({"title": "Order labels", "description": "- **A4**\n- see `stock`", "source": "clickup"});
         let (status, made) = ivan.http("POST", "/tasks?wait=60", Some(body)).await;
         assert_eq!(status, 200, "{made}");
@@ -492,7 +492,7 @@ async fn a_comment_on_a_task_by_its_other_id_is_not_taken_for_this_one() {
             .await
             .begins("✓ Comment added");
         let front = ivan.clickup().front();
-        front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/comment"));
+        front.fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/comment"));
         ivan.dm(ANA, &format!("comment on clickup:{}: shipped", cert.id()))
             .await
             .begins("✓ Comment added");

@@ -1,24 +1,24 @@
 //! P3: one person's commands on one task take effect in the order they were typed; a slow source delays no one else.
 
-use ivan::sandbox::front::{Fault, Front, Gate, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind, FaultServer, Gate};
 use serde_json::json;
 
 use crate::harness::*;
 
 /// Every fault that allows an immediate retry, on the comments of a task.
-fn is_flaky(front: &Front) {
-    let bad_gateway = || What::ApplyThenAnswer {
+fn is_flaky(front: &FaultServer) {
+    let bad_gateway = || FaultKind::ApplyThenAnswer {
         status: 502,
         headers: Vec::new(),
         body: String::new(),
     };
-    for what in [What::Drop, What::answer(503, "{}")] {
+    for what in [FaultKind::Drop, FaultKind::answer(503, "{}")] {
         front.fault(Fault::new(what).on("GET", "").times(2));
     }
     for what in [
-        What::ApplyThenDrop,
+        FaultKind::ApplyThenDrop,
         bad_gateway(),
-        What::ApplyThenDrop,
+        FaultKind::ApplyThenDrop,
         bad_gateway(),
     ] {
         front.fault(Fault::new(what).on("POST", "/comment"));
@@ -54,7 +54,7 @@ async fn comments_arrive_in_the_order_of_typing_through_a_flaky_source() {
 async fn a_command_waits_for_the_one_before_it_on_the_same_task() {
     ivan_test(two_tasks(), async |ivan| {
         let front = ivan.clickup().front();
-        front.fault(Fault::new(What::Hang).on("POST", "/comment"));
+        front.fault(Fault::new(FaultKind::Hang).on("POST", "/comment"));
         let cert = ivan.clickup().task("Renew cert");
         ivan.says(ANA, &format!("comment on clickup:{}: before", cert.id()));
         ivan.asks(front, "POST", "/comment", 1).await;
@@ -95,7 +95,7 @@ async fn a_hanging_source_delays_nobody_on_the_other() {
     ivan_test(world, async |ivan| {
         let front = ivan.clickup().front();
         let cert = ivan.clickup().task("Renew cert");
-        front.fault(Fault::new(What::Hang).always());
+        front.fault(Fault::new(FaultKind::Hang).always());
         let stuck = ivan.says(ANA, &format!("done clickup:{}", cert.id()));
         ivan.asks(front, "GET", cert.id(), 1).await;
         ivan.says(BO, "done #1")
@@ -134,7 +134,7 @@ async fn a_stuck_lane_delays_no_second_person_even_on_the_same_task() {
         let front = ivan.clickup().front();
         let cert = ivan.clickup().task("Renew cert");
         let runbook = ivan.clickup().task("Write the runbook");
-        front.fault(Fault::new(What::Hang).on("GET", cert.id()));
+        front.fault(Fault::new(FaultKind::Hang).on("GET", cert.id()));
         ivan.says(ANA, &format!("comment on clickup:{}: from Ana", cert.id()));
         ivan.asks(front, "GET", cert.id(), 1).await;
         for (task, title) in [(&runbook, "Write the runbook"), (&cert, "Renew cert")] {
@@ -170,7 +170,7 @@ async fn a_task_by_two_names_is_one_lane() {
     ivan_test(world, async |ivan| {
         let cert = ivan.clickup().task("Renew cert");
         let front = ivan.clickup().front();
-        front.fault(Fault::new(What::Hang).on("POST", "/comment"));
+        front.fault(Fault::new(FaultKind::Hang).on("POST", "/comment"));
         ivan.says(ANA, "comment on clickup:OPS-12: one");
         ivan.asks(front, "POST", "/comment", 1).await;
         ivan.says(ANA, &format!("comment on clickup:{}: two", cert.id()));
@@ -203,7 +203,7 @@ async fn what_was_typed_first_and_arrives_later_goes_first_while_that_is_possibl
         // Slack answers late who Ana is.
         let gate = Gate::new();
         let front = ivan.slack().front();
-        front.fault(Fault::new(What::Wait(gate.clone())).on("GET", "users.info"));
+        front.fault(Fault::new(FaultKind::Wait(gate.clone())).on("GET", "users.info"));
         ivan.slack().lose_next(1);
         ivan.says(ANA, "comment on #1: first");
         ivan.says(ANA, "comment on #1: second");

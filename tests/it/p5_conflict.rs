@@ -1,6 +1,6 @@
 //! P5: the source is right. Its current state decides, and the person learns it.
 
-use ivan::sandbox::front::{Fault, Gate, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind, Gate};
 use serde_json::{Value, json};
 
 use crate::harness::*;
@@ -58,7 +58,7 @@ async fn closing_in_the_moment_of_a_lost_answer_is_told_apart_from_our_own() {
     ivan_test(two_issues(), async |ivan| {
         // Ivan's request never arrives, and Bo closes it before the retry.
         let front = ivan.github().front();
-        front.fault(Fault::new(What::Hang).on("PATCH", "/issues/1"));
+        front.fault(Fault::new(FaultKind::Hang).on("PATCH", "/issues/1"));
         ivan.says(ANA, "done #1");
         ivan.asks(front, "PATCH", "/issues/1", 1).await;
         ivan.github().close_as(REPO, 1, "bo");
@@ -75,7 +75,7 @@ async fn closing_in_the_moment_of_a_lost_answer_is_told_apart_from_our_own() {
 async fn what_was_reopened_since_a_lost_answer_stays_open() {
     ivan_test(two_issues(), async |ivan| {
         let front = ivan.github().front();
-        front.fault(Fault::new(What::ApplyThenHang).on("PATCH", "/issues/1"));
+        front.fault(Fault::new(FaultKind::ApplyThenHang).on("PATCH", "/issues/1"));
         ivan.says(ANA, "done #1");
         ivan.applies(front, "PATCH", "/issues/1", 1).await;
         ivan.github().reopen_as(REPO, 1, "bo");
@@ -95,7 +95,7 @@ async fn what_had_been_reopened_before_is_closed_all_the_same() {
         ivan.github().reopen_as(REPO, 1, "bo");
         // The first attempt never arrives; a comment meanwhile reopens nothing.
         let front = ivan.github().front();
-        front.fault(Fault::new(What::Hang).on("PATCH", "/issues/1"));
+        front.fault(Fault::new(FaultKind::Hang).on("PATCH", "/issues/1"));
         ivan.says(ANA, "done #1");
         ivan.asks(front, "PATCH", "/issues/1", 1).await;
         ivan.github().comment_as(REPO, 1, "bo", "still there");
@@ -349,7 +349,7 @@ async fn what_ivan_has_just_done_for_somebody_else_is_not_called_external() {
         // GitHub has closed it for Ana, and its answer is on the way.
         let gate = Gate::new();
         let front = ivan.github().front();
-        front.fault(Fault::new(What::ApplyThenWait(gate.clone())).on("PATCH", "/issues/1"));
+        front.fault(Fault::new(FaultKind::ApplyThenWait(gate.clone())).on("PATCH", "/issues/1"));
         let anas = ivan.says(ANA, "done #1");
         ivan.applies(front, "PATCH", "/issues/1", 1).await;
         ivan.dm(BO, "done #1")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ivan::sandbox::front::{Fault, Gate, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind, Gate};
 use serde_json::json;
 
 use crate::deeds::*;
@@ -70,7 +70,7 @@ async fn a_slow_source_is_said_to_be_slow_and_the_outcome_follows() {
         let [_, done, _, comment, ..] = DEEDS;
         let gate = Gate::new();
         for deed in [&done, &comment] {
-            deed.goes_wrong(ivan, What::Wait(gate.clone()));
+            deed.goes_wrong(ivan, FaultKind::Wait(gate.clone()));
             deed.is_typed(ivan);
         }
         for place in [0, 1] {
@@ -93,7 +93,7 @@ async fn a_slow_source_is_said_to_be_slow_and_the_outcome_follows() {
 async fn nothing_is_claimed_before_the_source_has_it() {
     ivan_test(six_deeds(), async |ivan| {
         for deed in &DEEDS {
-            deed.goes_wrong(ivan, What::Hang);
+            deed.goes_wrong(ivan, FaultKind::Hang);
         }
         all_are_typed(ivan);
         for place in 0..DEEDS.len() {
@@ -119,7 +119,7 @@ async fn the_message_says_why_it_waits_once_that_is_known() {
     ivan_test(two_tasks(), async |ivan| {
         let front = ivan.clickup().front();
         let cert = ivan.clickup().task("Renew cert");
-        front.fault(Fault::new(What::Hang).on("GET", cert.id()));
+        front.fault(Fault::new(FaultKind::Hang).on("GET", cert.id()));
         ivan.says(ANA, &format!("done clickup:{}", cert.id()));
         let slow = ivan.answer(ANA, 0).answers().await;
         slow.mentions("ClickUp has not answered yet");
@@ -144,7 +144,7 @@ async fn a_refusal_says_why_and_that_nothing_was_done() {
         for deed in &DEEDS {
             deed.goes_wrong(
                 ivan,
-                What::answer(400, r#"{"err": "No such luck", "message": "No such luck"}"#),
+                FaultKind::answer(400, r#"{"err": "No such luck", "message": "No such luck"}"#),
             );
         }
         all_are_typed(ivan);
@@ -170,12 +170,16 @@ async fn what_is_given_up_says_why_and_that_nothing_was_changed() {
     ivan_test(world, async |ivan| {
         ivan.forgive("is given up");
         // Nothing is even sent: both sources are down when they are read.
-        ivan.clickup()
-            .front()
-            .fault(Fault::new(What::answer(503, "{}")).on("GET", "").always());
-        ivan.github()
-            .front()
-            .fault(Fault::new(What::answer(503, "{}")).on("GET", "").always());
+        ivan.clickup().front().fault(
+            Fault::new(FaultKind::answer(503, "{}"))
+                .on("GET", "")
+                .always(),
+        );
+        ivan.github().front().fault(
+            Fault::new(FaultKind::answer(503, "{}"))
+                .on("GET", "")
+                .always(),
+        );
         let cert = ivan.clickup().task("Renew cert");
         ivan.says(ANA, &format!("done clickup:{}", cert.id()));
         ivan.says(ANA, "comment on #2: shipped");
@@ -199,14 +203,14 @@ async fn what_is_given_up_after_a_lost_answer_may_have_been_applied() {
         ivan.forgive("is given up");
         let fronts = [ivan.clickup().front(), ivan.github().front()];
         for deed in &DEEDS {
-            deed.goes_wrong(ivan, What::ApplyThenHang);
+            deed.goes_wrong(ivan, FaultKind::ApplyThenHang);
         }
         all_are_typed(ivan);
         for deed in &DEEDS {
             deed.is_applied(ivan).await;
         }
         for front in fronts {
-            front.fault(Fault::new(What::answer(503, "{}")).always());
+            front.fault(Fault::new(FaultKind::answer(503, "{}")).always());
             front.cut();
         }
         for place in 0..DEEDS.len() {
@@ -222,7 +226,7 @@ async fn what_is_given_up_after_a_lost_answer_may_have_been_applied() {
 async fn what_is_refused_after_a_lost_answer_may_have_been_applied() {
     ivan_test(six_deeds(), async |ivan| {
         for deed in &DEEDS {
-            deed.goes_wrong(ivan, What::ApplyThenHang);
+            deed.goes_wrong(ivan, FaultKind::ApplyThenHang);
         }
         all_are_typed(ivan);
         for deed in &DEEDS {
@@ -249,10 +253,10 @@ async fn what_waits_for_a_source_that_is_no_longer_configured_is_given_up() {
     ivan_test(world, async |ivan| {
         let [comment, done, ..] = DEEDS;
         // One may have worked; the other cannot have.
-        comment.goes_wrong(ivan, What::ApplyThenHang);
+        comment.goes_wrong(ivan, FaultKind::ApplyThenHang);
         ivan.clickup()
             .front()
-            .fault(Fault::new(What::Hang).on("GET", ivan.clickup().task("Renew cert").id()));
+            .fault(Fault::new(FaultKind::Hang).on("GET", ivan.clickup().task("Renew cert").id()));
         comment.is_typed(ivan);
         done.is_typed(ivan);
         comment.is_applied(ivan).await;
@@ -279,7 +283,7 @@ async fn what_waits_for_a_source_that_is_no_longer_configured_is_given_up() {
 async fn a_reply_whose_answer_is_lost_is_posted_once() {
     ivan_test(two_tasks(), async |ivan| {
         let front = ivan.slack().front();
-        front.fault(Fault::new(What::ApplyThenDrop).on("POST", "chat.postMessage"));
+        front.fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "chat.postMessage"));
         ivan.dm(ANA, "create Buy milk")
             .await
             .replies("✓ Task created in ClickUp: Buy milk");
@@ -295,7 +299,7 @@ async fn a_reply_whose_answer_is_lost_is_posted_once() {
 async fn an_outcome_that_comes_while_slack_is_down_is_told_later() {
     ivan_test(two_tasks(), async |ivan| {
         let front = ivan.clickup().front();
-        front.fault(Fault::new(What::Hang).on("POST", "/list/"));
+        front.fault(Fault::new(FaultKind::Hang).on("POST", "/list/"));
         ivan.says(ANA, "create Buy milk");
         ivan.asks(front, "POST", "/list/", 1).await;
         ivan.answer(ANA, 0).answers().await.begins("… ");
@@ -319,7 +323,7 @@ async fn an_outcome_that_comes_while_slack_is_down_is_told_later() {
 async fn what_is_under_way_at_a_shutdown_ends_and_is_told() {
     ivan_test(two_tasks(), async |ivan| {
         let [_, _, create, ..] = DEEDS;
-        create.goes_wrong(ivan, What::Delay(Duration::from_millis(700)));
+        create.goes_wrong(ivan, FaultKind::Delay(Duration::from_millis(700)));
         create.is_typed(ivan);
         ivan.asks(ivan.clickup().front(), "POST", "/list/", 1).await;
         assert!(ivan.stop().await.success());

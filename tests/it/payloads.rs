@@ -1,7 +1,7 @@
 //! Every kind of message, form and Home tab of Ivan's, with odd titles: the sandbox refuses a payload that Slack would
 //! refuse, and a refused one never arrives.
 
-use ivan::sandbox::slack::Slack;
+use ivan::sandbox::slack::SandboxSlack;
 use serde_json::{Value, json};
 
 use crate::harness::*;
@@ -173,7 +173,7 @@ async fn whatever_things_are_called_every_message_form_and_home_is_one_that_slac
 fn everything_was_taken(ivan: &Ivan) {
     let refused: i64 = ivan.sql("SELECT count(*) FROM messages WHERE dropped IS NOT NULL");
     assert_eq!(refused, 0, "{}", ivan.log());
-    let slack: &Slack = ivan.slack();
+    let slack: &SandboxSlack = ivan.slack();
     let mut said: Vec<(String, Value)> = Vec::new();
     for channel in [
         slack.dm(ANA),

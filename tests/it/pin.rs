@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::harness::*;
-use ivan::sandbox::front::{Fault, Gate, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind, Gate};
 use serde_json::json;
 
 /// Slack's delay of an answer in stories with a slow Slack.
@@ -17,7 +17,7 @@ fn three_tasks() -> Setup {
 fn slack_is_slow(ivan: &Ivan) {
     ivan.slack()
         .front()
-        .fault(Fault::new(What::Delay(SLOW)).on("POST", "/chat.postMessage"));
+        .fault(Fault::new(FaultKind::Delay(SLOW)).on("POST", "/chat.postMessage"));
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn a_done_under_an_answer_that_is_not_known_to_stand_means_what_it_shows()
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         ivan.slack()
             .front()
-            .fault(Fault::new(What::ApplyThenDrop).on("POST", "/chat.postMessage"));
+            .fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/chat.postMessage"));
         let first = ivan.says(ANA, "done");
         first.settles().await.mentions("Next: Write the runbook");
         // Ana reads it; Ivan has no confirmation from Slack that it is there.
@@ -123,8 +123,8 @@ async fn a_done_under_a_card_that_changed_before_it_was_found_means_that_card() 
             .mentions("Next: Write the runbook");
         let slack = ivan.slack().front().clone();
         let gate = Gate::new();
-        slack.fault(Fault::new(What::ApplyThenDrop).on("POST", "/chat.postMessage"));
-        slack.fault(Fault::new(What::Wait(gate.clone())).on("GET", "/conversations.history"));
+        slack.fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/chat.postMessage"));
+        slack.fault(Fault::new(FaultKind::Wait(gate.clone())).on("GET", "/conversations.history"));
         let next = ivan.says(ANA, "next");
         next.answers().await.mentions("Tidy the wiki");
         ivan.clickup()

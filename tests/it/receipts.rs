@@ -1,6 +1,6 @@
 //! Receipts by reaction (`slack.receipts`): the outcome is also a reaction on the person's own message.
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 
 use crate::harness::*;
 
@@ -94,7 +94,7 @@ async fn a_comment_that_is_given_up_is_marked_and_explained() {
     let setup = reacting().config("outbox.give_up_after = \"1s\"");
     ivan_test(setup, async |ivan| {
         ivan.dm(ANA, "current").await;
-        let unavailable = What::answer(503, "{}");
+        let unavailable = FaultKind::answer(503, "{}");
         ivan.clickup()
             .front()
             .fault(Fault::new(unavailable).on("POST", "/comment").always());
@@ -146,8 +146,8 @@ async fn a_reaction_whose_answer_is_lost_stands_there_once() {
         ivan.dm(ANA, "current").await;
         let front = ivan.slack().front();
         for what in [
-            What::ApplyThenDrop,
-            What::answer(429, r#"{"ok":false,"error":"ratelimited"}"#),
+            FaultKind::ApplyThenDrop,
+            FaultKind::answer(429, r#"{"ok":false,"error":"ratelimited"}"#),
         ] {
             front.fault(Fault::new(what).on("POST", "/api/reactions.add"));
         }
@@ -164,7 +164,7 @@ async fn an_answer_does_not_wait_for_a_reaction() {
     ivan_test(reacting(), async |ivan| {
         ivan.dm(ANA, "current").await;
         let front = ivan.slack().front();
-        front.fault(Fault::new(What::Hang).on("POST", "/api/reactions.add"));
+        front.fault(Fault::new(FaultKind::Hang).on("POST", "/api/reactions.add"));
         let (dm, ts) = says(ivan, ANA, "comment nearly there");
         ivan.asks(front, "POST", "/api/reactions.add", 1).await;
         ivan.dm(ANA, "done")

@@ -1,6 +1,6 @@
 //! Replies under a message about a task become comments where bot.toml says so, and comments become replies.
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use serde_json::json;
 
 use crate::harness::*;
@@ -117,7 +117,7 @@ async fn a_comment_that_waits_carries_an_hourglass_until_it_is_there() {
 async fn a_comment_that_is_refused_is_answered_in_words_in_its_thread() {
     ivan_test(commenting(), async |ivan| {
         let card = ivan.dm(ANA, "current").await.ts();
-        let refusal = What::answer(400, r#"{"err":"Comment is invalid","ECODE":"COMM_001"}"#);
+        let refusal = FaultKind::answer(400, r#"{"err":"Comment is invalid","ECODE":"COMM_001"}"#);
         ivan.clickup()
             .front()
             .fault(Fault::new(refusal).on("POST", "/comment"));
@@ -140,7 +140,7 @@ async fn a_crash_between_the_comment_and_its_reaction_leaves_one_of_each() {
         let card = ivan.dm(ANA, "current").await.ts();
         let dm = ivan.slack().dm(ANA);
         let front = ivan.slack().front();
-        front.fault(Fault::new(What::ApplyThenHang).on("POST", "/api/reactions.add"));
+        front.fault(Fault::new(FaultKind::ApplyThenHang).on("POST", "/api/reactions.add"));
         let ts = replies(ivan, ANA, &card, "Nearly there");
         ivan.applies(front, "POST", "/api/reactions.add", 1).await;
         ivan.kill_and_restart().await;
@@ -162,7 +162,7 @@ async fn an_hourglass_that_a_crash_left_behind_goes() {
         let dm = ivan.slack().dm(ANA);
         ivan.clickup().front().down();
         let front = ivan.slack().front();
-        front.fault(Fault::new(What::ApplyThenHang).on("POST", "/api/reactions.add"));
+        front.fault(Fault::new(FaultKind::ApplyThenHang).on("POST", "/api/reactions.add"));
         let ts = replies(ivan, ANA, &card, "Nearly there");
         ivan.applies(front, "POST", "/api/reactions.add", 1).await;
         ivan.kill().await;
@@ -340,7 +340,7 @@ async fn a_comment_under_a_card_that_was_deleted_is_a_message_of_its_own() {
         let dm = ivan.slack().dm(ANA);
         ivan.slack().deletes(&dm, &card);
         ivan.github().comment_as(REPO, 1, "bo", "Seen on 17.4 too");
-        let told = |slack: &ivan::sandbox::slack::Slack| {
+        let told = |slack: &ivan::sandbox::slack::SandboxSlack| {
             let said = slack.bot_messages(&dm);
             said.len() == 2 && said[1].text.contains("Seen on 17.4 too")
         };

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use ivan::sandbox::front::{Front, Seen};
+use ivan::sandbox::fault_server::{FaultServer, RequestRecord};
 use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -417,7 +417,7 @@ async fn trouble_is_made_and_ends() {
     sandbox.until(|now| now["connections"] == json!([])).await;
 
     let router = axum::Router::new().fallback(async || "ok");
-    let end = Front::open(router).await.unwrap();
+    let end = FaultServer::open(router).await.unwrap();
     for (source, path, body) in [
         (
             "github",
@@ -451,7 +451,7 @@ async fn trouble_is_made_and_ends() {
         fault(source, json!({"fault": "lose_webhooks", "count": 1})).await;
         assert!(write().await.unwrap().status().is_success());
         assert!(write().await.unwrap().status().is_success());
-        let told = |seen: &[Seen]| seen.iter().any(|one| one.path.ends_with(source));
+        let told = |seen: &[RequestRecord]| seen.iter().any(|one| one.path.ends_with(source));
         tokio::time::timeout(PATIENCE, end.until(told))
             .await
             .expect("a webhook");

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -402,7 +402,7 @@ async fn a_signal_ends_it_with_0_after_what_is_under_way(#[case] signal: &str) {
     ivan.start().await;
     ivan.dm(ANA, "current").await.mentions("Renew cert");
     let front = ivan.clickup().front().clone();
-    front.fault(Fault::new(What::Delay(Duration::from_millis(400))).on("PUT", "/task/"));
+    front.fault(Fault::new(FaultKind::Delay(Duration::from_millis(400))).on("PUT", "/task/"));
     let asked = ivan.says(ANA, "done");
     let under_way = front.until(|journal| journal.iter().any(|seen| seen.is("PUT", "/task/")));
     ivan.within("the write is under way", under_way).await;
@@ -448,7 +448,7 @@ async fn a_source_that_hangs_does_not_hold_the_end_up() {
     ivan.start().await;
     ivan.dm(ANA, "current").await.mentions("Renew cert");
     let front = ivan.clickup().front().clone();
-    front.fault(Fault::new(What::ApplyThenHang).on("POST", "/comment"));
+    front.fault(Fault::new(FaultKind::ApplyThenHang).on("POST", "/comment"));
     ivan.says(ANA, "comment shipped");
     let under_way = front.until(|journal| journal.iter().any(|seen| seen.is("POST", "/comment")));
     ivan.within("the write is under way", under_way).await;
@@ -576,10 +576,10 @@ async fn a_busy_session(ivan: &mut Ivan) {
     .await;
     ivan.clickup()
         .front()
-        .fault(Fault::new(What::ApplyThenDrop).on("POST", "/comment"));
+        .fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/comment"));
     ivan.dm(ANA, &format!("comment {COMMENT}-again")).await;
     ivan.clickup().front().fault(
-        Fault::new(What::answer(400, r#"{"err": "Task name invalid"}"#)).on("POST", "/task"),
+        Fault::new(FaultKind::answer(400, r#"{"err": "Task name invalid"}"#)).on("POST", "/task"),
     );
     ivan.dm(ANA, &format!("create {TITLE}-refused")).await;
     let body = json!({ "title": TITLE, "description": DESCRIPTION });
@@ -637,7 +637,7 @@ async fn nothing_that_a_person_wrote_is_logged_at_info() {
 async fn a_slack_that_does_not_answer_at_the_start_is_waited_for_without_alarm() {
     let mut ivan = two_tasks().start().await;
     let front = ivan.slack().front();
-    front.fault(Fault::new(What::Drop).on("GET", "auth.test"));
+    front.fault(Fault::new(FaultKind::Drop).on("GET", "auth.test"));
     ivan.start().await;
     ivan.logs("Slack does not tell us who we are").await;
     // An `error!` in the log would end this story.

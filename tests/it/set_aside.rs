@@ -3,7 +3,7 @@
 //!
 //! The process ends by SIGABRT from outside, while the sandbox holds a request of that very work.
 
-use ivan::sandbox::front::{Fault, Front, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind, FaultServer};
 use rstest::rstest;
 use serde_json::json;
 
@@ -29,13 +29,13 @@ async fn retries(ivan: &Ivan, id: &str) {
 }
 
 /// Holds every such request until its client is gone.
-fn holds(front: &Front, method: &str, path: &str) {
-    front.fault(Fault::new(What::Hang).on(method, path).always());
+fn holds(front: &FaultServer, method: &str, path: &str) {
+    front.fault(Fault::new(FaultKind::Hang).on(method, path).always());
 }
 
 /// Waits until a further such request is under way.
-async fn is_under_way(ivan: &Ivan, front: &Front, method: &str, path: &str) {
-    let held = |journal: &[ivan::sandbox::front::Seen]| {
+async fn is_under_way(ivan: &Ivan, front: &FaultServer, method: &str, path: &str) {
+    let held = |journal: &[ivan::sandbox::fault_server::RequestRecord]| {
         let mut seen = journal.iter().filter(|seen| seen.is(method, path));
         seen.any(|seen| !seen.done)
     };
@@ -64,8 +64,8 @@ async fn aborts_during(ivan: &mut Ivan, work: &str) {
 }
 
 /// Waits until the sandbox has noticed that the client of every held request is gone.
-async fn are_let_go(ivan: &Ivan, front: &Front, method: &str, path: &str) {
-    let gone = |journal: &[ivan::sandbox::front::Seen]| {
+async fn are_let_go(ivan: &Ivan, front: &FaultServer, method: &str, path: &str) {
+    let gone = |journal: &[ivan::sandbox::fault_server::RequestRecord]| {
         let mut seen = journal.iter().filter(|seen| seen.is(method, path));
         seen.all(|seen| seen.done)
     };
@@ -74,14 +74,14 @@ async fn are_let_go(ivan: &Ivan, front: &Front, method: &str, path: &str) {
 }
 
 /// The daemon ends while such a request is under way, and starts again.
-async fn ends(ivan: &mut Ivan, kind: &str, front: &Front, method: &str, path: &str) {
+async fn ends(ivan: &mut Ivan, kind: &str, front: &FaultServer, method: &str, path: &str) {
     is_under_way(ivan, front, method, path).await;
     aborts_during(ivan, kind).await;
     are_let_go(ivan, front, method, path).await;
 }
 
 /// The daemon ends twice while such a request is under way, and starts a third time without held requests.
-async fn ends_twice(ivan: &mut Ivan, kind: &str, front: &Front, method: &str, path: &str) {
+async fn ends_twice(ivan: &mut Ivan, kind: &str, front: &FaultServer, method: &str, path: &str) {
     ends(ivan, kind, front, method, path).await;
     ivan.start().await;
     ends(ivan, kind, front, method, path).await;
@@ -91,7 +91,7 @@ async fn ends_twice(ivan: &mut Ivan, kind: &str, front: &Front, method: &str, pa
 
 /// A comment meets that fault, and the daemon ends; its second run ends while it searches for the comment. Returns the
 /// id of the work that the third run sets aside.
-async fn a_comment_ends_it_twice(ivan: &mut Ivan, fault: What) -> String {
+async fn a_comment_ends_it_twice(ivan: &mut Ivan, fault: FaultKind) -> String {
     let github = ivan.github().front().clone();
     let comments = format!("/repos/{REPO}/issues/1/comments");
     github.fault(Fault::new(fault).on("POST", &comments));
@@ -172,11 +172,11 @@ async fn a_message_is_set_aside_and_what_its_person_says_next_is_answered() {
 
 /// A write applied before the end is found by the retry, and not sent again.
 #[rstest]
-#[case::applied(What::ApplyThenHang, 1)]
-#[case::not_applied(What::Hang, 0)]
+#[case::applied(FaultKind::ApplyThenHang, 1)]
+#[case::not_applied(FaultKind::Hang, 0)]
 #[tokio::test]
 async fn an_operation_is_set_aside_and_its_retry_looks_before_it_sends(
-    #[case] fault: What,
+    #[case] fault: FaultKind,
     #[case] there: usize,
 ) {
     let setup = two_issues().config(OPERATORS);
@@ -204,11 +204,11 @@ async fn an_operation_is_set_aside_and_its_retry_looks_before_it_sends(
 
 /// An undo of work that is set aside waits with it, and reverts the effect that the retry finds.
 #[rstest]
-#[case::applied(What::ApplyThenHang, "✓ Undone")]
-#[case::not_applied(What::Hang, "✓ Taken back in time")]
+#[case::applied(FaultKind::ApplyThenHang, "✓ Undone")]
+#[case::not_applied(FaultKind::Hang, "✓ Taken back in time")]
 #[tokio::test]
 async fn an_undo_of_what_is_set_aside_waits_until_that_is_tried_again(
-    #[case] fault: What,
+    #[case] fault: FaultKind,
     #[case] outcome: &str,
 ) {
     ivan_test(two_issues(), async |ivan| {
@@ -295,7 +295,7 @@ async fn an_answer_is_set_aside_and_its_retry_posts_it_once() {
         // The second time it is posted, without confirmation.
         slack.clear_faults();
         slack.fault(
-            Fault::new(What::ApplyThenHang)
+            Fault::new(FaultKind::ApplyThenHang)
                 .on("POST", "chat.postMessage")
                 .always(),
         );
@@ -510,7 +510,7 @@ async fn a_look_at_webhooks_rests_and_is_made_up_for_by_retry() {
         assert_eq!(the_one(ivan).await, "webhooks-github");
         the_operator_is_told(ivan, "webhooks-github", "looking at the webhooks of GitHub").await;
         let _ = ivan.is_told(BO);
-        let answered = |journal: &[ivan::sandbox::front::Seen]| {
+        let answered = |journal: &[ivan::sandbox::fault_server::RequestRecord]| {
             let mut since = journal.iter().skip(before);
             since.any(|seen| seen.is("GET", "/hooks") && seen.status.is_some())
         };

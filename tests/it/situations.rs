@@ -25,7 +25,7 @@
 use std::time::Duration;
 
 use ivan::sandbox::Sandbox;
-use ivan::sandbox::front::{Fault, Seen, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind, RequestRecord};
 use rstest::rstest;
 use serde_json::json;
 
@@ -43,8 +43,8 @@ const NOT_CREATED: &str = "✗ Not created: Fix login. ";
 /// The beginning of an answer, and a text that it contains.
 type Said = (&'static str, &'static str);
 
-fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> What {
-    What::Answer {
+fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> FaultKind {
+    FaultKind::Answer {
         status,
         headers: headers
             .iter()
@@ -231,7 +231,7 @@ const CU_NOT_CREATED: &str = "✗ Not created: Buy milk. ";
 
 fn forbids(ivan: &Ivan, method: &str, path: &str, status: u16, code: &str) {
     let body = json!({"err": "Team not authorized", "ECODE": code}).to_string();
-    let fault = Fault::new(What::answer(status, body)).on(method, path);
+    let fault = Fault::new(FaultKind::answer(status, body)).on(method, path);
     ivan.clickup().front().fault(fault.always());
 }
 
@@ -337,13 +337,13 @@ fn a_token_that_ends() -> Setup {
 
 /// The next post is applied, and its answer never comes.
 fn posts_unheard(sandbox: &Sandbox) {
-    let fault = Fault::new(What::ApplyThenHang).on("POST", "chat.postMessage");
+    let fault = Fault::new(FaultKind::ApplyThenHang).on("POST", "chat.postMessage");
     sandbox.slack.front().fault(fault);
 }
 
 /// Kills the daemon between such a post and its record.
 async fn dies_before_it_hears_of_its_post(ivan: &mut Ivan) {
-    let stands = |journal: &[Seen]| {
+    let stands = |journal: &[RequestRecord]| {
         let mut posts = journal
             .iter()
             .filter(|seen| seen.is("POST", "chat.postMessage"));

@@ -1,7 +1,7 @@
 //! Slack's events in all their forms: only a person's new message acts, and once (docs/contracts/slack.md#redelivery, docs/contracts/slack.md#messages, docs/contracts/slack.md#text).
 
-use ivan::sandbox::front::{Fault, What};
-use ivan::sandbox::slack::{Envelope, Kind, Slack};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
+use ivan::sandbox::slack::{Envelope, EnvelopeKind, SandboxSlack};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ fn kept(ivan: &Ivan) -> i64 {
 }
 
 /// A `done` as if Ana had just typed it, with some fields changed; null removes one.
-fn done_with(slack: &Slack, changes: Value) -> Value {
+fn done_with(slack: &SandboxSlack, changes: Value) -> Value {
     let dm = slack.dm(ANA);
     let mut event = json!({"type": "message", "channel": dm, "channel_type": "im", "user": ANA, "team": "T0TEAM1",
         "text": "done"});
@@ -101,13 +101,13 @@ async fn one_gesture_that_arrives_as_two_messages_acts_once() {
 }
 
 #[rstest]
-#[case::as_a_retry(|slack: &Slack, sent: &Envelope| slack.redeliver(&sent.id))]
-#[case::as_it_was(|slack: &Slack, sent: &Envelope| slack.repeat(&sent.id))]
-#[case::in_another_envelope(|slack: &Slack, sent: &Envelope| {
-    slack.send_payload(Kind::EventsApi, sent.payload.clone());
+#[case::as_a_retry(|slack: &SandboxSlack, sent: &Envelope| slack.redeliver(&sent.id))]
+#[case::as_it_was(|slack: &SandboxSlack, sent: &Envelope| slack.repeat(&sent.id))]
+#[case::in_another_envelope(|slack: &SandboxSlack, sent: &Envelope| {
+    slack.send_payload(EnvelopeKind::EventsApi, sent.payload.clone());
 })]
 #[tokio::test]
-async fn a_message_that_is_sent_again_acts_once(#[case] again: fn(&Slack, &Envelope)) {
+async fn a_message_that_is_sent_again_acts_once(#[case] again: fn(&SandboxSlack, &Envelope)) {
     ivan_test(Setup::new(), async |ivan| {
         ivan.dm(ANA, MILK).await.replies(MADE);
         ivan.until_all_is_acked().await;
@@ -192,11 +192,11 @@ async fn only_a_new_message_of_a_person_acts() {
         let ts = asked.ts.clone();
         asked.settles().await.mentions("Renew cert");
         let at = |changes: Value| {
-            move |slack: &Slack, _: &str| {
+            move |slack: &SandboxSlack, _: &str| {
                 slack.send_event(done_with(slack, changes.clone()));
             }
         };
-        type Happens = Box<dyn Fn(&Slack, &str)>;
+        type Happens = Box<dyn Fn(&SandboxSlack, &str)>;
         let happenings: Vec<(&str, Happens)> = vec![
             (
                 "our own answer",
@@ -420,10 +420,10 @@ async fn frames_that_nobody_expects_break_nothing() {
         slack.send_raw(r#"{"envelope_id":7,"type":["events_api"],"payload":"?"}"#);
         slack.send_raw(&format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)));
         slack.send_binary(&[0, 159, 146, 150]);
-        slack.send_payload(Kind::EventsApi, json!({"token": "x", "team_id": "T0TEAM1", "type": "app_rate_limited",
+        slack.send_payload(EnvelopeKind::EventsApi, json!({"token": "x", "team_id": "T0TEAM1", "type": "app_rate_limited",
             "minute_rate_limited": 1_763_800_000, "api_app_id": "A0APP1"}));
-        slack.send_payload(Kind::EventsApi, json!({"type": "event_callback"}));
-        slack.send_payload(Kind::EventsApi, Value::Null);
+        slack.send_payload(EnvelopeKind::EventsApi, json!({"type": "event_callback"}));
+        slack.send_payload(EnvelopeKind::EventsApi, Value::Null);
         ivan.until_all_is_acked().await;
         let acked = slack.until(|slack| slack.strays().len() == 2);
         ivan.within("unknown envelopes are acknowledged", acked).await;
@@ -464,7 +464,7 @@ async fn a_message_is_read_whatever_surrounds_it(#[case] change: fn(&mut Value))
             let ts = event["ts"].as_str().unwrap().to_owned();
             let mut payload = slack.wrapped(event);
             change(&mut payload);
-            slack.send_payload(Kind::EventsApi, payload);
+            slack.send_payload(EnvelopeKind::EventsApi, payload);
             ts
         })
         .settles()
@@ -477,11 +477,11 @@ async fn a_message_is_read_whatever_surrounds_it(#[case] change: fn(&mut Value))
 // ---------------------------------------------------------------- answers
 
 #[rstest]
-#[case::an_error_of_slack(What::ApplyThenAnswer { status: 500, headers: Vec::new(), body: "oops".to_owned() })]
-#[case::a_proxy(What::ApplyThenAnswer { status: 502, headers: Vec::new(), body: "<html>".to_owned() })]
-#[case::no_answer(What::ApplyThenDrop)]
+#[case::an_error_of_slack(FaultKind::ApplyThenAnswer { status: 500, headers: Vec::new(), body: "oops".to_owned() })]
+#[case::a_proxy(FaultKind::ApplyThenAnswer { status: 502, headers: Vec::new(), body: "<html>".to_owned() })]
+#[case::no_answer(FaultKind::ApplyThenDrop)]
 #[tokio::test]
-async fn an_answer_whose_posting_is_unclear_is_posted_once(#[case] what: What) {
+async fn an_answer_whose_posting_is_unclear_is_posted_once(#[case] what: FaultKind) {
     ivan_test(two_tasks(), async |ivan| {
         let fault = Fault::new(what).on("POST", "/api/chat.postMessage");
         ivan.slack().front().fault(fault);

@@ -1,8 +1,8 @@
 //! Slack refuses to change a message, open a form, post an answer in a channel, or wait. The person learns the outcome
 //! all the same.
 
-use ivan::sandbox::front::{Fault, Gate, What};
-use ivan::sandbox::slack::{Slack, Whisper};
+use ivan::sandbox::fault_server::{Fault, FaultKind, Gate};
+use ivan::sandbox::slack::{EphemeralPost, SandboxSlack};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ async fn an_outcome_whose_message_was_deleted_is_said_anew_also_after_a_crash() 
         ivan.kill().await;
         ivan.clickup().front().up();
         ivan.start().await;
-        let told = |slack: &Slack| {
+        let told = |slack: &SandboxSlack| {
             let said = slack.bot_messages(&dm);
             said.len() == 2 && said[1].text.starts_with("✓ Comment added")
         };
@@ -79,7 +79,7 @@ async fn what_is_said_anew_stands_there_once_whatever_became_of_its_posting() {
         // The old message cannot be changed, and must not be taken for the new one.
         ivan.slack().errors("chat.update", "edit_window_closed", 9);
         let front = ivan.slack().front();
-        front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/api/chat.postMessage"));
+        front.fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/api/chat.postMessage"));
         let told = ivan.is_told(ANA);
         ivan.clickup().front().up();
         told.settles()
@@ -174,7 +174,7 @@ async fn an_answer_that_is_too_long_for_slack_is_cut() {
 #[tokio::test]
 async fn what_is_whispered_and_not_taken_is_whispered_as_text() {
     ivan_test(two_tasks(), async |ivan| {
-        let refused = || Fault::new(What::answer(400, "invalid_blocks")).on("POST", "/resp/");
+        let refused = || Fault::new(FaultKind::answer(400, "invalid_blocks")).on("POST", "/resp/");
         let front = ivan.slack().front();
         front.fault(refused());
         ivan.slack().commands(ANA, RANDOM, "/ivan", "current");
@@ -278,7 +278,7 @@ async fn an_answer_that_a_channel_does_not_take_comes_to_whoever_asked(#[case] c
 
 // ------------------------------------------------------------ ephemeral messages
 
-fn to(slack: &Slack, who: &str) -> Vec<Whisper> {
+fn to(slack: &SandboxSlack, who: &str) -> Vec<EphemeralPost> {
     let all = slack.whispers().into_iter();
     all.filter(|one| one.user == who && one.from == "response_url" && !is_slow(&one.text))
         .collect()
@@ -302,7 +302,7 @@ async fn an_undo_that_was_whispered_takes_the_place_of_what_it_took_back() {
         // The second press has no effect, and an ephemeral message says so.
         ivan.is_whispered(ANA, 2, |text| text.starts_with("✗ That was undone already"))
             .await;
-        let replaced = |slack: &Slack| {
+        let replaced = |slack: &SandboxSlack| {
             let now = &to(slack, ANA)[1];
             shown(&now.text).starts_with("✓ Undone: Renew cert is to do again in ClickUp")
         };
@@ -332,7 +332,7 @@ async fn an_undo_that_was_whispered_and_refused_can_be_pressed_again() {
         assert_eq!(to(ivan.slack(), ANA)[0], made, "it stays, with its button");
         ivan.clickup().set_status("Buy milk", "to do", BO_CLICKUP);
         ivan.slack().clicks_whisper(&made.ts, &undo);
-        let replaced = |slack: &Slack| {
+        let replaced = |slack: &SandboxSlack| {
             shown(&to(slack, ANA)[0].text) == "✓ Undone: Buy milk was deleted in ClickUp"
         };
         ivan.within("it is replaced", ivan.slack().until(replaced))
@@ -357,7 +357,7 @@ async fn what_stands_in_a_channel_without_the_bot_is_undone_there() {
         .await;
         ivan.clickup().task("Fix login").is("to do");
         ivan.slack().clicks(ANA, RANDOM, &made.ts, &undo);
-        let undone = |slack: &Slack| {
+        let undone = |slack: &SandboxSlack| {
             let said = slack.bot_messages(RANDOM);
             said.len() == 1
                 && shown(&said[0].text) == "✓ Undone: Fix login was deleted in ClickUp"
@@ -439,7 +439,7 @@ async fn every_gesture_is_acknowledged_while_the_sources_are_stuck() {
             // The sources stay stuck until everything is acknowledged.
             let gate = Gate::new();
             for front in [ivan.clickup().front(), ivan.github().front()] {
-                front.fault(Fault::new(What::Wait(gate.clone())).always());
+                front.fault(Fault::new(FaultKind::Wait(gate.clone())).always());
             }
             let pressed = ivan.presses(ANA, &card, "Done");
             let at_home = ivan.presses_at_home(ANA, "Done", 1);

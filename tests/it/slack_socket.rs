@@ -27,7 +27,7 @@
 //! | 18 | a trigger that is too old | `slack_refuses.rs`: `every_way_to_a_form_tells_when_its_trigger_is_over` |
 //! | 19 | `already_reacted` | `receipts.rs`: `a_reaction_that_stands_there_already_is_a_success` |
 //! | 20 | first seen at its last retry | `slack_events.rs`: `a_message_that_is_first_seen_at_its_last_retry_acts` |
-//! | 21 | a long outage: history, and nothing twice | `what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_and_acts_once`; `gaps.rs`: `what_was_typed_while_nobody_listened_is_acted_on_once`, `old_commands_are_listed_once_and_not_acted_on` |
+//! | 21 | a long outage: history, and nothing twice | `what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_and_acts_once`; `recovery.rs`: `what_was_typed_while_nobody_listened_is_acted_on_once`, `old_commands_are_listed_once_and_not_acted_on` |
 //! | 22 | one TLS connection | `tls.rs`: `every_client_of_the_daemon_speaks_tls` |
 
 use std::time::Duration;
@@ -37,9 +37,9 @@ use ivan::commands::{CommandSettings, Commands, SlackHealth};
 use ivan::domain::task::Source;
 use ivan::mailbox::{Mailbox, MailboxSettings, ThreadReplies};
 use ivan::sandbox::Seed;
-use ivan::sandbox::front::{Fault, What};
-use ivan::sandbox::slack::{Happening, Slack};
-use ivan::slack::{ChannelCommands, SlackError, SlackSettings, Timings, Token};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
+use ivan::sandbox::slack::{SandboxEvent, SandboxSlack};
+use ivan::slack::{ChannelCommands, SlackError, SlackSettings, SlackToken, Timings};
 use ivan::store::{Store, people};
 use rstest::rstest;
 use tempfile::TempDir;
@@ -68,7 +68,7 @@ async fn what_is_typed_is_acknowledged_in_time_while_its_source_is_stuck() {
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         ivan.clickup()
             .front()
-            .fault(Fault::new(What::Hang).always());
+            .fault(Fault::new(FaultKind::Hang).always());
         let (done, comment) = (ivan.says(ANA, "done"), ivan.says(BO, "comment on 1: x"));
         let stuck = ivan.clickup().front().until(|journal| {
             journal
@@ -97,7 +97,7 @@ async fn what_is_typed_is_acknowledged_in_time_while_its_source_is_stuck() {
 async fn an_envelope_whose_work_is_stuck_holds_up_nobody_else() {
     ivan_test(two_tasks(), async |ivan| {
         // Slack never says who Ana is.
-        let fault = Fault::new(What::Hang).on("GET", "/api/users.info");
+        let fault = Fault::new(FaultKind::Hang).on("GET", "/api/users.info");
         ivan.slack().front().fault(fault);
         let stuck = ivan.says(ANA, "current");
         let asked = ivan
@@ -222,14 +222,14 @@ async fn what_comes_right_before_a_disconnect_is_acknowledged(#[case] reason: &s
 }
 
 #[rstest]
-#[case::cut(|slack: &Slack| slack.cut())]
-#[case::close_frame(|slack: &Slack| slack.close_frame())]
-#[case::close_frame_and_no_more(|slack: &Slack| {
+#[case::cut(|slack: &SandboxSlack| slack.cut())]
+#[case::close_frame(|slack: &SandboxSlack| slack.close_frame())]
+#[case::close_frame_and_no_more(|slack: &SandboxSlack| {
     slack.leave_tcp_open(true);
     slack.close_frame();
 })]
 #[tokio::test]
-async fn a_link_that_ends_without_a_word_is_replaced_at_once(#[case] ends: fn(&Slack)) {
+async fn a_link_that_ends_without_a_word_is_replaced_at_once(#[case] ends: fn(&SandboxSlack)) {
     ivan_test(Setup::new(), async |ivan| {
         let slack = ivan.slack();
         // Slack's waits are shortened to a hundredth: unacknowledged events come again soon.
@@ -278,7 +278,8 @@ async fn what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_an
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         ivan.until_all_is_acked().await;
         let slack = ivan.slack();
-        let unavailable = Fault::new(What::answer(503, "")).on("POST", "apps.connections.open");
+        let unavailable =
+            Fault::new(FaultKind::answer(503, "")).on("POST", "apps.connections.open");
         slack.front().fault(unavailable.always());
         slack.lose_next(100);
         slack.cut();
@@ -386,7 +387,7 @@ fn short() -> Timings {
 
 /// Slack's room with a mailbox and a store of its own.
 struct Room {
-    slack: Slack,
+    slack: SandboxSlack,
     commands: Commands,
     stop: CancellationToken,
     running: JoinHandle<Result<(), SlackError>>,
@@ -394,7 +395,7 @@ struct Room {
 }
 
 /// Runs the room against a Slack from the first connection on, and ends it properly.
-async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room)) {
+async fn room_test(slack: SandboxSlack, timings: Timings, story: impl AsyncFnOnce(&Room)) {
     let _took = Took::begin();
     // The client is made for https as well.
     let _ = client();
@@ -415,8 +416,8 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
     let (stop, settled) = (CancellationToken::new(), CancellationToken::new());
     settled.cancel();
     let settings = SlackSettings {
-        app_token: Token::new(slack.app_token()),
-        bot_token: Token::new(slack.bot_token()),
+        app_token: SlackToken::new(slack.app_token()),
+        bot_token: SlackToken::new(slack.bot_token()),
         api_url: slack.api_url(),
         channel_commands: ChannelCommands::Bare,
         operators: Vec::new(),
@@ -450,8 +451,8 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
     room.slack.close().await;
 }
 
-async fn slack() -> Slack {
-    Slack::start(&Seed::empty().slack).await.unwrap()
+async fn slack() -> SandboxSlack {
+    SandboxSlack::start(&Seed::empty().slack).await.unwrap()
 }
 
 impl Room {
@@ -530,24 +531,24 @@ fn nothing_that_hangs_is_waited_for_longer_than_agreed() {
 }
 
 #[rstest]
-#[case::open_hangs("POST", "/api/apps.connections.open", What::Hang)]
-#[case::open_breaks("POST", "/api/apps.connections.open", What::Drop)]
-#[case::open_fails("POST", "/api/apps.connections.open", What::answer(500, "oops"))]
+#[case::open_hangs("POST", "/api/apps.connections.open", FaultKind::Hang)]
+#[case::open_breaks("POST", "/api/apps.connections.open", FaultKind::Drop)]
+#[case::open_fails("POST", "/api/apps.connections.open", FaultKind::answer(500, "oops"))]
 #[case::open_says_something_else(
     "POST",
     "/api/apps.connections.open",
-    What::answer(200, r#"{"ok":true,"url":"https://x"}"#)
+    FaultKind::answer(200, r#"{"ok":true,"url":"https://x"}"#)
 )]
-#[case::upgrade_hangs("GET", "/link/", What::Hang)]
-#[case::upgrade_breaks("GET", "/link/", What::Drop)]
-#[case::upgrade_too_late("GET", "/link/", What::answer(408, ""))]
-#[case::upgrade_in_conflict("GET", "/link/", What::answer(409, ""))]
-#[case::who_am_i_fails("GET", "/api/auth.test", What::answer(503, "oops"))]
+#[case::upgrade_hangs("GET", "/link/", FaultKind::Hang)]
+#[case::upgrade_breaks("GET", "/link/", FaultKind::Drop)]
+#[case::upgrade_too_late("GET", "/link/", FaultKind::answer(408, ""))]
+#[case::upgrade_in_conflict("GET", "/link/", FaultKind::answer(409, ""))]
+#[case::who_am_i_fails("GET", "/api/auth.test", FaultKind::answer(503, "oops"))]
 #[tokio::test]
 async fn an_attempt_that_comes_to_nothing_is_followed_by_the_next(
     #[case] method: &str,
     #[case] path: &str,
-    #[case] what: What,
+    #[case] what: FaultKind,
 ) {
     let slack = slack().await;
     slack
@@ -739,7 +740,7 @@ async fn a_link_that_slack_forbids_is_opened_again_after_a_while(
         let again = async {
             while !matches!(
                 happenings.recv().await.unwrap(),
-                Happening::Connected { .. }
+                SandboxEvent::Connected { .. }
             ) {}
         };
         room.within("a new link", again).await;

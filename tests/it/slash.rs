@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ivan::sandbox::front::{Fault, What};
-use ivan::sandbox::slack::{Kind, Slack};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
+use ivan::sandbox::slack::{EnvelopeKind, SandboxSlack};
 use rstest::rstest;
 use serde_json::json;
 
@@ -124,7 +124,7 @@ async fn a_channel_says_what_create_means_there() {
         ivan.clickup().task("Call Di").is("to do");
         ivan.slack()
             .commands(ANA, RANDOM, "/ivan", "create Fix logout");
-        let said = |slack: &Slack| {
+        let said = |slack: &SandboxSlack| {
             let said = slack.bot_messages(RANDOM).into_iter();
             said.map(|posted| shown(&posted.text))
                 .any(|text| text.contains("[CLIENT:acme] Fix logout"))
@@ -185,7 +185,7 @@ async fn what_waits_is_whispered_once_and_so_is_how_it_ends() {
         ivan.clickup().front().up();
         ivan.clickup()
             .front()
-            .fault(Fault::new(What::answer(503, "{}")).times(3));
+            .fault(Fault::new(FaultKind::answer(503, "{}")).times(3));
         ivan.is_whispered(ANA, 2, |text| text.starts_with("✓ Comment added"))
             .await;
         assert_eq!(whispers(ivan.slack(), ANA).len(), 3);
@@ -198,7 +198,7 @@ async fn what_cannot_be_whispered_is_said_in_the_dm() {
     ivan_test(two_tasks(), async |ivan| {
         ivan.slack()
             .front()
-            .fault(Fault::new(What::answer(404, "no")).on("POST", "/resp/"));
+            .fault(Fault::new(FaultKind::answer(404, "no")).on("POST", "/resp/"));
         let told = ivan.is_told(ANA);
         ivan.slack().commands(ANA, RANDOM, "/ivan", "current");
         let told = told.answers().await;
@@ -295,7 +295,7 @@ async fn a_trigger_that_is_too_old_opens_nothing_and_that_is_told() {
         late["text"] = json!("create");
         late["trigger_id"] = json!(ivan.slack().trigger());
         ivan.slack().age_triggers(Duration::from_secs(4));
-        ivan.slack().send_payload(Kind::SlashCommands, late);
+        ivan.slack().send_payload(EnvelopeKind::SlashCommands, late);
         let told = ivan.is_whispered(ANA, 1, |_| true).await;
         assert!(told.starts_with("✗ Slack gives me three seconds"), "{told}");
         assert!(told.ends_with("press it again."), "{told}");

@@ -47,11 +47,11 @@ async fn a_title_has_the_characters_of_its_emoji(#[case] typed: &str, #[case] ti
 async fn a_comment_has_them_too_and_stays_one_comment_through_a_lost_answer() {
     let setup = two_tasks().github_issues([json!({"title": "Login fails"})]);
     ivan_test(setup, async |ivan| {
-        use ivan::sandbox::front::{Fault, What};
+        use ivan::sandbox::fault_server::{Fault, FaultKind};
         ivan.dm(ANA, "current").await;
         ivan.clickup()
             .front()
-            .fault(Fault::new(What::ApplyThenDrop).on("POST", "/comment"));
+            .fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/comment"));
         ivan.dm(ANA, "comment shipped :rocket: `:rocket:`")
             .await
             .begins("✓ ");

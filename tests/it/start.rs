@@ -1,6 +1,6 @@
 //! `start`: the task is current, and in progress if its source has such a state. `reopen`: it is open again.
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use serde_json::json;
 
 use crate::harness::*;
@@ -155,8 +155,8 @@ async fn starts_happen_once_and_in_order_through_lost_answers_and_crashes() {
     ivan.start().await;
     let cert = ivan.clickup().task("Renew cert");
     let (clickup, github) = (ivan.clickup().front(), ivan.github().front());
-    clickup.fault(Fault::new(What::ApplyThenHang).on("PUT", "/task/"));
-    github.fault(Fault::new(What::ApplyThenHang).on("POST", "/labels"));
+    clickup.fault(Fault::new(FaultKind::ApplyThenHang).on("PUT", "/task/"));
+    github.fault(Fault::new(FaultKind::ApplyThenHang).on("POST", "/labels"));
     ivan.says(ANA, &format!("start clickup:{}", cert.id()));
     ivan.says(ANA, "start #1");
     ivan.applies(clickup, "PUT", "/task/", 1).await;
@@ -283,7 +283,7 @@ async fn a_reopening_whose_answer_is_lost_does_not_undo_a_later_closing() {
         .github_issues([json!({"title": "Login fails", "state": "closed", "updated_days_ago": 2})]);
     ivan_test(setup, async |ivan| {
         let front = ivan.github().front();
-        front.fault(Fault::new(What::ApplyThenHang).on("PATCH", "/issues/1"));
+        front.fault(Fault::new(FaultKind::ApplyThenHang).on("PATCH", "/issues/1"));
         let asked = ivan.says(ANA, "reopen #1");
         ivan.applies(front, "PATCH", "/issues/1", 1).await;
         ivan.github().close_as(REPO, 1, "bo");

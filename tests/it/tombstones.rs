@@ -1,6 +1,6 @@
 //! The deletion of a task arrives before its creation: the task stays gone (P4), until its source shows it.
 
-use ivan::sandbox::front::{Fault, Gate, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind, Gate};
 use rstest::rstest;
 use serde_json::json;
 
@@ -157,7 +157,7 @@ async fn a_page_that_was_read_before_the_deletion_opens_nothing(#[case] mirrored
         let gate = Gate::new();
         let front = ivan.github().front();
         let before = front.journal().len();
-        let held = Fault::new(What::ApplyThenWait(gate.clone())).on("GET", ISSUES);
+        let held = Fault::new(FaultKind::ApplyThenWait(gate.clone())).on("GET", ISSUES);
         front.fault(held);
         let walk = ivan.http("POST", "/sync", Some(json!({"full": true})));
         let delete = async {
@@ -190,7 +190,7 @@ async fn a_page_of_clickup_that_was_read_before_the_deletion_opens_nothing() {
         let front = ivan.clickup().front();
         let before = front.journal().len();
         let path = format!("/list/{}/task", ivan.clickup().list_id());
-        let held = Fault::new(What::ApplyThenWait(gate.clone())).on("GET", &path);
+        let held = Fault::new(FaultKind::ApplyThenWait(gate.clone())).on("GET", &path);
         front.fault(held);
         let walk = ivan.http("POST", "/sync", Some(json!({"full": true})));
         let delete = async {

@@ -1,6 +1,6 @@
 //! `undo`: the person's own last effect is reverted, once, if its source still is as Ivan left it.
 
-use ivan::sandbox::front::{Fault, Front, Gate, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind, FaultServer, Gate};
 use rstest::rstest;
 use serde_json::json;
 
@@ -18,7 +18,7 @@ const NOTHING_MORE: &str = "✗ There is nothing more to undo within the last 15
                             type the command again.";
 const NOTHING: &str = "✗ There is nothing of yours to undo within the last 15 minutes.";
 
-fn writes(front: &Front) -> usize {
+fn writes(front: &FaultServer) -> usize {
     let seen = front.journal();
     seen.iter()
         .filter(|one| one.method != "GET" && one.applied)
@@ -506,7 +506,7 @@ async fn what_is_cancelled_while_its_task_is_read_is_not_sent(#[case] done: bool
             ivan.clickup().set_status(cert.id(), "complete", BO_CLICKUP);
         }
         let gate = Gate::new();
-        front.fault(Fault::new(What::Wait(gate.clone())).on("GET", cert.id()));
+        front.fault(Fault::new(FaultKind::Wait(gate.clone())).on("GET", cert.id()));
         let asked = ivan.says(ANA, &format!("done clickup:{}", cert.id()));
         ivan.asks(front, "GET", cert.id(), 1).await;
         let (status, answer) = ivan.http("POST", "/undo", None).await;
@@ -536,30 +536,30 @@ async fn what_is_cancelled_while_its_task_is_read_is_not_sent(#[case] done: bool
 
 /// The request is sent and gets no answer: applied or not, its effect is searched for, and reverted if found.
 #[rstest]
-#[case::done("done clickup:{}", What::ApplyThenHang, "PUT", "/task/", true)]
-#[case::done_in_vain("done clickup:{}", What::Hang, "PUT", "/task/", false)]
+#[case::done("done clickup:{}", FaultKind::ApplyThenHang, "PUT", "/task/", true)]
+#[case::done_in_vain("done clickup:{}", FaultKind::Hang, "PUT", "/task/", false)]
 #[case::comment(
     "comment on clickup:{}: shipped",
-    What::ApplyThenHang,
+    FaultKind::ApplyThenHang,
     "POST",
     "/comment",
     true
 )]
 #[case::comment_in_vain(
     "comment on clickup:{}: shipped",
-    What::Hang,
+    FaultKind::Hang,
     "POST",
     "/comment",
     false
 )]
-#[case::create("create Buy milk", What::ApplyThenHang, "POST", "/list/", true)]
-#[case::create_in_vain("create Buy milk", What::Hang, "POST", "/list/", false)]
-#[case::close("done #1", What::ApplyThenHang, "PATCH", "/issues/1", true)]
-#[case::close_in_vain("done #1", What::Hang, "PATCH", "/issues/1", false)]
+#[case::create("create Buy milk", FaultKind::ApplyThenHang, "POST", "/list/", true)]
+#[case::create_in_vain("create Buy milk", FaultKind::Hang, "POST", "/list/", false)]
+#[case::close("done #1", FaultKind::ApplyThenHang, "PATCH", "/issues/1", true)]
+#[case::close_in_vain("done #1", FaultKind::Hang, "PATCH", "/issues/1", false)]
 #[tokio::test]
 async fn what_is_under_way_is_looked_for_and_taken_back(
     #[case] typed: &str,
-    #[case] what: What,
+    #[case] what: FaultKind,
     #[case] method: &str,
     #[case] path: &str,
     #[case] applied: bool,
@@ -635,13 +635,13 @@ const UNDOS: [(&str, bool, &str, &str); 6] = [
 ];
 
 #[rstest]
-#[case::lost(What::ApplyThenDrop, false)]
-#[case::a_proxy_answers(What::ApplyThenAnswer { status: 502, headers: Vec::new(), body: "<html>Bad Gateway</html>".into() }, false)]
-#[case::never_arrived(What::Drop, false)]
-#[case::killed(What::ApplyThenHang, true)]
+#[case::lost(FaultKind::ApplyThenDrop, false)]
+#[case::a_proxy_answers(FaultKind::ApplyThenAnswer { status: 502, headers: Vec::new(), body: "<html>Bad Gateway</html>".into() }, false)]
+#[case::never_arrived(FaultKind::Drop, false)]
+#[case::killed(FaultKind::ApplyThenHang, true)]
 #[tokio::test]
 async fn an_undo_happens_once(
-    #[case] what: What,
+    #[case] what: FaultKind,
     #[case] killed: bool,
     #[values(0, 1, 2, 3, 4, 5)] deed: usize,
 ) {
@@ -653,7 +653,7 @@ async fn an_undo_happens_once(
             true => ivan.clickup().front(),
             false => ivan.github().front(),
         };
-        let applied = |front: &Front| {
+        let applied = |front: &FaultServer| {
             let seen = front.journal();
             let seen = seen
                 .iter()
@@ -695,7 +695,7 @@ async fn an_undo_waits_for_its_turn_on_its_task() {
         ivan.dm(ANA, "done #1").await.begins("✓ Issue closed");
         // A comment of Bo, who shares this person here, is on its way to the same issue.
         ivan.dm(BO, "comment on #2: shipped").await.begins("✓ ");
-        front.fault(Fault::new(What::Hang).on("DELETE", "/issues/comments/"));
+        front.fault(Fault::new(FaultKind::Hang).on("DELETE", "/issues/comments/"));
         let first = ivan.says(BO, "undo");
         ivan.asks(front, "DELETE", "/issues/comments/", 1).await;
         // An undo on another task is not delayed.

@@ -1,6 +1,6 @@
 //! Buttons that this version does not have: from an older version, or from a newer one before a downgrade.
 
-use ivan::sandbox::slack::Kind;
+use ivan::sandbox::slack::EnvelopeKind;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -17,7 +17,8 @@ fn press(ivan: &Ivan, place: &Value) {
     for (field, value) in place.as_object().unwrap() {
         payload[field] = value.clone();
     }
-    ivan.slack().send_payload(Kind::Interactive, payload);
+    ivan.slack()
+        .send_payload(EnvelopeKind::Interactive, payload);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Changes by others in the sources reach the mirror, and the people concerned, within a moment of the delivery.
 
-use ivan::sandbox::front::{Fault, Front, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind, FaultServer};
 use rstest::rstest;
 use serde_json::json;
 
@@ -124,7 +124,7 @@ async fn a_transferred_issue_stays_what_it_was_to_people(#[case] told: bool) {
 }
 
 /// The number of requests to a source's path.
-fn asked(front: &Front, path: &str) -> usize {
+fn asked(front: &FaultServer, path: &str) -> usize {
     let seen = front.journal();
     seen.iter().filter(|one| one.is("GET", path)).count()
 }
@@ -157,7 +157,7 @@ async fn a_source_that_cannot_be_prepared_is_asked_now_and_then(
         _ => ivan.clickup().front().clone(),
     };
     front.fault(
-        Fault::new(What::answer(503, ""))
+        Fault::new(FaultKind::answer(503, ""))
             .on("GET", "/user")
             .always(),
     );
@@ -227,7 +227,7 @@ async fn a_source_that_does_not_answer_is_not_asked_for_each_delivery() {
         ivan.until_deliveries_are_applied().await;
         let front = ivan.clickup().front();
         front.fault(
-            Fault::new(What::answer(503, ""))
+            Fault::new(FaultKind::answer(503, ""))
                 .on("GET", "/task/")
                 .always(),
         );

@@ -3,14 +3,14 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::domain::operation::Refusal;
-use crate::domain::source::{Delivery, HookFacts};
+use crate::domain::source::{Delivery, WebhookFacts};
 use chrono::{DateTime, Utc};
 use rstest::rstest;
 
 /// A minimal source: one place, and its webhooks.
 struct Kept {
     source: Source,
-    hooks: Mutex<Vec<Hook>>,
+    hooks: Mutex<Vec<Webhook>>,
     /// The secrets that it was given.
     given: Mutex<Vec<String>>,
     fails: Option<WriteError>,
@@ -21,7 +21,7 @@ impl Kept {
         Kept::with(source, Vec::new(), None)
     }
 
-    fn with(source: Source, hooks: Vec<Hook>, fails: Option<WriteError>) -> Arc<Kept> {
+    fn with(source: Source, hooks: Vec<Webhook>, fails: Option<WriteError>) -> Arc<Kept> {
         Arc::new(Kept {
             source,
             hooks: Mutex::new(hooks),
@@ -35,7 +35,7 @@ impl Kept {
     }
 
     /// Adds a place that refuses, if there is one.
-    fn beside(&self, found: Vec<Hook>) -> Places<Hook> {
+    fn beside(&self, found: Vec<Webhook>) -> Places<Webhook> {
         let refused = self.fails.clone().into_iter();
         Places {
             found,
@@ -47,31 +47,31 @@ impl Kept {
 }
 
 #[async_trait]
-impl HookKeeper for Kept {
+impl WebhookKeeper for Kept {
     fn source(&self) -> Source {
         self.source
     }
 
-    fn facts(&self) -> HookFacts {
+    fn facts(&self) -> WebhookFacts {
         match self.source {
             Source::ClickUp => crate::clickup::HOOK_FACTS,
             Source::GitHub => crate::github::HOOK_FACTS,
         }
     }
 
-    async fn list(&self) -> Places<Hook> {
+    async fn list(&self) -> Places<Webhook> {
         let mut hooks = self.hooks.lock().unwrap().clone();
         hooks.iter_mut().for_each(|hook| hook.secret = None);
         self.beside(hooks)
     }
 
-    async fn register(&self, url: &str, secret: &str) -> Places<Hook> {
+    async fn register(&self, url: &str, secret: &str) -> Places<Webhook> {
         self.given.lock().unwrap().push(secret.to_owned());
         let mut hooks = self.hooks.lock().unwrap();
         if let Some(hook) = hooks.iter_mut().find(|hook| hook.url == url) {
             hook.active = true;
             hook.health = "active".into();
-            return self.beside(vec![Hook {
+            return self.beside(vec![Webhook {
                 secret: None,
                 ..hook.clone()
             }]);
@@ -82,17 +82,17 @@ impl HookKeeper for Kept {
         self.beside(vec![made])
     }
 
-    async fn reactivate(&self, _: &Hook) -> Result<(), WriteError> {
+    async fn reactivate(&self, _: &Webhook) -> Result<(), WriteError> {
         self.failing()
     }
 
-    async fn missed(&self, _: &Hook, _: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError> {
+    async fn missed(&self, _: &Webhook, _: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError> {
         Ok(Vec::new())
     }
 }
 
-fn hook(source: Source, id: &str, url: &str) -> Hook {
-    Hook {
+fn hook(source: Source, id: &str, url: &str) -> Webhook {
+    Webhook {
         source,
         id: id.into(),
         place: match source {
@@ -124,7 +124,7 @@ impl Memory {
 }
 
 #[async_trait]
-impl Remember for Memory {
+impl WebhookRecords for Memory {
     fn configured(&self, _: Source) -> Option<Secret> {
         self.configured.as_ref().map(Secret::new)
     }
@@ -343,7 +343,7 @@ async fn a_webhook_whose_secret_nobody_knows_is_a_failure_with_a_way_out() {
 
 #[tokio::test]
 async fn repair_puts_back_and_makes_again_what_was_registered_and_touches_no_other() {
-    let suspended = |id: &str, url: &str| Hook {
+    let suspended = |id: &str, url: &str| Webhook {
         active: false,
         health: "suspended, 100 failures".into(),
         ..hook(Source::ClickUp, id, url)

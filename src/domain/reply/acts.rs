@@ -3,20 +3,20 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::{End, Report, ReportState, Step, Words, sentence};
-use crate::domain::change::Change;
+use super::{Report, ReportState, Step, StepState, Text, sentence};
+use crate::domain::change::TaskChange;
 use crate::domain::operation::Outcome;
-use crate::domain::task::{Due, Source, Status, Task};
-use crate::domain::undo::{Undo, Undoes};
+use crate::domain::task::{DueDate, Source, Task, TaskStatus};
+use crate::domain::undo::{UndoKind, UndoRequest};
 use crate::domain::when::NotThen;
 
 /// After a `start`; it was made current, too.
-pub(super) fn started(outcome: &Outcome, subject: Words) -> Words {
+pub(super) fn started(outcome: &Outcome, subject: Text) -> Text {
     let task = outcome.task();
     let profile = task.key.source().profile();
     let words = match outcome {
-        Outcome::Applied(_) if task.status != Status::InProgress => {
-            return Words::new()
+        Outcome::Applied(_) if task.status != TaskStatus::InProgress => {
+            return Text::new()
                 .text("It is your current task now: ")
                 .then(subject)
                 .text(format!(
@@ -24,8 +24,8 @@ pub(super) fn started(outcome: &Outcome, subject: Words) -> Words {
                     profile.home, profile.name, profile.progress_mark
                 ));
         }
-        Outcome::Applied(_) => Words::new().text(profile.reported("started")).then(subject),
-        _ => Words::new()
+        Outcome::Applied(_) => Text::new().text(profile.reported("started")).then(subject),
+        _ => Text::new()
             .text("Note: ")
             .then(subject)
             .text(format!(" was already in progress in {}", profile.name)),
@@ -35,7 +35,7 @@ pub(super) fn started(outcome: &Outcome, subject: Words) -> Words {
 }
 
 /// With the name of the task's status, where that says more than open or closed.
-fn with_status(words: Words, task: &Task) -> Words {
+fn with_status(words: Text, task: &Task) -> Text {
     match task.key.source().profile().named_statuses {
         true => words.text(format!(" ({})", task.source_status)),
         false => words,
@@ -43,22 +43,22 @@ fn with_status(words: Words, task: &Task) -> Words {
 }
 
 /// After a `reopen`.
-pub(super) fn reopened(outcome: &Outcome, subject: Words, zone: Tz) -> Words {
+pub(super) fn reopened(outcome: &Outcome, subject: Text, zone: Tz) -> Text {
     let task = outcome.task();
     let source = task.key.source();
     match outcome {
         Outcome::Applied(_) => {
             let reopened = source.profile().reported("reopened");
-            with_status(Words::new().text(reopened).then(subject), task)
+            with_status(Text::new().text(reopened).then(subject), task)
         }
-        Outcome::AlreadySo { .. } => Words::new().text("Note: ").then(subject).text(format!(
+        Outcome::AlreadySo { .. } => Text::new().text("Note: ").then(subject).text(format!(
             " is open already in {} ({})",
             source.name(),
             task.source_status
         )),
         Outcome::Overtaken { .. } => {
             let at = task.closed.as_ref().and_then(|closed| closed.at);
-            Words::new()
+            Text::new()
                 .text("Note: ")
                 .then(subject)
                 .text(format!(
@@ -72,45 +72,45 @@ pub(super) fn reopened(outcome: &Outcome, subject: Words, zone: Tz) -> Words {
 }
 
 /// After an `undo`: the undone effect and its task.
-pub(super) fn undone(undo: &Undo, outcome: &Outcome, subject: Words) -> Words {
+pub(super) fn undone(undo: &UndoRequest, outcome: &Outcome, subject: Text) -> Text {
     let task = outcome.task();
     let profile = undo.source.profile();
     let (source, status) = (profile.name, &task.source_status);
     let applied = matches!(outcome, Outcome::Applied(_));
-    let words = Words::new().text(if applied { "Undone: " } else { "Note: " });
+    let words = Text::new().text(if applied { "Undone: " } else { "Note: " });
     match (undo.what, applied) {
-        (Undoes::Completion | Undoes::Reopening, true) => words
+        (UndoKind::Completion | UndoKind::Reopening, true) => words
             .then(subject)
             .text(format!(" is {status} again in {source}")),
-        (Undoes::Completion | Undoes::Reopening, false) => words
+        (UndoKind::Completion | UndoKind::Reopening, false) => words
             .then(subject)
             .text(format!(" is {status} again in {source} already")),
-        (Undoes::Start, true) => words.then(subject).text(match profile.named_statuses {
+        (UndoKind::Start, true) => words.then(subject).text(match profile.named_statuses {
             true => format!(" is {status} again in {source}"),
             false => format!(" is not in progress any more in {source}"),
         }),
-        (Undoes::Start, false) => words
+        (UndoKind::Start, false) => words
             .then(subject)
             .text(format!(" is not in progress any more in {source} already")),
-        (Undoes::Change, true) => words
+        (UndoKind::Change, true) => words
             .then(subject)
             .text(format!(" is as it was before in {source}")),
-        (Undoes::Change, false) => words
+        (UndoKind::Change, false) => words
             .then(subject)
             .text(format!(" is as it was before in {source} already")),
-        (Undoes::Comment, true) => words
+        (UndoKind::Comment, true) => words
             .text("your comment on ")
             .then(subject)
             .text(format!(" was deleted in {source}")),
-        (Undoes::Comment, false) => words
+        (UndoKind::Comment, false) => words
             .text("your comment on ")
             .then(subject)
             .text(format!(" is not there any more in {source}")),
-        (Undoes::Creation, true) => words.then(subject).text(match profile.deletes_tasks {
+        (UndoKind::Creation, true) => words.then(subject).text(match profile.deletes_tasks {
             true => format!(" was deleted in {source}"),
             false => format!(" was closed in {source}, as not planned"),
         }),
-        (Undoes::Creation, false) => words.then(subject).text(match profile.deletes_tasks {
+        (UndoKind::Creation, false) => words.then(subject).text(match profile.deletes_tasks {
             true => format!(" is deleted in {source} already"),
             false => format!(" is closed in {source} already"),
         }),
@@ -119,24 +119,24 @@ pub(super) fn undone(undo: &Undo, outcome: &Outcome, subject: Words) -> Words {
 
 /// After an `assign`, `claim`, `due` or `prio`; `said` is the requested change in words.
 pub(super) fn changed(
-    change: &Change,
+    change: &TaskChange,
     said: &str,
     outcome: &Outcome,
-    subject: Words,
+    subject: Text,
     zone: Tz,
-) -> Words {
+) -> Text {
     let source = outcome.task().key.source().name();
     let said = match change {
-        Change::Due(Some(at)) => due_at(*at, zone),
-        _ => Words::new().text(said),
+        TaskChange::Due(Some(at)) => due_at(*at, zone),
+        _ => Text::new().text(said),
     };
     match outcome {
-        Outcome::Applied(_) => Words::new()
+        Outcome::Applied(_) => Text::new()
             .text("Now ")
             .then(said)
             .text(format!(" in {source}: "))
             .then(subject),
-        _ => Words::new()
+        _ => Text::new()
             .text("Note: ")
             .then(subject)
             .text(" was already ")
@@ -146,8 +146,8 @@ pub(super) fn changed(
 }
 
 /// With its time in the reader's zone.
-pub fn due_at(at: DateTime<Utc>, zone: Tz) -> Words {
-    Words::new().text("due ").date(at, zone)
+pub fn due_at(at: DateTime<Utc>, zone: Tz) -> Text {
+    Text::new().text("due ").date(at, zone)
 }
 
 /// The requested assignee, as a phrase about the task.
@@ -156,35 +156,35 @@ pub fn assigned_to(name: &str) -> String {
 }
 
 /// A day alone, or with its time in the reader's zone.
-pub fn when_due(due: Due, zone: Tz) -> Words {
+pub fn when_due(due: DueDate, zone: Tz) -> Text {
     match due.day {
-        Some(day) => Words::new().text(day.format("%a %-d %b %Y").to_string()),
-        None => Words::new().date(due.at, zone),
+        Some(day) => Text::new().text(day.format("%a %-d %b %Y").to_string()),
+        None => Text::new().date(due.at, zone),
     }
 }
 
-pub fn not_then(why: &NotThen) -> Words {
+pub fn not_then(why: &NotThen) -> Text {
     match why {
-        NotThen::Past { at, text } => Words::new().moment_as(*at, text).text(" is over"),
-        _ => Words::new().text(why.to_string()),
+        NotThen::Past { at, text } => Text::new().moment_as(*at, text).text(" is over"),
+        _ => Text::new().text(why.to_string()),
     }
 }
 
 /// A person without a known account in a source.
-pub fn no_account(name: Option<&str>, source: Source) -> Words {
+pub fn no_account(name: Option<&str>, source: Source) -> Text {
     let whose = match name {
         Some(name) => format!("{name}'s"),
         None => "your".to_owned(),
     };
-    Words::new().text(format!(
+    Text::new().text(format!(
         "I do not know {whose} account in {}. Whoever runs me can add it to [[people]] in bot.toml.",
         source.name()
     ))
 }
 
 /// It was taken back in time.
-pub fn not_sent(subject: Words, source: Source) -> Words {
-    Words::new()
+pub fn not_sent(subject: Text, source: Source) -> Text {
+    Text::new()
         .text("Taken back in time: ")
         .then(subject)
         .text(format!(". Nothing was changed in {}", source.name()))
@@ -194,38 +194,38 @@ pub fn not_sent(subject: Words, source: Source) -> Words {
 pub(super) fn also_undone(report: &mut Report, step: &Step<'_>) {
     let message = std::mem::take(&mut report.message);
     report.message = match step.end {
-        End::Well(Outcome::Applied(_)) => message.text(", and your comment was deleted"),
-        End::Well(_) => message.text("; your comment is not there any more"),
-        End::Pending { .. } if report.state == ReportState::Queued => message,
-        End::Pending { why, .. } => {
+        StepState::Well(Outcome::Applied(_)) => message.text(", and your comment was deleted"),
+        StepState::Well(_) => message.text("; your comment is not there any more"),
+        StepState::Pending { .. } if report.state == ReportState::Queued => message,
+        StepState::Pending { why, .. } => {
             report.state = ReportState::Queued;
             let why = why
                 .map(|why| format!(". {}", sentence(why)))
                 .unwrap_or_default();
             message.text(format!("; your comment is still to be deleted{why}"))
         }
-        End::Refused(_, why) => message.text(format!(
+        StepState::Refused(_, why) => message.text(format!(
             ". ✗ Your comment was not deleted. {}",
             sentence(why)
         )),
-        End::GivenUp { why, .. } => message.text(format!(
+        StepState::GivenUp { why, .. } => message.text(format!(
             ". ✗ Deleting your comment was given up; look whether it is there. {}",
             sentence(why)
         )),
-        End::SetAside { .. } if report.state == ReportState::SetAside => message,
-        End::SetAside { why, .. } => {
+        StepState::SetAside { .. } if report.state == ReportState::SetAside => message,
+        StepState::SetAside { why, .. } => {
             report.state = ReportState::SetAside;
             message.text(format!("; your comment was not deleted. {}", sentence(why)))
         }
-        End::Cancelled if report.state == ReportState::Done => {
+        StepState::Cancelled if report.state == ReportState::Done => {
             message.text("; your comment was never sent")
         }
-        End::Cancelled => message.text(" Your comment was not deleted either."),
+        StepState::Cancelled => message.text(" Your comment was not deleted either."),
     };
 }
 
 /// The undone command had moved the person on.
-pub fn current_again(message: Words) -> Words {
+pub fn current_again(message: Text) -> Text {
     let stop = match message.plain().ends_with(['.', '!', '?', '…']) {
         true => "",
         false => ".",
@@ -241,8 +241,8 @@ pub(super) fn full_date(at: DateTime<Utc>, zone: Tz) -> String {
 }
 
 /// A task that was never read cannot be snoozed or explained.
-pub fn not_mirrored(source: Source, called: &str) -> Words {
-    Words::new().text(format!(
+pub fn not_mirrored(source: Source, called: &str) -> Text {
+    Text::new().text(format!(
         "I have not read {} {called} from {} yet. It comes with the next sync; `status` tells how that goes.",
         source.noun(),
         source.name()
@@ -259,7 +259,7 @@ pub enum Rank {
         tie: Option<String>,
     },
     /// Outside of the queue, and why: the end of a sentence about it.
-    Hidden(Words),
+    Hidden(Text),
 }
 
 /// Some tasks by their titles and ids; of many the first few.
@@ -287,12 +287,12 @@ pub fn waits_for(blockers: &[&Task]) -> String {
 }
 
 /// The end of a snooze, as a list shows it beside the task.
-pub fn snoozed_until(until: DateTime<Utc>, zone: Tz) -> Words {
-    Words::new().text("snoozed until ").date(until, zone)
+pub fn snoozed_until(until: DateTime<Utc>, zone: Tz) -> Text {
+    Text::new().text("snoozed until ").date(until, zone)
 }
 
 /// Some words, one after the other.
-pub fn joined(all: impl IntoIterator<Item = Words>, between: &str) -> Words {
+pub fn joined(all: impl IntoIterator<Item = Text>, between: &str) -> Text {
     let mut all = all.into_iter();
     let first = all.next().unwrap_or_default();
     all.fold(first, |words, more| words.text(between).then(more))

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Words, sentence};
-use crate::domain::link::{Link, Origin};
+use super::{Text, sentence};
+use crate::domain::link::{AccountLink, LinkOrigin};
 use crate::domain::person::Person;
 use crate::domain::task::{Account, Source};
 
@@ -19,12 +19,12 @@ pub fn key_of_people(source: Source) -> &'static str {
 /// address, if it was requested.
 pub fn whoami(
     person: &Person,
-    accounts: &[(Source, Option<Link>)],
+    accounts: &[(Source, Option<AccountLink>)],
     email: Option<bool>,
     now: DateTime<Utc>,
-) -> Words {
+) -> Text {
     if person.alone {
-        let words = Words::new().text(
+        let words = Text::new().text(
             "I am one person's here: bot.toml has no [[people]], so that everyone who may command shares one queue of \
              all open tasks, and there is nothing to link.",
         );
@@ -32,7 +32,7 @@ pub fn whoami(
             words.text(format!("\n{}: connected", source.name()))
         });
     }
-    let mut words = Words::new()
+    let mut words = Text::new()
         .text(format!("You are {}.", person.name))
         .text(match &person.slack {
         Some(id) => format!("\nSlack: {id}, from bot.toml"),
@@ -44,7 +44,9 @@ pub fn whoami(
     for (source, link) in accounts {
         words = words.text(format!("\n{}: ", source.name()));
         words = match link {
-            Some(link) if link.origin != Origin::Unlinked => words.then(account(link, person, now)),
+            Some(link) if link.origin != LinkOrigin::Unlinked => {
+                words.then(account(link, person, now))
+            }
             other => words
                 .then(missing(*source, other.as_ref(), email, person))
                 .text(" Type ")
@@ -55,13 +57,13 @@ pub fn whoami(
     words
 }
 
-fn account(link: &Link, person: &Person, now: DateTime<Utc>) -> Words {
+fn account(link: &AccountLink, person: &Person, now: DateTime<Utc>) -> Text {
     let name = link.source.name();
-    let mut words = Words::new().text(link.shown());
+    let mut words = Text::new().text(link.shown());
     words = match link.origin {
-        Origin::Config => words.text(", from bot.toml"),
-        Origin::Email => words.text(", found by the e-mail address of your Slack profile"),
-        Origin::Typed | Origin::Unlinked => words.text(match &link.by {
+        LinkOrigin::Config => words.text(", from bot.toml"),
+        LinkOrigin::Email => words.text(", found by the e-mail address of your Slack profile"),
+        LinkOrigin::Typed | LinkOrigin::Unlinked => words.text(match &link.by {
             Some(by) => format!(", linked by {by}"),
             None => ", linked".to_owned(),
         }),
@@ -74,7 +76,7 @@ fn account(link: &Link, person: &Person, now: DateTime<Utc>) -> Words {
             ". ✗ {name} shows me no such account any more, so that nothing there is yours. "
         ));
         return match link.origin {
-            Origin::Config => words.text(format!(
+            LinkOrigin::Config => words.text(format!(
                 "Whoever runs me can correct `{}` in your [[people]] in bot.toml.",
                 key_of_people(link.source)
             )),
@@ -96,9 +98,14 @@ fn account(link: &Link, person: &Person, now: DateTime<Utc>) -> Words {
     }
 }
 
-fn missing(source: Source, link: Option<&Link>, email: Option<bool>, person: &Person) -> Words {
-    let words = Words::new().text("✗ not linked, so that nothing there is yours");
-    if let Some(Link { at: Some(at), .. }) = link {
+fn missing(
+    source: Source,
+    link: Option<&AccountLink>,
+    email: Option<bool>,
+    person: &Person,
+) -> Text {
+    let words = Text::new().text("✗ not linked, so that nothing there is yours");
+    if let Some(AccountLink { at: Some(at), .. }) = link {
         return words
             .text("; you unlinked it on ")
             .moment(*at, person.zone)
@@ -118,17 +125,17 @@ fn missing(source: Source, link: Option<&Link>, email: Option<bool>, person: &Pe
 }
 
 /// The source refuses.
-pub fn not_linked(why: &str) -> Words {
-    Words::new().text(format!("Not linked. {}", sentence(why)))
+pub fn not_linked(why: &str) -> Text {
+    Text::new().text(format!("Not linked. {}", sentence(why)))
 }
 
 /// The source does not answer.
-pub fn not_confirmed(source: Source, why: &str) -> Words {
+pub fn not_confirmed(source: Source, why: &str) -> Text {
     let why = match why {
         "" => String::new(),
         why => format!(" ({})", why.trim_end_matches('.')),
     };
-    Words::new().text(format!(
+    Text::new().text(format!(
         "Not linked: {} has to confirm the account, and does not answer{why}. Nothing was changed; type it again when \
          `status` shows that it does.",
         source.name()
@@ -136,8 +143,8 @@ pub fn not_confirmed(source: Source, why: &str) -> Words {
 }
 
 /// After a creation whose source did not set the assignee.
-pub fn not_assigned(source: Source, wanted: &Account) -> Words {
-    Words::new().text(format!(
+pub fn not_assigned(source: Source, wanted: &Account) -> Text {
+    Text::new().text(format!(
         ". {} did not assign it to {}: {}",
         source.name(),
         wanted.name,
@@ -146,8 +153,8 @@ pub fn not_assigned(source: Source, wanted: &Account) -> Words {
 }
 
 /// The line of the Home tab for a missing account.
-pub fn home_unlinked(source: Source) -> Words {
-    Words::new()
+pub fn home_unlinked(source: Source) -> Text {
+    Text::new()
         .text(format!(
             "{}: ✗ not linked, so that nothing there is yours. Type ",
             source.name()

@@ -3,9 +3,9 @@
 use chrono::NaiveTime;
 use chrono_tz::Tz;
 
-use super::{Words, as_set};
-use crate::domain::morning::{Morning, NAMED_MAX};
-use crate::domain::rhythm::Quiet;
+use super::{Text, as_set};
+use crate::domain::morning::{BriefingContent, NAMED_MAX};
+use crate::domain::schedule::QuietHours;
 use crate::domain::task::Task;
 
 /// The text above held notices.
@@ -14,9 +14,9 @@ const HELD: &str = "While it was quiet:";
 pub const HELD_BLOCK: usize = 5;
 
 /// `Mon 23 Nov: 5 open`; with an empty queue, why.
-pub fn morning_lead(morning: &Morning) -> Words {
+pub fn morning_lead(morning: &BriefingContent) -> Text {
     let day = morning.now.with_timezone(&morning.zone).format("%a %-d %b");
-    let words = Words::new().text(format!("{day}: "));
+    let words = Text::new().text(format!("{day}: "));
     match morning.open {
         0 => words.then(morning.empty.clone()),
         open => words.text(format!("{open} open")),
@@ -24,16 +24,16 @@ pub fn morning_lead(morning: &Morning) -> Words {
 }
 
 /// The lines below the first tasks; empty kinds have none.
-pub fn morning_rest(morning: &Morning) -> Vec<Words> {
+pub fn morning_rest(morning: &BriefingContent) -> Vec<Text> {
     let mut lines = Vec::new();
     if let Some(current) = &morning.current {
-        let words = Words::new().text("Current: ");
+        let words = Text::new().text("Current: ");
         lines.push(words.link(&current.title, &current.url));
     }
     lines.extend(titles("Overdue", &morning.overdue));
     lines.extend(titles("Due today", &morning.due_today));
     for waits in morning.waits.iter().take(NAMED_MAX) {
-        let words = Words::new().text(format!("{} waits for ", waits.who));
+        let words = Text::new().text(format!("{} waits for ", waits.who));
         lines.push(words.link(&waits.task.title, &waits.task.url));
     }
     lines.extend(and_more(morning.waits.len(), NAMED_MAX, "wait"));
@@ -47,8 +47,8 @@ pub fn morning_rest(morning: &Morning) -> Vec<Words> {
     lines
 }
 
-fn titles(what: &str, tasks: &[Task]) -> Option<Words> {
-    let mut words = Words::new().text(format!("{what}: "));
+fn titles(what: &str, tasks: &[Task]) -> Option<Text> {
+    let mut words = Text::new().text(format!("{what}: "));
     for (number, task) in tasks.iter().take(NAMED_MAX).enumerate() {
         if number > 0 {
             words = words.text(", ");
@@ -62,14 +62,14 @@ fn titles(what: &str, tasks: &[Task]) -> Option<Words> {
     (!tasks.is_empty()).then_some(words)
 }
 
-fn and_more(all: usize, named: usize, what: &str) -> Option<Words> {
+fn and_more(all: usize, named: usize, what: &str) -> Option<Text> {
     let more = all.saturating_sub(named);
-    (more > 0).then(|| Words::new().text(format!("{more} more {what}")))
+    (more > 0).then(|| Text::new().text(format!("{more} more {what}")))
 }
 
 /// Below a briefing that comes from bot.toml.
-pub fn briefing_by_config() -> Words {
-    Words::new()
+pub fn briefing_by_config() -> Text {
+    Text::new()
         .text("You get this as bot.toml has it for everybody. For yourself ")
         .code("briefing off")
         .text(" ends it, and ")
@@ -78,9 +78,9 @@ pub fn briefing_by_config() -> Words {
 }
 
 /// When a person gets their briefing.
-pub fn home_briefing(at: Option<NaiveTime>, own: bool, zone: Tz) -> Words {
+pub fn home_briefing(at: Option<NaiveTime>, own: bool, zone: Tz) -> Text {
     let whose = as_set(own);
-    Words::new().text(match at {
+    Text::new().text(match at {
         Some(at) => format!(
             "Briefing: {} on working days ({}), {whose}.",
             at.format("%-H:%M"),
@@ -94,23 +94,23 @@ pub fn home_briefing(at: Option<NaiveTime>, own: bool, zone: Tz) -> Words {
 }
 
 /// When no notices are sent.
-pub fn home_quiet(quiet: Option<Quiet>, own: bool, zone: Tz) -> Words {
+pub fn home_quiet(quiet: Option<QuietHours>, own: bool, zone: Tz) -> Text {
     let whose = as_set(own);
-    Words::new().text(match quiet {
+    Text::new().text(match quiet {
         Some(quiet) => format!("Quiet hours: {quiet} ({}), {whose}.", zone.name()),
         None => format!("Quiet hours: none, {whose}. You hear what others do at any hour."),
     })
 }
 
 /// All held notices as one message: its words, and its pieces.
-pub fn held(notices: &[Words]) -> (Words, Vec<Words>) {
-    let line = |notice: &Words| Words::new().text("\n• ").then(notice.clone());
-    let lead = Words::new().text(HELD);
+pub fn held(notices: &[Text]) -> (Text, Vec<Text>) {
+    let line = |notice: &Text| Text::new().text("\n• ").then(notice.clone());
+    let lead = Text::new().text(HELD);
     let words = notices
         .iter()
         .fold(lead.clone(), |words, notice| words.then(line(notice)));
     let blocks = notices.chunks(HELD_BLOCK).map(|notices| {
-        let mut words = Words::new();
+        let mut words = Text::new();
         for (number, notice) in notices.iter().enumerate() {
             let mark = if number == 0 { "• " } else { "\n• " };
             words = words.text(mark).then(notice.clone());

@@ -14,18 +14,18 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Synced, schemas};
-use crate::commands::{Brief, OperationView, Report, ReportState, Scored};
+use super::{SyncOutcome, schemas};
+use crate::commands::{OperationView, Report, ReportState, Scored, TaskBrief};
 use crate::domain::task::{Source, Task, TaskId};
 
 pub use health::{Alive, Readiness, StatusAnswer};
-pub use people::{LogAnswer, ReceiptsAnswer, Rhythm, Whoami};
-pub use tasks::{Briefing, CurrentJson, Queue, TaskJson, TaskPage, Why};
+pub use people::{LogAnswer, ReceiptsAnswer, ScheduleAnswer, WhoamiAnswer};
+pub use tasks::{BriefingAnswer, CurrentJson, QueueAnswer, TaskJson, TaskPageAnswer, WhyAnswer};
 
 /// The answer to every write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Answer)]
-pub struct Answered {
+pub struct WriteAnswer {
     /// Whether the source has it now; false while queued.
     pub success: bool,
     /// The result, as plain text.
@@ -54,10 +54,10 @@ pub struct NextTask {
     pub source: Source,
 }
 
-impl Answered {
-    pub(super) fn of(report: &Report) -> Answered {
+impl WriteAnswer {
+    pub(super) fn of(report: &Report) -> WriteAnswer {
         let task_id = report.task.as_ref().map(|task| task.task_id.clone());
-        Answered {
+        WriteAnswer {
             success: report.state == ReportState::Done,
             message: report.message.plain(),
             completed_task_id: task_id.clone().filter(|_| report.completed),
@@ -71,8 +71,8 @@ impl Answered {
     }
 
     /// The answer to a command that sent nothing to a source.
-    pub(super) fn moved(message: String, current: Option<&Scored>) -> Answered {
-        Answered {
+    pub(super) fn moved(message: String, current: Option<&Scored>) -> WriteAnswer {
+        WriteAnswer {
             success: true,
             message,
             completed_task_id: None,
@@ -86,8 +86,8 @@ impl Answered {
     }
 }
 
-impl From<&Brief> for NextTask {
-    fn from(brief: &Brief) -> NextTask {
+impl From<&TaskBrief> for NextTask {
+    fn from(brief: &TaskBrief) -> NextTask {
         NextTask {
             task_id: brief.task_id.clone(),
             title: brief.title.clone(),
@@ -110,7 +110,8 @@ impl From<&Task> for NextTask {
 
 /// An operation: one write to a source.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Operation {
+#[schema(as = Operation)]
+pub struct OperationAnswer {
     pub operation_id: String,
     #[schema(examples("complete", "comment", "create", "start", "reopen", "undo"))]
     pub kind: String,
@@ -135,12 +136,12 @@ pub struct Operation {
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// The last failure.
     pub detail: Option<String>,
-    pub answer: Option<Answered>,
+    pub answer: Option<WriteAnswer>,
 }
 
-impl From<OperationView> for Operation {
-    fn from(view: OperationView) -> Operation {
-        Operation {
+impl From<OperationView> for OperationAnswer {
+    fn from(view: OperationView) -> OperationAnswer {
+        OperationAnswer {
             operation_id: view.id,
             kind: view.kind,
             source: view.source,
@@ -150,7 +151,7 @@ impl From<OperationView> for Operation {
             created_at: view.created_at,
             next_attempt_at: view.next_attempt_at,
             detail: view.detail,
-            answer: view.report.as_ref().map(Answered::of),
+            answer: view.report.as_ref().map(WriteAnswer::of),
         }
     }
 }
@@ -167,7 +168,7 @@ pub struct Retried {
 /// The result of a synchronization, by source.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct SyncReport {
-    pub sources: BTreeMap<Source, Synced>,
+    pub sources: BTreeMap<Source, SyncOutcome>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(schema_with = schemas::goes_on)]
     pub queued: bool,

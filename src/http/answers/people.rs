@@ -4,16 +4,17 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::commands::{Identity, LogPage, ReceiptsView, RhythmView};
+use crate::commands::{Identity, LogPage, ReceiptsView, ScheduleView};
 use crate::domain::ids::EntryId;
-use crate::domain::link::{Link, Origin};
-use crate::domain::log::{Came, Entry, Via};
-use crate::domain::receipts::Receipts;
+use crate::domain::link::{AccountLink, LinkOrigin};
+use crate::domain::log::{ActivityResult, Entry, Via};
+use crate::domain::receipts::ReceiptMode;
 use crate::domain::task::{Source, TaskId};
 
 /// A person's identity.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Whoami {
+#[schema(as = Whoami)]
+pub struct WhoamiAnswer {
     /// The same as text, with the missing links.
     message: String,
     name: String,
@@ -29,7 +30,7 @@ pub struct LinkedAccount {
     source: Source,
     id: Option<String>,
     name: Option<String>,
-    #[schema(value_type = Option<Origin>)]
+    #[schema(value_type = Option<LinkOrigin>)]
     origin: Option<&'static str>,
     linked_by: Option<String>,
     linked_at: Option<DateTime<Utc>>,
@@ -39,9 +40,9 @@ pub struct LinkedAccount {
 }
 
 impl LinkedAccount {
-    fn of((source, known): &(Source, Option<Link>)) -> LinkedAccount {
+    fn of((source, known): &(Source, Option<AccountLink>)) -> LinkedAccount {
         let known = known.as_ref();
-        let linked = known.filter(|link| link.origin != Origin::Unlinked);
+        let linked = known.filter(|link| link.origin != LinkOrigin::Unlinked);
         LinkedAccount {
             source: *source,
             id: linked.and_then(|link| link.id.clone()),
@@ -55,13 +56,13 @@ impl LinkedAccount {
     }
 }
 
-impl From<Identity> for Whoami {
-    fn from(identity: Identity) -> Whoami {
+impl From<Identity> for WhoamiAnswer {
+    fn from(identity: Identity) -> WhoamiAnswer {
         let accounts = match identity.person.alone {
             true => Vec::new(),
             false => identity.accounts.iter().map(LinkedAccount::of).collect(),
         };
-        Whoami {
+        WhoamiAnswer {
             message: identity.message.plain(),
             name: identity.person.name,
             slack: identity.person.slack,
@@ -73,7 +74,8 @@ impl From<Identity> for Whoami {
 
 /// A person's schedule of unasked messages.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Rhythm {
+#[schema(as = Rhythm)]
+pub struct ScheduleAnswer {
     /// The change, or the current setting.
     message: String,
     #[schema(examples("08:30"))]
@@ -81,7 +83,7 @@ pub struct Rhythm {
     next_briefing: Option<DateTime<Utc>>,
     #[schema(examples("20:00-08:00"))]
     quiet: Option<String>,
-    own: OwnRhythm,
+    own: OwnSchedule,
     /// The person's time zone, as last reported by Slack.
     #[schema(examples("Europe/Madrid"))]
     zone: &'static str,
@@ -92,21 +94,22 @@ pub struct Rhythm {
 
 /// Whether each setting is the person's own choice.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct OwnRhythm {
+#[schema(as = OwnRhythm)]
+pub struct OwnSchedule {
     /// Whether it is their own choice; else it is `slack.briefing`.
     briefing: bool,
     /// Whether it is their own choice; else it is `slack.quiet`.
     quiet: bool,
 }
 
-impl From<RhythmView> for Rhythm {
-    fn from(view: RhythmView) -> Rhythm {
-        Rhythm {
+impl From<ScheduleView> for ScheduleAnswer {
+    fn from(view: ScheduleView) -> ScheduleAnswer {
+        ScheduleAnswer {
             message: view.message.plain(),
             briefing: view.briefing.map(|at| at.format("%H:%M").to_string()),
             next_briefing: view.next_briefing,
             quiet: view.quiet.map(|quiet| quiet.to_string()),
-            own: OwnRhythm {
+            own: OwnSchedule {
                 briefing: view.own_briefing,
                 quiet: view.own_quiet,
             },
@@ -122,7 +125,7 @@ impl From<RhythmView> for Rhythm {
 pub struct ReceiptsAnswer {
     /// The change, or the current setting.
     message: String,
-    receipts: Receipts,
+    receipts: ReceiptMode,
     /// Whether it is their own choice; else it is `slack.receipts`.
     own: bool,
 }
@@ -185,7 +188,7 @@ pub struct LogEntry {
         "deleted"
     ))]
     verb: String,
-    #[schema(value_type = Came)]
+    #[schema(value_type = ActivityResult)]
     outcome: &'static str,
     source: Option<Source>,
     #[schema(value_type = Option<TaskId>)]

@@ -5,10 +5,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::NextTask;
-use crate::commands::{EmptyList, Explained, Listed, MorningView, Scored};
+use crate::commands::{EmptyList, Explained, MorningView, QueueView, Scored};
 use crate::domain::queue::EmptyQueue;
-use crate::domain::reply::{self, Words};
-use crate::domain::task::{Priority, Source, Status, Task, TaskId};
+use crate::domain::reply::{self, Text};
+use crate::domain::task::{Priority, Source, Task, TaskId, TaskStatus};
 
 /// A task; all null is no task.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
@@ -19,7 +19,7 @@ pub struct TaskJson {
     /// ClickUp's task id; GitHub's issue number.
     source_id: Option<String>,
     title: Option<String>,
-    status: Option<Status>,
+    status: Option<TaskStatus>,
     #[schema(format = "uri")]
     url: Option<String>,
     assignees: Option<Vec<String>>,
@@ -70,7 +70,8 @@ fn source_id(task: &Task) -> String {
 
 /// A page of tasks.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct TaskPage {
+#[schema(as = TaskPage)]
+pub struct TaskPageAnswer {
     pub tasks: Vec<TaskJson>,
     /// The `cursor` of the next page; null on the last page.
     pub next_cursor: Option<String>,
@@ -79,33 +80,34 @@ pub struct TaskPage {
 /// A task with the reasons for its place in the queue.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 #[schema(as = ShownTask)]
-pub struct Shown {
+pub struct RankedTask {
     #[serde(flatten)]
     task: TaskJson,
     /// The source's own word for `status`.
     source_status: Option<String>,
     /// Each part of `score`; they add up to it.
-    reasons: Option<Vec<Reason>>,
+    reasons: Option<Vec<ReasonAnswer>>,
 }
 
 /// A reason and its points.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Reason {
+#[schema(as = Reason)]
+pub struct ReasonAnswer {
     reason: String,
     points: i64,
 }
 
-fn reasons(points: &[(String, i64)]) -> Vec<Reason> {
-    let reason = |(reason, points): &(String, i64)| Reason {
+fn reasons(points: &[(String, i64)]) -> Vec<ReasonAnswer> {
+    let reason = |(reason, points): &(String, i64)| ReasonAnswer {
         reason: reason.clone(),
         points: *points,
     };
     points.iter().map(reason).collect()
 }
 
-impl Shown {
-    pub(in crate::http) fn of(scored: &Scored) -> Shown {
-        Shown {
+impl RankedTask {
+    pub(in crate::http) fn of(scored: &Scored) -> RankedTask {
+        RankedTask {
             task: TaskJson::of(scored),
             source_status: Some(scored.task.source_status.clone()),
             reasons: Some(reasons(&scored.reasons)),
@@ -120,7 +122,7 @@ pub struct NumberedTask {
     #[schema(minimum = 1)]
     number: usize,
     #[serde(flatten)]
-    task: Shown,
+    task: RankedTask,
     /// Why the queue leaves it out. Present only if `filter` asks for such tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
@@ -130,7 +132,7 @@ pub struct NumberedTask {
 fn numbered(tasks: &[Scored]) -> Vec<NumberedTask> {
     let numbered = |(scored, number): (&Scored, usize)| NumberedTask {
         number,
-        task: Shown::of(scored),
+        task: RankedTask::of(scored),
         hidden: scored.hidden.clone(),
     };
     tasks.iter().zip(1..).map(numbered).collect()
@@ -141,7 +143,7 @@ fn numbered(tasks: &[Scored]) -> Vec<NumberedTask> {
 #[schema(as = CurrentTask)]
 pub struct CurrentJson {
     #[serde(flatten)]
-    task: Shown,
+    task: RankedTask,
     /// Why there is none, unless there is simply nothing to do: the sources were not read yet; no account of the person
     /// is known; all of their tasks are blocked, snoozed, or one of the two; none is assigned to the known accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,7 +158,7 @@ pub struct CurrentJson {
 impl CurrentJson {
     pub(in crate::http) fn of(current: &Scored) -> CurrentJson {
         CurrentJson {
-            task: Shown::of(current),
+            task: RankedTask::of(current),
             ..CurrentJson::default()
         }
     }
@@ -164,7 +166,7 @@ impl CurrentJson {
     pub(in crate::http) fn without(why: &EmptyQueue) -> CurrentJson {
         let added = !why.is_plain();
         CurrentJson {
-            task: Shown::default(),
+            task: RankedTask::default(),
             reason: added.then(|| why.word()),
             message: added.then(|| reply::empty(why).plain()),
         }
@@ -173,7 +175,8 @@ impl CurrentJson {
 
 /// The first tasks of the queue.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Queue {
+#[schema(as = Queue)]
+pub struct QueueAnswer {
     tasks: Vec<NumberedTask>,
     /// The total number, with those that `limit` leaves out.
     total: usize,
@@ -184,30 +187,28 @@ pub struct Queue {
     message: Option<String>,
 }
 
-impl From<&Listed> for Queue {
-    fn from(listed: &Listed) -> Queue {
+impl From<&QueueView> for QueueAnswer {
+    fn from(listed: &QueueView) -> QueueAnswer {
         let empty = listed.empty.as_ref();
-        Queue {
+        QueueAnswer {
             tasks: numbered(&listed.tasks),
             total: listed.total,
             reason: empty.map(EmptyList::word),
-            message: empty
-                .and_then(EmptyList::message)
-                .as_ref()
-                .map(Words::plain),
+            message: empty.and_then(EmptyList::message).as_ref().map(Text::plain),
         }
     }
 }
 
 /// The explanation of a task's place in the queue.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Why {
+#[schema(as = Why)]
+pub struct WhyAnswer {
     /// The same as text.
     message: String,
     /// Null: the queue is empty.
-    task: Option<Shown>,
+    task: Option<RankedTask>,
     /// They add up to the task's score.
-    points: Vec<Reason>,
+    points: Vec<ReasonAnswer>,
     /// Null: it is not in the queue.
     #[schema(minimum = 1)]
     place: Option<usize>,
@@ -217,11 +218,11 @@ pub struct Why {
     hidden: Option<String>,
 }
 
-impl From<Explained> for Why {
-    fn from(explained: Explained) -> Why {
-        Why {
+impl From<Explained> for WhyAnswer {
+    fn from(explained: Explained) -> WhyAnswer {
+        WhyAnswer {
             message: explained.message.plain(),
-            task: explained.task.as_ref().map(Shown::of),
+            task: explained.task.as_ref().map(RankedTask::of),
             points: reasons(&explained.points),
             place: explained.place,
             of: explained.of,
@@ -232,7 +233,8 @@ impl From<Explained> for Why {
 
 /// The briefing.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Briefing {
+#[schema(as = Briefing)]
+pub struct BriefingAnswer {
     /// The same as text.
     message: String,
     /// The number of tasks in the queue.
@@ -244,7 +246,7 @@ pub struct Briefing {
     overdue: Vec<NextTask>,
     due_today: Vec<NextTask>,
     /// People who wait for a task of theirs.
-    waiting: Vec<Waiting>,
+    waiting: Vec<WaitingAnswer>,
     /// Their requests without an outcome, and why.
     queued: Vec<String>,
     /// The number of all those requests.
@@ -255,21 +257,22 @@ pub struct Briefing {
 
 /// A person who waits for a task to be finished.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Waiting {
+#[schema(as = Waiting)]
+pub struct WaitingAnswer {
     who: String,
     task: NextTask,
 }
 
-impl From<&MorningView> for Briefing {
-    fn from(view: &MorningView) -> Briefing {
+impl From<&MorningView> for BriefingAnswer {
+    fn from(view: &MorningView) -> BriefingAnswer {
         let morning = &view.morning;
         let tasks = |tasks: &[Task]| tasks.iter().map(NextTask::from).collect();
-        let plain = |words: &[Words]| words.iter().map(Words::plain).collect();
-        let waits = morning.waits.iter().map(|waits| Waiting {
+        let plain = |words: &[Text]| words.iter().map(Text::plain).collect();
+        let waits = morning.waits.iter().map(|waits| WaitingAnswer {
             who: waits.who.clone(),
             task: NextTask::from(&waits.task),
         });
-        Briefing {
+        BriefingAnswer {
             message: view.message.plain(),
             open: morning.open,
             top: numbered(&view.top),

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::commands::{HealthView, SlackHealth, SourceHealth};
 use crate::domain::queue::EmptyQueue;
-use crate::domain::reply::Words;
-use crate::domain::task::{Account, Due, Priority, Status, TaskKey};
+use crate::domain::reply::Text;
+use crate::domain::task::{Account, DueDate, Priority, TaskKey, TaskStatus};
 use crate::http::openapi;
 
 pub(in crate::http) fn at(text: &str) -> DateTime<Utc> {
@@ -25,7 +25,7 @@ pub(in crate::http) fn certificate() -> Scored {
             title: "Renew the certificate".into(),
             description: "Before Friday.".into(),
             url: "https://app.clickup.com/t/86tst0001".into(),
-            status: Status::InProgress,
+            status: TaskStatus::InProgress,
             source_status: "in review".into(),
             assignees: vec![Account {
                 id: "4242".into(),
@@ -34,7 +34,7 @@ pub(in crate::http) fn certificate() -> Scored {
             labels: vec!["client:acme".into()],
             entity: Some("acme".into()),
             priority: Some(Priority::Urgent),
-            due: Some(Due {
+            due: Some(DueDate {
                 at: at("2026-03-03T03:00:00Z"),
                 day: chrono::NaiveDate::from_ymd_opt(2026, 3, 3),
             }),
@@ -69,8 +69,8 @@ pub(in crate::http) fn login() -> Scored {
     }
 }
 
-fn brief(scored: &Scored) -> Brief {
-    Brief {
+fn brief(scored: &Scored) -> TaskBrief {
+    TaskBrief {
         task_id: scored.task.id.clone(),
         title: scored.task.title.clone(),
         url: scored.task.url.clone(),
@@ -82,7 +82,7 @@ fn brief(scored: &Scored) -> Brief {
 pub(in crate::http) fn completed() -> Report {
     Report {
         state: ReportState::Done,
-        message: Words::new().text("Task completed in ClickUp: ").link(
+        message: Text::new().text("Task completed in ClickUp: ").link(
             "Renew the certificate",
             "https://app.clickup.com/t/86tst0001",
         ),
@@ -98,7 +98,7 @@ pub(in crate::http) fn completed() -> Report {
 
 #[test]
 fn moving_on_names_the_task_that_is_current_now() {
-    let moved = Answered::moved("Moved on".into(), Some(&login()));
+    let moved = WriteAnswer::moved("Moved on".into(), Some(&login()));
     let body = serde_json::to_value(moved).unwrap();
     assert_eq!(body["next_task"]["task_id"], "github:acme/widgets#7");
     assert_eq!(body["success"], true);
@@ -177,14 +177,14 @@ fn answers_are_as_described() {
         |value: Value| -> BTreeSet<String> { value.as_object().unwrap().keys().cloned().collect() };
     let task = serde_json::to_value(TaskJson::of(&certificate())).unwrap();
     assert_eq!(members(task), described("Task"));
-    let done = serde_json::to_value(Answered::of(&completed())).unwrap();
+    let done = serde_json::to_value(WriteAnswer::of(&completed())).unwrap();
     assert_eq!(members(done["next_task"].clone()), described("NextTask"));
     assert_eq!(members(done), described("Answer"));
     let now = at("2026-03-03T12:00:00Z");
     let status = json!(StatusAnswer::of(&HealthView::default(), "1", now));
     assert_eq!(members(status), described("Status"));
     assert_eq!(
-        members(json!(Operation::from(pending()))),
+        members(json!(OperationAnswer::from(pending()))),
         described("Operation")
     );
 }
@@ -206,7 +206,7 @@ fn pending() -> OperationView {
 
 #[test]
 fn an_operation_tells_when_it_is_tried_again() {
-    let operation = json!(Operation::from(pending()));
+    let operation = json!(OperationAnswer::from(pending()));
     assert_eq!(operation["operation_id"], "01JOP");
     assert_eq!(operation["next_attempt_at"], "2026-03-03T12:00:04Z");
     assert_eq!(operation["answer"], Value::Null);
@@ -214,7 +214,10 @@ fn an_operation_tells_when_it_is_tried_again() {
         report: Some(completed()),
         ..pending()
     };
-    assert_eq!(json!(Operation::from(ended))["answer"]["success"], true);
+    assert_eq!(
+        json!(OperationAnswer::from(ended))["answer"]["success"],
+        true
+    );
 }
 
 pub(in crate::http) fn health(store_writable: bool, slack: Option<SlackHealth>) -> HealthView {

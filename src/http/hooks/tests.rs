@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::{HOOKS, Serving, serve_as};
 use super::*;
-use crate::bounds::Bound;
 use crate::clickup::{ClickUp, ClickUpSettings};
 use crate::domain::event::SourceEvent;
 use crate::domain::operation::WriteError;
-use crate::domain::source::{Terms, Unreadable};
+use crate::domain::source::{UnreadablePayload, WebhookRules};
 use crate::domain::task::RepoName;
 use crate::github::{GitHub, GitHubSettings, PriorityLabels};
+use crate::limits::Limit;
 use crate::runtime::CancellationToken;
 use axum::body::to_bytes;
 use axum::http::request::Builder;
@@ -63,13 +63,13 @@ impl Shelf {
 }
 
 #[async_trait]
-impl Keeps for Shelf {
+impl DeliveryStore for Shelf {
     async fn keep(&self, delivery: Delivery) -> Result<Inserted, NotKept> {
         if self.0.stuck.load(Ordering::Acquire) {
             std::future::pending::<()>().await;
         }
         if self.0.full.load(Ordering::Acquire) {
-            return Err(NotKept::Store(StoreTrouble {
+            return Err(NotKept::Store(StoreError {
                 path: "ivan.db".into(),
                 why: "disk full".into(),
             }));
@@ -81,11 +81,7 @@ impl Keeps for Shelf {
         }
     }
 
-    async fn secrets(
-        &self,
-        source: Source,
-        hook: Option<&str>,
-    ) -> Result<Vec<String>, StoreTrouble> {
+    async fn secrets(&self, source: Source, hook: Option<&str>) -> Result<Vec<String>, StoreError> {
         let secrets = self.0.secrets.lock().unwrap();
         let of_source = secrets.iter().filter(|((of, _), _)| *of == source);
         let fitting = of_source
@@ -117,7 +113,7 @@ fn clickup(body: &[u8]) -> Builder {
 }
 
 /// The real source, which sends no requests here.
-fn reader(source: Source) -> Arc<dyn HookReader> {
+fn reader(source: Source) -> Arc<dyn WebhookReader> {
     let _already = rustls::crypto::ring::default_provider().install_default();
     let api_url = "http://127.0.0.1:1".to_owned();
     match source {
@@ -149,7 +145,7 @@ fn reader(source: Source) -> Arc<dyn HookReader> {
 }
 
 /// A source whose largest body a test can reach.
-struct Small(Arc<dyn HookReader>);
+struct Small(Arc<dyn WebhookReader>);
 
 impl Small {
     fn body_max(source: Source) -> usize {
@@ -161,12 +157,12 @@ impl Small {
 }
 
 #[async_trait]
-impl HookReader for Small {
+impl WebhookReader for Small {
     fn source(&self) -> Source {
         self.0.source()
     }
-    fn terms(&self) -> Terms {
-        Terms {
+    fn terms(&self) -> WebhookRules {
+        WebhookRules {
             body_max: Small::body_max(self.source()),
             ..self.0.terms()
         }
@@ -185,13 +181,13 @@ impl HookReader for Small {
         headers: &Headers<'_>,
         body: Vec<u8>,
         now: DateTime<Utc>,
-    ) -> Result<Delivery, NoDelivery> {
+    ) -> Result<Delivery, DeliveryRefusal> {
         self.0.delivery(headers, body, now)
     }
     async fn prepare(&self) -> Result<(), WriteError> {
         self.0.prepare().await
     }
-    fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, Unreadable> {
+    fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, UnreadablePayload> {
         self.0.read(delivery)
     }
 }
@@ -697,7 +693,8 @@ const SHORT: Limits = Limits {
 async fn listener(shelf: &Shelf, limits: Limits, serving: Serving) -> Listener {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let sources = Source::ALL.map(|source| Arc::new(Small(reader(source))) as Arc<dyn HookReader>);
+    let sources =
+        Source::ALL.map(|source| Arc::new(Small(reader(source))) as Arc<dyn WebhookReader>);
     let router = router(shelf.clone(), sources, Clock::system(), limits);
     let server = tokio::spawn(serve_as(
         serving,
@@ -940,7 +937,7 @@ async fn connections_are_bounded_and_the_others_wait() {
     };
     let shelf = Shelf::new();
     let server = listener(&shelf, SHORT, two).await;
-    let before = Bound::HookConnections.times();
+    let before = Limit::HookConnections.times();
     let mut held = Vec::new();
     for _ in 0..2 {
         let mut stream = server.connect().await;
@@ -955,7 +952,7 @@ async fn connections_are_bounded_and_the_others_wait() {
     tokio::pin!(third);
     let early = timeout(Duration::from_millis(200), &mut third).await;
     assert!(early.is_err(), "a third connection was served beside two");
-    assert!(Bound::HookConnections.times() > before);
+    assert!(Limit::HookConnections.times() > before);
     held.pop();
     assert_eq!(third.await, 200);
 }

@@ -23,9 +23,9 @@ fn ana() -> Person {
 pub(in crate::http) async fn sent(
     request: axum::http::request::Builder,
     body: &str,
-) -> Result<Sent, Problem> {
+) -> Result<WriteRequest, Problem> {
     let request = request.body(Body::from(body.to_owned())).unwrap();
-    Sent::from_request(request, &()).await
+    WriteRequest::from_request(request, &()).await
 }
 
 pub(in crate::http) fn post(path: &str) -> axum::http::request::Builder {
@@ -51,7 +51,7 @@ fn wait_is_whole_seconds_and_has_an_end(#[case] text: &str, #[case] seconds: u64
 #[tokio::test]
 async fn a_bad_wait_is_a_bad_query(#[case] path: &str) {
     let problem = sent(post(path), "").await.err().unwrap();
-    assert_eq!(problem.kind(), Kind::BadQuery);
+    assert_eq!(problem.kind(), ProblemKind::BadQuery);
 }
 
 #[tokio::test]
@@ -86,14 +86,20 @@ async fn headers_are_read_as_utf8_and_have_an_end() {
     let latin1 = post("/done").header("x-ivan-actor", &b"Zo\xeb"[..]);
     assert_eq!(
         sent(latin1, "").await.err().unwrap().kind(),
-        Kind::BadHeader
+        ProblemKind::BadHeader
     );
     let long = post("/done").header("idempotency-key", "k".repeat(256));
-    assert_eq!(sent(long, "").await.err().unwrap().kind(), Kind::BadHeader);
+    assert_eq!(
+        sent(long, "").await.err().unwrap().kind(),
+        ProblemKind::BadHeader
+    );
 }
 
 #[test]
 fn a_ref_that_names_nothing_is_a_bad_body() {
     assert_eq!(read_ref("2").unwrap(), Ref::Nth(2));
-    assert_eq!(read_ref("the first").err().unwrap().kind(), Kind::BadBody);
+    assert_eq!(
+        read_ref("the first").err().unwrap().kind(),
+        ProblemKind::BadBody
+    );
 }

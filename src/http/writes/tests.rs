@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::command::TaskDraft;
-use crate::domain::reply::Words;
+use crate::domain::reply::Text;
 use crate::domain::task::{RepoName, Source};
 use crate::http::BODY_MAX;
 use crate::http::answers::tests::completed;
@@ -91,7 +91,7 @@ async fn a_failed_write_is_a_problem_with_the_sources_words(
 ) {
     let failed = Report {
         state,
-        message: Words::new().text("ClickUp says: no access"),
+        message: Text::new().text("ClickUp says: no access"),
         completed: false,
         ..completed()
     };
@@ -158,22 +158,22 @@ async fn a_path_that_names_the_task_has_no_ref_in_its_body(#[case] body: &str) {
         sent.command_about(row("done"), Ref::Issue(7))
     };
     let problem = about(body).await.err().unwrap();
-    assert_eq!(problem.kind(), Kind::BadBody);
+    assert_eq!(problem.kind(), ProblemKind::BadBody);
     let detail = problem.document()["detail"].to_string();
     assert!(detail.contains("unknown field `ref`"), "{detail}");
     assert_eq!(about("").await.unwrap().task(), Some(&Ref::Issue(7)));
 }
 
 #[rstest]
-#[case::empty("", Kind::BadBody)]
-#[case::not_json("{text", Kind::BadBody)]
-#[case::other_shape("[]", Kind::BadBody)]
-#[case::missing("{}", Kind::BadBody)]
-#[case::wrong_type(r#"{"text": 5}"#, Kind::BadBody)]
-#[case::unknown_field(r#"{"text": "a", "task_id": "clickup:1"}"#, Kind::BadBody)]
-#[case::two(r#"{"text": "a"}{"text": "b"}"#, Kind::BadBody)]
+#[case::empty("", ProblemKind::BadBody)]
+#[case::not_json("{text", ProblemKind::BadBody)]
+#[case::other_shape("[]", ProblemKind::BadBody)]
+#[case::missing("{}", ProblemKind::BadBody)]
+#[case::wrong_type(r#"{"text": 5}"#, ProblemKind::BadBody)]
+#[case::unknown_field(r#"{"text": "a", "task_id": "clickup:1"}"#, ProblemKind::BadBody)]
+#[case::two(r#"{"text": "a"}{"text": "b"}"#, ProblemKind::BadBody)]
 #[tokio::test]
-async fn a_bad_body_is_refused(#[case] body: &str, #[case] kind: Kind) {
+async fn a_bad_body_is_refused(#[case] body: &str, #[case] kind: ProblemKind) {
     assert_eq!(asked("comment", body).await.err().unwrap().kind(), kind);
 }
 
@@ -196,7 +196,7 @@ async fn a_body_must_say_that_it_is_json(#[case] content_type: Option<&str>, #[c
         .command(row("comment"));
     match read {
         Ok(body) => assert!(is, "{body:?}"),
-        Err(problem) => assert!(!is && problem.kind() == Kind::NotJson, "{problem:?}"),
+        Err(problem) => assert!(!is && problem.kind() == ProblemKind::NotJson, "{problem:?}"),
     }
 }
 
@@ -244,7 +244,7 @@ async fn what_is_wrong_with_a_field_is_said(
     #[case] field: &str,
 ) {
     let problem = asked(path, &body.to_string()).await.err().unwrap();
-    assert_eq!(problem.kind(), Kind::BadBody);
+    assert_eq!(problem.kind(), ProblemKind::BadBody);
     let document = problem.document();
     let detail = document["detail"].as_str().unwrap();
     assert!(detail.starts_with(&format!("`{field}`")), "{detail}");

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::refusal::{Answer, No};
-use super::world::{Comment, World, millis, string, text};
+use super::refusal::{ApiResult, ClickUpRefusal};
+use super::world::{ClickUpWorld, TaskComment, millis, string, text};
 use crate::sandbox::wire::{Call, digest, random};
 
 /// Tasks on a page of a listing (docs/contracts/clickup.md#listing-tasks).
@@ -46,8 +46,8 @@ const EVENTS: [&str; 29] = [
     "*",
 ];
 
-impl World {
-    pub(super) fn answer(&mut self, call: &Call) -> Answer {
+impl ClickUpWorld {
+    pub(super) fn answer(&mut self, call: &Call) -> ApiResult {
         let steps = call.steps();
         let steps = match steps.as_slice() {
             ["api", "v2", rest @ ..] => rest,
@@ -81,7 +81,7 @@ impl World {
                     .hooks
                     .iter()
                     .position(|known| known["id"] == *hook)
-                    .ok_or_else(No::invisible)?;
+                    .ok_or_else(ClickUpRefusal::invisible)?;
                 self.hooks.remove(at);
                 Ok(json!({}))
             }
@@ -142,14 +142,17 @@ impl World {
             }
             ("PUT", ["comment", comment]) => self.put_comment(comment, &json_body(call)?),
             ("DELETE", ["comment", comment]) => {
-                let (task, place) = self.where_is_comment(comment).ok_or_else(No::invisible)?;
+                let (task, place) = self
+                    .where_is_comment(comment)
+                    .ok_or_else(ClickUpRefusal::invisible)?;
                 if let Some(task) = self.tasks.get_mut(&task) {
                     task.comments.remove(place);
                 }
                 Ok(json!({}))
             }
             ("GET", ["comment", comment, "reply"]) => {
-                self.where_is_comment(comment).ok_or_else(No::invisible)?;
+                self.where_is_comment(comment)
+                    .ok_or_else(ClickUpRefusal::invisible)?;
                 Ok(json!({ "comments": [] }))
             }
             _ => Err(no_route()),
@@ -157,22 +160,28 @@ impl World {
     }
 
     /// Contract 2: the header is a personal token without a scheme; after `Bearer` it would be an OAuth token.
-    fn authorized(&self, call: &Call) -> Result<(), No> {
+    fn authorized(&self, call: &Call) -> Result<(), ClickUpRefusal> {
         match call.header("authorization") {
-            None | Some("") => Err(No::new(401, "OAUTH_017", "Authorization header required")),
+            None | Some("") => Err(ClickUpRefusal::new(
+                401,
+                "OAUTH_017",
+                "Authorization header required",
+            )),
             Some(token) if token == self.token && !self.revoked => Ok(()),
-            Some(token) if token.starts_with("Bearer ") => {
-                Err(No::new(401, "OAUTH_019", "Oauth token not found"))
-            }
-            Some(_) => Err(No::new(401, "OAUTH_025", "Token invalid")),
+            Some(token) if token.starts_with("Bearer ") => Err(ClickUpRefusal::new(
+                401,
+                "OAUTH_019",
+                "Oauth token not found",
+            )),
+            Some(_) => Err(ClickUpRefusal::new(401, "OAUTH_025", "Token invalid")),
         }
     }
 
-    fn own_team(&self, team: &str) -> Result<(), No> {
+    fn own_team(&self, team: &str) -> Result<(), ClickUpRefusal> {
         if self.team["id"] == *team {
             Ok(())
         } else {
-            Err(No::invisible())
+            Err(ClickUpRefusal::invisible())
         }
     }
 
@@ -193,14 +202,16 @@ impl World {
     }
 
     /// The internal id of a task that the token may see (docs/contracts/clickup.md#errors, docs/contracts/clickup.md#tasks).
-    fn visible(&self, call: &Call, id: &str) -> Result<String, No> {
+    fn visible(&self, call: &Call, id: &str) -> Result<String, ClickUpRefusal> {
         let custom = flag(call, "custom_task_ids")?;
         if custom
             && call
                 .one("team_id")
                 .is_none_or(|team| self.team["id"] != *team)
         {
-            return Err(No::bad("team_id is required with custom_task_ids"));
+            return Err(ClickUpRefusal::bad(
+                "team_id is required with custom_task_ids",
+            ));
         }
         let key = if custom {
             self.tasks
@@ -212,20 +223,22 @@ impl World {
         };
         let known = key.and_then(|key| self.tasks.get_key_value(key));
         match known {
-            Some((_, task)) if task.deleted => Err(No::new(404, "ITEM_013", "Task not found")),
+            Some((_, task)) if task.deleted => {
+                Err(ClickUpRefusal::new(404, "ITEM_013", "Task not found"))
+            }
             Some((key, task)) if !task.hidden => Ok(key.clone()),
-            _ => Err(No::invisible()),
+            _ => Err(ClickUpRefusal::invisible()),
         }
     }
 
-    fn show(&self, id: &str, call: &Call) -> Answer {
+    fn show(&self, id: &str, call: &Call) -> ApiResult {
         let markdown = flag(call, "include_markdown_description")?;
         let subtasks = flag(call, "include_subtasks")?;
         let mut task = self
             .tasks
             .get(id)
             .map(|task| task.json.clone())
-            .ok_or_else(No::invisible)?;
+            .ok_or_else(ClickUpRefusal::invisible)?;
         if markdown {
             task["markdown_description"] = task["description"].clone();
         }
@@ -240,7 +253,7 @@ impl World {
     }
 
     /// Contract 5.3.
-    fn listing(&self, call: &Call, list: Option<&str>) -> Answer {
+    fn listing(&self, call: &Call, list: Option<&str>) -> ApiResult {
         let wanted = Filter::of(call, list)?;
         let mut tasks: Vec<&Value> = self
             .tasks
@@ -264,23 +277,23 @@ impl World {
     }
 
     /// Contract 5.5: newest first.
-    fn comments(&self, id: &str, call: &Call) -> Answer {
+    fn comments(&self, id: &str, call: &Call) -> ApiResult {
         let from = match (call.one("start"), call.one("start_id")) {
             (None, None) => None,
             (Some(date), Some(id)) => Some((
                 date.parse::<i64>()
-                    .map_err(|_| No::bad("start must be a date in milliseconds"))?,
+                    .map_err(|_| ClickUpRefusal::bad("start must be a date in milliseconds"))?,
                 id.parse::<u64>()
-                    .map_err(|_| No::bad("start_id must be a comment id"))?,
+                    .map_err(|_| ClickUpRefusal::bad("start_id must be a comment id"))?,
             )),
-            _ => return Err(No::bad("start and start_id belong together")),
+            _ => return Err(ClickUpRefusal::bad("start and start_id belong together")),
         };
         let all = self
             .tasks
             .get(id)
             .map(|task| task.comments.as_slice())
             .unwrap_or_default();
-        let key = |comment: &Comment| {
+        let key = |comment: &TaskComment| {
             (
                 comment.at,
                 text(&comment.json["id"]).parse::<u64>().unwrap_or_default(),
@@ -298,7 +311,7 @@ impl World {
     }
 
     /// Contract 6.3.
-    fn create_comment(&mut self, id: &str, body: &Map<String, Value>) -> Answer {
+    fn create_comment(&mut self, id: &str, body: &Map<String, Value>) -> ApiResult {
         let parts = self.comment_parts(body)?;
         let _: bool = required(body, "notify_all", "a boolean", Value::as_bool)?;
         let assignee = self.optional_user(body, "assignee")?;
@@ -308,11 +321,12 @@ impl World {
         Ok(json!({ "id": number, "hist_id": history, "date": at }))
     }
 
-    fn put_comment(&mut self, comment: &str, body: &Map<String, Value>) -> Answer {
-        self.where_is_comment(comment).ok_or_else(No::invisible)?;
+    fn put_comment(&mut self, comment: &str, body: &Map<String, Value>) -> ApiResult {
+        self.where_is_comment(comment)
+            .ok_or_else(ClickUpRefusal::invisible)?;
         let parts = self.comment_parts(body)?;
         if !body.contains_key("assignee") {
-            return Err(No::bad("assignee is required"));
+            return Err(ClickUpRefusal::bad("assignee is required"));
         }
         self.optional_user(body, "assignee")?;
         let resolved = required(body, "resolved", "a boolean", Value::as_bool)?;
@@ -321,12 +335,14 @@ impl World {
     }
 
     /// `comment_text`, or the parts of a rich `comment`: texts and mentions of members (docs/contracts/clickup.md#writing).
-    fn comment_parts(&self, body: &Map<String, Value>) -> Result<Vec<Value>, No> {
+    fn comment_parts(&self, body: &Map<String, Value>) -> Result<Vec<Value>, ClickUpRefusal> {
         let parts = match (body.get("comment_text"), body.get("comment")) {
             (Some(words), None) => vec![json!({ "text": string(words, "comment_text")? })],
             (None, Some(Value::Array(parts))) => parts.clone(),
-            (Some(_), Some(_)) => return Err(No::bad("comment_text or comment, not both")),
-            _ => return Err(No::bad("comment_text is required")),
+            (Some(_), Some(_)) => {
+                return Err(ClickUpRefusal::bad("comment_text or comment, not both"));
+            }
+            _ => return Err(ClickUpRefusal::bad("comment_text is required")),
         };
         let mut says_something = false;
         for part in &parts {
@@ -336,17 +352,21 @@ impl World {
                     says_something = true;
                 }
                 (None, Value::String(words)) => says_something |= !words.trim().is_empty(),
-                _ => return Err(No::bad("a part of a comment is neither text nor tag")),
+                _ => {
+                    return Err(ClickUpRefusal::bad(
+                        "a part of a comment is neither text nor tag",
+                    ));
+                }
             }
         }
         match says_something {
             true => Ok(parts),
-            false => Err(No::bad("comment_text is empty")),
+            false => Err(ClickUpRefusal::bad("comment_text is empty")),
         }
     }
 
     /// Contract 6.2.
-    fn create(&mut self, list: &str, body: &Map<String, Value>) -> Answer {
+    fn create(&mut self, list: &str, body: &Map<String, Value>) -> ApiResult {
         let mut body = body.clone();
         body.insert("list".to_owned(), json!(list));
         body.insert("creator".to_owned(), json!(self.me));
@@ -375,7 +395,7 @@ impl World {
     }
 
     /// Contract 7.1.
-    fn create_hook(&mut self, body: &Map<String, Value>) -> Answer {
+    fn create_hook(&mut self, body: &Map<String, Value>) -> ApiResult {
         let endpoint = endpoint(body)?;
         let events = events(body)?;
         let mut location = [Value::Null, Value::Null, Value::Null, Value::Null];
@@ -387,14 +407,14 @@ impl World {
                 None | Some(Value::Null) => {}
                 Some(Value::Number(id)) if key != "task_id" => *slot = json!(id),
                 Some(Value::String(id)) if key == "task_id" => *slot = json!(id),
-                Some(_) => return Err(No::bad(format!("{key} has the wrong type"))),
+                Some(_) => return Err(ClickUpRefusal::bad(format!("{key} has the wrong type"))),
             }
         }
         let [_, _, list, task] = &location;
         let known = (list.is_null() || self.lists.contains_key(&text(list)))
             && (task.is_null() || self.tasks.contains_key(&text(task)));
         if !known {
-            return Err(No::invisible());
+            return Err(ClickUpRefusal::invisible());
         }
         let twin = self.hooks.iter().any(|hook| {
             hook["endpoint"] == *endpoint
@@ -406,7 +426,7 @@ impl World {
                 ] == location.each_ref()
         });
         if twin {
-            return Err(No::new(
+            return Err(ClickUpRefusal::new(
                 400,
                 "OAUTH_171",
                 "Webhook configuration already exists",
@@ -418,20 +438,20 @@ impl World {
         Ok(json!({ "id": id, "webhook": hook }))
     }
 
-    fn update_hook(&mut self, id: &str, body: &Map<String, Value>) -> Answer {
+    fn update_hook(&mut self, id: &str, body: &Map<String, Value>) -> ApiResult {
         let endpoint = endpoint(body)?;
         let events = events(body)?;
         let status = required(body, "status", "a string", |status| {
             status.as_str().map(str::to_owned)
         })?;
         if status != "active" {
-            return Err(No::bad("status must be active"));
+            return Err(ClickUpRefusal::bad("status must be active"));
         }
         let hook = self
             .hooks
             .iter_mut()
             .find(|hook| hook["id"] == *id)
-            .ok_or_else(No::invisible)?;
+            .ok_or_else(ClickUpRefusal::invisible)?;
         hook["endpoint"] = json!(endpoint);
         hook["events"] = events;
         hook["health"] = json!({ "status": "active", "fail_count": 0 });
@@ -462,14 +482,20 @@ struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    fn of(call: &'a Call, list: Option<&'a str>) -> Result<Self, No> {
+    fn of(call: &'a Call, list: Option<&'a str>) -> Result<Self, ClickUpRefusal> {
         let order = match call.one("order_by") {
             None | Some("created" | "id") => "date_created",
             Some("updated") => "date_updated",
             Some("due_date") => "due_date",
             // docs/contracts/clickup.md#errors: a 500 was seen for `closed`.
-            Some("closed") => return Err(No::new(500, "ITEMV2_003", "Internal server error")),
-            Some(_) => return Err(No::bad("order_by is invalid")),
+            Some("closed") => {
+                return Err(ClickUpRefusal::new(
+                    500,
+                    "ITEMV2_003",
+                    "Internal server error",
+                ));
+            }
+            Some(_) => return Err(ClickUpRefusal::bad("order_by is invalid")),
         };
         let mut dates = Vec::new();
         for (field, above, below) in [
@@ -496,7 +522,7 @@ impl<'a> Filter<'a> {
         ];
         Ok(Filter {
             list,
-            page: usize::try_from(page).map_err(|_| No::bad("page is invalid"))?,
+            page: usize::try_from(page).map_err(|_| ClickUpRefusal::bad("page is invalid"))?,
             archived: flag(call, "archived")?,
             closed: flag(call, "include_closed")?,
             subtasks: flag(call, "subtasks")?,
@@ -504,7 +530,8 @@ impl<'a> Filter<'a> {
             reverse: flag(call, "reverse")?,
             order,
             statuses: call.all("statuses[]"),
-            assignees: assignees.map_err(|_| No::bad("assignees[] must be user ids"))?,
+            assignees: assignees
+                .map_err(|_| ClickUpRefusal::bad("assignees[] must be user ids"))?,
             tags: call.all("tags[]"),
             places: if list.is_some() {
                 Vec::new()
@@ -558,26 +585,26 @@ impl<'a> Filter<'a> {
     }
 }
 
-fn flag(call: &Call, key: &str) -> Result<bool, No> {
+fn flag(call: &Call, key: &str) -> Result<bool, ClickUpRefusal> {
     match call.one(key) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
-        Some(_) => Err(No::bad(format!("{key} must be true or false"))),
+        Some(_) => Err(ClickUpRefusal::bad(format!("{key} must be true or false"))),
     }
 }
 
-fn number(call: &Call, key: &str) -> Result<Option<i64>, No> {
+fn number(call: &Call, key: &str) -> Result<Option<i64>, ClickUpRefusal> {
     call.one(key)
         .map(|digits| {
             digits
                 .parse()
-                .map_err(|_| No::bad(format!("{key} must be a number")))
+                .map_err(|_| ClickUpRefusal::bad(format!("{key} must be a number")))
         })
         .transpose()
 }
 
-fn no_route() -> No {
-    No {
+fn no_route() -> ClickUpRefusal {
+    ClickUpRefusal {
         status: 404,
         ecode: None,
         err: "Route not found".to_owned(),
@@ -585,19 +612,19 @@ fn no_route() -> No {
 }
 
 /// Contract 2 and 6.3: the content type must be JSON, even without a body.
-fn require_json(call: &Call) -> Result<(), No> {
+fn require_json(call: &Call) -> Result<(), ClickUpRefusal> {
     if call.is_json() {
         Ok(())
     } else {
-        Err(No::bad("Content-Type must be application/json"))
+        Err(ClickUpRefusal::bad("Content-Type must be application/json"))
     }
 }
 
-fn json_body(call: &Call) -> Result<Map<String, Value>, No> {
+fn json_body(call: &Call) -> Result<Map<String, Value>, ClickUpRefusal> {
     require_json(call)?;
     match serde_json::from_slice(&call.body) {
         Ok(Value::Object(body)) => Ok(body),
-        _ => Err(No::bad("Body must be a JSON object")),
+        _ => Err(ClickUpRefusal::bad("Body must be a JSON object")),
     }
 }
 
@@ -606,15 +633,15 @@ fn required<T>(
     key: &str,
     kind: &str,
     read: impl Fn(&Value) -> Option<T>,
-) -> Result<T, No> {
+) -> Result<T, ClickUpRefusal> {
     let value = body
         .get(key)
-        .ok_or_else(|| No::bad(format!("{key} is required")))?;
-    read(value).ok_or_else(|| No::bad(format!("{key} must be {kind}")))
+        .ok_or_else(|| ClickUpRefusal::bad(format!("{key} is required")))?;
+    read(value).ok_or_else(|| ClickUpRefusal::bad(format!("{key} must be {kind}")))
 }
 
 /// The endpoint of a webhook; without a scheme, https is assumed (docs/contracts/clickup.md#managing-webhooks).
-fn endpoint(body: &Map<String, Value>) -> Result<String, No> {
+fn endpoint(body: &Map<String, Value>) -> Result<String, ClickUpRefusal> {
     let endpoint = required(body, "endpoint", "a string", |url| {
         url.as_str().map(str::to_owned)
     })?;
@@ -625,25 +652,27 @@ fn endpoint(body: &Map<String, Value>) -> Result<String, No> {
     };
     match Url::parse(&endpoint) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(endpoint),
-        _ => Err(No::bad("endpoint is no URL")),
+        _ => Err(ClickUpRefusal::bad("endpoint is no URL")),
     }
 }
 
 /// An array of names, or the string `*` (docs/contracts/clickup.md#managing-webhooks).
-fn events(body: &Map<String, Value>) -> Answer {
+fn events(body: &Map<String, Value>) -> ApiResult {
     match body.get("events") {
         Some(Value::String(all)) if all == "*" => Ok(json!(["*"])),
         Some(Value::Array(names)) if !names.is_empty() => {
             for name in names {
                 let name = string(name, "an event")?;
                 if !EVENTS.contains(&name) {
-                    return Err(No::bad(format!("unknown event {name}")));
+                    return Err(ClickUpRefusal::bad(format!("unknown event {name}")));
                 }
             }
             Ok(json!(names))
         }
-        Some(_) => Err(No::bad("events must be an array of event names")),
-        None => Err(No::bad("events is required")),
+        Some(_) => Err(ClickUpRefusal::bad(
+            "events must be an array of event names",
+        )),
+        None => Err(ClickUpRefusal::bad("events is required")),
     }
 }
 

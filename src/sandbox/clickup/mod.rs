@@ -1,7 +1,7 @@
 //! A sandbox ClickUp built from its contract: a workspace with lists, tasks, comments and webhooks behind the API v2.
 //!
 //! `api.rs` reads requests and refuses those that ClickUp refuses. `world.rs` holds the state, changes it, and makes a
-//! delivery of every change. Actions of other people come in through the methods of [`ClickUp`] and change the same
+//! delivery of every change. Actions of other people come in through the methods of [`SandboxClickUp`] and change the same
 //! state. Where the contract calls a point unconfirmed, this is the stricter reading: a new comment does not change
 //! `date_updated`, `done` tasks need `include_closed`, a status must be spelled exactly, a webhook's secret is shown
 //! once.
@@ -27,12 +27,14 @@ use axum::extract::{Request, State};
 use axum::http::{Response, header};
 use serde_json::{Value, json};
 
-use super::courier::{Carry, Courier, Delivery, Ended, Parcel};
-use super::front::Front;
+use super::fault_server::FaultServer;
+use super::webhook_sender::{
+    AttemptEnd, DeliveryAttempt, DeliveryHandler, DeliveryRecord, WebhookSender,
+};
 use super::wire::Call;
 use super::{locked, now};
 pub use world::MentionsAs;
-use world::{Place, RATE_WINDOW, Rate, World, list, text};
+use world::{ClickUpWorld, RATE_WINDOW, TokenRate, WebhookPlace, list, text};
 
 /// The time limit of an endpoint's answer (docs/contracts/clickup.md#delivery).
 const HOOK_TIMEOUT: Duration = Duration::from_secs(7);
@@ -48,9 +50,9 @@ const HOOK_FAILURES: u64 = 100;
 
 /// A ClickUp on loopback. Clones share it.
 #[derive(Clone)]
-pub struct ClickUp {
+pub struct SandboxClickUp {
     house: Arc<House>,
-    front: Front,
+    front: FaultServer,
     token: Arc<str>,
     team: Arc<str>,
     list: Arc<str>,
@@ -63,33 +65,33 @@ pub struct TaskView {
 }
 
 struct House {
-    world: Arc<Mutex<World>>,
-    courier: Courier,
+    world: Arc<Mutex<ClickUpWorld>>,
+    courier: WebhookSender,
 }
 
-impl ClickUp {
+impl SandboxClickUp {
     /// Starts a ClickUp with the state of a seed: `token`, `me` (the user of the token), `team`, `members`, `lists` and
-    /// `tasks` (in the form of [`ClickUp::add_task`]).
+    /// `tasks` (in the form of [`SandboxClickUp::add_task`]).
     ///
     /// # Errors
     /// When one of these is missing, or no port can be bound.
-    pub async fn start(seed: &Value) -> io::Result<ClickUp> {
-        ClickUp::start_at(seed, 0).await
+    pub async fn start(seed: &Value) -> io::Result<SandboxClickUp> {
+        SandboxClickUp::start_at(seed, 0).await
     }
 
     /// Starts it on this port; 0 is any free port.
     ///
     /// # Errors
-    /// As [`ClickUp::start`].
-    pub async fn start_at(seed: &Value, port: u16) -> io::Result<ClickUp> {
-        let world = Arc::new(Mutex::new(World::new(seed)?));
-        let courier = Courier::start(HOOK_TIMEOUT, Carrying(Arc::clone(&world)));
+    /// As [`SandboxClickUp::start`].
+    pub async fn start_at(seed: &Value, port: u16) -> io::Result<SandboxClickUp> {
+        let world = Arc::new(Mutex::new(ClickUpWorld::new(seed)?));
+        let courier = WebhookSender::start(HOOK_TIMEOUT, Carrying(Arc::clone(&world)));
         let house = Arc::new(House {
             world: Arc::clone(&world),
             courier,
         });
         let router = Router::new().fallback(serve).with_state(Arc::clone(&house));
-        let front = Front::open_at(router, port).await?;
+        let front = FaultServer::open_at(router, port).await?;
         let (token, team, list) = {
             let world = locked(&world);
             (
@@ -98,7 +100,7 @@ impl ClickUp {
                 world.default_list.clone(),
             )
         };
-        let clickup = ClickUp {
+        let clickup = SandboxClickUp {
             house,
             front,
             token: token.into(),
@@ -137,7 +139,7 @@ impl ClickUp {
     }
 
     /// The journal and faults of its HTTP side.
-    pub fn front(&self) -> &Front {
+    pub fn front(&self) -> &FaultServer {
         &self.front
     }
 
@@ -236,7 +238,7 @@ impl ClickUp {
             .with(|world| world.edit_comment(comment, by, Some(parts), None));
     }
 
-    /// Moves the task to the trash, where it keeps its id for [`ClickUp::restore_task`].
+    /// Moves the task to the trash, where it keeps its id for [`SandboxClickUp::restore_task`].
     #[track_caller]
     pub fn delete_task(&self, task: &str) {
         let id = self.task(task).id;
@@ -354,7 +356,7 @@ impl ClickUp {
             world.tell(
                 "listUpdated",
                 json!({ "list_id": list }),
-                Place::of_list(world.lists.get(list)),
+                WebhookPlace::of_list(world.lists.get(list)),
             );
         });
     }
@@ -395,7 +397,7 @@ impl ClickUp {
     pub fn rate_limit_for(&self, remaining: u32, window: Duration) {
         let window = i64::try_from(window.as_millis()).unwrap_or(RATE_WINDOW);
         let mut world = locked(&self.house.world);
-        world.rate = Rate {
+        world.rate = TokenRate {
             remaining,
             ends: now() + window,
             ..world.rate
@@ -422,7 +424,7 @@ impl ClickUp {
     }
 
     /// The deliveries and attempts so far.
-    pub fn deliveries(&self) -> Vec<Delivery> {
+    pub fn deliveries(&self) -> Vec<DeliveryRecord> {
         self.house.courier.deliveries()
     }
 
@@ -580,7 +582,7 @@ impl TaskView {
 
 impl House {
     /// Changes the state and queues the deliveries under one lock.
-    fn with<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut ClickUpWorld) -> T) -> T {
         let mut world = locked(&self.world);
         let result = change(&mut world);
         let outgoing = std::mem::take(&mut world.outgoing);
@@ -589,10 +591,10 @@ impl House {
     }
 }
 
-struct Carrying(Arc<Mutex<World>>);
+struct Carrying(Arc<Mutex<ClickUpWorld>>);
 
-impl Carry for Carrying {
-    fn wanted(&self, parcel: &Parcel) -> bool {
+impl DeliveryHandler for Carrying {
+    fn wanted(&self, parcel: &DeliveryAttempt) -> bool {
         locked(&self.0)
             .hooks
             .iter()
@@ -600,7 +602,7 @@ impl Carry for Carrying {
     }
 
     /// Contract 7.5.
-    fn ended(&self, parcel: &Parcel, ended: &Ended) -> Option<Duration> {
+    fn ended(&self, parcel: &DeliveryAttempt, ended: &AttemptEnd) -> Option<Duration> {
         let mut world = locked(&self.0);
         let hook = world
             .hooks
@@ -608,12 +610,12 @@ impl Carry for Carrying {
             .find(|hook| hook["id"] == *parcel.hook)?;
         let health = &mut hook["health"];
         match ended {
-            Ended::Lost => None,
+            AttemptEnd::Lost => None,
             ended if ended.is_ok() => {
                 *health = json!({ "status": "active", "fail_count": 0 });
                 None
             }
-            Ended::Answered(401 | 410, _) => {
+            AttemptEnd::Answered(401 | 410, _) => {
                 health["status"] = json!("suspended");
                 None
             }

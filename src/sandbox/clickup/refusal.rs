@@ -3,23 +3,23 @@
 use serde_json::{Value, json};
 
 /// A refusal (docs/contracts/clickup.md#errors). If the contract has no `ECODE`, none is sent: both fields may be missing.
-pub(super) struct No {
+pub(super) struct ClickUpRefusal {
     pub status: u16,
     pub ecode: Option<&'static str>,
     pub err: String,
 }
 
-impl No {
-    pub fn new(status: u16, ecode: &'static str, err: &str) -> No {
-        No {
+impl ClickUpRefusal {
+    pub fn new(status: u16, ecode: &'static str, err: &str) -> ClickUpRefusal {
+        ClickUpRefusal {
             status,
             ecode: Some(ecode),
             err: err.to_owned(),
         }
     }
 
-    pub fn bad(err: impl Into<String>) -> No {
-        No {
+    pub fn bad(err: impl Into<String>) -> ClickUpRefusal {
+        ClickUpRefusal {
             status: 400,
             ecode: None,
             err: err.into(),
@@ -27,8 +27,8 @@ impl No {
     }
 
     /// Invisible to this token, or missing.
-    pub fn invisible() -> No {
-        No::new(401, "OAUTH_027", "Team not authorized")
+    pub fn invisible() -> ClickUpRefusal {
+        ClickUpRefusal::new(401, "OAUTH_027", "Team not authorized")
     }
 
     pub fn body(&self) -> Value {
@@ -39,4 +39,4 @@ impl No {
     }
 }
 
-pub(super) type Answer = Result<Value, No>;
+pub(super) type ApiResult = Result<Value, ClickUpRefusal>;

@@ -5,18 +5,18 @@ use rstest::rstest;
 
 use super::world::{DAY, millis};
 use super::*;
-use crate::sandbox::front::{Fault, What};
+use crate::sandbox::fault_server::{Fault, FaultKind};
 use crate::sandbox::wire::hmac_sha256;
 use crate::sandbox::{Seed, hook_end, http_client, shaped_like};
 
 const ANA: i64 = 4242;
 const BO: i64 = 4243;
 
-async fn clickup() -> ClickUp {
-    ClickUp::start(&Seed::empty().clickup).await.unwrap()
+async fn clickup() -> SandboxClickUp {
+    SandboxClickUp::start(&Seed::empty().clickup).await.unwrap()
 }
 
-impl ClickUp {
+impl SandboxClickUp {
     async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let mut request = http_client()
             .request(
@@ -345,7 +345,7 @@ async fn a_comment_that_was_applied_and_lost_is_there() {
     let id = clickup.add_task(json!({"name": "Talk"}));
     clickup
         .front()
-        .fault(Fault::new(What::ApplyThenDrop).on("POST", "/comment"));
+        .fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/comment"));
     let url = format!("{}/task/{id}/comment", clickup.api_url());
     let request = http_client()
         .post(url)
@@ -583,7 +583,7 @@ async fn an_endpoint_that_fails_is_tried_five_times_and_one_that_answers_401_is_
     for name in ["A", "B", "C", "D"] {
         clickup.add_task(json!({"name": name}));
     }
-    end.fault(Fault::new(What::answer(500, "")).times(5));
+    end.fault(Fault::new(FaultKind::answer(500, "")).times(5));
     clickup.delete_task("A");
     clickup.settled().await;
     assert_eq!(
@@ -593,7 +593,7 @@ async fn an_endpoint_that_fails_is_tried_five_times_and_one_that_answers_401_is_
     clickup.delete_task("B");
     clickup.settled().await;
     assert_eq!(health(), json!({"status": "active", "fail_count": 0}));
-    end.fault(Fault::new(What::answer(401, "")));
+    end.fault(Fault::new(FaultKind::answer(401, "")));
     clickup.delete_task("C");
     clickup.settled().await;
     clickup.delete_task("D");
@@ -615,7 +615,7 @@ async fn an_endpoint_that_fails_is_tried_five_times_and_one_that_answers_401_is_
 
 #[tokio::test]
 async fn the_demo_has_its_seven_tasks() {
-    let clickup = ClickUp::start(&Seed::demo().clickup).await.unwrap();
+    let clickup = SandboxClickUp::start(&Seed::demo().clickup).await.unwrap();
     assert_eq!(clickup.tasks().len(), 7);
     let task = clickup.task("Renew the certificate").is("in review").json();
     assert_eq!(task["id"], "86tst0001");

@@ -5,9 +5,9 @@ use std::io;
 
 use serde_json::{Map, Value, json};
 
-use super::refusal::{Answer, No};
-use crate::sandbox::courier::Parcel;
+use super::refusal::{ApiResult, ClickUpRefusal};
 use crate::sandbox::now;
+use crate::sandbox::webhook_sender::DeliveryAttempt;
 use crate::sandbox::wire::{hmac_sha256, random, uuid};
 
 /// Requests per minute of a Business Plus workspace (docs/contracts/clickup.md#rate-limits).
@@ -18,7 +18,7 @@ pub(super) const RATE_WINDOW: i64 = 60_000;
 
 pub(super) const DAY: i64 = 24 * 3600 * 1000;
 
-pub(super) struct World {
+pub(super) struct ClickUpWorld {
     pub token: String,
     pub revoked: bool,
     pub me: i64,
@@ -27,10 +27,10 @@ pub(super) struct World {
     pub members: BTreeMap<i64, Value>,
     pub lists: BTreeMap<String, Value>,
     pub default_list: String,
-    pub tasks: BTreeMap<String, Task>,
+    pub tasks: BTreeMap<String, ClickUpTask>,
     pub hooks: Vec<Value>,
-    pub outgoing: Vec<Parcel>,
-    pub rate: Rate,
+    pub outgoing: Vec<DeliveryAttempt>,
+    pub rate: TokenRate,
     pub comments_touch: bool,
     pub mentions_as: MentionsAs,
     /// Text is parsed as formatted text and comes back without Markdown's signs.
@@ -45,7 +45,7 @@ pub(super) struct World {
     pub number: u64,
 }
 
-pub(super) struct Task {
+pub(super) struct ClickUpTask {
     /// The time of its creation by the sandbox's clock; its own fields may differ.
     pub born: i64,
     /// The wire form.
@@ -53,7 +53,7 @@ pub(super) struct Task {
     pub deleted: bool,
     pub hidden: bool,
     /// Oldest first.
-    pub comments: Vec<Comment>,
+    pub comments: Vec<TaskComment>,
 }
 
 /// How a mention in a comment reads back. The contract has only the written form (6.3).
@@ -68,7 +68,7 @@ pub enum MentionsAs {
     Nothing,
 }
 
-pub(super) struct Comment {
+pub(super) struct TaskComment {
     pub json: Value,
     /// The history item of its creation, which its edits reuse (docs/contracts/clickup.md#repeated-deliveries).
     pub history: String,
@@ -77,24 +77,24 @@ pub(super) struct Comment {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Rate {
+pub(super) struct TokenRate {
     pub limit: u32,
     pub remaining: u32,
     /// The end of the window in milliseconds since the epoch.
     pub ends: i64,
 }
 
-impl Rate {
-    pub fn take(&mut self) -> Result<(), No> {
+impl TokenRate {
+    pub fn take(&mut self) -> Result<(), ClickUpRefusal> {
         if now() >= self.ends {
-            *self = Rate {
+            *self = TokenRate {
                 remaining: self.limit,
                 ends: now() + RATE_WINDOW,
                 ..*self
             };
         }
         if self.remaining == 0 {
-            return Err(No::new(429, "APP_002", "Rate limit reached"));
+            return Err(ClickUpRefusal::new(429, "APP_002", "Rate limit reached"));
         }
         self.remaining -= 1;
         Ok(())
@@ -112,19 +112,19 @@ impl Rate {
 
 /// The place of an object, for webhooks limited to one place.
 #[derive(Default, Clone)]
-pub(super) struct Place {
+pub(super) struct WebhookPlace {
     pub space: String,
     pub folder: String,
     pub list: String,
     pub task: String,
 }
 
-impl Place {
-    pub fn of_list(list: Option<&Value>) -> Place {
+impl WebhookPlace {
+    pub fn of_list(list: Option<&Value>) -> WebhookPlace {
         let Some(list) = list else {
-            return Place::default();
+            return WebhookPlace::default();
         };
-        Place {
+        WebhookPlace {
             space: text(&list["space"]["id"]),
             folder: text(&list["folder"]["id"]),
             list: text(&list["id"]),
@@ -133,8 +133,8 @@ impl Place {
     }
 }
 
-impl World {
-    pub fn new(seed: &Value) -> io::Result<World> {
+impl ClickUpWorld {
+    pub fn new(seed: &Value) -> io::Result<ClickUpWorld> {
         let missing = |what: &str| {
             io::Error::new(
                 io::ErrorKind::InvalidData,
@@ -144,7 +144,7 @@ impl World {
         let each = |key: &str| seed[key].as_array().cloned().unwrap_or_default();
         let members = each("members");
         let lists = each("lists");
-        Ok(World {
+        Ok(ClickUpWorld {
             token: seed["token"]
                 .as_str()
                 .ok_or_else(|| missing("token"))?
@@ -167,7 +167,7 @@ impl World {
             tasks: BTreeMap::new(),
             hooks: Vec::new(),
             outgoing: Vec::new(),
-            rate: Rate {
+            rate: TokenRate {
                 limit: RATE_LIMIT,
                 remaining: RATE_LIMIT,
                 ends: now() + RATE_WINDOW,
@@ -207,11 +207,11 @@ impl World {
             .unwrap_or(self.me)
     }
 
-    pub fn list(&self, id: &str) -> Result<&Value, No> {
+    pub fn list(&self, id: &str) -> Result<&Value, ClickUpRefusal> {
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(No::new(400, "INPUT_003", "List ID invalid"));
+            return Err(ClickUpRefusal::new(400, "INPUT_003", "List ID invalid"));
         }
-        self.lists.get(id).ok_or_else(No::invisible)
+        self.lists.get(id).ok_or_else(ClickUpRefusal::invisible)
     }
 
     /// A user as tasks, comments and history show one.
@@ -224,27 +224,31 @@ impl World {
         })
     }
 
-    pub fn optional_user(&self, body: &Map<String, Value>, key: &str) -> Result<Option<i64>, No> {
+    pub fn optional_user(
+        &self,
+        body: &Map<String, Value>,
+        key: &str,
+    ) -> Result<Option<i64>, ClickUpRefusal> {
         match body.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(id) => self.member(id).map(Some),
         }
     }
 
-    pub fn member(&self, id: &Value) -> Result<i64, No> {
+    pub fn member(&self, id: &Value) -> Result<i64, ClickUpRefusal> {
         let id = id
             .as_i64()
-            .ok_or_else(|| No::bad("A user id must be an integer"))?;
+            .ok_or_else(|| ClickUpRefusal::bad("A user id must be an integer"))?;
         if self.members.contains_key(&id) {
             Ok(id)
         } else {
-            Err(No::bad(format!("User {id} is no member")))
+            Err(ClickUpRefusal::bad(format!("User {id} is no member")))
         }
     }
 
-    pub fn add(&mut self, wish: &Value) -> Result<String, No> {
+    pub fn add(&mut self, wish: &Value) -> Result<String, ClickUpRefusal> {
         let Some(wish) = wish.as_object() else {
-            return Err(No::bad("A task is an object"));
+            return Err(ClickUpRefusal::bad("A task is an object"));
         };
         let list = wish
             .get("list")
@@ -257,7 +261,7 @@ impl World {
             .unwrap_or_default()
             .to_owned();
         if name.is_empty() {
-            return Err(No::new(400, "INPUT_005", "Task name invalid"));
+            return Err(ClickUpRefusal::new(400, "INPUT_005", "Task name invalid"));
         }
         let creator = self
             .optional_user(wish, "creator")?
@@ -280,7 +284,11 @@ impl World {
                 .iter()
                 .map(|id| self.member(id))
                 .collect::<Result<_, _>>()?,
-            Some(_) => return Err(No::bad("assignees must be an array of user ids")),
+            Some(_) => {
+                return Err(ClickUpRefusal::bad(
+                    "assignees must be an array of user ids",
+                ));
+            }
         };
         let tags = match wish.get("tags") {
             None | Some(Value::Null) => Vec::new(),
@@ -288,7 +296,7 @@ impl World {
                 .iter()
                 .map(|tag| string(tag, "a tag").map(str::to_owned))
                 .collect::<Result<Vec<_>, _>>()?,
-            Some(_) => return Err(No::bad("tags must be an array of names")),
+            Some(_) => return Err(ClickUpRefusal::bad("tags must be an array of names")),
         };
         let at = self.tick();
         let parent = self.parent_for(wish)?;
@@ -354,7 +362,7 @@ impl World {
         );
         self.tasks.insert(
             id.clone(),
-            Task {
+            ClickUpTask {
                 born: at,
                 json,
                 deleted: false,
@@ -367,23 +375,28 @@ impl World {
         Ok(id)
     }
 
-    fn parent_for(&self, wish: &Map<String, Value>) -> Result<Value, No> {
+    fn parent_for(&self, wish: &Map<String, Value>) -> Result<Value, ClickUpRefusal> {
         match wish.get("parent") {
             None | Some(Value::Null) => Ok(Value::Null),
             Some(Value::String(id)) if self.tasks.get(id).is_some_and(|task| !task.deleted) => {
                 Ok(json!(id))
             }
-            Some(_) => Err(No::bad("Parent not found")),
+            Some(_) => Err(ClickUpRefusal::bad("Parent not found")),
         }
     }
 
     /// Contract 6.1. `change` is the body of `PUT /task`; it is checked completely before any part is applied.
-    pub fn update(&mut self, id: &str, by: i64, change: &Map<String, Value>) -> Result<(), No> {
+    pub fn update(
+        &mut self,
+        id: &str,
+        by: i64,
+        change: &Map<String, Value>,
+    ) -> Result<(), ClickUpRefusal> {
         let task = self
             .tasks
             .get(id)
             .map(|task| task.json.clone())
-            .ok_or_else(No::invisible)?;
+            .ok_or_else(ClickUpRefusal::invisible)?;
         let list_id = text(&task["list"]["id"]);
         let list = self.lists.get(&list_id).cloned().unwrap_or_default();
         check_types(
@@ -403,7 +416,7 @@ impl World {
         if let Some(name) = change.get("name") {
             let name = string(name, "name")?.trim();
             if name.is_empty() {
-                return Err(No::new(400, "INPUT_005", "Task name invalid"));
+                return Err(ClickUpRefusal::new(400, "INPUT_005", "Task name invalid"));
             }
             next["name"] = json!(name);
         }
@@ -446,7 +459,11 @@ impl World {
         let (added, removed) = match change.get("assignees") {
             None => Default::default(),
             Some(Value::Object(delta)) => (self.delta(delta, "add")?, self.delta(delta, "rem")?),
-            Some(_) => return Err(No::bad("assignees must be an object with add and rem")),
+            Some(_) => {
+                return Err(ClickUpRefusal::bad(
+                    "assignees must be an object with add and rem",
+                ));
+            }
         };
         let mut assignees = task["assignees"].as_array().cloned().unwrap_or_default();
         assignees.retain(|user| !removed.iter().any(|id| user["id"] == *id));
@@ -472,11 +489,11 @@ impl World {
         Ok(())
     }
 
-    fn delta(&self, delta: &Map<String, Value>, key: &str) -> Result<Vec<i64>, No> {
+    fn delta(&self, delta: &Map<String, Value>, key: &str) -> Result<Vec<i64>, ClickUpRefusal> {
         match delta.get(key) {
             None => Ok(Vec::new()),
             Some(Value::Array(ids)) => ids.iter().map(|id| self.member(id)).collect(),
-            Some(_) => Err(No::bad(format!(
+            Some(_) => Err(ClickUpRefusal::bad(format!(
                 "assignees.{key} must be an array of user ids"
             ))),
         }
@@ -662,7 +679,7 @@ impl World {
         });
         let touch = self.comments_touch;
         if let Some(task) = self.tasks.get_mut(id) {
-            task.comments.push(Comment {
+            task.comments.push(TaskComment {
                 json,
                 history: history.clone(),
                 at,
@@ -825,12 +842,12 @@ impl World {
         );
     }
 
-    fn place(&self, id: &str) -> Place {
+    fn place(&self, id: &str) -> WebhookPlace {
         let Some(task) = self.tasks.get(id) else {
-            return Place::default();
+            return WebhookPlace::default();
         };
         let place = |key: &str| text(&task.json[key]["id"]);
-        Place {
+        WebhookPlace {
             space: place("space"),
             folder: place("folder"),
             list: place("list"),
@@ -839,7 +856,7 @@ impl World {
     }
 
     /// Makes a delivery for each webhook that subscribes to the event.
-    pub fn tell(&mut self, event: &str, mut body: Value, place: Place) {
+    pub fn tell(&mut self, event: &str, mut body: Value, place: WebhookPlace) {
         body["event"] = json!(event);
         for hook in &self.hooks {
             let events = hook["events"]
@@ -864,7 +881,7 @@ impl World {
             body["webhook_id"] = hook["id"].clone();
             let raw = body.to_string();
             let signature = hmac_sha256(&text(&hook["secret"]), raw.as_bytes());
-            self.outgoing.push(Parcel {
+            self.outgoing.push(DeliveryAttempt {
                 hook: text(&hook["id"]),
                 event: event.to_owned(),
                 url: text(&hook["endpoint"]),
@@ -945,13 +962,13 @@ pub(super) fn millis(value: &Value) -> Option<i64> {
     value.as_str().and_then(|digits| digits.parse().ok())
 }
 
-pub(super) fn string<'a>(value: &'a Value, what: &str) -> Result<&'a str, No> {
+pub(super) fn string<'a>(value: &'a Value, what: &str) -> Result<&'a str, ClickUpRefusal> {
     value
         .as_str()
-        .ok_or_else(|| No::bad(format!("{what} must be a string")))
+        .ok_or_else(|| ClickUpRefusal::bad(format!("{what} must be a string")))
 }
 
-fn check_types(body: &Map<String, Value>, kinds: &[(&str, &str)]) -> Result<(), No> {
+fn check_types(body: &Map<String, Value>, kinds: &[(&str, &str)]) -> Result<(), ClickUpRefusal> {
     for (key, kind) in kinds {
         let fits = match body.get(*key) {
             None | Some(Value::Null) => true,
@@ -962,14 +979,14 @@ fn check_types(body: &Map<String, Value>, kinds: &[(&str, &str)]) -> Result<(), 
             Some(Value::String(_)) => false,
         };
         if !fits {
-            return Err(No::bad(format!("{key} must be of type {kind}")));
+            return Err(ClickUpRefusal::bad(format!("{key} must be of type {kind}")));
         }
     }
     Ok(())
 }
 
 /// A status of that list, spelled exactly (docs/contracts/clickup.md#errors, docs/contracts/clickup.md#writing).
-fn status_of(list: &Value, status: &Value, err: &str) -> Result<Value, No> {
+fn status_of(list: &Value, status: &Value, err: &str) -> Result<Value, ClickUpRefusal> {
     let name = string(status, "status")?;
     let known = list["statuses"]
         .as_array()
@@ -978,7 +995,7 @@ fn status_of(list: &Value, status: &Value, err: &str) -> Result<Value, No> {
         .find(|known| known["status"] == *name);
     let mut known = known
         .cloned()
-        .ok_or_else(|| No::new(400, "CRTSK_001", err))?;
+        .ok_or_else(|| ClickUpRefusal::new(400, "CRTSK_001", err))?;
     if let Some(known) = known.as_object_mut() {
         known.remove("hide_label");
     }
@@ -1016,7 +1033,7 @@ fn finish_dates(task: &mut Value, at: i64) {
     };
 }
 
-fn priority_object(priority: &Value) -> Answer {
+fn priority_object(priority: &Value) -> ApiResult {
     if priority.is_null() {
         return Ok(Value::Null);
     }
@@ -1025,19 +1042,27 @@ fn priority_object(priority: &Value) -> Answer {
         Some(2) => ("high", "#ffcc00"),
         Some(3) => ("normal", "#6fddff"),
         Some(4) => ("low", "#d8d8d8"),
-        _ => return Err(No::bad("priority must be an integer from 1 to 4, or null")),
+        _ => {
+            return Err(ClickUpRefusal::bad(
+                "priority must be an integer from 1 to 4, or null",
+            ));
+        }
     };
     let digit = text(priority);
     Ok(json!({ "id": digit, "priority": name, "color": color, "orderindex": digit }))
 }
 
-fn date_string(date: &Value, key: &str) -> Answer {
+fn date_string(date: &Value, key: &str) -> ApiResult {
     match date {
         Value::Null => Ok(Value::Null),
         _ => match date.as_i64().filter(|date| *date > 0) {
             Some(date) => Ok(json!(date.to_string())),
-            None if key == "due_date" => Err(No::new(400, "INPUT_006", "Due date invalid")),
-            None => Err(No::bad(format!("{key} must be an integer of milliseconds"))),
+            None if key == "due_date" => {
+                Err(ClickUpRefusal::new(400, "INPUT_006", "Due date invalid"))
+            }
+            None => Err(ClickUpRefusal::bad(format!(
+                "{key} must be an integer of milliseconds"
+            ))),
         },
     }
 }

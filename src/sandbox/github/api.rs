@@ -5,9 +5,11 @@ use chrono::DateTime;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::world::{COMMENTS, Change, Gone, Hook, ISSUES, Repo, World, label_json};
-use crate::sandbox::courier::is_loopback;
+use super::world::{
+    COMMENTS, GitHubWorld, Gone, ISSUES, IssueChange, Repo, RepoWebhook, label_json,
+};
 use crate::sandbox::now;
+use crate::sandbox::webhook_sender::is_loopback;
 use crate::sandbox::wire::{Call, digest};
 
 /// Characters of a title.
@@ -37,56 +39,56 @@ const EVENTS: [&str; 8] = [
 ];
 const DOCS: &str = "https://docs.github.com/rest";
 
-pub(super) struct Reply {
+pub(super) struct ApiReply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Option<Value>,
 }
 
-impl Reply {
-    fn new(status: u16, body: Value) -> Reply {
-        Reply {
+impl ApiReply {
+    fn new(status: u16, body: Value) -> ApiReply {
+        ApiReply {
             status,
             headers: Vec::new(),
             body: Some(body),
         }
     }
 
-    fn empty(status: u16) -> Reply {
-        Reply {
+    fn empty(status: u16) -> ApiReply {
+        ApiReply {
             status,
             headers: Vec::new(),
             body: None,
         }
     }
 
-    fn with(mut self, name: &str, value: impl Into<String>) -> Reply {
+    fn with(mut self, name: &str, value: impl Into<String>) -> ApiReply {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
 }
 
-type Answer = Result<Reply, Reply>;
+type Answer = Result<ApiReply, ApiReply>;
 
 /// Contract 4.3.
-fn no(status: u16, message: &str) -> Reply {
-    Reply::new(
+fn no(status: u16, message: &str) -> ApiReply {
+    ApiReply::new(
         status,
         json!({ "message": message, "documentation_url": DOCS, "status": status.to_string() }),
     )
 }
 
-fn not_found() -> Reply {
+fn not_found() -> ApiReply {
     no(404, "Not Found")
 }
 
-fn forbidden(permission: &str) -> Reply {
+fn forbidden(permission: &str) -> ApiReply {
     no(403, "Resource not accessible by personal access token")
         .with("x-accepted-github-permissions", permission)
 }
 
 /// A 422 about one field.
-fn invalid(resource: &str, field: &str, code: &str, message: Option<&str>) -> Reply {
+fn invalid(resource: &str, field: &str, code: &str, message: Option<&str>) -> ApiReply {
     let mut error = json!({ "resource": resource, "field": field, "code": code });
     if let Some(message) = message {
         error["message"] = json!(message);
@@ -98,8 +100,8 @@ fn invalid(resource: &str, field: &str, code: &str, message: Option<&str>) -> Re
     reply
 }
 
-impl World {
-    pub(super) fn answer(&mut self, call: &Call) -> Reply {
+impl GitHubWorld {
+    pub(super) fn answer(&mut self, call: &Call) -> ApiReply {
         let mut reply = match self.admitted(call) {
             Ok(()) => {
                 let reply = self.routed(call).unwrap_or_else(|refusal| refusal);
@@ -138,7 +140,7 @@ impl World {
     }
 
     /// Contract 2, 3 and 5: the checks for every request.
-    fn admitted(&mut self, call: &Call) -> Result<(), Reply> {
+    fn admitted(&mut self, call: &Call) -> Result<(), ApiReply> {
         if call.header("user-agent").is_none_or(str::is_empty) {
             let message = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header";
             return Err(no(403, message));
@@ -165,7 +167,7 @@ impl World {
     }
 
     /// Contract 5: the secondary limits.
-    fn spend(&mut self, call: &Call) -> Result<(), Reply> {
+    fn spend(&mut self, call: &Call) -> Result<(), ApiReply> {
         let limited = |retry_after: Option<u64>| {
             let reply = no(
                 403,
@@ -217,17 +219,17 @@ impl World {
     fn routed(&mut self, call: &Call) -> Answer {
         let steps = call.steps();
         match (call.method.as_str(), steps.as_slice()) {
-            ("GET", ["user"]) => Ok(Reply::new(200, self.user(&self.me))),
+            ("GET", ["user"]) => Ok(ApiReply::new(200, self.user(&self.me))),
             ("GET", ["users", login]) => {
                 let known = self.spelled(login).ok_or_else(not_found)?;
-                Ok(Reply::new(200, self.user(&known)))
+                Ok(ApiReply::new(200, self.user(&known)))
             }
             ("GET", ["user", id]) => {
                 let known = self
                     .users
                     .values()
                     .find(|user| user["id"].as_u64() == id.parse().ok());
-                Ok(Reply::new(200, known.ok_or_else(not_found)?.clone()))
+                Ok(ApiReply::new(200, known.ok_or_else(not_found)?.clone()))
             }
             ("GET", ["rate_limit"]) => {
                 let core = json!({
@@ -238,7 +240,7 @@ impl World {
                 if old(call) {
                     body["rate"] = core;
                 }
-                Ok(Reply::new(200, body))
+                Ok(ApiReply::new(200, body))
             }
             ("GET", ["issues"]) => self.assigned(call),
             (_, ["repos", owner, name, rest @ ..]) => {
@@ -266,7 +268,7 @@ impl World {
     }
 
     /// Contract 8: for a repository 301, and 307 for writes; for a transferred issue always 301.
-    fn redirect(&self, call: &Call, path: &str, of_repo: bool) -> Reply {
+    fn redirect(&self, call: &Call, path: &str, of_repo: bool) -> ApiReply {
         let query = call.query_string();
         let url = format!(
             "{}{path}{}{query}",
@@ -277,7 +279,7 @@ impl World {
             (true, "GET" | "HEAD") | (false, _) => (301, "Moved Permanently"),
             (true, _) => (307, "Temporary Redirect"),
         };
-        Reply::new(
+        ApiReply::new(
             status,
             json!({ "message": message, "url": url, "documentation_url": DOCS }),
         )
@@ -297,21 +299,21 @@ impl World {
             return Err(no(410, "Issues are disabled for this repo"));
         }
         match (method, rest) {
-            ("GET", []) => Ok(Reply::new(200, self.repo_json(repo))),
+            ("GET", []) => Ok(ApiReply::new(200, self.repo_json(repo))),
             ("GET", ["labels", name]) => {
                 let label = known
                     .labels
                     .iter()
                     .find(|(label, _)| label.eq_ignore_ascii_case(name));
                 let (name, id) = label.ok_or_else(not_found)?;
-                Ok(Reply::new(200, label_json(name, *id)))
+                Ok(ApiReply::new(200, label_json(name, *id)))
             }
             ("GET", ["assignees", login]) => {
                 let known = self
                     .spelled(login)
                     .filter(|login| self.may_be_assigned(login));
                 known.ok_or_else(not_found)?;
-                Ok(Reply::empty(204))
+                Ok(ApiReply::empty(204))
             }
             ("GET", ["issues"]) => self.list_issues(call, repo),
             ("POST", ["issues"]) => self.create_issue(call, repo),
@@ -350,7 +352,7 @@ impl World {
         let push = self.repos.get(&repo).is_some_and(|repo| repo.push);
         let me = self.me.clone();
         match (call.method.as_str(), rest) {
-            ("GET", []) => Ok(Reply::new(200, self.shown(call, repo, number))),
+            ("GET", []) => Ok(ApiReply::new(200, self.shown(call, repo, number))),
             ("PATCH", []) => {
                 let change = self.read_change(&json_body(call)?, push)?;
                 let author = self
@@ -360,7 +362,7 @@ impl World {
                     return Err(forbidden("issues=write"));
                 }
                 self.change(repo, number, &me, &change);
-                Ok(Reply::new(200, self.shown(call, repo, number)))
+                Ok(ApiReply::new(200, self.shown(call, repo, number)))
             }
             ("GET", ["dependencies", way @ ("blocked_by" | "blocking")]) => {
                 let others = self.dependencies(repo, number, way).into_iter();
@@ -380,9 +382,12 @@ impl World {
                 }
                 let (_, comment) = self.comment(repo, number, &me, &body);
                 let location = comment["url"].as_str().unwrap_or_default().to_owned();
-                Ok(Reply::new(201, comment).with("location", location))
+                Ok(ApiReply::new(201, comment).with("location", location))
             }
-            ("GET", ["labels"]) => Ok(Reply::new(200, self.show(repo, number)["labels"].clone())),
+            ("GET", ["labels"]) => Ok(ApiReply::new(
+                200,
+                self.show(repo, number)["labels"].clone(),
+            )),
             ("POST", ["labels"]) => {
                 let wanted = labels(json_body(call)?.get("labels"))?
                     .ok_or_else(|| invalid("Label", "labels", "missing_field", None))?;
@@ -400,12 +405,15 @@ impl World {
                     repo,
                     number,
                     &me,
-                    &Change {
+                    &IssueChange {
                         labels: Some(names),
-                        ..Change::default()
+                        ..IssueChange::default()
                     },
                 );
-                Ok(Reply::new(200, self.show(repo, number)["labels"].clone()))
+                Ok(ApiReply::new(
+                    200,
+                    self.show(repo, number)["labels"].clone(),
+                ))
             }
             ("DELETE", ["labels", name]) => {
                 if !push {
@@ -421,12 +429,15 @@ impl World {
                     repo,
                     number,
                     &me,
-                    &Change {
+                    &IssueChange {
                         labels: Some(names),
-                        ..Change::default()
+                        ..IssueChange::default()
                     },
                 );
-                Ok(Reply::new(200, self.show(repo, number)["labels"].clone()))
+                Ok(ApiReply::new(
+                    200,
+                    self.show(repo, number)["labels"].clone(),
+                ))
             }
             ("POST" | "DELETE", ["assignees"]) => {
                 let adds = call.method == Method::POST;
@@ -453,12 +464,12 @@ impl World {
                     repo,
                     number,
                     &me,
-                    &Change {
+                    &IssueChange {
                         assignees: Some(names),
-                        ..Change::default()
+                        ..IssueChange::default()
                     },
                 );
-                Ok(Reply::new(
+                Ok(ApiReply::new(
                     if adds { 201 } else { 200 },
                     self.shown(call, repo, number),
                 ))
@@ -499,13 +510,13 @@ impl World {
         let number = self.add_issue(repo, &wish);
         let issue = self.shown(call, repo, number);
         let location = issue["url"].as_str().unwrap_or_default().to_owned();
-        Ok(Reply::new(201, issue).with("location", location))
+        Ok(ApiReply::new(201, issue).with("location", location))
     }
 
     /// The fields of `POST …/issues` and `PATCH …/issues/{n}`. Without push access, labels and assignees are silently
     /// dropped (docs/contracts/github.md#calls).
-    fn read_change(&self, body: &Map<String, Value>, push: bool) -> Result<Change, Reply> {
-        let mut change = Change::default();
+    fn read_change(&self, body: &Map<String, Value>, push: bool) -> Result<IssueChange, ApiReply> {
+        let mut change = IssueChange::default();
         match body.get("title") {
             None => {}
             Some(Value::String(title)) if title.trim().is_empty() => {
@@ -582,7 +593,7 @@ impl World {
     }
 
     /// The numbers of the issues in a listing, in its order.
-    fn chosen(&self, call: &Call, repo: &Repo) -> Result<Vec<u64>, Reply> {
+    fn chosen(&self, call: &Call, repo: &Repo) -> Result<Vec<u64>, ApiReply> {
         let bad = |field: &str| invalid("Issue", field, "invalid", None);
         let state = match call.one("state") {
             None | Some("open") => Some("open"),
@@ -700,7 +711,7 @@ impl World {
             .skip((page - 1).saturating_mul(per_page))
             .take(per_page)
             .collect();
-        let reply = Reply::new(200, json!(items));
+        let reply = ApiReply::new(200, json!(items));
         Ok(if links.is_empty() {
             reply
         } else {
@@ -761,17 +772,17 @@ impl World {
             .and_then(|issue| issue.comments.get(place))
             .ok_or_else(not_found)?;
         match call.method.as_str() {
-            "GET" => Ok(Reply::new(200, self.show_comment(repo, number, comment))),
+            "GET" => Ok(ApiReply::new(200, self.show_comment(repo, number, comment))),
             "PATCH" => {
                 let body = comment_body(&json_body(call)?)?;
-                Ok(Reply::new(
+                Ok(ApiReply::new(
                     200,
                     self.edit_comment(id, &me, &body).ok_or_else(not_found)?,
                 ))
             }
             _ => {
                 self.delete_comment(id, &me).ok_or_else(not_found)?;
-                Ok(Reply::empty(204))
+                Ok(ApiReply::empty(204))
             }
         }
     }
@@ -800,15 +811,15 @@ impl World {
         let id: u64 = id.parse().map_err(|_| not_found())?;
         let hook = self.hook(repo, id).ok_or_else(not_found)?;
         match (call.method.as_str(), rest) {
-            ("GET", []) => Ok(Reply::new(200, self.hook_json(repo, hook))),
+            ("GET", []) => Ok(ApiReply::new(200, self.hook_json(repo, hook))),
             ("PATCH", []) => self.update_hook(repo, id, &json_body(call)?),
             ("DELETE", []) => {
                 self.settings(repo, |repo| repo.hooks.retain(|hook| hook.id != id));
-                Ok(Reply::empty(204))
+                Ok(ApiReply::empty(204))
             }
             ("POST", ["pings"]) => {
                 self.ping(repo, id);
-                Ok(Reply::empty(204))
+                Ok(ApiReply::empty(204))
             }
             ("GET", ["deliveries"]) => self.list_deliveries(call, repo, hook),
             ("GET", ["deliveries", delivery]) => {
@@ -823,14 +834,14 @@ impl World {
                 delivery["request"] =
                     json!({ "headers": headers, "payload": payload(&parcel.body) });
                 delivery["response"] = json!({ "headers": {}, "payload": null });
-                Ok(Reply::new(200, delivery))
+                Ok(ApiReply::new(200, delivery))
             }
             ("POST", ["deliveries", delivery, "attempts"]) => {
                 let mut parcel = logged(hook, delivery)?.1.clone();
                 // The GUID stays the same (docs/contracts/github.md#headers).
                 parcel.attempt += 1;
                 self.outgoing.push(parcel);
-                Ok(Reply::new(202, json!({})))
+                Ok(ApiReply::new(202, json!({})))
             }
             _ => Err(not_found()),
         }
@@ -853,7 +864,7 @@ impl World {
             .get(&repo)
             .map(|repo| repo.hooks.as_slice())
             .unwrap_or_default();
-        let overlaps = |hook: &Hook| hook.events.iter().any(|event| events.contains(event));
+        let overlaps = |hook: &RepoWebhook| hook.events.iter().any(|event| events.contains(event));
         if hooks
             .iter()
             .any(|hook| hook.url == url && hook.form == form && overlaps(hook))
@@ -880,7 +891,7 @@ impl World {
         let hook = self.hook(repo, id).ok_or_else(not_found)?;
         let json = self.hook_json(repo, hook);
         let location = json["url"].as_str().unwrap_or_default().to_owned();
-        Ok(Reply::new(201, json).with("location", location))
+        Ok(ApiReply::new(201, json).with("location", location))
     }
 
     fn update_hook(&mut self, repo: u64, id: u64, body: &Map<String, Value>) -> Answer {
@@ -909,11 +920,11 @@ impl World {
             hook.active = active.unwrap_or(hook.active);
         });
         let hook = self.hook(repo, id).ok_or_else(not_found)?;
-        Ok(Reply::new(200, self.hook_json(repo, hook)))
+        Ok(ApiReply::new(200, self.hook_json(repo, hook)))
     }
 
     /// Contract 9.1: loopback is refused.
-    fn hook_url(&self, config: &Map<String, Value>) -> Result<String, Reply> {
+    fn hook_url(&self, config: &Map<String, Value>) -> Result<String, ApiReply> {
         let Some(address) = config.get("url").and_then(Value::as_str) else {
             return Err(invalid("Hook", "url", "missing_field", None));
         };
@@ -929,7 +940,7 @@ impl World {
     }
 
     /// Deliveries, newest first, with a cursor in `Link` (docs/contracts/github.md#delivery).
-    fn list_deliveries(&self, call: &Call, repo: u64, hook: &Hook) -> Answer {
+    fn list_deliveries(&self, call: &Call, repo: u64, hook: &RepoWebhook) -> Answer {
         let per_page = positive(call, "per_page")?.unwrap_or(30).min(100);
         let cursor = call.one("cursor").map(str::parse::<u64>).transpose();
         let cursor = cursor.map_err(|_| invalid("Delivery", "cursor", "invalid", None))?;
@@ -954,7 +965,7 @@ impl World {
             .last()
             .map(|delivery| delivery["id"].clone())
             .unwrap_or_default();
-        let reply = Reply::new(200, json!(page));
+        let reply = ApiReply::new(200, json!(page));
         if !more {
             return Ok(reply);
         }
@@ -987,7 +998,7 @@ fn old(call: &Call) -> bool {
 }
 
 /// Contract 6: adds an ETag to the answer to a GET, and answers 304 if the client has it.
-fn tagged(call: &Call, reply: Reply) -> Reply {
+fn tagged(call: &Call, reply: ApiReply) -> ApiReply {
     let Some(body) = reply
         .body
         .as_ref()
@@ -1002,7 +1013,7 @@ fn tagged(call: &Call, reply: Reply) -> Reply {
             .any(|known| known.trim().trim_start_matches("W/") == tag.trim_start_matches("W/"))
     });
     if has {
-        Reply {
+        ApiReply {
             body: None,
             status: 304,
             ..reply
@@ -1027,13 +1038,13 @@ fn updated(thing: &Value) -> i64 {
 }
 
 /// The `since` parameter, inclusive, in seconds since the epoch.
-fn since(call: &Call) -> Result<Option<i64>, Reply> {
+fn since(call: &Call) -> Result<Option<i64>, ApiReply> {
     call.one("since")
         .map(|text| time(text).ok_or_else(|| invalid("Issue", "since", "invalid", None)))
         .transpose()
 }
 
-fn descends(call: &Call, default: &str) -> Result<bool, Reply> {
+fn descends(call: &Call, default: &str) -> Result<bool, ApiReply> {
     match call.one("direction").unwrap_or(default) {
         "asc" => Ok(false),
         "desc" => Ok(true),
@@ -1041,7 +1052,7 @@ fn descends(call: &Call, default: &str) -> Result<bool, Reply> {
     }
 }
 
-fn positive(call: &Call, key: &str) -> Result<Option<usize>, Reply> {
+fn positive(call: &Call, key: &str) -> Result<Option<usize>, ApiReply> {
     let number = call
         .one(key)
         .map(|digits| digits.parse().ok().filter(|number| *number > 0));
@@ -1050,7 +1061,7 @@ fn positive(call: &Call, key: &str) -> Result<Option<usize>, Reply> {
         .transpose()
 }
 
-fn json_body(call: &Call) -> Result<Map<String, Value>, Reply> {
+fn json_body(call: &Call) -> Result<Map<String, Value>, ApiReply> {
     if !call.is_json() {
         return Err(no(415, "Unsupported Media Type"));
     }
@@ -1061,7 +1072,7 @@ fn json_body(call: &Call) -> Result<Map<String, Value>, Reply> {
     }
 }
 
-fn short_enough(resource: &str, body: &str) -> Result<(), Reply> {
+fn short_enough(resource: &str, body: &str) -> Result<(), ApiReply> {
     if body.chars().count() > BODY {
         return Err(invalid(
             resource,
@@ -1073,7 +1084,7 @@ fn short_enough(resource: &str, body: &str) -> Result<(), Reply> {
     Ok(())
 }
 
-fn comment_body(body: &Map<String, Value>) -> Result<String, Reply> {
+fn comment_body(body: &Map<String, Value>) -> Result<String, ApiReply> {
     match body.get("body") {
         None => Err(invalid("IssueComment", "body", "missing_field", None)),
         Some(Value::String(text)) if text.trim().is_empty() => Err(invalid(
@@ -1091,7 +1102,7 @@ fn comment_body(body: &Map<String, Value>) -> Result<String, Reply> {
 }
 
 /// Labels as names, or as objects with a name.
-fn labels(value: Option<&Value>) -> Result<Option<Vec<String>>, Reply> {
+fn labels(value: Option<&Value>) -> Result<Option<Vec<String>>, ApiReply> {
     let name = |label: &Value| {
         label
             .as_str()
@@ -1101,7 +1112,7 @@ fn labels(value: Option<&Value>) -> Result<Option<Vec<String>>, Reply> {
     texts(value, "labels", name)
 }
 
-fn logins(value: Option<&Value>) -> Result<Option<Vec<String>>, Reply> {
+fn logins(value: Option<&Value>) -> Result<Option<Vec<String>>, ApiReply> {
     texts(value, "assignees", |login| {
         login.as_str().map(str::to_owned)
     })
@@ -1111,7 +1122,7 @@ fn texts(
     value: Option<&Value>,
     field: &str,
     read: impl Fn(&Value) -> Option<String>,
-) -> Result<Option<Vec<String>>, Reply> {
+) -> Result<Option<Vec<String>>, ApiReply> {
     match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Array(items)) => {
@@ -1124,7 +1135,7 @@ fn texts(
     }
 }
 
-fn flag(body: &Map<String, Value>, key: &str) -> Result<Option<bool>, Reply> {
+fn flag(body: &Map<String, Value>, key: &str) -> Result<Option<bool>, ApiReply> {
     match body.get(key) {
         None => Ok(None),
         Some(Value::Bool(flag)) => Ok(Some(*flag)),
@@ -1133,7 +1144,7 @@ fn flag(body: &Map<String, Value>, key: &str) -> Result<Option<bool>, Reply> {
 }
 
 /// Whether the content type is a form, also the default (docs/contracts/github.md#registering).
-fn is_form(config: &Map<String, Value>) -> Result<bool, Reply> {
+fn is_form(config: &Map<String, Value>) -> Result<bool, ApiReply> {
     match config.get("content_type").map(Value::as_str) {
         None | Some(Some("form")) => Ok(true),
         Some(Some("json")) => Ok(false),
@@ -1141,7 +1152,7 @@ fn is_form(config: &Map<String, Value>) -> Result<bool, Reply> {
     }
 }
 
-fn secret(config: &Map<String, Value>) -> Result<Option<String>, Reply> {
+fn secret(config: &Map<String, Value>) -> Result<Option<String>, ApiReply> {
     match config.get("secret") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(secret)) => Ok(Some(secret.clone()).filter(|secret| !secret.is_empty())),
@@ -1149,7 +1160,7 @@ fn secret(config: &Map<String, Value>) -> Result<Option<String>, Reply> {
     }
 }
 
-fn events(body: &Map<String, Value>) -> Result<Option<Vec<String>>, Reply> {
+fn events(body: &Map<String, Value>) -> Result<Option<Vec<String>>, ApiReply> {
     let bad = || invalid("Hook", "events", "invalid", None);
     let Some(events) = body.get("events") else {
         return Ok(None);
@@ -1168,9 +1179,9 @@ fn events(body: &Map<String, Value>) -> Result<Option<Vec<String>>, Reply> {
 }
 
 fn logged<'a>(
-    hook: &'a Hook,
+    hook: &'a RepoWebhook,
     id: &str,
-) -> Result<&'a (Value, crate::sandbox::courier::Parcel), Reply> {
+) -> Result<&'a (Value, crate::sandbox::webhook_sender::DeliveryAttempt), ApiReply> {
     let id: u64 = id.parse().map_err(|_| not_found())?;
     hook.log
         .iter()

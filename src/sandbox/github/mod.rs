@@ -1,7 +1,7 @@
 //! A sandbox GitHub built from its contract: repositories with issues, comments and webhooks behind the REST API.
 //!
 //! `api.rs` reads requests and refuses those that GitHub refuses. `world.rs` holds the state, changes it, and makes a
-//! delivery of every change. Actions of other people come in through the methods of [`GitHub`] and change the same
+//! delivery of every change. Actions of other people come in through the methods of [`SandboxGitHub`] and change the same
 //! state. Where the contract is unsure, this is the stricter reading.
 
 #![expect(
@@ -24,20 +24,22 @@ use axum::extract::{Request, State};
 use axum::http::{Response, header};
 use serde_json::Value;
 
-use super::courier::{Carry, Courier, Delivery, Ended, Parcel};
-use super::front::Front;
+use super::fault_server::FaultServer;
+use super::webhook_sender::{
+    AttemptEnd, DeliveryAttempt, DeliveryHandler, DeliveryRecord, WebhookSender,
+};
 use super::wire::Call;
 use super::{locked, now};
-use world::{Change, Gone, World};
+use world::{GitHubWorld, Gone, IssueChange};
 
 /// The time limit of an endpoint's answer (docs/contracts/github.md#delivery).
 const HOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A GitHub on loopback. Clones share it.
 #[derive(Clone)]
-pub struct GitHub {
+pub struct SandboxGitHub {
     house: Arc<House>,
-    front: Front,
+    front: FaultServer,
     token: Arc<str>,
 }
 
@@ -49,39 +51,39 @@ pub struct IssueView {
 }
 
 struct House {
-    world: Arc<Mutex<World>>,
-    courier: Courier,
+    world: Arc<Mutex<GitHubWorld>>,
+    courier: WebhookSender,
 }
 
-impl GitHub {
+impl SandboxGitHub {
     /// Starts a GitHub with the state of a seed: `token`, `me` (the login of its user), `users`, `repos` (`full_name`,
-    /// `id`) and `issues` (in the form of [`GitHub::add_issue`], with `repo`).
+    /// `id`) and `issues` (in the form of [`SandboxGitHub::add_issue`], with `repo`).
     ///
     /// # Errors
     /// When one of these is missing, or no port can be bound.
-    pub async fn start(seed: &Value) -> io::Result<GitHub> {
-        GitHub::start_at(seed, 0).await
+    pub async fn start(seed: &Value) -> io::Result<SandboxGitHub> {
+        SandboxGitHub::start_at(seed, 0).await
     }
 
     /// Starts it on this port; 0 is any free port.
     ///
     /// # Errors
-    /// As [`GitHub::start`].
-    pub async fn start_at(seed: &Value, port: u16) -> io::Result<GitHub> {
-        let world = Arc::new(Mutex::new(World::new(seed)?));
-        let courier = Courier::start(HOOK_TIMEOUT, Carrying(Arc::clone(&world)));
+    /// As [`SandboxGitHub::start`].
+    pub async fn start_at(seed: &Value, port: u16) -> io::Result<SandboxGitHub> {
+        let world = Arc::new(Mutex::new(GitHubWorld::new(seed)?));
+        let courier = WebhookSender::start(HOOK_TIMEOUT, Carrying(Arc::clone(&world)));
         let house = Arc::new(House {
             world: Arc::clone(&world),
             courier,
         });
         let router = Router::new().fallback(serve).with_state(Arc::clone(&house));
-        let front = Front::open_at(router, port).await?;
+        let front = FaultServer::open_at(router, port).await?;
         let token = {
             let mut world = locked(&world);
             world.base = format!("http://{}", front.address());
             world.token.clone()
         };
-        let github = GitHub {
+        let github = SandboxGitHub {
             house,
             front,
             token: token.into(),
@@ -122,7 +124,7 @@ impl GitHub {
     }
 
     /// The journal and faults of its HTTP side.
-    pub fn front(&self) -> &Front {
+    pub fn front(&self) -> &FaultServer {
         &self.front
     }
 
@@ -231,9 +233,9 @@ impl GitHub {
             repo,
             number,
             login,
-            Change {
+            IssueChange {
                 state: Some(("closed".to_owned(), None)),
-                ..Change::default()
+                ..IssueChange::default()
             },
         );
     }
@@ -245,9 +247,9 @@ impl GitHub {
             repo,
             number,
             login,
-            Change {
+            IssueChange {
                 state: Some(("open".to_owned(), None)),
-                ..Change::default()
+                ..IssueChange::default()
             },
         );
     }
@@ -282,9 +284,9 @@ impl GitHub {
             repo,
             number,
             &somebody,
-            Change {
+            IssueChange {
                 title: Some(title.to_owned()),
-                ..Change::default()
+                ..IssueChange::default()
             },
         );
     }
@@ -296,9 +298,9 @@ impl GitHub {
             repo,
             number,
             login,
-            Change {
+            IssueChange {
                 body: Some(Some(body.to_owned())),
-                ..Change::default()
+                ..IssueChange::default()
             },
         );
     }
@@ -311,9 +313,9 @@ impl GitHub {
             repo,
             number,
             login,
-            Change {
+            IssueChange {
                 labels,
-                ..Change::default()
+                ..IssueChange::default()
             },
         );
     }
@@ -331,9 +333,9 @@ impl GitHub {
             repo,
             number,
             login,
-            Change {
+            IssueChange {
                 assignees,
-                ..Change::default()
+                ..IssueChange::default()
             },
         );
     }
@@ -460,7 +462,7 @@ impl GitHub {
     }
 
     #[track_caller]
-    fn change(&self, repo: &str, number: u64, login: &str, change: Change) {
+    fn change(&self, repo: &str, number: u64, login: &str, change: IssueChange) {
         self.login(login);
         let id = self.issue(repo, number).repo;
         self.house
@@ -521,7 +523,7 @@ impl GitHub {
     }
 
     /// The deliveries and attempts so far.
-    pub fn deliveries(&self) -> Vec<Delivery> {
+    pub fn deliveries(&self) -> Vec<DeliveryRecord> {
         self.house.courier.deliveries()
     }
 
@@ -648,7 +650,7 @@ fn without_marker(body: &str) -> &str {
 
 impl House {
     /// Changes the state and queues the deliveries under one lock.
-    fn with<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut GitHubWorld) -> T) -> T {
         let mut world = locked(&self.world);
         let result = change(&mut world);
         let outgoing = std::mem::take(&mut world.outgoing);
@@ -657,15 +659,15 @@ impl House {
     }
 }
 
-struct Carrying(Arc<Mutex<World>>);
+struct Carrying(Arc<Mutex<GitHubWorld>>);
 
-impl Carry for Carrying {
-    fn wanted(&self, parcel: &Parcel) -> bool {
+impl DeliveryHandler for Carrying {
+    fn wanted(&self, parcel: &DeliveryAttempt) -> bool {
         locked(&self.0).hook_is_there(&parcel.hook)
     }
 
     /// Deliveries have no automatic retry (docs/contracts/github.md#delivery); the deliveries API can redeliver.
-    fn ended(&self, parcel: &Parcel, ended: &Ended) -> Option<Duration> {
+    fn ended(&self, parcel: &DeliveryAttempt, ended: &AttemptEnd) -> Option<Duration> {
         locked(&self.0).log_delivery(parcel, ended);
         None
     }

@@ -5,7 +5,7 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::*;
-use crate::sandbox::front::{Fault, What};
+use crate::sandbox::fault_server::{Fault, FaultKind};
 use crate::sandbox::wire::hmac_sha256;
 use crate::sandbox::{Seed, hook_end, http_client, shaped_like};
 
@@ -22,8 +22,8 @@ macro_rules! fixture {
     };
 }
 
-async fn github() -> GitHub {
-    GitHub::start(&Seed::empty().github).await.unwrap()
+async fn github() -> SandboxGitHub {
+    SandboxGitHub::start(&Seed::empty().github).await.unwrap()
 }
 
 struct Got {
@@ -41,7 +41,7 @@ impl Got {
     }
 }
 
-impl GitHub {
+impl SandboxGitHub {
     async fn ask_with(
         &self,
         method: &str,
@@ -691,7 +691,7 @@ async fn eighty_creations_a_minute_are_the_most() {
 async fn a_comment_that_was_applied_and_lost_is_found_by_its_marker() {
     let github = github().await;
     github.add_issue(REPO, json!({"title": "One"}));
-    github.front().fault(Fault::new(What::ApplyThenAnswer {
+    github.front().fault(Fault::new(FaultKind::ApplyThenAnswer {
         status: 502,
         headers: vec![],
         body: String::new(),
@@ -862,7 +862,7 @@ async fn a_failed_delivery_is_not_repeated_and_can_be_asked_for() {
     let (end, url) = hook_end().await;
     let hook = github.add_hook(&url, "s");
     github.settled().await;
-    end.fault(Fault::new(What::answer(500, "")));
+    end.fault(Fault::new(FaultKind::answer(500, "")));
     github.add_issue(REPO, json!({"title": "One"}));
     github.lose_next(1);
     github.close_as(REPO, 1, "ana");
@@ -925,7 +925,7 @@ async fn a_failed_delivery_is_not_repeated_and_can_be_asked_for() {
 
 #[tokio::test]
 async fn the_demo_has_its_five_issues_and_twelve_comes_next() {
-    let github = GitHub::start(&Seed::demo().github).await.unwrap();
+    let github = SandboxGitHub::start(&Seed::demo().github).await.unwrap();
     let open = github.numbers("").await;
     assert_eq!(open.len(), 6, "five issues and a pull request");
     assert_eq!(github.issues_titled(REPO, "Login fails on Safari").len(), 1);

@@ -6,8 +6,8 @@ use std::io;
 use chrono::DateTime;
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::courier::{Ended, Parcel};
 use crate::sandbox::now;
+use crate::sandbox::webhook_sender::{AttemptEnd, DeliveryAttempt};
 use crate::sandbox::wire::{hmac_sha256, random, uuid};
 
 /// Requests per hour of a person's token (docs/contracts/github.md#rate-limits).
@@ -19,7 +19,7 @@ pub(super) const ISSUES: u64 = 3_000_000_000;
 pub(super) const COMMENTS: u64 = 900_000;
 const DAY: i64 = 24 * 3600 * 1000;
 
-pub(super) struct World {
+pub(super) struct GitHubWorld {
     /// The sandbox's own address, used for links in answers.
     pub base: String,
     pub token: String,
@@ -34,8 +34,8 @@ pub(super) struct World {
     pub repos: BTreeMap<u64, Repo>,
     /// Former full names of repositories, in lower case.
     moved: BTreeMap<String, u64>,
-    pub outgoing: Vec<Parcel>,
-    pub rate: Rate,
+    pub outgoing: Vec<DeliveryAttempt>,
+    pub rate: RateBudget,
     /// The number of requests left for the secondary limit, and their `retry-after`.
     pub secondary: (u32, Option<u64>),
     pub enforce_secondary: bool,
@@ -51,17 +51,17 @@ pub(super) struct World {
     number: u64,
 }
 
-pub(super) struct Rate {
+pub(super) struct RateBudget {
     pub limit: u32,
     pub remaining: u32,
     /// The end of the window in milliseconds since the epoch.
     pub ends: i64,
 }
 
-impl Rate {
+impl RateBudget {
     pub fn renew(&mut self) {
         if now() >= self.ends {
-            *self = Rate {
+            *self = RateBudget {
                 remaining: self.limit,
                 ends: now() + RATE_WINDOW,
                 ..*self
@@ -80,7 +80,7 @@ pub(super) struct Repo {
     pub issues: BTreeMap<u64, Issue>,
     /// The labels with their ids.
     pub labels: BTreeMap<String, u64>,
-    pub hooks: Vec<Hook>,
+    pub hooks: Vec<RepoWebhook>,
 }
 
 impl Repo {
@@ -111,7 +111,7 @@ pub(super) enum Gone {
     Moved { repo: u64, number: u64 },
 }
 
-pub(super) struct Hook {
+pub(super) struct RepoWebhook {
     pub id: u64,
     pub active: bool,
     pub events: Vec<String>,
@@ -119,13 +119,13 @@ pub(super) struct Hook {
     pub form: bool,
     pub secret: Option<String>,
     /// Its deliveries, oldest first, as the deliveries API shows them, with the parcel for another attempt.
-    pub log: Vec<(Value, Parcel)>,
+    pub log: Vec<(Value, DeliveryAttempt)>,
     pub created_at: String,
 }
 
 /// A change of an issue; `None` leaves a field unchanged.
 #[derive(Default)]
-pub(super) struct Change {
+pub(super) struct IssueChange {
     pub title: Option<String>,
     /// `Some(None)` clears it.
     pub body: Option<Option<String>>,
@@ -143,8 +143,8 @@ pub(super) fn iso(at_ms: i64) -> String {
         .to_string()
 }
 
-impl World {
-    pub fn new(seed: &Value) -> io::Result<World> {
+impl GitHubWorld {
+    pub fn new(seed: &Value) -> io::Result<GitHubWorld> {
         let missing = |what: &str| {
             io::Error::new(
                 io::ErrorKind::InvalidData,
@@ -153,7 +153,7 @@ impl World {
         };
         let users = seed["users"].as_array().ok_or_else(|| missing("users"))?;
         let named = |user: &Value| Some((user["login"].as_str()?.to_owned(), user.clone()));
-        Ok(World {
+        Ok(GitHubWorld {
             base: String::new(),
             token: seed["token"]
                 .as_str()
@@ -167,7 +167,7 @@ impl World {
             repos: BTreeMap::new(),
             moved: BTreeMap::new(),
             outgoing: Vec::new(),
-            rate: Rate {
+            rate: RateBudget {
                 limit: RATE_LIMIT,
                 remaining: RATE_LIMIT,
                 ends: now() + RATE_WINDOW,
@@ -633,7 +633,7 @@ impl World {
     }
 
     /// Changes an issue. Values that are set already cause no change and no event.
-    pub fn change(&mut self, repo: u64, number: u64, by: &str, change: &Change) {
+    pub fn change(&mut self, repo: u64, number: u64, by: &str, change: &IssueChange) {
         let labels = change
             .labels
             .as_ref()
@@ -948,7 +948,7 @@ impl World {
         active: bool,
     ) -> u64 {
         let id = self.next();
-        let hook = Hook {
+        let hook = RepoWebhook {
             id,
             active,
             events,
@@ -975,7 +975,7 @@ impl World {
         self.outgoing.push(parcel);
     }
 
-    pub fn hook(&self, repo: u64, id: u64) -> Option<&Hook> {
+    pub fn hook(&self, repo: u64, id: u64) -> Option<&RepoWebhook> {
         self.repos
             .get(&repo)?
             .hooks
@@ -991,7 +991,7 @@ impl World {
     }
 
     /// A hook in wire form, its secret masked (docs/contracts/github.md#registering).
-    pub fn hook_json(&self, repo: u64, hook: &Hook) -> Value {
+    pub fn hook_json(&self, repo: u64, hook: &RepoWebhook) -> Value {
         let name = self
             .repos
             .get(&repo)
@@ -1019,19 +1019,19 @@ impl World {
     }
 
     /// Contract 9.5: adds an entry for the deliveries API.
-    pub fn log_delivery(&mut self, parcel: &Parcel, ended: &Ended) {
+    pub fn log_delivery(&mut self, parcel: &DeliveryAttempt, ended: &AttemptEnd) {
         let id = self.next();
         let (status, code, duration) = match ended {
-            Ended::Answered(code, took) if ended.is_ok() => {
+            AttemptEnd::Answered(code, took) if ended.is_ok() => {
                 ("OK".to_owned(), *code, took.as_secs_f64())
             }
-            Ended::Answered(code, took) => (
+            AttemptEnd::Answered(code, took) => (
                 format!("Invalid HTTP Response: {code}"),
                 *code,
                 took.as_secs_f64(),
             ),
-            Ended::Failed(why) => ((*why).to_owned(), 0, 0.0),
-            Ended::Lost => ("failed to connect".to_owned(), 0, 0.0),
+            AttemptEnd::Failed(why) => ((*why).to_owned(), 0, 0.0),
+            AttemptEnd::Lost => ("failed to connect".to_owned(), 0, 0.0),
         };
         let (event, action) = parcel.event.split_once('.').unwrap_or((&parcel.event, ""));
         let repository = parcel
@@ -1061,12 +1061,12 @@ pub(super) fn label_json(name: &str, id: u64) -> Value {
 /// Contract 9.2 and 9.3.
 fn parcel(
     repo: u64,
-    hook: &Hook,
+    hook: &RepoWebhook,
     event: &str,
     action: &str,
     guid: &str,
     payload: &Value,
-) -> Parcel {
+) -> DeliveryAttempt {
     let payload = payload.to_string();
     let (kind, body) = if hook.form {
         let form = url::form_urlencoded::Serializer::new(String::new())
@@ -1095,7 +1095,7 @@ fn parcel(
             format!("sha256={}", hmac_sha256(secret, body.as_bytes())),
         ));
     }
-    Parcel {
+    DeliveryAttempt {
         hook: hook.id.to_string(),
         event: if action.is_empty() {
             event.to_owned()

@@ -28,15 +28,15 @@ const IN_INPUT: &[&str] = &[
 
 /// A refusal of blocks: Slack's code, and the message for `response_metadata`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Bad {
+pub(super) struct BlockRefusal {
     pub(super) code: &'static str,
     pub(super) message: String,
 }
 
-type Checked = Result<(), Bad>;
+type Checked = Result<(), BlockRefusal>;
 
-fn bad(message: &str, pointer: &str) -> Bad {
-    Bad {
+fn bad(message: &str, pointer: &str) -> BlockRefusal {
+    BlockRefusal {
         code: "invalid_blocks",
         message: format!("[ERROR] {message} [json-pointer:{pointer}]"),
     }
@@ -46,8 +46,8 @@ fn bad(message: &str, pointer: &str) -> Bad {
 ///
 /// # Errors
 /// `invalid_blocks_format` unless it is a list of objects, else `invalid_blocks` with the place.
-pub(super) fn check(blocks: &Value, most: usize) -> Result<Vec<Value>, Bad> {
-    let format = || Bad {
+pub(super) fn check(blocks: &Value, most: usize) -> Result<Vec<Value>, BlockRefusal> {
+    let format = || BlockRefusal {
         code: "invalid_blocks_format",
         message: "[ERROR] must be a list of blocks".to_owned(),
     };
@@ -86,13 +86,13 @@ pub(super) fn check(blocks: &Value, most: usize) -> Result<Vec<Value>, Bad> {
 ///
 /// # Errors
 /// `view_too_large`, or `invalid_arguments` with the place.
-pub(super) fn check_view(view: &Value, kind: &str) -> Result<Map<String, Value>, Bad> {
-    let wrong = |message: &str| Bad {
+pub(super) fn check_view(view: &Value, kind: &str) -> Result<Map<String, Value>, BlockRefusal> {
+    let wrong = |message: &str| BlockRefusal {
         code: "invalid_arguments",
         message: format!("[ERROR] {message}"),
     };
     if view.to_string().len() > 250_000 {
-        return Err(Bad {
+        return Err(BlockRefusal {
             code: "view_too_large",
             message: "[ERROR] more than 250 kB".to_owned(),
         });
@@ -106,10 +106,11 @@ pub(super) fn check_view(view: &Value, kind: &str) -> Result<Map<String, Value>,
             "view must be of type {kind} [json-pointer:/view/type]"
         )));
     }
-    let blocks = check(view.get("blocks").unwrap_or(&Value::Null), IN_VIEW).map_err(|bad| Bad {
-        code: "invalid_arguments",
-        ..bad
-    })?;
+    let blocks =
+        check(view.get("blocks").unwrap_or(&Value::Null), IN_VIEW).map_err(|bad| BlockRefusal {
+            code: "invalid_arguments",
+            ..bad
+        })?;
     let has_input = blocks
         .iter()
         .any(|block| block.get("type").is_some_and(|kind| kind == "input"));
@@ -148,7 +149,7 @@ pub(super) fn button<'b>(blocks: &'b Value, action_id: &str) -> Option<(&'b str,
 }
 
 /// Checks one block and returns its number of markdown characters.
-fn block(block: &Map<String, Value>, at: &str) -> Result<usize, Bad> {
+fn block(block: &Map<String, Value>, at: &str) -> Result<usize, BlockRefusal> {
     let kind = block
         .get("type")
         .and_then(Value::as_str)
@@ -375,7 +376,7 @@ fn text_object(text: &Value, most: usize, at: &str) -> Checked {
     required(text, "text", most, at).map(|_| ())
 }
 
-fn list<'l>(value: &'l Value, most: usize, at: &str) -> Result<&'l Vec<Value>, Bad> {
+fn list<'l>(value: &'l Value, most: usize, at: &str) -> Result<&'l Vec<Value>, BlockRefusal> {
     let list = value.as_array().ok_or_else(|| bad("must be a list", at))?;
     if list.is_empty() {
         return Err(bad("no fewer than 1 items allowed", at));
@@ -391,7 +392,7 @@ fn required<'h>(
     name: &str,
     most: usize,
     at: &str,
-) -> Result<&'h str, Bad> {
+) -> Result<&'h str, BlockRefusal> {
     match optional(holder, name, most, at)? {
         Some("") => Err(bad(
             "must be more than 0 characters",
@@ -407,7 +408,7 @@ fn optional<'h>(
     name: &str,
     most: usize,
     at: &str,
-) -> Result<Option<&'h str>, Bad> {
+) -> Result<Option<&'h str>, BlockRefusal> {
     let at = format!("{at}/{name}");
     match holder.get(name) {
         None => Ok(None),

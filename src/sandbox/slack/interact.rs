@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::world::{Changed, Code, Draft, Response, Trigger, Whisper, World};
+use super::world::{Changed, EphemeralPost, ErrorCode, PostDraft, Response, SlackWorld, Trigger};
 use super::{blocks, ids, text};
 use crate::sandbox::now;
 
@@ -12,16 +12,16 @@ const TRIGGER_LIFE_MS: i64 = 3_000;
 const RESPONSE_URL: (u32, i64) = (5, 30 * 60 * 1_000);
 
 /// The effect of an answer to a command or through a `response_url`.
-pub(super) enum Said {
+pub(super) enum ResponseEffect {
     /// A message in that channel.
     Changed(String, Changed),
-    Whisper(Whisper),
+    Whisper(EphemeralPost),
     /// An ephemeral message was replaced or deleted.
-    Replaced(Whisper),
+    Replaced(EphemeralPost),
     Nothing,
 }
 
-impl World {
+impl SlackWorld {
     /// A fresh `trigger_id`.
     pub(super) fn trigger(&mut self) -> String {
         let id = format!(
@@ -48,7 +48,7 @@ impl World {
     }
 
     /// Uses a `trigger_id` up (docs/contracts/slack.md#buttons-shortcuts-and-forms).
-    pub(super) fn exchange(&mut self, trigger: &str) -> Result<(), Code> {
+    pub(super) fn exchange(&mut self, trigger: &str) -> Result<(), ErrorCode> {
         let trigger = self.triggers.get_mut(trigger).ok_or("invalid_trigger_id")?;
         if trigger.used {
             return Err("exchanged_trigger_id");
@@ -93,7 +93,11 @@ impl World {
     }
 
     /// Handles a post to a `response_url`. The real error bodies are unknown (docs/contracts/slack.md#to-be-confirmed); these are the sandbox's own.
-    pub(super) fn respond(&mut self, id: &str, said: &Map<String, Value>) -> Result<Said, Code> {
+    pub(super) fn respond(
+        &mut self,
+        id: &str,
+        said: &Map<String, Value>,
+    ) -> Result<ResponseEffect, ErrorCode> {
         let response = self.responses.get_mut(id).ok_or("no_such_url")?;
         if response.uses >= RESPONSE_URL.0 || now() - response.made_ms > RESPONSE_URL.1 {
             return Err("expired_url");
@@ -121,7 +125,7 @@ impl World {
                     let text = fields.remove("text").unwrap_or_default();
                     whisper.text = text.as_str().unwrap_or_default().to_owned();
                     whisper.blocks = fields.remove("blocks").unwrap_or_default();
-                    return Ok(Said::Replaced(whisper.clone()));
+                    return Ok(ResponseEffect::Replaced(whisper.clone()));
                 }
                 if is("replace_original") {
                     let bot = self.bot.user.clone();
@@ -129,10 +133,10 @@ impl World {
                     let mut fields = fields;
                     fields.entry("blocks").or_insert(Value::Null);
                     let changed = self.edit(&channel, &ts, &bot, fields)?;
-                    return Ok(Said::Changed(channel, changed));
+                    return Ok(ResponseEffect::Changed(channel, changed));
                 }
                 let changed = self.delete(&channel, &ts)?;
-                Ok(Said::Changed(channel, changed))
+                Ok(ResponseEffect::Changed(channel, changed))
             }
             _ => self.answer(&channel, &user, said, "response_url"),
         }
@@ -145,10 +149,10 @@ impl World {
         user: &str,
         said: &Map<String, Value>,
         from: &'static str,
-    ) -> Result<Said, Code> {
+    ) -> Result<ResponseEffect, ErrorCode> {
         let mut fields = message_fields(said)?;
         if fields.is_empty() {
-            return Ok(Said::Nothing);
+            return Ok(ResponseEffect::Nothing);
         }
         let thread_ts = said
             .get("thread_ts")
@@ -160,21 +164,21 @@ impl World {
             .unwrap_or_default();
         match said.get("response_type").and_then(Value::as_str) {
             Some("in_channel") => {
-                let draft = Draft {
+                let draft = PostDraft {
                     author: self.bot.user.clone(),
                     text,
                     thread_ts,
                     extra: fields,
-                    ..Draft::default()
+                    ..PostDraft::default()
                 };
-                Ok(Said::Changed(
+                Ok(ResponseEffect::Changed(
                     channel.to_owned(),
                     self.post(channel, draft)?,
                 ))
             }
             None | Some("ephemeral") => {
                 let (channel, user) = (channel.to_owned(), user.to_owned());
-                Ok(Said::Whisper(Whisper {
+                Ok(ResponseEffect::Whisper(EphemeralPost {
                     ts: self.next_ts(),
                     channel,
                     user,
@@ -244,7 +248,7 @@ pub(super) fn home_id(user: &str) -> String {
 }
 
 /// The `text` and `blocks` of an answer, as Slack stores them.
-fn message_fields(said: &Map<String, Value>) -> Result<Map<String, Value>, Code> {
+fn message_fields(said: &Map<String, Value>) -> Result<Map<String, Value>, ErrorCode> {
     let mut fields = Map::new();
     match said.get("text") {
         None | Some(Value::Null) => {}

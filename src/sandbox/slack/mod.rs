@@ -28,24 +28,24 @@ use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::front::{Fault, Front, What};
+use super::fault_server::{Fault, FaultKind, FaultServer};
 use super::locked;
 use wire::{Order, Wire};
-use world::World;
+use world::SlackWorld;
 
-pub use wire::{Ack, Envelope, Kind};
-pub use world::{Posted, Whisper};
+pub use wire::{Ack, Envelope, EnvelopeKind};
+pub use world::{EphemeralPost, PostedMessage};
 
 /// How many happenings a slow subscriber can miss before the oldest are lost.
 const SUBSCRIBER_LAG: usize = 4096;
 /// How long a link stays open after a `warning` or `refresh_requested` (docs/contracts/slack.md#disconnects-and-several-connections).
 const CUT_AFTER: Duration = Duration::from_secs(10);
 
-/// A Slack on loopback. Clones share it. It ends with [`Slack::close`] or with the last clone.
+/// A Slack on loopback. Clones share it. It ends with [`SandboxSlack::close`] or with the last clone.
 #[derive(Clone)]
-pub struct Slack {
+pub struct SandboxSlack {
     inner: Arc<Inner>,
-    front: Front,
+    front: FaultServer,
     app_token: String,
     bot_token: String,
     bot_user: String,
@@ -54,7 +54,7 @@ pub struct Slack {
 
 /// An event for the demo and for waiting tests.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Happening {
+pub enum SandboxEvent {
     Connected {
         link: u64,
     },
@@ -73,7 +73,7 @@ pub enum Happening {
         previous: Value,
     },
     /// An ephemeral message, new or changed.
-    Whispered(Whisper),
+    Whispered(EphemeralPost),
     Reacted {
         channel: String,
         ts: String,
@@ -107,11 +107,11 @@ pub enum Happening {
 
 /// State shared by all parts. Never hold both locks: take `world` and `wire` one after the other.
 struct Inner {
-    world: Mutex<World>,
+    world: Mutex<SlackWorld>,
     wire: Mutex<Wire>,
     /// Counts changes and wakes the tasks that wait for one.
     changed: watch::Sender<u64>,
-    happenings: broadcast::Sender<Happening>,
+    happenings: broadcast::Sender<SandboxEvent>,
     closing: CancellationToken,
     address: OnceLock<SocketAddr>,
     /// Lets a person act from any thread.
@@ -119,7 +119,7 @@ struct Inner {
 }
 
 impl Inner {
-    fn world(&self) -> MutexGuard<'_, World> {
+    fn world(&self) -> MutexGuard<'_, SlackWorld> {
         locked(&self.world)
     }
 
@@ -127,7 +127,7 @@ impl Inner {
         locked(&self.wire)
     }
 
-    fn tell(&self, happening: Happening) {
+    fn tell(&self, happening: SandboxEvent) {
         // No receiver is fine.
         let _ = self.happenings.send(happening);
         self.changed.send_modify(|count| *count += 1);
@@ -137,13 +137,13 @@ impl Inner {
     fn reacted(&self, channel: &str, ts: &str, user: &str, name: &str, adds: bool) {
         let [channel, ts, user, name] = [channel, ts, user, name].map(str::to_owned);
         self.tell(match adds {
-            true => Happening::Reacted {
+            true => SandboxEvent::Reacted {
                 channel,
                 ts,
                 user,
                 name,
             },
-            false => Happening::Unreacted {
+            false => SandboxEvent::Unreacted {
                 channel,
                 ts,
                 user,
@@ -161,7 +161,7 @@ impl Inner {
     }
 }
 
-/// Ends the links when the last [`Slack`] is dropped.
+/// Ends the links when the last [`SandboxSlack`] is dropped.
 struct Open(Arc<Inner>);
 
 impl Drop for Open {
@@ -170,21 +170,21 @@ impl Drop for Open {
     }
 }
 
-impl Slack {
+impl SandboxSlack {
     /// Starts a Slack with the workspace of a seed, such as `fixtures/seed/slack.json`.
     ///
     /// # Errors
     /// When the seed is incomplete, or no port can be bound.
-    pub async fn start(seed: &Value) -> io::Result<Slack> {
-        Slack::start_at(seed, 0).await
+    pub async fn start(seed: &Value) -> io::Result<SandboxSlack> {
+        SandboxSlack::start_at(seed, 0).await
     }
 
     /// Starts it on this port; 0 is any free port.
     ///
     /// # Errors
-    /// As [`Slack::start`].
-    pub async fn start_at(seed: &Value, port: u16) -> io::Result<Slack> {
-        let world = World::new(seed)?;
+    /// As [`SandboxSlack::start`].
+    pub async fn start_at(seed: &Value, port: u16) -> io::Result<SandboxSlack> {
+        let world = SlackWorld::new(seed)?;
         let (app_token, bot_token) = (world.app.app_token.clone(), world.app.bot_token.clone());
         let bot_user = world.bot.user.clone();
         let inner = Arc::new(Inner {
@@ -201,10 +201,10 @@ impl Slack {
             .route("/resp/{id}", any(web::respond))
             .route("/link/", get(socket::link))
             .with_state(Arc::clone(&inner));
-        let front = Front::open_at(router, port).await?;
+        let front = FaultServer::open_at(router, port).await?;
         inner.address.get_or_init(|| front.address());
         let _open = Arc::new(Open(Arc::clone(&inner)));
-        Ok(Slack {
+        Ok(SandboxSlack {
             inner,
             front,
             app_token,
@@ -247,18 +247,18 @@ impl Slack {
     }
 
     /// The journal and the faults. Paths are `POST /api/<method>`, `GET /link/`, `POST /resp/<id>`.
-    pub fn front(&self) -> &Front {
+    pub fn front(&self) -> &FaultServer {
         &self.front
     }
 
     /// Happenings from now on.
-    pub fn subscribe(&self) -> broadcast::Receiver<Happening> {
+    pub fn subscribe(&self) -> broadcast::Receiver<SandboxEvent> {
         self.inner.happenings.subscribe()
     }
 
     /// Waits until `what` holds: checked at once, on each change, and on each change of the journal. Tests call it
     /// inside a time-out.
-    pub async fn until(&self, what: impl Fn(&Slack) -> bool) {
+    pub async fn until(&self, what: impl Fn(&SandboxSlack) -> bool) {
         let mut changed = self.inner.changed.subscribe();
         let mut asked = self.front.changes();
         loop {
@@ -304,7 +304,7 @@ impl Slack {
     }
 
     /// The bot's messages in a channel, oldest first.
-    pub fn bot_messages(&self, channel: &str) -> Vec<Posted> {
+    pub fn bot_messages(&self, channel: &str) -> Vec<PostedMessage> {
         self.inner.world().posted(channel)
     }
 
@@ -314,14 +314,14 @@ impl Slack {
     }
 
     /// The bot's replies in the thread under that message, oldest first.
-    pub fn replies_to(&self, channel: &str, ts: &str) -> Vec<Posted> {
+    pub fn replies_to(&self, channel: &str, ts: &str) -> Vec<PostedMessage> {
         let mut posted = self.bot_messages(channel);
         posted.retain(|posted| posted.thread_ts.as_deref() == Some(ts));
         posted
     }
 
     /// The ephemeral messages, in order.
-    pub fn whispers(&self) -> Vec<Whisper> {
+    pub fn whispers(&self) -> Vec<EphemeralPost> {
         self.inner.world().whispers.clone()
     }
 
@@ -353,7 +353,8 @@ impl Slack {
     /// The events without an acknowledgement.
     pub fn unacked(&self) -> Vec<Envelope> {
         let wire = self.inner.wire();
-        let unacked = |envelope: &&Envelope| envelope.kind == Kind::EventsApi && !envelope.acked;
+        let unacked =
+            |envelope: &&Envelope| envelope.kind == EnvelopeKind::EventsApi && !envelope.acked;
         wire.envelopes.iter().filter(unacked).cloned().collect()
     }
 
@@ -564,19 +565,19 @@ impl Slack {
 
     /// Sends an event that first arrives as this retry.
     pub fn send_event_as(&self, event: Value, attempt: u32) -> String {
-        self.send_payload_as(Kind::EventsApi, self.inner.wrapped(event), attempt)
+        self.send_payload_as(EnvelopeKind::EventsApi, self.inner.wrapped(event), attempt)
     }
 
     /// Sends a payload as given, such as one without an inner event or with a null team; returns its envelope's id.
-    pub fn send_payload(&self, kind: Kind, payload: Value) -> String {
+    pub fn send_payload(&self, kind: EnvelopeKind, payload: Value) -> String {
         self.send_payload_as(kind, payload, 0)
     }
 
-    fn send_payload_as(&self, kind: Kind, payload: Value, attempt: u32) -> String {
+    fn send_payload_as(&self, kind: EnvelopeKind, payload: Value, attempt: u32) -> String {
         self.inner.deliver(kind, payload, attempt)
     }
 
-    /// The payload of an event, as [`Slack::send_event`] makes it, for tests that change and send it.
+    /// The payload of an event, as [`SandboxSlack::send_event`] makes it, for tests that change and send it.
     pub fn wrapped(&self, event: Value) -> Value {
         self.inner.wrapped(event)
     }
@@ -589,7 +590,7 @@ impl Slack {
         let path = format!("/api/{method}");
         let fault = Fault {
             path: Some(path),
-            ..Fault::new(What::answer(200, body)).times(times)
+            ..Fault::new(FaultKind::answer(200, body)).times(times)
         };
         self.front.fault(fault);
     }
@@ -602,7 +603,7 @@ impl Slack {
 
     /// Answers the next calls of a method with 429 and `Retry-After`; nothing is applied.
     pub fn limits(&self, method: &str, retry_after_s: u32, times: u32) {
-        let what = What::Answer {
+        let what = FaultKind::Answer {
             status: 429,
             headers: vec![("retry-after".to_owned(), retry_after_s.to_string())],
             body: json!({"ok": false, "error": "ratelimited"}).to_string(),

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::ids;
-use super::world::{Code, Message, World};
+use super::world::{ErrorCode, SlackWorld, StoredMessage};
 
 /// The requested part of a channel or thread.
-pub(super) struct Page {
+pub(super) struct HistoryPage {
     pub(super) oldest: Option<i64>,
     pub(super) latest: Option<i64>,
     pub(super) inclusive: bool,
@@ -18,7 +18,7 @@ pub(super) struct Page {
     pub(super) metadata: bool,
 }
 
-impl Page {
+impl HistoryPage {
     fn holds(&self, ts: i64) -> bool {
         let from = |oldest: i64| {
             if self.inclusive {
@@ -38,9 +38,9 @@ impl Page {
     }
 }
 
-impl World {
+impl SlackWorld {
     /// A page of a channel without replies of threads, newest first, and the start of the next page.
-    pub(super) fn history(&self, channel: &str, page: &Page) -> (Vec<Value>, Option<i64>) {
+    pub(super) fn history(&self, channel: &str, page: &HistoryPage) -> (Vec<Value>, Option<i64>) {
         let held = self.channels.get(channel);
         let messages = held.into_iter().flat_map(|held| held.messages.iter().rev());
         let shown = messages.filter(|message| {
@@ -70,8 +70,8 @@ impl World {
         &self,
         channel: &str,
         ts: &str,
-        page: &Page,
-    ) -> Result<(Vec<Value>, Option<i64>), Code> {
+        page: &HistoryPage,
+    ) -> Result<(Vec<Value>, Option<i64>), ErrorCode> {
         let asked = self.message(channel, ts).ok_or("thread_not_found")?;
         let root_ts = asked.root().unwrap_or(ts);
         let root = self.message(channel, root_ts).ok_or("thread_not_found")?;
@@ -93,10 +93,10 @@ impl World {
     fn paged<'m>(
         &self,
         channel: &str,
-        mut messages: impl Iterator<Item = &'m Message>,
-        page: &Page,
+        mut messages: impl Iterator<Item = &'m StoredMessage>,
+        page: &HistoryPage,
     ) -> (Vec<Value>, Option<i64>) {
-        let taken: Vec<&Message> = messages.by_ref().take(page.limit).collect();
+        let taken: Vec<&StoredMessage> = messages.by_ref().take(page.limit).collect();
         let more = messages.next().is_some();
         let next = taken
             .last()
@@ -113,7 +113,7 @@ impl World {
 
     /// A message as history shows it: metadata reduced to its type unless requested in full (docs/contracts/slack.md#no-idempotency-key), the
     /// reactions, and for a root the number of replies.
-    fn shown(&self, channel: &str, message: &Message, metadata: bool) -> Value {
+    fn shown(&self, channel: &str, message: &StoredMessage, metadata: bool) -> Value {
         let mut body = message.body.clone();
         if !metadata
             && let Some(kind) = body
@@ -124,7 +124,7 @@ impl World {
             body.insert("metadata".to_owned(), json!({ "event_type": kind }));
         }
         let held = self.channels.get(channel);
-        let replies: Vec<&Message> = held
+        let replies: Vec<&StoredMessage> = held
             .into_iter()
             .flat_map(|held| &held.messages)
             .filter(|reply| reply.root() == Some(message.ts()))

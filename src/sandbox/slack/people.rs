@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::interact::home_id;
-use super::world::{Changed, Draft, Whisper, World};
-use super::{Inner, Kind, Slack, blocks, ids, merge, text};
+use super::world::{Changed, EphemeralPost, PostDraft, SlackWorld};
+use super::{EnvelopeKind, Inner, SandboxSlack, blocks, ids, merge, text};
 
 const CANNOT_SAY: &str = "cannot say that";
 
@@ -19,7 +19,7 @@ fn must<T>(result: Result<T, impl std::fmt::Display>, what: &str) -> T {
     }
 }
 
-impl Slack {
+impl SandboxSlack {
     /// The direct conversation of a person with the bot, created if missing: a `D…` id.
     ///
     /// # Panics
@@ -169,7 +169,7 @@ impl Slack {
     /// A person replies in a thread, "also to the channel": `thread_broadcast`.
     ///
     /// # Panics
-    /// As [`Slack::says_in_thread`].
+    /// As [`SandboxSlack::says_in_thread`].
     #[track_caller]
     pub fn broadcasts(&self, user: &str, channel: &str, thread_ts: &str, text: &str) -> String {
         must(
@@ -199,7 +199,7 @@ impl Slack {
         let thread_ts = thread_ts.map(str::to_owned);
         self.drafts(
             channel,
-            Draft {
+            PostDraft {
                 author: user.to_owned(),
                 text: wire,
                 thread_ts,
@@ -218,11 +218,11 @@ impl Slack {
         let extra = typed_by_hand();
         let said = self.drafts(
             channel,
-            Draft {
+            PostDraft {
                 author: user.to_owned(),
                 text: wire.to_owned(),
                 extra,
-                ..Draft::default()
+                ..PostDraft::default()
             },
         );
         must(said, CANNOT_SAY)
@@ -235,10 +235,10 @@ impl Slack {
     #[track_caller]
     pub fn shares_file(&self, user: &str, channel: &str, name: &str, text: &str) -> String {
         let id = ids::slack("F0");
-        let mut draft = Draft {
+        let mut draft = PostDraft {
             author: user.to_owned(),
             text: text::posted(text),
-            ..Draft::default()
+            ..PostDraft::default()
         };
         draft.extra.extend([
             ("subtype".to_owned(), json!("file_share")),
@@ -269,12 +269,12 @@ impl Slack {
         let thread_ts = extra.remove("thread_ts");
         let said = self.drafts(
             channel,
-            Draft {
+            PostDraft {
                 author: user.to_owned(),
                 text: text::posted(text),
                 thread_ts: thread_ts.and_then(|ts| ts.as_str().map(str::to_owned)),
                 extra,
-                ..Draft::default()
+                ..PostDraft::default()
             },
         );
         must(said, CANNOT_SAY)
@@ -292,7 +292,7 @@ impl Slack {
         self.send_event(event);
     }
 
-    fn drafts(&self, channel: &str, draft: Draft) -> Result<String, String> {
+    fn drafts(&self, channel: &str, draft: PostDraft) -> Result<String, String> {
         let posted = {
             let mut world = self.inner.world();
             if !world.is_member(channel, &draft.author) {
@@ -306,7 +306,7 @@ impl Slack {
         Ok(ts)
     }
 
-    /// The events of a message, created again so that a test can change and send them with [`Slack::send_event`].
+    /// The events of a message, created again so that a test can change and send them with [`SandboxSlack::send_event`].
     pub fn events_of(&self, channel: &str, ts: &str) -> Vec<Value> {
         self.inner.world().announced(channel, ts)
     }
@@ -406,7 +406,7 @@ impl Slack {
         Ok(())
     }
 
-    /// A person sends a slash command; returns the envelope's id. Its visible effect is in [`Slack::whispers`].
+    /// A person sends a slash command; returns the envelope's id. Its visible effect is in [`SandboxSlack::whispers`].
     ///
     /// # Panics
     /// When the app has no such command.
@@ -422,7 +422,7 @@ impl Slack {
             let text = text::typed(text, &world.bot.name, &world.bot.user);
             world.slash(user, channel, command, &text, &base)
         };
-        self.inner.deliver(Kind::SlashCommands, payload, 0)
+        self.inner.deliver(EnvelopeKind::SlashCommands, payload, 0)
     }
 
     /// A person presses a button of a message from the bot; returns the envelope's id.
@@ -434,7 +434,7 @@ impl Slack {
         must(self.try_clicks(user, channel, ts, action_id), CANNOT_PRESS)
     }
 
-    /// [`Slack::clicks`] with errors.
+    /// [`SandboxSlack::clicks`] with errors.
     ///
     /// # Errors
     /// When the message does not exist or has no such button.
@@ -462,7 +462,7 @@ impl Slack {
             });
             interaction(&mut world, "block_actions", user, own)
         };
-        Ok(self.inner.deliver(Kind::Interactive, payload, 0))
+        Ok(self.inner.deliver(EnvelopeKind::Interactive, payload, 0))
     }
 
     /// A person presses a button of an ephemeral message, by its `ts`; returns the envelope's id. Such a payload has no
@@ -475,7 +475,7 @@ impl Slack {
         must(self.try_clicks_whisper(ts, action_id), CANNOT_PRESS)
     }
 
-    /// [`Slack::clicks_whisper`] with errors.
+    /// [`SandboxSlack::clicks_whisper`] with errors.
     ///
     /// # Errors
     /// When it does not exist or has no such button.
@@ -498,7 +498,7 @@ impl Slack {
             });
             interaction(&mut world, "block_actions", user, own)
         };
-        Ok(self.inner.deliver(Kind::Interactive, payload, 0))
+        Ok(self.inner.deliver(EnvelopeKind::Interactive, payload, 0))
     }
 
     /// The `ts` of the newest message with such a button in a conversation, ephemeral messages to the person included.
@@ -511,7 +511,7 @@ impl Slack {
                 message.get("blocks").cloned().unwrap_or_default(),
             )
         });
-        let own = |whisper: &&Whisper| whisper.user == user && whisper.channel == channel;
+        let own = |whisper: &&EphemeralPost| whisper.user == user && whisper.channel == channel;
         let whispers = world.whispers.iter().filter(own);
         let whispers = whispers.map(|whisper| (json!(whisper.ts), whisper.blocks.clone()));
         messages
@@ -530,7 +530,7 @@ impl Slack {
         must(self.try_clicks_home(user, action_id), CANNOT_PRESS)
     }
 
-    /// [`Slack::clicks_home`] with errors.
+    /// [`SandboxSlack::clicks_home`] with errors.
     ///
     /// # Errors
     /// When the person has no published Home tab, or it has no such button.
@@ -568,7 +568,7 @@ impl Slack {
             });
             interaction(&mut world, "block_actions", user, own)
         };
-        Ok(self.inner.deliver(Kind::Interactive, payload, 0))
+        Ok(self.inner.deliver(EnvelopeKind::Interactive, payload, 0))
     }
 
     /// A person uses a message shortcut; returns the envelope's id.
@@ -581,7 +581,7 @@ impl Slack {
         must(used, "cannot use the shortcut")
     }
 
-    /// [`Slack::message_action`] with errors.
+    /// [`SandboxSlack::message_action`] with errors.
     ///
     /// # Errors
     /// When the message does not exist.
@@ -604,7 +604,7 @@ impl Slack {
             });
             interaction(&mut world, "message_action", user, own)
         };
-        Ok(self.inner.deliver(Kind::Interactive, payload, 0))
+        Ok(self.inner.deliver(EnvelopeKind::Interactive, payload, 0))
     }
 
     /// A person uses a global shortcut; returns the envelope's id.
@@ -614,7 +614,7 @@ impl Slack {
             let own = json!({"callback_id": callback_id, "action_ts": world.next_ts()});
             interaction(&mut world, "shortcut", user, own)
         };
-        self.inner.deliver(Kind::Interactive, payload, 0)
+        self.inner.deliver(EnvelopeKind::Interactive, payload, 0)
     }
 
     /// A person submits a modal with these `state.values`; returns the envelope's id.
@@ -626,7 +626,7 @@ impl Slack {
         must(self.try_submits(user, view_id, values), "cannot submit")
     }
 
-    /// [`Slack::submits`] with errors.
+    /// [`SandboxSlack::submits`] with errors.
     ///
     /// # Errors
     /// When no such modal is open.
@@ -639,7 +639,7 @@ impl Slack {
             let own = json!({"view": view, "response_urls": []});
             interaction(&mut world, "view_submission", user, own)
         };
-        Ok(self.inner.deliver(Kind::Interactive, payload, 0))
+        Ok(self.inner.deliver(EnvelopeKind::Interactive, payload, 0))
     }
 
     /// A person closes a modal without submitting it; the app gets no event.
@@ -650,7 +650,7 @@ impl Slack {
     /// A person opens a tab of the app, `home` or `messages`: `app_home_opened`; returns the envelope's id.
     ///
     /// # Panics
-    /// As [`Slack::dm`].
+    /// As [`SandboxSlack::dm`].
     #[track_caller]
     pub fn opens_tab(&self, user: &str, tab: &str) -> String {
         let channel = self.dm(user);
@@ -694,7 +694,7 @@ fn typed_by_hand() -> Map<String, Value> {
 }
 
 /// An interaction payload: the fields that all kinds share (docs/contracts/slack.md#buttons-shortcuts-and-forms), and its own.
-fn interaction(world: &mut World, kind: &str, user: &str, own: Value) -> Value {
+fn interaction(world: &mut SlackWorld, kind: &str, user: &str, own: Value) -> Value {
     let name = world.name_of(user);
     let mut payload = json!({
         "type": kind, "team": {"id": world.team.id, "domain": world.team.domain}, "enterprise": null,

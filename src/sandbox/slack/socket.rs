@@ -19,8 +19,8 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 
-use super::wire::{self, Link, Order};
-use super::{Happening, Inner};
+use super::wire::{self, Order, SocketLink};
+use super::{Inner, SandboxEvent};
 
 /// The largest accepted frame from the bot in bytes. Acknowledgements are small, but answers with blocks are not.
 const LARGEST: u64 = 1024 * 1024;
@@ -79,7 +79,7 @@ async fn serve(inner: Arc<Inner>, upgrade: OnUpgrade) {
     let Ok(upgraded) = upgrade.await else { return };
     let (orders, inbox) = mpsc::unbounded_channel();
     let cut = Arc::new(Notify::new());
-    let admitted = inner.wire().admit(Link {
+    let admitted = inner.wire().admit(SocketLink {
         orders,
         cut: Arc::clone(&cut),
         routed: true,
@@ -102,7 +102,7 @@ async fn serve(inner: Arc<Inner>, upgrade: OnUpgrade) {
         let _ = line.write(close()).await;
         return;
     };
-    inner.tell(Happening::Connected { link: id });
+    inner.tell(SandboxEvent::Connected { link: id });
     tokio::select! {
         biased;
         () = inner.closing.cancelled() => {}
@@ -123,7 +123,7 @@ fn gone(inner: &Inner, id: u64) {
     // Outside the lock: the receivers look at the links.
     let was_there = inner.wire().dismiss(id);
     if was_there {
-        inner.tell(Happening::Disconnected { link: id });
+        inner.tell(SandboxEvent::Disconnected { link: id });
     }
 }
 

@@ -31,13 +31,13 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
 
 /// A Slack and a minimal bot.
 struct Bot {
-    slack: Slack,
+    slack: SandboxSlack,
     http: reqwest::Client,
 }
 
 impl Bot {
     async fn new() -> Bot {
-        let slack = Slack::start(&seed()).await.unwrap();
+        let slack = SandboxSlack::start(&seed()).await.unwrap();
         Bot {
             slack,
             http: crate::sandbox::http_client(),
@@ -347,7 +347,7 @@ async fn the_upgrade_can_answer_something_else() {
     let url = bot.open().await;
     bot.slack
         .front()
-        .fault(Fault::new(What::answer(408, "")).on("GET", "/link/"));
+        .fault(Fault::new(FaultKind::answer(408, "")).on("GET", "/link/"));
     let Err(Error::Http(refused)) = tokio_tungstenite::connect_async(&url).await else {
         panic!("refused")
     };
@@ -940,7 +940,7 @@ async fn a_link_ends_by_a_cut_by_a_close_and_by_word() {
     within(bot.slack.until(|slack| slack.links() == 0)).await;
     let mut ends = 0;
     while let Ok(happening) = happenings.try_recv() {
-        ends += usize::from(matches!(happening, Happening::Disconnected { .. }));
+        ends += usize::from(matches!(happening, SandboxEvent::Disconnected { .. }));
     }
     assert_eq!(ends, 3);
     let mut link = bot.connect().await;
@@ -1444,7 +1444,7 @@ async fn a_call_that_is_answered_in_our_place_wakes_those_who_wait_for_it() {
     let bot = Bot::new().await;
     let dm = bot.slack.dm(ANA);
     bot.slack.errors("chat.update", "cant_update_message", 1);
-    let asked = |slack: &Slack| {
+    let asked = |slack: &SandboxSlack| {
         let journal = slack.front().journal();
         journal.iter().any(|seen| seen.is("POST", "chat.update"))
     };
@@ -1473,7 +1473,7 @@ async fn a_call_can_fail_before_and_after_it_is_applied() {
     assert!(bot.slack.bot_messages(GENERAL).is_empty());
     bot.slack
         .front()
-        .fault(Fault::new(What::ApplyThenDrop).on("POST", "/api/chat.postMessage"));
+        .fault(Fault::new(FaultKind::ApplyThenDrop).on("POST", "/api/chat.postMessage"));
     let request = bot
         .post("chat.postMessage")
         .bearer_auth(bot.slack.bot_token())
@@ -1492,7 +1492,7 @@ async fn a_call_can_fail_before_and_after_it_is_applied() {
 async fn a_seed_that_lacks_something_says_what() {
     let mut seed = seed();
     seed["bot"]["user_id"] = Value::Null;
-    let Err(error) = Slack::start(&seed).await else {
+    let Err(error) = SandboxSlack::start(&seed).await else {
         panic!("refused")
     };
     assert_eq!(

@@ -10,9 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::interact::home_id;
-use super::pages::Page;
-use super::world::{Code, Draft, Whisper, World, history_scope};
-use super::{Happening, Inner, blocks, ids, merge, text};
+use super::pages::HistoryPage;
+use super::world::{EphemeralPost, ErrorCode, PostDraft, SlackWorld, history_scope};
+use super::{Inner, SandboxEvent, blocks, ids, merge, text};
 
 /// The longest text of `chat.update` in characters; longer text is refused (docs/contracts/slack.md#limits).
 const LONGEST_UPDATE: usize = 4_000;
@@ -52,8 +52,8 @@ impl Refusal {
     }
 }
 
-impl From<Code> for Refusal {
-    fn from(error: Code) -> Refusal {
+impl From<ErrorCode> for Refusal {
+    fn from(error: ErrorCode) -> Refusal {
         Refusal {
             error: error.to_owned(),
             messages: Vec::new(),
@@ -63,8 +63,8 @@ impl From<Code> for Refusal {
     }
 }
 
-impl From<blocks::Bad> for Refusal {
-    fn from(bad: blocks::Bad) -> Refusal {
+impl From<blocks::BlockRefusal> for Refusal {
+    fn from(bad: blocks::BlockRefusal) -> Refusal {
         Refusal {
             messages: vec![bad.message],
             ..Refusal::from(bad.code)
@@ -220,7 +220,7 @@ fn connections_open(inner: &Inner) -> Reply {
     Ok(json!({"url": format!("{base}/link/?ticket={ticket}&app_id={app}")}))
 }
 
-fn auth_test(world: &World) -> Value {
+fn auth_test(world: &SlackWorld) -> Value {
     json!({
         "url": format!("https://{}.slack.com/", world.team.domain), "team": world.team.name, "team_id": world.team.id,
         "user": world.bot.name, "user_id": world.bot.user, "bot_id": world.bot.id, "is_enterprise_install": false,
@@ -250,12 +250,12 @@ fn chat_post_message(inner: &Arc<Inner>, args: &Args) -> Reply {
             ..Refusal::from("ratelimited")
         });
     }
-    let mut draft = Draft {
+    let mut draft = PostDraft {
         author: world.bot.user.clone(),
         text,
         thread_ts,
         broadcast,
-        ..Draft::default()
+        ..PostDraft::default()
     };
     draft
         .extra
@@ -314,7 +314,7 @@ fn chat_post_ephemeral(inner: &Inner, args: &Args) -> Reply {
     }
     let ts = world.next_ts();
     drop(world);
-    inner.whispered(Whisper {
+    inner.whispered(EphemeralPost {
         ts: ts.clone(),
         channel,
         user,
@@ -482,7 +482,7 @@ fn views_open(inner: &Inner, args: &Args) -> Reply {
     world.exchange(&trigger)?;
     let view = world.keep_view(view, None);
     drop(world);
-    inner.tell(Happening::Viewed {
+    inner.tell(SandboxEvent::Viewed {
         view: Value::Object(view.clone()),
     });
     Ok(json!({ "view": view }))
@@ -511,7 +511,7 @@ fn views_publish(inner: &Inner, args: &Args) -> Reply {
     }
     let view = world.keep_view(view, Some(home_id(&user)));
     drop(world);
-    inner.tell(Happening::Viewed {
+    inner.tell(SandboxEvent::Viewed {
         view: Value::Object(view.clone()),
     });
     Ok(json!({ "view": view }))
@@ -661,8 +661,8 @@ fn metadata(args: &Args) -> Result<Option<Value>, Refusal> {
     ))
 }
 
-fn page(args: &Args) -> Result<Page, Refusal> {
-    let bound = |name: &str, code: Code| -> Result<Option<i64>, Refusal> {
+fn page(args: &Args) -> Result<HistoryPage, Refusal> {
+    let bound = |name: &str, code: ErrorCode| -> Result<Option<i64>, Refusal> {
         let Some(text) = args.number_or_text(name)? else {
             return Ok(None);
         };
@@ -695,7 +695,7 @@ fn page(args: &Args) -> Result<Page, Refusal> {
             Some(ts.ok_or("invalid_cursor")?)
         }
     };
-    Ok(Page {
+    Ok(HistoryPage {
         oldest: bound("oldest", "invalid_ts_oldest")?,
         latest: bound("latest", "invalid_ts_latest")?,
         inclusive: args.flag("inclusive")?,

@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, mpsc};
 
-use super::interact::Said;
-use super::world::{Changed, Whisper};
-use super::{Happening, Inner, ids, merge};
+use super::interact::ResponseEffect;
+use super::world::{Changed, EphemeralPost};
+use super::{Inner, SandboxEvent, ids, merge};
 use crate::sandbox::now;
 
 /// Delays before the three retries of an `events_api` envelope (docs/contracts/slack.md#disconnects-and-several-connections: 3 s, +60 s, +300 s).
@@ -30,7 +30,7 @@ const TICKET_LIFE_MS: i64 = 60_000;
 
 /// The kinds of envelopes (docs/contracts/slack.md#frames).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum EnvelopeKind {
     /// Sent again if it is not acknowledged.
     EventsApi,
     /// Never sent again; its acknowledgement may contain a message.
@@ -39,12 +39,12 @@ pub enum Kind {
     Interactive,
 }
 
-impl Kind {
+impl EnvelopeKind {
     fn name(self) -> &'static str {
         match self {
-            Kind::EventsApi => "events_api",
-            Kind::SlashCommands => "slash_commands",
-            Kind::Interactive => "interactive",
+            EnvelopeKind::EventsApi => "events_api",
+            EnvelopeKind::SlashCommands => "slash_commands",
+            EnvelopeKind::Interactive => "interactive",
         }
     }
 }
@@ -69,7 +69,7 @@ pub struct Ack {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope {
     pub id: String,
-    pub kind: Kind,
+    pub kind: EnvelopeKind,
     pub payload: Value,
     /// `retry_attempt` as last sent.
     pub attempt: u32,
@@ -93,7 +93,7 @@ pub(super) enum Order {
     Silence,
 }
 
-pub(super) struct Link {
+pub(super) struct SocketLink {
     pub(super) orders: mpsc::UnboundedSender<Order>,
     /// Wakes the link's task, even out of a blocked write, to drop the connection.
     pub(super) cut: Arc<Notify>,
@@ -103,7 +103,7 @@ pub(super) struct Link {
 
 /// The state of all deliveries.
 pub(super) struct Wire {
-    pub(super) links: BTreeMap<u64, Link>,
+    pub(super) links: BTreeMap<u64, SocketLink>,
     last_link: u64,
     turn: usize,
     /// All envelopes in order of creation; `index` has each one's position and signal by id.
@@ -117,12 +117,12 @@ pub(super) struct Wire {
     tickets: BTreeMap<String, i64>,
     /// The only link that gets envelopes.
     pub(super) pinned: Option<u64>,
-    pub(super) knobs: Knobs,
+    pub(super) knobs: TestSettings,
 }
 
 /// Settings for tests.
 #[derive(Debug, Clone)]
-pub(super) struct Knobs {
+pub(super) struct TestSettings {
     pub(super) time_scale: f64,
     pub(super) ping_every: Duration,
     pub(super) pinging: bool,
@@ -151,7 +151,7 @@ impl Wire {
             dropped: Vec::new(),
             tickets: BTreeMap::new(),
             pinned: None,
-            knobs: Knobs {
+            knobs: TestSettings {
                 time_scale: 1.0,
                 ping_every: PING_EVERY,
                 pinging: true,
@@ -182,7 +182,7 @@ impl Wire {
     }
 
     /// Registers a link; `None` if the number of links is at its limit.
-    pub(super) fn admit(&mut self, link: Link) -> Option<u64> {
+    pub(super) fn admit(&mut self, link: SocketLink) -> Option<u64> {
         if self.links.len() >= LINKS {
             return None;
         }
@@ -246,7 +246,7 @@ impl Inner {
         }
         events
             .into_iter()
-            .map(|event| self.deliver(Kind::EventsApi, self.wrapped(event), 0))
+            .map(|event| self.deliver(EnvelopeKind::EventsApi, self.wrapped(event), 0))
             .collect()
     }
 
@@ -283,7 +283,12 @@ impl Inner {
     }
 
     /// Sends a new envelope. Starts its retries, or the time-out after which its person sees an error.
-    pub(super) fn deliver(self: &Arc<Self>, kind: Kind, payload: Value, attempt: u32) -> String {
+    pub(super) fn deliver(
+        self: &Arc<Self>,
+        kind: EnvelopeKind,
+        payload: Value,
+        attempt: u32,
+    ) -> String {
         let id = ids::uuid();
         let envelope = Envelope {
             id: id.clone(),
@@ -298,14 +303,14 @@ impl Inner {
         let acked = self.wire().keep(envelope);
         let sent = self.send(&id, attempt);
         match kind {
-            Kind::EventsApi => {
+            EnvelopeKind::EventsApi => {
                 self.runtime
                     .spawn(chase(Arc::clone(self), id.clone(), acked));
             }
-            Kind::SlashCommands | Kind::Interactive if sent.is_none() => {
+            EnvelopeKind::SlashCommands | EnvelopeKind::Interactive if sent.is_none() => {
                 self.fails(&id, "dispatch_failed")
             }
-            Kind::SlashCommands | Kind::Interactive => {
+            EnvelopeKind::SlashCommands | EnvelopeKind::Interactive => {
                 self.runtime
                     .spawn(expire(Arc::clone(self), id.clone(), acked));
             }
@@ -335,7 +340,7 @@ impl Inner {
             }
         }
         drop(wire);
-        self.tell(Happening::Sent {
+        self.tell(SandboxEvent::Sent {
             envelope_id: id.to_owned(),
             link,
             attempt,
@@ -358,7 +363,7 @@ impl Inner {
         let Some(envelope) = wire.envelope_mut(id) else {
             wire.strays.push(frame.to_owned());
             drop(wire);
-            return self.tell(Happening::Stray {
+            return self.tell(SandboxEvent::Stray {
                 link,
                 frame: frame.to_owned(),
             });
@@ -385,11 +390,16 @@ impl Inner {
             let answer = payload.and_then(|payload| payload.as_object().cloned());
             self.take_answer(kind, &asked, &answer.unwrap_or_default());
         }
-        self.tell(Happening::Acked(ack));
+        self.tell(SandboxEvent::Acked(ack));
     }
 
     /// Applies the payload of an acknowledgement (docs/contracts/slack.md#acknowledging).
-    fn take_answer(self: &Arc<Self>, kind: Kind, asked: &Value, answer: &Map<String, Value>) {
+    fn take_answer(
+        self: &Arc<Self>,
+        kind: EnvelopeKind,
+        asked: &Value,
+        answer: &Map<String, Value>,
+    ) {
         let at = |pointer: &str| {
             asked
                 .pointer(pointer)
@@ -398,11 +408,11 @@ impl Inner {
         };
         match (kind, at("/type")) {
             // A form closes unless the answer says otherwise. An empty answer closes it too (docs/contracts/slack.md#acknowledging).
-            (Kind::Interactive, "view_submission") if answer.is_empty() => {
+            (EnvelopeKind::Interactive, "view_submission") if answer.is_empty() => {
                 self.world().close_view(at("/view/id"));
             }
             (_, _) if answer.is_empty() => {}
-            (Kind::SlashCommands, _) => {
+            (EnvelopeKind::SlashCommands, _) => {
                 let (channel, user) = (at("/channel_id"), at("/user_id"));
                 let posted = self.world().answer(channel, user, answer, "ack");
                 match posted {
@@ -413,7 +423,7 @@ impl Inner {
                         .push(format!("{error}: {}", json!(answer))),
                 }
             }
-            (Kind::Interactive, "view_submission") => {
+            (EnvelopeKind::Interactive, "view_submission") => {
                 let mut world = self.world();
                 let view = at("/view/id");
                 match answer.get("response_action").and_then(Value::as_str) {
@@ -453,7 +463,7 @@ impl Inner {
                 .and_then(Value::as_str);
             found.unwrap_or_default().to_owned()
         };
-        self.whispered(Whisper {
+        self.whispered(EphemeralPost {
             ts: String::new(),
             blocks: Value::Null,
             channel: at("/channel_id", "/channel/id"),
@@ -464,18 +474,18 @@ impl Inner {
         });
     }
 
-    pub(super) fn whispered(&self, whisper: Whisper) {
+    pub(super) fn whispered(&self, whisper: EphemeralPost) {
         self.world().whispers.push(whisper.clone());
-        self.tell(Happening::Whispered(whisper));
+        self.tell(SandboxEvent::Whispered(whisper));
     }
 
     /// Reports the effect of an answer to a command or through a `response_url`.
-    pub(super) fn announce_said(self: &Arc<Self>, said: Said) {
+    pub(super) fn announce_said(self: &Arc<Self>, said: ResponseEffect) {
         match said {
-            Said::Changed(channel, changed) => self.announce(&channel, changed),
-            Said::Whisper(whisper) => self.whispered(whisper),
-            Said::Replaced(whisper) => self.tell(Happening::Whispered(whisper)),
-            Said::Nothing => {}
+            ResponseEffect::Changed(channel, changed) => self.announce(&channel, changed),
+            ResponseEffect::Whisper(whisper) => self.whispered(whisper),
+            ResponseEffect::Replaced(whisper) => self.tell(SandboxEvent::Whispered(whisper)),
+            ResponseEffect::Nothing => {}
         }
     }
 
@@ -483,11 +493,11 @@ impl Inner {
     pub(super) fn announce(self: &Arc<Self>, channel: &str, changed: Changed) {
         let channel = channel.to_owned();
         self.tell(match changed.previous {
-            None => Happening::Posted {
+            None => SandboxEvent::Posted {
                 channel,
                 message: changed.message,
             },
-            Some(previous) => Happening::Updated {
+            Some(previous) => SandboxEvent::Updated {
                 channel,
                 message: changed.message,
                 previous,
@@ -517,9 +527,9 @@ pub(super) fn host(link: u64) -> String {
 fn frame(envelope: &Envelope) -> Value {
     let mut frame = json!({
         "envelope_id": envelope.id, "type": envelope.kind.name(),
-        "accepts_response_payload": envelope.kind != Kind::EventsApi, "payload": envelope.payload,
+        "accepts_response_payload": envelope.kind != EnvelopeKind::EventsApi, "payload": envelope.payload,
     });
-    if envelope.kind == Kind::EventsApi {
+    if envelope.kind == EnvelopeKind::EventsApi {
         let reason = if envelope.attempt == 0 { "" } else { "timeout" };
         merge(
             &mut frame,

@@ -10,7 +10,7 @@ use super::{ids, merge, text};
 use crate::sandbox::now;
 
 /// Slack's error code (docs/contracts/slack.md#methods).
-pub(super) type Code = &'static str;
+pub(super) type ErrorCode = &'static str;
 
 /// The longest text of a post in characters; longer text is cut off (docs/contracts/slack.md#limits).
 const LONGEST_POST: usize = 40_000;
@@ -31,18 +31,18 @@ pub(super) struct Response {
 }
 
 /// The state of a workspace.
-pub(super) struct World {
-    pub(super) team: Team,
-    pub(super) app: App,
+pub(super) struct SlackWorld {
+    pub(super) team: Workspace,
+    pub(super) app: SlackApp,
     pub(super) bot: Bot,
     people: BTreeMap<String, Person>,
     /// Overridden answers of `users.info`, by user.
     answers_about: BTreeMap<String, Value>,
-    pub(super) channels: BTreeMap<String, Channel>,
+    pub(super) channels: BTreeMap<String, SlackChannel>,
     last_ts: i64,
     /// How far its clock is ahead, in milliseconds.
     pub(super) ahead_ms: i64,
-    pub(super) whispers: Vec<Whisper>,
+    pub(super) whispers: Vec<EphemeralPost>,
     pub(super) triggers: BTreeMap<String, Trigger>,
     pub(super) responses: BTreeMap<String, Response>,
     pub(super) views: BTreeMap<String, Map<String, Value>>,
@@ -54,13 +54,13 @@ pub(super) struct World {
     pub(super) bot_posts: usize,
 }
 
-pub(super) struct Team {
+pub(super) struct Workspace {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) domain: String,
 }
 
-pub(super) struct App {
+pub(super) struct SlackApp {
     pub(super) id: String,
     pub(super) app_token: String,
     pub(super) bot_token: String,
@@ -111,16 +111,16 @@ impl Person {
     }
 }
 
-pub(super) struct Channel {
+pub(super) struct SlackChannel {
     name: String,
     /// `channel`, `group`, `im` or `mpim`, as in `channel_type`.
     kind: String,
     members: BTreeSet<String>,
     archived: bool,
-    pub(super) messages: Vec<Message>,
+    pub(super) messages: Vec<StoredMessage>,
 }
 
-pub(super) struct Message {
+pub(super) struct StoredMessage {
     /// The message as history shows it, with all metadata.
     pub(super) body: Map<String, Value>,
     /// Every text it had, the current one last.
@@ -129,7 +129,7 @@ pub(super) struct Message {
     pub(super) reactions: Vec<(String, String)>,
 }
 
-impl Message {
+impl StoredMessage {
     pub(super) fn text(&self, name: &str) -> &str {
         self.body
             .get(name)
@@ -150,7 +150,7 @@ impl Message {
 
 /// An ephemeral message: `chat.postEphemeral`, an answer to a slash command, or Slack's own error.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Whisper {
+pub struct EphemeralPost {
     /// Empty for an error from Slack itself.
     pub ts: String,
     pub channel: String,
@@ -166,7 +166,7 @@ pub struct Whisper {
 
 /// A message from the bot, with its history.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Posted {
+pub struct PostedMessage {
     pub ts: String,
     /// The current text in wire form.
     pub text: String,
@@ -180,7 +180,7 @@ pub struct Posted {
 
 /// A message to post.
 #[derive(Default)]
-pub(super) struct Draft {
+pub(super) struct PostDraft {
     pub(super) author: String,
     /// In wire form.
     pub(super) text: String,
@@ -210,19 +210,19 @@ pub(super) fn history_scope(kind: &str) -> &'static str {
     }
 }
 
-impl World {
+impl SlackWorld {
     /// The workspace of a seed (`fixtures/seed/slack.json`).
     ///
     /// # Errors
     /// `InvalidData` naming the missing part of the seed.
-    pub(super) fn new(seed: &Value) -> io::Result<World> {
-        let mut world = World {
-            team: Team {
+    pub(super) fn new(seed: &Value) -> io::Result<SlackWorld> {
+        let mut world = SlackWorld {
+            team: Workspace {
                 id: text_at(seed, "/team/id")?,
                 name: text_at(seed, "/team/name")?,
                 domain: text_at(seed, "/team/domain")?,
             },
-            app: App {
+            app: SlackApp {
                 id: text_at(seed, "/app/id")?,
                 app_token: text_at(seed, "/app/app_token")?,
                 bot_token: text_at(seed, "/app/bot_token")?,
@@ -272,7 +272,7 @@ impl World {
             .flatten()
         {
             let is = |name: &str| channel.get(name).is_some_and(|on| on == true);
-            let kept = Channel {
+            let kept = SlackChannel {
                 name: text_at(channel, "/name")?,
                 kind: if is("is_private") { "group" } else { "channel" }.to_owned(),
                 members: texts_at(channel, "/members"),
@@ -321,7 +321,7 @@ impl World {
     }
 
     /// The answer of `users.info` without its `ok`.
-    pub(super) fn user_info(&self, id: &str) -> Result<Value, Code> {
+    pub(super) fn user_info(&self, id: &str) -> Result<Value, ErrorCode> {
         match self.answers_about.get(id) {
             Some(answer) => Ok(answer.clone()),
             None => Ok(json!({"user": self.user(id)?})),
@@ -329,7 +329,7 @@ impl World {
     }
 
     /// A user as `users.info` shows it; the address only if it exists and the scope allows it (docs/contracts/slack.md#methods).
-    pub(super) fn user(&self, id: &str) -> Result<Value, Code> {
+    pub(super) fn user(&self, id: &str) -> Result<Value, ErrorCode> {
         let person = self.people.get(id).ok_or("user_not_found")?;
         if person.is("is_hidden") {
             return Err("user_not_visible");
@@ -465,7 +465,7 @@ impl World {
     }
 
     /// The direct conversation of a person with the bot, and whether it already existed.
-    pub(super) fn open_dm(&mut self, user: &str) -> Result<(String, bool), Code> {
+    pub(super) fn open_dm(&mut self, user: &str) -> Result<(String, bool), ErrorCode> {
         let person = self.people.get(user).ok_or("user_not_found")?;
         if person.is("deleted") {
             return Err("user_disabled");
@@ -486,7 +486,7 @@ impl World {
         }
         let id = format!("D{}", user.trim_start_matches(['U', 'W']));
         let members = [user.to_owned(), self.bot.user.clone()].into();
-        let channel = Channel {
+        let channel = SlackChannel {
             name: "directmessage".to_owned(),
             kind: "im".to_owned(),
             members,
@@ -557,7 +557,7 @@ impl World {
 
     /// Creates a channel with these members.
     pub(super) fn add_channel(&mut self, id: &str, name: &str, private: bool, members: &[&str]) {
-        let channel = Channel {
+        let channel = SlackChannel {
             name: name.to_owned(),
             kind: if private { "group" } else { "channel" }.to_owned(),
             members: members.iter().map(|&member| member.to_owned()).collect(),
@@ -579,10 +579,10 @@ impl World {
             return Vec::new();
         };
         joined.members.insert(user.to_owned());
-        let mut draft = Draft {
+        let mut draft = PostDraft {
             author: user.to_owned(),
             text: format!("<@{user}> has joined the channel"),
-            ..Draft::default()
+            ..PostDraft::default()
         };
         draft
             .extra
@@ -593,7 +593,7 @@ impl World {
     }
 
     /// Whether the bot can see the channel and is in it.
-    pub(super) fn bot_in(&self, channel: &str) -> Result<(), Code> {
+    pub(super) fn bot_in(&self, channel: &str) -> Result<(), ErrorCode> {
         let found = self.channels.get(channel).ok_or("channel_not_found")?;
         match found.members.contains(&self.bot.user) {
             true => Ok(()),
@@ -603,7 +603,7 @@ impl World {
     }
 
     /// Whether the bot may post there (docs/contracts/slack.md#methods, chat.postMessage).
-    pub(super) fn may_post(&self, channel: &str) -> Result<(), Code> {
+    pub(super) fn may_post(&self, channel: &str) -> Result<(), ErrorCode> {
         let found = self.channels.get(channel).ok_or("channel_not_found")?;
         match self.bot_in(channel) {
             Err("not_in_channel") if self.app.scopes.contains("chat:write.public") => {}
@@ -624,7 +624,7 @@ impl World {
     ///
     /// # Errors
     /// `cannot_reply_to_message` if `thread_ts` is not the root of a thread here.
-    pub(super) fn post(&mut self, channel: &str, draft: Draft) -> Result<Changed, Code> {
+    pub(super) fn post(&mut self, channel: &str, draft: PostDraft) -> Result<Changed, ErrorCode> {
         let held = self.channels.get(channel).ok_or("channel_not_found")?;
         let root = match &draft.thread_ts {
             None => None,
@@ -664,7 +664,7 @@ impl World {
                 body.insert("root".to_owned(), json!({"ts": root, "thread_ts": root}));
             }
         }
-        let message = Message {
+        let message = StoredMessage {
             texts: vec![cut(&draft.text)],
             body: body.clone(),
             reactions: Vec::new(),
@@ -731,7 +731,7 @@ impl World {
         ts: &str,
         editor: &str,
         fields: Map<String, Value>,
-    ) -> Result<Changed, Code> {
+    ) -> Result<Changed, ErrorCode> {
         let edited_ts = self.next_ts();
         let (kind, heard) = self.heard(channel)?;
         let message = self.message_mut(channel, ts).ok_or("message_not_found")?;
@@ -767,7 +767,7 @@ impl World {
     }
 
     /// Deletes a message of any author.
-    pub(super) fn delete(&mut self, channel: &str, ts: &str) -> Result<Changed, Code> {
+    pub(super) fn delete(&mut self, channel: &str, ts: &str) -> Result<Changed, ErrorCode> {
         let event_ts = self.next_ts();
         let (kind, heard) = self.heard(channel)?;
         let held = self.channels.get_mut(channel).ok_or("channel_not_found")?;
@@ -791,7 +791,12 @@ impl World {
     }
 
     /// Attaches a link preview to a message: `message_changed` without `edited` (docs/contracts/slack.md#messages).
-    pub(super) fn unfurl(&mut self, channel: &str, ts: &str, url: &str) -> Result<Changed, Code> {
+    pub(super) fn unfurl(
+        &mut self,
+        channel: &str,
+        ts: &str,
+        url: &str,
+    ) -> Result<Changed, ErrorCode> {
         let event_ts = self.next_ts();
         let (kind, heard) = self.heard(channel)?;
         let message = self.message_mut(channel, ts).ok_or("message_not_found")?;
@@ -824,7 +829,7 @@ impl World {
         ts: &str,
         user: &str,
         name: &str,
-    ) -> Result<Vec<Value>, Code> {
+    ) -> Result<Vec<Value>, ErrorCode> {
         let event_ts = self.next_ts();
         let (_, heard) = self.membership(channel)?;
         let message = self.message_mut(channel, ts).ok_or("message_not_found")?;
@@ -851,7 +856,7 @@ impl World {
         ts: &str,
         user: &str,
         name: &str,
-    ) -> Result<Vec<Value>, Code> {
+    ) -> Result<Vec<Value>, ErrorCode> {
         let event_ts = self.next_ts();
         let (_, heard) = self.membership(channel)?;
         let message = self.message_mut(channel, ts).ok_or("message_not_found")?;
@@ -874,19 +879,19 @@ impl World {
     }
 
     /// A channel's kind, and whether the bot receives its messages: as a member with the scope for that kind (docs/contracts/slack.md#scopes-and-manifest).
-    fn heard(&self, channel: &str) -> Result<(String, bool), Code> {
+    fn heard(&self, channel: &str) -> Result<(String, bool), ErrorCode> {
         let (kind, member) = self.membership(channel)?;
         let heard = member && self.app.scopes.contains(history_scope(&kind));
         Ok((kind, heard))
     }
 
     /// A channel's kind, and whether the bot is in it.
-    fn membership(&self, channel: &str) -> Result<(String, bool), Code> {
+    fn membership(&self, channel: &str) -> Result<(String, bool), ErrorCode> {
         let held = self.channels.get(channel).ok_or("channel_not_found")?;
         Ok((held.kind.clone(), held.members.contains(&self.bot.user)))
     }
 
-    pub(super) fn message(&self, channel: &str, ts: &str) -> Option<&Message> {
+    pub(super) fn message(&self, channel: &str, ts: &str) -> Option<&StoredMessage> {
         self.channels
             .get(channel)?
             .messages
@@ -894,7 +899,7 @@ impl World {
             .find(|message| message.ts() == ts)
     }
 
-    fn message_mut(&mut self, channel: &str, ts: &str) -> Option<&mut Message> {
+    fn message_mut(&mut self, channel: &str, ts: &str) -> Option<&mut StoredMessage> {
         self.channels
             .get_mut(channel)?
             .messages
@@ -917,12 +922,12 @@ impl World {
     }
 
     /// The bot's messages, oldest first.
-    pub(super) fn posted(&self, channel: &str) -> Vec<Posted> {
+    pub(super) fn posted(&self, channel: &str) -> Vec<PostedMessage> {
         let held = self.channels.get(channel);
         held.into_iter()
             .flat_map(|held| &held.messages)
             .filter(|message| message.text("user") == self.bot.user)
-            .map(|message| Posted {
+            .map(|message| PostedMessage {
                 ts: message.ts().to_owned(),
                 text: message.text("text").to_owned(),
                 thread_ts: message.root().map(str::to_owned),
@@ -934,7 +939,7 @@ impl World {
     }
 
     /// `https://acme.slack.com/archives/C…/p1763800000123459`, with the thread if it is a reply.
-    pub(super) fn permalink(&self, channel: &str, ts: &str) -> Result<String, Code> {
+    pub(super) fn permalink(&self, channel: &str, ts: &str) -> Result<String, ErrorCode> {
         let message = self.message(channel, ts).ok_or("message_not_found")?;
         let link = format!(
             "https://{}.slack.com/archives/{channel}/p{}",

@@ -16,9 +16,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
-use crate::domain::reply::Words;
+use crate::domain::reply::Text;
 use crate::mailbox::ReplyUrl;
-use crate::slack::Token;
+use crate::slack::SlackToken;
 use crate::store::Store;
 
 const ANA: &str = "D0DM001";
@@ -202,7 +202,7 @@ struct Row {
 }
 
 impl Rows {
-    fn row<T>(&self, id: MessageId, change: impl FnOnce(&mut Row) -> T) -> Result<T, StoreTrouble> {
+    fn row<T>(&self, id: MessageId, change: impl FnOnce(&mut Row) -> T) -> Result<T, StoreError> {
         let mut held = self.held.lock().unwrap();
         let done = change(held.iter_mut().find(|row| row.message.id == id).unwrap());
         drop(held);
@@ -217,7 +217,7 @@ impl Rows {
 
 #[async_trait]
 impl Outbound for Rows {
-    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble> {
+    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreError> {
         let held = self.held.lock().unwrap();
         let mut seen = HashSet::new();
         let open = held.iter().filter(|row| row.record.is_none());
@@ -230,13 +230,13 @@ impl Outbound for Rows {
     async fn something_to_post(&self) {
         self.wake.notified().await;
     }
-    async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreTrouble> {
+    async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreError> {
         self.row(message.id, |row| match &mut row.message.ephemeral {
             Some(ephemeral) => ephemeral.uses += 1,
             None => row.message.begun_at = Some(now()),
         })
     }
-    async fn record(&self, id: MessageId, fate: Fate) -> Result<(), StoreTrouble> {
+    async fn record(&self, id: MessageId, fate: Fate) -> Result<(), StoreError> {
         let moves = matches!(fate, Fate::ToDm | Fate::Replaced);
         self.row(id, |row| {
             let message = &mut row.message;
@@ -278,7 +278,7 @@ fn message(id: i64, channel: &str, text: &str) -> Outgoing {
             channel: channel.to_owned(),
             thread: None,
         },
-        words: Words::new().text(text),
+        words: Text::new().text(text),
         version: 1,
         ts: None,
         begun_at: None,
@@ -331,7 +331,7 @@ impl Posting {
             })
             .collect();
         let stop = CancellationToken::new();
-        let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
+        let (app, bot) = (SlackToken::new("xapp"), SlackToken::new("xoxb"));
         let limit = Duration::from_millis(500);
         let web = Web::new(&format!("{url}/api"), &app, &bot, limit).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -418,14 +418,14 @@ async fn posts_what_stands_and_what_comes() {
 
 #[tokio::test]
 async fn so_many_conversations_are_posted_to_at_once_and_the_others_wait() {
-    let before = Bound::ConversationsAtOnce.times();
+    let before = Limit::ConversationsAtOnce.times();
     let all = CONVERSATIONS_AT_ONCE + 5;
     let messages = (0..all).map(|n| message(i64::try_from(n).unwrap(), &format!("D{n}"), "✓ one"));
     let board = Board::default();
     let posting = Posting::of(&board, messages).await;
     assert_eq!(posting.records().await.len(), all);
     assert_eq!(board.shows().len(), all);
-    assert!(Bound::ConversationsAtOnce.times() > before);
+    assert!(Limit::ConversationsAtOnce.times() > before);
     posting.stops().await;
 }
 

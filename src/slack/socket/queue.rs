@@ -53,7 +53,7 @@ pub(super) struct Held {
 }
 
 /// The waiting jobs of one link, between its reader and its keeper.
-pub(super) struct Queue {
+pub(super) struct JobQueue {
     budget: Budget,
     waiting: Mutex<Waiting>,
     changed: Notify,
@@ -67,9 +67,9 @@ struct Waiting {
     closed: bool,
 }
 
-impl Queue {
-    pub(super) fn new(budget: &Budget) -> Queue {
-        Queue {
+impl JobQueue {
+    pub(super) fn new(budget: &Budget) -> JobQueue {
+        JobQueue {
             budget: budget.clone(),
             waiting: Mutex::default(),
             changed: Notify::new(),
@@ -164,7 +164,7 @@ mod tests {
             said_at: chrono::DateTime::from_timestamp(1_763_800_000, 0).unwrap(),
             thread: None,
             gesture: Gesture::Said,
-            attached: crate::mailbox::Attached::default(),
+            attached: crate::mailbox::Attachments::default(),
         };
         Job {
             arrived: Instant::now(),
@@ -176,12 +176,12 @@ mod tests {
         }
     }
 
-    fn queue(bytes: usize, reserve: usize) -> Queue {
-        Queue::new(&Budget::new(bytes, reserve))
+    fn queue(bytes: usize, reserve: usize) -> JobQueue {
+        JobQueue::new(&Budget::new(bytes, reserve))
     }
 
     /// The jobs that come out, by their text.
-    async fn drained(queue: &Queue) -> Vec<String> {
+    async fn drained(queue: &JobQueue) -> Vec<String> {
         queue.close();
         let mut texts = Vec::new();
         while let Some(held) = queue.next(true).await {
@@ -248,7 +248,7 @@ mod tests {
     #[tokio::test]
     async fn two_links_share_one_budget() {
         let budget = Budget::new(2 * (JOB_BYTES + 1), 0);
-        let (one, other) = (Queue::new(&budget), Queue::new(&budget));
+        let (one, other) = (JobQueue::new(&budget), JobQueue::new(&budget));
         assert!(one.push(job("events_api", "U1", "x")).is_none());
         assert!(other.push(job("events_api", "U2", "x")).is_none());
         assert!(one.push(job("events_api", "U3", "x")).is_some());

@@ -10,10 +10,10 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::accept_async;
 
 use super::*;
-use crate::domain::form::Filled;
+use crate::domain::form::SubmittedForm;
 use crate::mailbox::Gesture;
+use crate::slack::filter::BotIdentity;
 use crate::slack::forms;
-use crate::slack::gate::Own;
 use crate::slack::text::instant;
 
 /// Nothing in these tests takes long: an event that is not soon will not come.
@@ -56,7 +56,7 @@ struct Front {
 }
 
 #[async_trait]
-impl Door for Front {
+impl Connector for Front {
     async fn open(&self, _limit: Duration) -> Result<String, WebError> {
         let _ = self.opens.send(Instant::now());
         match self.answers.lock().unwrap().pop_front() {
@@ -82,7 +82,7 @@ struct Ear {
 }
 
 #[async_trait]
-impl Intake for Ear {
+impl EventHandler for Ear {
     fn judge(&self, callback: &Callback) -> Result<IncomingMessage, Ignored> {
         let text = callback.event.text.clone().ok_or(Ignored::OtherEvent)?;
         if text == "ignored" {
@@ -98,14 +98,14 @@ impl Intake for Ear {
             said_at: instant("1763800000.000100").unwrap(),
             thread: None,
             gesture: crate::mailbox::Gesture::Said,
-            attached: crate::mailbox::Attached::default(),
+            attached: crate::mailbox::Attachments::default(),
         })
     }
 
-    async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreTrouble> {
+    async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreError> {
         let text = match heard.gesture {
             Gesture::Submitted {
-                filled: Filled::Comment { text, .. },
+                filled: SubmittedForm::Comment { text, .. },
                 ..
             } => text,
             _ => heard.text,
@@ -118,7 +118,7 @@ impl Intake for Ear {
         match text.as_str() {
             "stuck" => self.permits.acquire().await.unwrap().forget(),
             "broken" => {
-                return Err(StoreTrouble {
+                return Err(StoreError {
                     path: "ivan.db".into(),
                     why: "disk full".into(),
                 });
@@ -130,8 +130,8 @@ impl Intake for Ear {
         Ok(Inserted::New)
     }
 
-    fn understand(&self, kind: &str, payload: Value) -> Result<Asked, Ignored> {
-        let own = Own {
+    fn understand(&self, kind: &str, payload: Value) -> Result<GestureRequest, Ignored> {
+        let own = BotIdentity {
             team: "T0TEAM1".into(),
             user: "U0BOT01".into(),
             name: None,
@@ -152,7 +152,7 @@ impl Intake for Ear {
         self.missed.lock().unwrap().push("some events".to_owned());
     }
 
-    fn open(&self, opening: Opening) {
+    fn open(&self, opening: FormRequest) {
         self.opened.lock().unwrap().push(opening.trigger);
     }
 
@@ -187,7 +187,7 @@ impl Slack {
             opens: opened,
             answers: Arc::clone(&answers),
         };
-        let intake: Arc<dyn Intake> = ear.clone();
+        let intake: Arc<dyn EventHandler> = ear.clone();
         let daemon = tokio::spawn(run(front, intake, Arc::new(timings), stop.clone()));
         Slack {
             listener,
@@ -430,14 +430,14 @@ async fn a_command_that_finds_no_room_is_told_so_at_once() {
 
 #[tokio::test]
 async fn a_frame_that_is_too_large_ends_its_link_and_no_more() {
-    let before = Bound::Frame.times();
+    let before = Limit::Frame.times();
     let mut slack = Slack::start(timings()).await;
     let mut link = slack.accepts_and_greets().await;
     let frame = Message::text("x".repeat(FRAME_MAX + 1));
     // The link may be cut off while it is sent.
     let _ = link.0.send(frame).await;
     let mut next = slack.accepts_and_greets().await;
-    assert!(Bound::Frame.times() > before);
+    assert!(Limit::Frame.times() > before);
     next.delivers("e1", "done").await;
     next.acks("e1").await;
     slack.stops().await;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::slack::ephemeral::Said as Whispered;
+use crate::slack::ephemeral::EphemeralBody as Whispered;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -49,7 +49,7 @@ impl Server {
     }
 
     fn web(&self, limit: Duration) -> Web {
-        let (app, bot) = (Token::new("xapp-1-test"), Token::new("xoxb-test"));
+        let (app, bot) = (SlackToken::new("xapp-1-test"), SlackToken::new("xoxb-test"));
         Web::new(&self.url, &app, &bot, limit).unwrap()
     }
 
@@ -96,7 +96,7 @@ fn code(code: &str) -> Response {
     ok(json!({"ok": false, "error": code}))
 }
 
-async fn post_to(answer: Response) -> Result<Seen, WebError> {
+async fn post_to(answer: Response) -> Result<SeenMessage, WebError> {
     let server = Server::answering([answer]).await;
     let web = server.web(LIMIT);
     web.post("D0DM001", None, "✓ done", Vec::new(), "u1").await
@@ -185,7 +185,7 @@ async fn knows_who_it_is() {
     .await;
     assert_eq!(
         server.web(LIMIT).who_am_i().await.unwrap(),
-        Own {
+        BotIdentity {
             team: "T0TEAM1".into(),
             user: "U0BOT01".into(),
             name: Some("ivan".into())
@@ -225,7 +225,7 @@ async fn finds_a_message_by_its_mark_on_a_later_page() {
     let found = server.web(LIMIT).find("D0DM001", None, "u1").await.unwrap();
     assert_eq!(
         found,
-        Some(Seen {
+        Some(SeenMessage {
             ts: "7.1".into(),
             edited_ts: None,
             text: Some("✓".into()),
@@ -392,14 +392,14 @@ async fn does_not_look_through_everything() {
             json!({"ok": true, "messages": [ours("7.1", "u2")], "response_metadata": {"next_cursor": "more"}}),
         )
     };
-    let before = Bound::Pages.times();
+    let before = Limit::Pages.times();
     let server = Server::answering((0..PAGES_MAX + 3).map(|_| page())).await;
     assert_eq!(
         server.web(LIMIT).find("D0DM001", None, "u1").await,
         Ok(None)
     );
     assert_eq!(server.asked().len(), PAGES_MAX);
-    assert!(Bound::Pages.times() > before);
+    assert!(Limit::Pages.times() > before);
 }
 
 #[tokio::test]
@@ -528,7 +528,7 @@ async fn a_connection_that_breaks_after_sending_leaves_it_open() {
         let (mut tcp, _) = listener.accept().await.unwrap();
         tcp.read_exact(&mut [0; 32]).await.unwrap();
     });
-    let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
+    let (app, bot) = (SlackToken::new("xapp"), SlackToken::new("xoxb"));
     let web = Web::new(&url, &app, &bot, LIMIT).unwrap();
     let error = web
         .post("D0DM001", None, "✓", Vec::new(), "u1")
@@ -543,7 +543,7 @@ async fn without_a_connection_nothing_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/api/", listener.local_addr().unwrap());
     drop(listener);
-    let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
+    let (app, bot) = (SlackToken::new("xapp"), SlackToken::new("xoxb"));
     let web = Web::new(&url, &app, &bot, LIMIT).unwrap();
     let error = web
         .post("D0DM001", None, "✓", Vec::new(), "u1")
@@ -564,7 +564,7 @@ async fn an_error_does_not_repeat_what_people_wrote() {
 #[case("slack.com/api", "slack.api_url")]
 #[case("ftp://slack.com/api", "https://")]
 fn an_api_url_is_one_of_http(#[case] url: &str, #[case] words: &str) {
-    let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
+    let (app, bot) = (SlackToken::new("xapp"), SlackToken::new("xoxb"));
     let error = Web::new(url, &app, &bot, LIMIT).err().unwrap().to_string();
     assert!(error.contains(words), "{error}");
 }
@@ -581,7 +581,7 @@ async fn speaks_tls_to_https() {
         tcp.read_exact(&mut head).await.unwrap();
         head[0]
     });
-    let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
+    let (app, bot) = (SlackToken::new("xapp"), SlackToken::new("xoxb"));
     let web = match Web::new(&url, &app, &bot, LIMIT) {
         Ok(web) => web,
         // A machine without certificates gets an error that names the remedy.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use serde_json::Value;
 
 use super::driver::{Drive, seen_soon};
@@ -63,8 +63,8 @@ impl Drive<'_> {
         let front = self.front(system);
         // Applied or not, it is never answered.
         let hold = match self.coin() {
-            true => What::Hang,
-            false => What::ApplyThenHang,
+            true => FaultKind::Hang,
+            false => FaultKind::ApplyThenHang,
         };
         for life in 0..2 {
             let before = front.journal().len();

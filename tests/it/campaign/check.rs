@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ivan::sandbox::front::Seen;
-use ivan::sandbox::slack::Posted;
+use ivan::sandbox::fault_server::RequestRecord;
+use ivan::sandbox::slack::PostedMessage;
 use serde_json::Value;
 
 use super::driver::{ByHand, Drive, Typed, envelope, lane};
@@ -31,9 +31,9 @@ pub struct Check<'a> {
     things: BTreeMap<String, Thing>,
     heard: Vec<Heard>,
     /// Answers, without notices that were posted past the store.
-    dms: BTreeMap<Who, Vec<Posted>>,
-    unkept: BTreeMap<Who, Vec<Posted>>,
-    journal: BTreeMap<System, Vec<Seen>>,
+    dms: BTreeMap<Who, Vec<PostedMessage>>,
+    unkept: BTreeMap<Who, Vec<PostedMessage>>,
+    journal: BTreeMap<System, Vec<RequestRecord>>,
     wrong: Vec<String>,
 }
 
@@ -200,7 +200,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn answer_to(&self, typed: &Typed) -> Option<&Posted> {
+    fn answer_to(&self, typed: &Typed) -> Option<&PostedMessage> {
         let heard = self.heard.iter().find(|heard| heard.ts == typed.ts)?;
         let answers = &self.dms[&typed.command.who];
         answers.iter().find(|posted| posted.ts == heard.answer)
@@ -625,7 +625,7 @@ impl<'a> Check<'a> {
         effects.into_iter()
     }
 
-    fn applied(&self, system: System) -> impl Iterator<Item = (&Seen, u64, Value)> {
+    fn applied(&self, system: System) -> impl Iterator<Item = (&RequestRecord, u64, Value)> {
         self.journal[&system].iter().filter_map(|seen| {
             let turn = seen.turn?;
             Some((seen, turn, serde_json::from_str(&seen.body).ok()?))

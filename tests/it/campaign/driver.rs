@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use fastrand::Rng;
-use ivan::sandbox::front::{Fault, Front, Gate, Seen, What};
-use ivan::sandbox::slack::Slack;
+use ivan::sandbox::fault_server::{Fault, FaultKind, FaultServer, Gate, RequestRecord};
+use ivan::sandbox::slack::SandboxSlack;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -336,7 +336,7 @@ impl<'a> Drive<'a> {
         });
     }
 
-    pub(super) fn front(&self, system: System) -> Front {
+    pub(super) fn front(&self, system: System) -> FaultServer {
         match system {
             System::Slack => self.ivan.slack().front().clone(),
             System::ClickUp => self.ivan.clickup().front().clone(),
@@ -344,7 +344,7 @@ impl<'a> Drive<'a> {
         }
     }
 
-    fn fronts(&self) -> [Front; 3] {
+    fn fronts(&self) -> [FaultServer; 3] {
         [System::Slack, System::ClickUp, System::GitHub].map(|system| self.front(system))
     }
 
@@ -513,7 +513,7 @@ impl<'a> Drive<'a> {
             let front = front.clone();
             self.later(after_ms, move || front.cut());
         };
-        let answered = |status: u16, headers: &[(&str, &str)]| What::Answer {
+        let answered = |status: u16, headers: &[(&str, &str)]| FaultKind::Answer {
             status,
             headers: headers
                 .iter()
@@ -522,39 +522,39 @@ impl<'a> Drive<'a> {
             body: "{}".to_owned(),
         };
         let what = match what {
-            Wrong::Dropped => What::Drop,
-            Wrong::AppliedThenDropped => What::ApplyThenDrop,
+            Wrong::Dropped => FaultKind::Drop,
+            Wrong::AppliedThenDropped => FaultKind::ApplyThenDrop,
             Wrong::Answered(status) => answered(status, &[]),
-            Wrong::AppliedThenAnswered(status) => What::ApplyThenAnswer {
+            Wrong::AppliedThenAnswered(status) => FaultKind::ApplyThenAnswer {
                 status,
                 headers: Vec::new(),
                 body: "<html>Bad Gateway</html>".to_owned(),
             },
             Wrong::Hangs(for_ms) => {
                 breaks(for_ms);
-                What::Hang
+                FaultKind::Hang
             }
             Wrong::AppliedThenHangs(for_ms) => {
                 breaks(for_ms);
-                What::ApplyThenHang
+                FaultKind::ApplyThenHang
             }
-            Wrong::Late(by_ms) => What::Delay(ms(by_ms)),
+            Wrong::Late(by_ms) => FaultKind::Delay(ms(by_ms)),
             Wrong::Limited => answered(429, &[("Retry-After", "1")]),
             Wrong::InBetween => {
                 self.tally
                     .fault(format!("{system:?}: a firewall answers"), 1);
-                What::page_in_between()
+                FaultKind::page_in_between()
             }
             Wrong::AppliedThenInBetween => {
                 self.tally
                     .fault(format!("{system:?}: applied, and a firewall answers"), 1);
-                What::page_in_between().once_applied()
+                FaultKind::page_in_between().once_applied()
             }
             Wrong::TooQuick => {
                 self.tally.fault("GitHub: 422 submitted too quickly", 1);
                 let said = json!({"message": "Validation Failed", "errors": [{"resource": "Issue", "code": "custom",
                     "field": "body", "message": "was submitted too quickly"}]});
-                What::answer(422, said.to_string())
+                FaultKind::answer(422, said.to_string())
             }
         };
         front.fault(Fault::new(what).on(method, path).times(times));
@@ -669,13 +669,13 @@ impl<'a> Drive<'a> {
             Instant::AfterCommit => self.after_commit(command).await,
             Instant::AfterAcknowledge => self.after_acknowledge(command).await,
             Instant::RequestSent => {
-                self.at_the_source(command, What::Hang, |seen| !seen.done)
+                self.at_the_source(command, FaultKind::Hang, |seen| !seen.done)
                     .await
             }
             Instant::AppliedLate => {
                 let gate = self.gate();
                 let reached = self
-                    .at_the_source(command, What::Wait(gate.clone()), |seen| !seen.done)
+                    .at_the_source(command, FaultKind::Wait(gate.clone()), |seen| !seen.done)
                     .await;
                 let most = match self.history.puts_right() {
                     true => APPLIED_WITHIN_MS_OF_ANOTHER_CLOCK,
@@ -689,14 +689,14 @@ impl<'a> Drive<'a> {
                 reached
             }
             Instant::AppliedUnanswered => {
-                self.at_the_source(command, What::ApplyThenHang, |seen| {
+                self.at_the_source(command, FaultKind::ApplyThenHang, |seen| {
                     seen.applied && !seen.done
                 })
                 .await
             }
             Instant::AnsweredUnrecorded => {
                 let gate = self.gate();
-                let what = What::ApplyThenWait(gate.clone());
+                let what = FaultKind::ApplyThenWait(gate.clone());
                 let before = self.before(command);
                 if self
                     .at_the_source(command, what, |seen| seen.applied && !seen.done)
@@ -718,13 +718,15 @@ impl<'a> Drive<'a> {
             }
             Instant::Searching => self.searching(command).await,
             Instant::RecordedUnposted => {
-                self.at_slack(command, POST, What::Hang, |seen| !seen.done)
+                self.at_slack(command, POST, FaultKind::Hang, |seen| !seen.done)
                     .await
             }
             Instant::PostedLate => {
                 let (gate, began) = (self.gate(), tokio::time::Instant::now());
                 let reached = self
-                    .at_slack(command, POST, What::Wait(gate.clone()), |seen| !seen.done)
+                    .at_slack(command, POST, FaultKind::Wait(gate.clone()), |seen| {
+                        !seen.done
+                    })
                     .await;
                 let at_most = POSTED_WITHIN.saturating_sub(began.elapsed());
                 let after = match self.rng.bool() {
@@ -748,14 +750,14 @@ impl<'a> Drive<'a> {
                 reached
             }
             Instant::PostedUnanswered => {
-                self.at_slack(command, POST, What::ApplyThenHang, |seen| {
+                self.at_slack(command, POST, FaultKind::ApplyThenHang, |seen| {
                     seen.applied && !seen.done
                 })
                 .await
             }
             Instant::PostedUnrecorded => {
                 let gate = self.gate();
-                let what = What::ApplyThenWait(gate.clone());
+                let what = FaultKind::ApplyThenWait(gate.clone());
                 let slack = self.front(System::Slack);
                 let before = slack.journal().len();
                 if self
@@ -777,12 +779,12 @@ impl<'a> Drive<'a> {
             }
             Instant::Updating => {
                 self.loses_the_first_answer(command);
-                self.at_slack(command, UPDATE, What::Hang, |seen| !seen.done)
+                self.at_slack(command, UPDATE, FaultKind::Hang, |seen| !seen.done)
                     .await
             }
             Instant::UpdatedUnanswered => {
                 self.loses_the_first_answer(command);
-                self.at_slack(command, UPDATE, What::ApplyThenHang, |seen| {
+                self.at_slack(command, UPDATE, FaultKind::ApplyThenHang, |seen| {
                     seen.applied && !seen.done
                 })
                 .await
@@ -903,7 +905,7 @@ impl<'a> Drive<'a> {
         &self,
         command: &Command,
         before: usize,
-        what: impl Fn(&Seen) -> bool,
+        what: impl Fn(&RequestRecord) -> bool,
     ) -> bool {
         let Some((system, method, path)) = self.write_of(command) else {
             return false;
@@ -915,8 +917,8 @@ impl<'a> Drive<'a> {
     async fn at_the_source(
         &mut self,
         command: &Command,
-        fault: What,
-        what: impl Fn(&Seen) -> bool,
+        fault: FaultKind,
+        what: impl Fn(&RequestRecord) -> bool,
     ) -> bool {
         let before = self.before(command);
         if let Some((system, method, path)) = self.write_of(command) {
@@ -932,8 +934,8 @@ impl<'a> Drive<'a> {
         &mut self,
         command: &Command,
         method: &str,
-        fault: What,
-        what: impl Fn(&Seen) -> bool,
+        fault: FaultKind,
+        what: impl Fn(&RequestRecord) -> bool,
     ) -> bool {
         let slack = self.front(System::Slack);
         let before = slack.journal().len();
@@ -945,7 +947,7 @@ impl<'a> Drive<'a> {
     /// Loses the source's answer to the command's write, so that its person is told that it waits.
     fn loses_the_first_answer(&self, command: &Command) {
         if let Some((system, method, path)) = self.write_of(command) {
-            let what = What::ApplyThenAnswer {
+            let what = FaultKind::ApplyThenAnswer {
                 status: 502,
                 headers: Vec::new(),
                 body: "<html>Bad Gateway</html>".to_owned(),
@@ -975,7 +977,7 @@ impl<'a> Drive<'a> {
             return false;
         }
         let after = front.journal().len();
-        front.fault(Fault::new(What::Hang).on("GET", &search));
+        front.fault(Fault::new(FaultKind::Hang).on("GET", &search));
         seen_soon(&front, after, "GET", &search, |seen| !seen.done).await
     }
 
@@ -1144,7 +1146,7 @@ pub fn pending(store: &Connection) -> String {
     }
 }
 
-fn is_unacked(slack: &Slack) -> bool {
+fn is_unacked(slack: &SandboxSlack) -> bool {
     !slack.unacked().is_empty()
 }
 
@@ -1158,11 +1160,11 @@ async fn soon(what: impl Future<Output = ()>) -> bool {
 }
 
 pub(super) async fn seen_soon(
-    front: &Front,
+    front: &FaultServer,
     before: usize,
     method: &str,
     path: &str,
-    what: impl Fn(&Seen) -> bool,
+    what: impl Fn(&RequestRecord) -> bool,
 ) -> bool {
     soon(front.until(|journal| {
         journal
@@ -1174,7 +1176,7 @@ pub(super) async fn seen_soon(
 }
 
 /// The envelope that contained a message.
-pub fn envelope(slack: &Slack, ts: &str) -> Option<ivan::sandbox::slack::Envelope> {
+pub fn envelope(slack: &SandboxSlack, ts: &str) -> Option<ivan::sandbox::slack::Envelope> {
     let envelopes = slack.envelopes();
     envelopes
         .into_iter()

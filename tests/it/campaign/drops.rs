@@ -1,7 +1,7 @@
 //! Messages that Slack drops while the link is up: never sent, but present in the DM's history.
 
 use fastrand::Rng;
-use ivan::sandbox::slack::Slack;
+use ivan::sandbox::slack::SandboxSlack;
 use rusqlite::Connection;
 
 use super::driver::Tally;
@@ -40,13 +40,13 @@ pub fn strewn(seed: u64, bare: bool, steps: &mut Vec<Step>) -> bool {
 }
 
 /// Drops the next messages.
-pub fn next(slack: &Slack, n: u32, tally: &Tally) {
+pub fn next(slack: &SandboxSlack, n: u32, tally: &Tally) {
     slack.drop_next(n);
     tally.fault("Slack: message dropped while the link is up", n.into());
 }
 
 /// Whether all dropped messages have been found.
-pub fn are_heard(slack: &Slack, store: &Connection) -> bool {
+pub fn are_heard(slack: &SandboxSlack, store: &Connection) -> bool {
     let heard = "SELECT count(*) FROM slack_events WHERE json_extract(heard, '$.ts') = ?1";
     slack.dropped().iter().all(|ts| {
         let found: i64 = store.query_row(heard, [ts], |row| row.get(0)).unwrap();

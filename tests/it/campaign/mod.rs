@@ -18,7 +18,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use ivan::sandbox::front::Seen;
+use ivan::sandbox::fault_server::RequestRecord;
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -233,7 +233,7 @@ fn report(ivan: &Ivan, history: &History, wrong: &[String]) -> String {
     text
 }
 
-fn line(seen: &Seen) -> String {
+fn line(seen: &RequestRecord) -> String {
     let status = seen
         .status
         .map_or("—".to_owned(), |status| status.to_string());

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fastrand::Rng;
-use ivan::sandbox::slack::Posted;
+use ivan::sandbox::slack::PostedMessage;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -146,7 +146,7 @@ async fn copied(folder: &Path, after_ms: u64) -> PathBuf {
     }
 }
 
-fn said(ivan: &Ivan, who: Who) -> Vec<Posted> {
+fn said(ivan: &Ivan, who: Who) -> Vec<PostedMessage> {
     ivan.slack().bot_messages(&ivan.slack().dm(who.slack()))
 }
 
@@ -157,7 +157,7 @@ fn newest(ivan: &Ivan) -> String {
 }
 
 /// Types something in a DM and waits for its outcome.
-async fn asks(ivan: &Ivan, who: Who, text: &str) -> Posted {
+async fn asks(ivan: &Ivan, who: Who, text: &str) -> PostedMessage {
     let channel = ivan.slack().dm(who.slack());
     answered(ivan, who, || {
         ivan.slack().says(who.slack(), &channel, text);
@@ -166,11 +166,11 @@ async fn asks(ivan: &Ivan, who: Who, text: &str) -> Posted {
 }
 
 /// Waits for one more message in a DM, and for its outcome.
-async fn answered(ivan: &Ivan, who: Who, what: impl FnOnce()) -> Posted {
+async fn answered(ivan: &Ivan, who: Who, what: impl FnOnce()) -> PostedMessage {
     let before = said(ivan, who).len();
     what();
     let answer = || said(ivan, who).get(before).cloned();
-    let is_there = |_: &ivan::sandbox::slack::Slack| {
+    let is_there = |_: &ivan::sandbox::slack::SandboxSlack| {
         answer().is_some_and(|posted| !posted.text.starts_with('…'))
     };
     let waited = tokio::time::timeout(WITHIN, ivan.slack().until(is_there)).await;

@@ -1,0 +1,105 @@
+//! Moves the pin after a `start`, and back after an undo.
+
+use chrono::{DateTime, Utc};
+
+use super::first_of_queue;
+use crate::domain::ids::{CommandId, PinId, TaskRow};
+use crate::domain::person::Person;
+use crate::domain::reply::{self, Report, ReportState, TaskBrief};
+use crate::domain::score::Weights;
+use crate::domain::task::TaskStatus;
+use crate::store::effects::RecentCommand;
+use crate::store::operations::{self, Surface};
+use crate::store::{DbResult, Tx, people, tasks};
+
+/// Moves one person's pin for one of their commands.
+pub struct PinMover<'a> {
+    pub tx: &'a Tx<'a>,
+    pub person: &'a Person,
+    pub command: CommandId,
+    pub surface: Surface,
+    pub now: DateTime<Utc>,
+    pub weights: &'a Weights,
+}
+
+impl PinMover<'_> {
+    /// Makes a task the current one, and stores that this command did so.
+    fn pin(&self, task: Option<TaskRow>) -> DbResult<PinId> {
+        // An HTTP client sees the answer now; in Slack the time of the message counts.
+        let shown_at = (self.surface == Surface::Api).then_some(self.now);
+        let pin = people::pin(self.tx, self.person.id, task, self.now, shown_at)?;
+        operations::moved(self.tx, self.command, pin)?;
+        Ok(pin)
+    }
+
+    /// After a `start`, done or queued, makes its task the current one.
+    pub fn start(&self, task: Option<TaskRow>, report: &Report) -> DbResult<Option<PinId>> {
+        let Some(task) = task else {
+            return Ok(None);
+        };
+        if !matches!(report.state, ReportState::Done | ReportState::Queued) {
+            return Ok(None);
+        }
+        match people::pins(self.tx, self.person.id)?.last() {
+            Some(pin) if pin.task == Some(task) => Ok(Some(pin.id)),
+            _ => self.pin(Some(task)).map(Some),
+        }
+    }
+
+    /// Moves on from a snoozed or missing task if it is the current one, and reports the next task.
+    pub fn leave(&self, task: TaskRow, report: &mut Report) -> DbResult<Option<PinId>> {
+        let pins = people::pins(self.tx, self.person.id)?;
+        if pins.last().and_then(|pin| pin.task) != Some(task) {
+            return Ok(None);
+        }
+        let next = first_of_queue(self.tx, self.person, Some(task), self.now, self.weights)?;
+        let pin = self.pin(next.as_ref().map(|(row, ..)| *row))?;
+        report.emptied = next.is_none();
+        report.next = next.map(|(_, task, _)| TaskBrief::from(&task));
+        Ok(Some(pin))
+    }
+
+    /// After an undo, moves back to the earlier task unless the person has moved on. `task` is the undone command's.
+    pub fn back(
+        &self,
+        undone: &RecentCommand,
+        task: Option<TaskRow>,
+        report: &mut Report,
+    ) -> DbResult<Option<PinId>> {
+        if report.state != ReportState::Done {
+            return Ok(None);
+        }
+        if let (Some(task), "create") = (task, undone.verb.as_str()) {
+            return self.leave(task, report);
+        }
+        let pins = people::pins(self.tx, self.person.id)?;
+        let moved = pins.iter().position(|pin| Some(pin.id) == undone.next_pin);
+        let (Some(moved), Some(current), Some(task)) = (moved, pins.last(), task) else {
+            return Ok(None);
+        };
+        let to = pins.get(moved).and_then(|pin| pin.task);
+        let from = moved.checked_sub(1).and_then(|from| pins.get(from));
+        let Some(before) = from.and_then(|pin| pin.task) else {
+            return Ok(None);
+        };
+        if current.task != to {
+            return Ok(None);
+        }
+        if undone.verb != "start" {
+            let open = tasks::by_row(self.tx, task)?
+                .is_some_and(|stored| stored.task.status != TaskStatus::Done && !stored.gone);
+            if !open || before != task {
+                return Ok(None);
+            }
+            report.message = reply::current_again(std::mem::take(&mut report.message));
+            return self.pin(Some(task)).map(Some);
+        }
+        match tasks::by_row(self.tx, before)? {
+            Some(stored) if stored.task.status != TaskStatus::Done && !stored.gone => {
+                report.next = Some(TaskBrief::from(&stored.task));
+                self.pin(Some(before)).map(Some)
+            }
+            _ => self.leave(task, report),
+        }
+    }
+}

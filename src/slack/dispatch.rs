@@ -1,0 +1,423 @@
+//! Processes received messages: each stored message → its author → the mailbox.
+//!
+//! Each person's messages are processed one at a time, in order; people do not wait for each other. A message stays
+//! stored until the mailbox has processed it, so any failure is retried, after a restart too.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::membership::{hidden, member};
+use super::restored::ReadDms;
+use super::web::{Web, WebError};
+use super::{SlackError, Timings, millis, panicked, wait_after};
+use crate::domain::form::SubmittedForm;
+use crate::domain::mention::{self, QUIET_AT};
+use crate::domain::person::{Membership, SlackMember};
+use crate::domain::set_aside::Work;
+use crate::limits::Limit;
+use crate::mailbox::{Gesture, Inbound, Mailbox, StoreError, WaitingMessage, WorkAttempt};
+use crate::runtime::{Backoff, CancellationToken, lock, slept};
+
+/// How many people's messages are processed at once; the others wait.
+const PEOPLE_AT_ONCE: usize = 32;
+/// How many people are looked up for one message.
+const MENTIONS_MAX: usize = 10;
+/// How many people are cached.
+const MEMBERS_MAX: usize = 10_000;
+/// The minimum time between two log lines about one person's uncertain account.
+const SAY_DOUBTS_EVERY: Duration = Duration::from_secs(3_600);
+
+/// A cache of people's accounts from `users.info`. Entries older than `keep_for` are never used.
+pub struct Members {
+    keep_for: Duration,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    members: HashMap<String, (SlackMember, Instant)>,
+    /// When the log last reported a person's account as uncertain.
+    doubts: HashMap<String, Instant>,
+    /// Counts changes of people: an earlier look-up may return data from before the change.
+    changes: u64,
+}
+
+impl Members {
+    pub fn new(keep_for: Duration) -> Members {
+        Members {
+            keep_for,
+            known: Mutex::default(),
+        }
+    }
+
+    /// The name of a person who was looked up lately.
+    pub fn name_of(&self, id: &str) -> Option<String> {
+        self.fresh(id).map(|member| member.name)
+    }
+
+    /// A person's account, if it was looked up lately.
+    pub fn fresh(&self, id: &str) -> Option<SlackMember> {
+        self.get(id, Instant::now())
+    }
+
+    /// Removes a person who changed in Slack, so that they are looked up again. Without an id, removes all.
+    pub fn forget(&self, id: Option<&str>) {
+        let mut known = self.known();
+        known.changes += 1;
+        match id {
+            Some(id) => drop(known.members.remove(id)),
+            None => known.members.clear(),
+        }
+    }
+
+    fn get(&self, id: &str, now: Instant) -> Option<SlackMember> {
+        let known = self.known();
+        let (member, since) = known.members.get(id)?;
+        (now.duration_since(*since) < self.keep_for).then(|| member.clone())
+    }
+
+    fn changes(&self) -> u64 {
+        self.known().changes
+    }
+
+    /// Caches the answer to a look-up that began after this many `changes`, unless a person has changed since.
+    fn learn(&self, member: SlackMember, changes: u64, now: Instant) {
+        let mut known = self.known();
+        if known.changes != changes {
+            return;
+        }
+        if known.members.len() >= MEMBERS_MAX {
+            Limit::Members.reached(format_args!(
+                "{MEMBERS_MAX} people are remembered; who was not seen lately is asked about again"
+            ));
+            let fresh = |since: &Instant| now.duration_since(*since) < self.keep_for;
+            known.members.retain(|_, (_, since)| fresh(since));
+        }
+        if known.members.len() >= MEMBERS_MAX {
+            known.members.clear();
+        }
+        known.members.insert(member.id.clone(), (member, now));
+    }
+
+    /// Whether the log should report again that a person's account is uncertain.
+    fn doubts(&self, id: &str, now: Instant) -> bool {
+        let mut known = self.known();
+        let is_recent = |said: &Instant| now.duration_since(*said) < SAY_DOUBTS_EVERY;
+        if known.doubts.get(id).is_some_and(is_recent) {
+            return false;
+        }
+        if known.doubts.len() >= MEMBERS_MAX {
+            known.doubts.retain(|_, said| is_recent(said));
+        }
+        if known.doubts.len() < MEMBERS_MAX {
+            known.doubts.insert(id.to_owned(), now);
+        }
+        true
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        lock(&self.known)
+    }
+}
+
+/// Processes stored messages until told to stop; then finishes those under way.
+///
+/// # Errors
+/// A panic while a message was processed.
+pub async fn run(
+    inbound: Arc<dyn Inbound>,
+    mailbox: Mailbox,
+    web: Web,
+    members: Arc<Members>,
+    team: String,
+    timings: Arc<Timings>,
+    shutdown: CancellationToken,
+) -> Result<(), SlackError> {
+    let dispatcher = Arc::new(Dispatcher {
+        inbound,
+        mailbox,
+        web,
+        members,
+        team,
+        timings,
+        looks: ReadDms::default(),
+    });
+    let mut backoff = Backoff::new(dispatcher.timings.retry_first, dispatcher.timings.retry_max);
+    let mut busy: HashSet<String> = HashSet::new();
+    let mut acting: JoinSet<String> = JoinSet::new();
+    loop {
+        // Read again after every wake, because messages from before the start are among them. People under way may come
+        // first, and one more shows whether a person has to wait.
+        let at_most = match PEOPLE_AT_ONCE - acting.len() {
+            0 => 0,
+            room => acting.len() + room + 1,
+        };
+        let waiting = match at_most {
+            0 => Ok(Vec::new()),
+            at_most => dispatcher.inbound.waiting(at_most).await,
+        };
+        match waiting {
+            Ok(waiting) => {
+                backoff.reset();
+                for next in waiting {
+                    if acting.len() >= PEOPLE_AT_ONCE {
+                        if !busy.contains(&next.heard.user) {
+                            Limit::PeopleAtOnce.reached(format_args!(
+                                "the messages of {PEOPLE_AT_ONCE} people are being acted on, and the next wait"
+                            ));
+                            break;
+                        }
+                        continue;
+                    }
+                    if busy.insert(next.heard.user.clone()) {
+                        acting.spawn(Arc::clone(&dispatcher).act(next, shutdown.clone()));
+                    }
+                }
+            }
+            Err(trouble) => {
+                let wait = backoff.next();
+                tracing::error!(
+                    wait_ms = millis(wait),
+                    "what was heard cannot be read: {trouble}"
+                );
+                if !slept(wait, &shutdown).await {
+                    break;
+                }
+                continue;
+            }
+        }
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            Some(acted) = acting.join_next() => {
+                busy.remove(&acted.map_err(|error| panicked("listen", error))?);
+            }
+            () = dispatcher.inbound.something_heard() => {}
+        }
+    }
+    while let Some(acted) = acting.join_next().await {
+        acted.map_err(|error| panicked("listen", error))?;
+    }
+    Ok(())
+}
+
+/// The reason why an attempt at a message failed.
+enum NotActedOn {
+    Store(StoreError),
+    /// Slack does not return its sender.
+    Unknown(WebError),
+}
+
+struct Dispatcher {
+    inbound: Arc<dyn Inbound>,
+    mailbox: Mailbox,
+    web: Web,
+    members: Arc<Members>,
+    team: String,
+    timings: Arc<Timings>,
+    looks: ReadDms,
+}
+
+impl Dispatcher {
+    /// Has the mailbox process one message, with as many attempts as it takes; returns its author's id.
+    async fn act(self: Arc<Self>, mut next: WaitingMessage, shutdown: CancellationToken) -> String {
+        let mut backoff = Backoff::new(self.timings.retry_first, self.timings.retry_max);
+        loop {
+            let work = Work::Message(next.id);
+            let tried = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return next.heard.user,
+                begun = self.mailbox.attempts().begin(&work) => match begun {
+                    Ok(begun) => self.try_once(&mut next, begun, &shutdown).await,
+                    Err(trouble) => Some(Err(NotActedOn::Store(trouble))),
+                },
+            };
+            let Some(tried) = tried else {
+                return next.heard.user;
+            };
+            let wait = match tried {
+                Ok(()) => return next.heard.user,
+                Err(NotActedOn::Store(trouble)) => {
+                    let wait = backoff.next();
+                    tracing::error!(
+                        wait_ms = millis(wait),
+                        "a message could not be acted on and will be again: {trouble}"
+                    );
+                    // The store itself signals when it accepts writes again.
+                    if self
+                        .mailbox
+                        .attempts()
+                        .until_the_store_is_well()
+                        .now_or_never()
+                        .is_none()
+                    {
+                        backoff.reset();
+                        let well = self.mailbox.attempts().until_the_store_is_well();
+                        if shutdown.run_until_cancelled(well).await.is_none() {
+                            return next.heard.user;
+                        }
+                        continue;
+                    }
+                    wait
+                }
+                Err(NotActedOn::Unknown(error)) => {
+                    let wait = wait_after(&error, &mut backoff, &self.timings);
+                    tracing::warn!(
+                        wait_ms = millis(wait),
+                        person = next.heard.user,
+                        "a message waits for Slack to say who sent it: {error}"
+                    );
+                    wait
+                }
+            };
+            if !slept(wait, &shutdown).await {
+                return next.heard.user;
+            }
+        }
+    }
+
+    /// One attempt, and the mark that it is over; `None` if the daemon was told to stop first.
+    async fn try_once(
+        &self,
+        next: &mut WaitingMessage,
+        begun: WorkAttempt,
+        shutdown: &CancellationToken,
+    ) -> Option<Result<(), NotActedOn>> {
+        let asked = self.member(&next.heard.user);
+        let acted = match shutdown.run_until_cancelled(asked).await? {
+            Ok(member) => {
+                next.names = self.names(&next.heard.text).await;
+                self.complete(&mut next.heard.gesture).await;
+                for piece in &mut next.heard.attached.pieces {
+                    self.name_quietly(piece).await;
+                }
+                let looks = (self.looks).look(&self.web, &self.mailbox, &self.timings, next);
+                shutdown.run_until_cancelled(looks).await?;
+                let acted = self.inbound.act(next, &member, &self.team).await;
+                acted.map_err(NotActedOn::Store)
+            }
+            Err(error) => Err(NotActedOn::Unknown(error)),
+        };
+        self.mailbox.attempts().is_over(begun, acted.is_ok()).await;
+        Some(acted)
+    }
+
+    /// The display names of mentioned people whom the mailbox does not have. A name that is not available now is left out:
+    /// nothing waits for it.
+    async fn names(&self, text: &str) -> Vec<(String, String)> {
+        let ids = mention::mentioned(text);
+        if ids.is_empty() {
+            return Vec::new();
+        }
+        let known = self.mailbox.known_in_slack().await.unwrap_or_default();
+        let strangers = ids
+            .into_iter()
+            .filter(|id| !known.iter().any(|one| one == id));
+        let mut names = Vec::new();
+        for id in strangers.take(MENTIONS_MAX) {
+            if let Ok(member) = self.member(id).await
+                && member.name != id
+            {
+                names.push((id.to_owned(), member.name));
+            }
+        }
+        names
+    }
+
+    /// Puts in the names of people mentioned in another person's words, which notify no one.
+    async fn name_quietly(&self, text: &mut String) {
+        let loud = text.replace(QUIET_AT, "@");
+        let mut ids = mention::mentioned(&loud);
+        ids.truncate(MENTIONS_MAX);
+        // A longer id may begin like a shorter one.
+        ids.sort_by_key(|id| std::cmp::Reverse(id.len()));
+        for id in ids {
+            if let Ok(member) = self.member(id).await {
+                *text = text.replace(
+                    &format!("{QUIET_AT}{id}"),
+                    &format!("{QUIET_AT}{}", member.name),
+                );
+            }
+        }
+    }
+
+    /// A person's account; an error is a temporary one.
+    async fn member(&self, id: &str) -> Result<SlackMember, WebError> {
+        member_of(&self.web, &self.members, id).await
+    }
+
+    /// Adds the author, the names and the permalink of the message that a task is made from, as far as Slack returns
+    /// them now: nothing waits for them.
+    async fn complete(&self, gesture: &mut Gesture) {
+        let Gesture::Submitted {
+            filled:
+                SubmittedForm::Create {
+                    create,
+                    from: Some(origin),
+                },
+            ..
+        } = gesture
+        else {
+            return;
+        };
+        let texts = [Some(&mut create.title), create.description.as_mut()];
+        for text in texts.into_iter().flatten() {
+            self.name_quietly(text).await;
+        }
+        if let Some(user) = &origin.user
+            && let Ok(member) = self.member(user).await
+        {
+            origin.author = Some(member.name);
+        }
+        match self.web.permalink(&origin.channel, &origin.ts).await {
+            Ok(link) => origin.link = Some(link),
+            Err(error) => {
+                tracing::info!(
+                    "a message's address is as it usually is, for Slack does not tell it: {error}"
+                );
+            }
+        }
+    }
+}
+
+/// A person's account, from the cache or from Slack; an error is a temporary one.
+pub async fn member_of(web: &Web, members: &Members, id: &str) -> Result<SlackMember, WebError> {
+    match members.fresh(id) {
+        Some(member) => Ok(member),
+        None => member_now(web, members, id).await,
+    }
+}
+
+/// A person's account from Slack; an error is a temporary one. An uncertain account is not cached, so that the next
+/// message looks it up again.
+pub async fn member_now(web: &Web, members: &Members, id: &str) -> Result<SlackMember, WebError> {
+    let changes = members.changes();
+    let member = match web.user(id).await {
+        Ok(user) => member(id, &user),
+        // An account that Slack does not show may not act, and its owner is told so.
+        Err(error @ WebError::Refused { .. }) => {
+            tracing::warn!(person = id, "a sender is not known to Slack: {error}");
+            hidden(id)
+        }
+        Err(error) => return Err(error),
+    };
+    match &member.standing {
+        Membership::Uncertain(why) if members.doubts(id, Instant::now()) => {
+            tracing::warn!(
+                person = id,
+                "users.info does not say for certain who {id} is ({why}): they may not command until it does"
+            );
+        }
+        Membership::Uncertain(_) => {}
+        _ => members.learn(member.clone(), changes, Instant::now()),
+    }
+    Ok(member)
+}
+
+#[cfg(test)]
+mod tests;
