@@ -614,6 +614,7 @@ pub struct OpenTasks {
     pub held_back: Ranked,
     /// Rows of `held_back`; a task may be in both.
     pub blocked: BTreeSet<TaskRow>,
+    /// Rows of `held_back` that the person has snoozed.
     pub snoozed: BTreeSet<TaskRow>,
 }
 

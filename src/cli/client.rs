@@ -23,21 +23,39 @@ const PAUSES: [Duration; 3] = [
 /// The reason why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
+    /// The daemon's address, token or `--as` name is unusable. The reason, as a sentence.
     #[error("{0}")]
     Usage(String),
     /// No request was sent.
     #[error("The Ivan daemon is not reachable at {url}: {why}. Start it with `ivan serve`.")]
-    Unreachable { url: String, why: String },
+    Unreachable {
+        /// The daemon's address, without a trailing slash.
+        url: String,
+        /// The innermost error: `Connection refused`.
+        why: String,
+    },
     /// A request may have been sent.
     #[error(
         "The Ivan daemon at {url} gave no answer: {why}. Whether it has taken the command is not known: look \
          (`ivan status`, `ivan current`) before you repeat it."
     )]
-    Lost { url: String, why: String },
+    Lost {
+        /// The daemon's address, without a trailing slash.
+        url: String,
+        /// The innermost error of the last attempt.
+        why: String,
+    },
+    /// The answer is no JSON object.
     #[error(
         "{url} answered {status}, but not as Ivan's API does. Is that its address (--api-url, IVAN_API_URL, api.bind)?"
     )]
-    NotIvan { url: String, status: u16 },
+    NotIvan {
+        /// The address that answered, without a trailing slash.
+        url: String,
+        /// The HTTP status of the answer.
+        status: u16,
+    },
+    /// The HTTP client or a request could not be built. The innermost error.
     #[error("The client of the API could not be made: {0}")]
     Client(String),
 }
@@ -45,9 +63,11 @@ pub enum ClientError {
 /// The daemon's answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiAnswer {
+    /// The HTTP status.
     pub status: u16,
     /// The raw body.
     pub text: String,
+    /// The same body, parsed: always an object.
     pub json: Value,
 }
 

@@ -25,6 +25,7 @@ use crate::domain::task::Source;
 /// The name under which a source's secret is stored before its webhooks have an id: they may deliver at once.
 pub const ANY_HOOK: &str = "*";
 
+/// The subcommands of `ivan webhooks`.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum WebhooksCommand {
     /// List the webhooks of ClickUp and GitHub, and their health

@@ -48,7 +48,9 @@ pub struct ClickUpSettings {
     pub list_id: String,
     /// Further lists that are mirrored.
     pub lists: Vec<String>,
+    /// The status that `done` sets. A list without it uses its `closed` status, else its `done` status.
     pub complete_status: String,
+    /// The status that `start` sets. `None`, or missing in a list: the list's first `custom` status.
     pub in_progress_status: Option<String>,
     /// Without a trailing slash.
     pub api_url: String,

@@ -15,7 +15,12 @@ pub enum Rejection {
     UnknownTask(Text),
     /// A task that was deleted in its source: 404. Its row still exists.
     #[error("{}", .words.plain())]
-    Deleted { row: TaskRow, words: Text },
+    Deleted {
+        /// Its row, which still exists.
+        row: TaskRow,
+        /// The answer to the person.
+        words: Text,
+    },
     /// An `undo` without anything of the person's to undo: 409.
     #[error("{}", .0.plain())]
     NothingToUndo(Text),
@@ -39,10 +44,12 @@ pub enum Rejection {
 /// The reason why the actor is not clear.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WhoActs {
+    /// The request names no person, and no default person is configured.
     #[error(
         "several people are configured: name the one who acts with X-Ivan-Actor (--as), by name, Slack id or GitHub login"
     )]
     NotNamed,
+    /// No configured person has this name. It is cut to 80 characters.
     #[error(
         "nobody of the name `{0}` is among [[people]]; X-Ivan-Actor (--as) takes a name, a Slack id or a GitHub login"
     )]
@@ -52,8 +59,10 @@ pub enum WhoActs {
 /// The reason why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
+    /// The command was rejected.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+    /// The store failed; nothing was stored.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -70,6 +79,7 @@ pub enum Stop {
 }
 
 impl Rejection {
+    /// The answer to the person.
     pub fn words(self) -> Text {
         match self {
             Rejection::NoCurrent(words)

@@ -16,7 +16,9 @@ use crate::verbs;
 pub struct LogRequest {
     /// The person whose log it is; `None` for the operator's, of everyone.
     pub person: Option<Person>,
+    /// The task whose history it is; `None` for all tasks.
     pub task: Option<Ref>,
+    /// The most entries on a page.
     pub limit: usize,
     /// As returned with the last page.
     pub cursor: Option<String>,
@@ -25,7 +27,9 @@ pub struct LogRequest {
 /// A page of the log, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogPage {
+    /// The entries of this page, newest first.
     pub entries: Vec<Entry>,
+    /// The cursor of the next page; `None` on the last one.
     pub next_cursor: Option<String>,
 }
 

@@ -19,12 +19,17 @@ use crate::verbs::schedule::{self, next_briefing};
 pub struct ScheduleView {
     /// The change, or the current setting.
     pub message: reply::Text,
+    /// The local time of the briefing on working days; `None` for no briefing.
     pub briefing: Option<NaiveTime>,
+    /// The time of the next briefing; `None` without one.
     pub next_briefing: Option<DateTime<Utc>>,
+    /// The quiet hours in local time; `None` for none.
     pub quiet: Option<QuietHours>,
     /// Whether each is their own choice; else it follows bot.toml.
     pub own_briefing: bool,
+    /// As `own_briefing`, for quiet hours.
     pub own_quiet: bool,
+    /// The person's time zone, in which `briefing` and `quiet` are local times.
     pub zone: Tz,
     /// Notices that wait for the end of quiet hours.
     pub held: i64,
@@ -35,6 +40,7 @@ pub struct ScheduleView {
 pub struct ReceiptsView {
     /// The change, or the current setting.
     pub message: reply::Text,
+    /// The way in force: their own choice, or the team default.
     pub receipts: ReceiptMode,
     /// Whether that is their own choice; else it follows bot.toml.
     pub own: bool,

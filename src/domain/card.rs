@@ -25,9 +25,13 @@ const LINE_MAX: usize = 140;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CardPart {
+    /// A heading, as plain text.
     Heading(String),
+    /// A text with links and marks.
     Text(Text),
+    /// A task with its facts and buttons.
     Card(Card),
+    /// A row of buttons.
     Buttons(Vec<Button>),
     /// Controls for settings, side by side.
     Controls(Vec<Control>),
@@ -37,7 +41,9 @@ pub enum CardPart {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Control {
+    /// A button that switches it.
     Button(Button),
+    /// A picker for a time of day.
     Time(Picker),
 }
 
@@ -46,7 +52,9 @@ pub enum Control {
 pub struct Picker {
     /// The label while no time is chosen.
     pub label: String,
+    /// The setting that it changes.
     pub picks: PickerSetting,
+    /// The local time in force; `None` while there is none.
     pub chosen: Option<NaiveTime>,
 }
 
@@ -54,9 +62,11 @@ pub struct Picker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PickerSetting {
+    /// The time of the briefing on working days.
     Briefing,
     /// The start or the end of quiet hours.
     QuietFrom,
+    /// The end of quiet hours.
     QuietUntil,
 }
 
@@ -107,7 +117,9 @@ pub struct Card {
     pub task: TaskRow,
     /// Its number in a list; such a card is one line.
     pub number: Option<usize>,
+    /// The task's title in the mirror.
     pub title: String,
+    /// The task's page at its source. If it is empty, the title is no link.
     pub url: String,
     /// `ClickUp · in review · due today`
     pub facts: String,
@@ -120,6 +132,7 @@ pub struct Card {
     pub line: Option<String>,
     /// Done or gone: struck through, and without buttons.
     pub struck: bool,
+    /// The buttons below it, in the order shown.
     pub buttons: Vec<Button>,
 }
 
@@ -183,7 +196,9 @@ pub fn is_card_alone(parts: &[CardPart], task: TaskRow) -> bool {
 /// A button.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Button {
+    /// The text on the button.
     pub label: String,
+    /// The request that it makes.
     pub press: ButtonAction,
     /// Whether it is the primary button.
     #[serde(default)]
@@ -191,6 +206,7 @@ pub struct Button {
 }
 
 impl Button {
+    /// A button that is not the primary one.
     pub fn new(label: &str, press: ButtonAction) -> Button {
         Button {
             label: label.to_owned(),
@@ -216,6 +232,7 @@ pub fn undo_button(command: &str) -> CardPart {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum TaskRef {
+    /// Its key in the mirror.
     Key(TaskKey),
     /// Stored by an older version. It is read from the store only, never from a surface.
     Row(TaskRow),
@@ -256,6 +273,7 @@ fn is_uid(text: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ButtonAction {
+    /// Complete this task.
     Done(TaskRef),
     /// Skip this task, if it still is the current one.
     Next(TaskRef),
@@ -269,6 +287,7 @@ pub enum ButtonAction {
     Quiet(Option<QuietHours>),
     /// Change the start or the end of quiet hours.
     QuietFrom(NaiveTime),
+    /// Change the end of quiet hours, in local time.
     QuietUntil(NaiveTime),
     /// Set how outcomes are shown.
     Receipts(ReceiptMode),

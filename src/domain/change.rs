@@ -15,7 +15,9 @@ use super::task::{Account, Priority, Source, Task, TaskStatus};
 pub enum TaskChange {
     /// The assignees by their ids at the source: a ClickUp member id, a GitHub login.
     Assign {
+        /// Handles to assign. The other assignees stay.
         add: Vec<String>,
+        /// Handles to remove.
         remove: Vec<String>,
     },
     /// The due time; `None`: never.
@@ -25,9 +27,15 @@ pub enum TaskChange {
     /// The priority; `None` for the source's "no priority".
     Priority(Option<Priority>),
     /// Not in progress any more: in the status before `start`; `None` for the source's first status.
-    Pause { status: Option<String> },
+    Pause {
+        /// In the source's own word; `None` for its first status.
+        status: Option<String>,
+    },
     /// In progress again, in this status.
-    Resume { status: String },
+    Resume {
+        /// In the source's own word.
+        status: String,
+    },
 }
 
 impl TaskChange {

@@ -12,10 +12,15 @@ use super::task::{RepoName, Source, TaskId, TaskKey};
 /// A new task as requested: typed, filled in, or sent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TaskDraft {
+    /// The title, one line. It may name the client: `[CLIENT:acme] Fix login`.
     pub title: String,
+    /// The description as given, of any number of lines.
     pub description: Option<String>,
+    /// `None`: the place, the channel, the client or `queue.default_source` decides.
     pub source: Option<Source>,
+    /// The client as given: its id, name or alias.
     pub entity: Option<String>,
+    /// `owner/name`; `None` for the default repository.
     pub repo: Option<RepoName>,
     /// A ClickUp list id.
     pub list: Option<String>,
@@ -45,6 +50,7 @@ pub const NOBODY: &str = "nobody";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum CommandRef {
+    /// Its uid: 26 capital letters and digits.
     Uid(String),
     /// Stored by an older version. It is read from the store only, never from a surface.
     Row(CommandId),

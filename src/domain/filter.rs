@@ -15,11 +15,13 @@ use super::task::{Source, Task};
 /// The filter of a list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
+    /// Only tasks whose due time or day has passed.
     pub overdue: bool,
     /// Tasks that wait for others, which the queue leaves out.
     pub blocked: bool,
     /// Snoozed tasks, which the queue leaves out.
     pub snoozed: bool,
+    /// Only tasks of these sources; empty for all.
     pub sources: BTreeSet<Source>,
     /// Clients, in lower case.
     pub entities: BTreeSet<String>,
@@ -73,6 +75,7 @@ impl Filter {
         }
     }
 
+    /// Whether it narrows nothing: every task of the queue matches.
     pub fn is_empty(&self) -> bool {
         *self == Filter::default()
     }

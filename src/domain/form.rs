@@ -16,11 +16,16 @@ use super::task::Source;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SubmittedForm {
+    /// A comment on a task.
     Comment {
+        /// The task that the form was opened for.
         task: TaskRef,
+        /// The comment as filled in, unchanged.
         text: String,
     },
+    /// A task to create.
     Create {
+        /// The fields of the form.
         create: Box<TaskDraft>,
         /// The message that it was made from.
         from: Option<SourceMessage>,
@@ -30,7 +35,9 @@ pub enum SubmittedForm {
 /// The message that a task is made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceMessage {
+    /// Slack's id of its conversation.
     pub channel: String,
+    /// Slack's `ts`, which identifies it within the conversation.
     pub ts: String,
     /// The author's id; `None` if an app posted it.
     pub user: Option<String>,
@@ -43,12 +50,19 @@ pub struct SourceMessage {
 /// A field of a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FormField {
+    /// The text of a comment.
     Text,
+    /// The title of a new task, one line.
     Title,
+    /// The list or repository of a new task.
     Place,
+    /// The client of a new task.
     Entity,
+    /// The description of a new task.
     Description,
+    /// The due day of a new task.
     Due,
+    /// The assignee of a new task.
     Assignee,
 }
 
@@ -95,11 +109,14 @@ impl Assignable {
 /// An error message for a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
+    /// The field that shows the error.
     pub field: FormField,
+    /// The error as a sentence, in plain text.
     pub why: String,
 }
 
 impl SubmittedForm {
+    /// The message that the task is made from; `None` for a comment, or a form without a message.
     pub fn origin(&self) -> Option<&SourceMessage> {
         match self {
             SubmittedForm::Comment { .. } => None,
