@@ -32,11 +32,13 @@ macro_rules! ids {
 ids! {
     /// A task in the mirror.
     TaskRow;
+    /// A person of bot.toml; the row stays when they are removed there.
     PersonId;
     /// A task that became a person's current one.
     PinId;
     /// A list that a person was shown.
     ListId;
+    /// A command of a person. Cards and buttons name it by its uid.
     CommandId;
     /// The place of a write to a source in the order of all writes. Its own id is a ULID.
     OperationSeq;

@@ -45,23 +45,31 @@ pub struct Text(Vec<Span>);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Span {
+    /// Our own words, without links or marks.
     Text(String),
     /// Text from another person: shown unchanged, with any marks in it.
     Said(String),
+    /// A link.
     Link {
+        /// The text that is shown.
         text: String,
+        /// The address, never empty.
         url: String,
     },
     /// Text to type, shown as code.
     Code(String),
     /// The title of a finished task, struck through; without a URL it is text.
     Struck {
+        /// The title, as its author wrote it.
         text: String,
+        /// The task's page; empty if there is none.
         url: String,
     },
     /// A time, shown in the reader's zone if the surface can do that; otherwise as `text`.
     Time {
+        /// The time to show.
         at: DateTime<Utc>,
+        /// The same in words, for surfaces that cannot show a zone.
         text: String,
         /// With its day; else it is soon, and shown to the second.
         #[serde(default)]
@@ -70,10 +78,12 @@ pub enum Span {
 }
 
 impl Text {
+    /// An empty text.
     pub fn new() -> Text {
         Text::default()
     }
 
+    /// Appends our own words.
     pub fn text(mut self, text: impl Into<String>) -> Text {
         self.0.push(Span::Text(text.into()));
         self
@@ -96,6 +106,7 @@ impl Text {
         self
     }
 
+    /// Appends text to type, shown as code.
     pub fn code(mut self, text: impl Into<String>) -> Text {
         self.0.push(Span::Code(text.into()));
         self
@@ -152,15 +163,18 @@ impl Text {
         self
     }
 
+    /// Appends another text.
     pub fn then(mut self, more: Text) -> Text {
         self.0.extend(more.0);
         self
     }
 
+    /// Its pieces, from first to last.
     pub fn spans(&self) -> &[Span] {
         &self.0
     }
 
+    /// Whether it has no pieces.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -184,10 +198,15 @@ impl Text {
 /// A short description of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskBrief {
+    /// The id that people type: `clickup:86a`, `github:acme/widgets#7`.
     pub task_id: TaskId,
+    /// The title in the mirror.
     pub title: String,
+    /// The task's page at its source.
     pub url: String,
+    /// The source that has the task.
     pub source: Source,
+    /// The state that the source's status stands for.
     pub status: TaskStatus,
 }
 
@@ -206,6 +225,7 @@ impl From<&Task> for TaskBrief {
 /// The result of a command, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
+    /// The state, which decides the mark before the message.
     pub state: ReportState,
     /// The event, without its mark and without the next task.
     pub message: Text,
@@ -217,6 +237,7 @@ pub struct Report {
     pub conflict: bool,
     /// Whether the command requested a completion, and the task is complete.
     pub completed: bool,
+    /// The ULID of the first operation; `None` if nothing was sent to a source.
     pub operation_id: Option<String>,
     /// The new current task, if the command moved on.
     pub next: Option<TaskBrief>,
@@ -284,8 +305,11 @@ impl Report {
 /// One operation of a command, with its state.
 #[derive(Debug)]
 pub struct Step<'a> {
+    /// The ULID of the operation, `operation_id` in the API.
     pub operation_id: &'a str,
+    /// The write as it was requested.
     pub write: &'a Write,
+    /// The state that the report shows.
     pub end: StepState<'a>,
     /// The task from the mirror, if it has it.
     pub known: Option<&'a Task>,
@@ -300,20 +324,29 @@ pub struct Step<'a> {
 pub enum StepState<'a> {
     /// Pending, with the last failure if there was one, and the time of its turn if that is certain.
     Pending {
+        /// The last failure; `None` if there was none.
         why: Option<&'a str>,
+        /// The time of its next attempt, if that is certain and not yet past.
         turn: Option<DateTime<Utc>>,
     },
+    /// A success, with the task as its source has it.
     Well(&'a Outcome),
+    /// Refused by the source, with its reason as a sentence.
     Refused(Refusal, &'a str),
+    /// Tried for `outbox.give_up_after` without a certain outcome.
     GivenUp {
+        /// The error of the last attempt.
         why: &'a str,
+        /// Whether the source may have applied it all the same.
         perhaps_applied: bool,
     },
     /// The operation before it did not succeed.
     Cancelled,
     /// It ended the process twice.
     SetAside {
+        /// The reason for setting it aside.
         why: &'a str,
+        /// Whether the source may have applied it all the same.
         perhaps_applied: bool,
     },
 }
@@ -689,7 +722,9 @@ pub fn more_of(total: usize, listed: usize, filter: &Filter) -> Option<Text> {
 /// The state of the connection to Slack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SlackHealth {
+    /// No connection is open yet, or again.
     Connecting,
+    /// A connection is open.
     Connected,
     /// The problem and the remedy.
     Trouble(String),
@@ -698,7 +733,9 @@ pub enum SlackHealth {
 /// The state of the mirror of a source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceHealth {
+    /// The end of the last complete poll; `None` until each list or repository was polled.
     pub last_sync: Option<DateTime<Utc>>,
+    /// The reason why the oldest waiting write was not accepted; `None` if none waits for that.
     pub error: Option<String>,
     /// Open tasks.
     pub tasks: i64,
@@ -979,6 +1016,7 @@ pub fn archived(container: &Container) -> Text {
     ))
 }
 
+/// The notice to operators that a list or repository is archived no longer.
 pub fn unarchived(container: &Container) -> Text {
     let Container { source, name, .. } = container;
     Text::new().text(format!(
@@ -1000,6 +1038,7 @@ pub fn app_is_shared(others: u32) -> Text {
     ))
 }
 
+/// The notice to operators that the app's links are all held here again.
 pub fn app_is_ours() -> Text {
     Text::new().text("✓ Slack counts no other link of this app any more.")
 }
@@ -1079,6 +1118,7 @@ pub fn typed_while_away(typed: &[&str]) -> Text {
     words
 }
 
+/// The start of a text for a message about it: at most 300 characters.
 pub fn quote(text: &str) -> String {
     let text = text.trim();
     match text.char_indices().nth(QUOTE) {
@@ -1251,26 +1291,31 @@ pub fn made_before(task: &Task) -> Text {
         .text(format!(" · {}", place(task)))
 }
 
+/// The rejection of a number by a person who was never shown a list.
 pub fn no_list_yet() -> Text {
     Text::new().text("I have not shown you a list yet. Type `list`, then use its numbers.")
 }
 
+/// The rejection of a number that the last list does not have.
 pub fn not_in_list(number: usize) -> Text {
     Text::new().text(format!(
         "The list that I showed you last has no number {number}. Type `list` to see it anew."
     ))
 }
 
+/// The rejection of an id without a task; a sentence without a full stop.
 pub fn names_no_task(id: &TaskId) -> Text {
     Text::new().text(format!("{id} is not among the tasks that I know"))
 }
 
+/// The rejection of a request about a task that was deleted at its source.
 pub fn deleted(task: &Task) -> Text {
     Text::new()
         .said(&task.title)
         .text(format!(" was deleted in {}.", task.key.source().name()))
 }
 
+/// The text about a source that bot.toml does not configure.
 pub fn not_connected(source: Source) -> Text {
     Text::new().text(format!(
         "{} is not connected here. Whoever runs me can add [{source}] to bot.toml.",
@@ -1278,24 +1323,28 @@ pub fn not_connected(source: Source) -> Text {
     ))
 }
 
+/// The rejection of an issue in a repository that was never polled.
 pub fn not_read_yet(repo: &RepoName) -> Text {
     Text::new().text(format!(
         "I have not been able to read {repo} in GitHub yet, so nothing was changed. `status` tells how that goes."
     ))
 }
 
+/// The rejection of a repository that is not in `github.repos`.
 pub fn repo_not_followed(repo: &RepoName) -> Text {
     Text::new().text(format!(
         "I do not follow the repository {repo}. Whoever runs me can add it to github.repos in bot.toml."
     ))
 }
 
+/// The rejection of a ClickUp list, by id, that is not in `clickup.lists`.
 pub fn list_not_followed(list: &str) -> Text {
     Text::new().text(format!(
         "I do not follow the ClickUp list {list}. Whoever runs me can add it to clickup.lists in bot.toml."
     ))
 }
 
+/// The rejection of a client's name that does not fit into a tag or a title.
 pub fn odd_entity() -> Text {
     Text::new().text(format!(
         "The name of a client has 1 to {ENTITY_MAX} characters, without brackets, commas or line breaks. \
@@ -1303,6 +1352,7 @@ pub fn odd_entity() -> Text {
     ))
 }
 
+/// The rejection of a title: the limit of the source and the length, in characters.
 pub fn title_too_long(source: Source, max: usize, length: usize) -> Text {
     Text::new().text(format!(
         "{} takes titles of at most {max} characters, and this one has {length}. \
@@ -1311,6 +1361,7 @@ pub fn title_too_long(source: Source, max: usize, length: usize) -> Text {
     ))
 }
 
+/// The rejection of a text over `TEXT_MAX`; `length` in characters.
 pub fn text_too_long(length: usize) -> Text {
     Text::new().text(format!(
         "A text may have at most {TEXT_MAX} characters, and this one has {length}. \
@@ -1320,11 +1371,17 @@ pub fn text_too_long(length: usize) -> Text {
 
 // ---------------------------------------------------------------- the Home tab
 
+/// The heading of the current task.
 pub const HOME_CURRENT: &str = "Current";
+/// The heading of the tasks after the current one.
 pub const HOME_QUEUE: &str = "Queue";
+/// The heading of operations without an outcome, and of sources that cannot be read.
 pub const HOME_WAITING: &str = "Waiting";
+/// The heading of the person's accounts at the sources.
 pub const HOME_ACCOUNTS: &str = "Accounts";
+/// The heading of the person's settings.
 pub const HOME_SETTINGS: &str = "Settings";
+/// The heading for a person who may not give commands or is not configured.
 pub const HOME_NOBODY: &str = "Nothing here for you yet";
 
 /// The number of open tasks, and of those completed today.

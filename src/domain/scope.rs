@@ -93,7 +93,9 @@ pub const REACT: &str = "reactions:write";
 /// A scope that the app lacks, and the feature that does not work without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnmetScope {
+    /// The name of the scope in Slack: `reactions:write`.
     pub scope: &'static str,
+    /// The feature that is missing, as part of a sentence.
     pub without: &'static str,
 }
 

@@ -48,6 +48,7 @@ pub enum Work {
 }
 
 impl Work {
+    /// The name of its kind in the store and in ids: `message`, `poll`.
     pub fn kind(&self) -> &'static str {
         match self {
             Work::Message(_) => "message",
@@ -142,11 +143,13 @@ impl fmt::Display for Work {
 /// Work that is set aside, as `status` lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetAside {
+    /// The work. Its `Display` is the id for `ivan retry`.
     pub work: Work,
     /// A description without any person's text: `a comment in GitHub, asked for by Ana`.
     pub about: String,
     /// The number of unclean ends at which it was under way.
     pub ends: i64,
+    /// The time of the start that set it aside.
     pub since: DateTime<Utc>,
     /// The time when it is tried again by itself; `None` if only `retry` does that.
     pub until: Option<DateTime<Utc>>,

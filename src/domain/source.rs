@@ -19,6 +19,7 @@ use super::undo::EffectState;
 /// The writing side of a source, for the outbox.
 #[async_trait]
 pub trait SourceWriter: Send + Sync {
+    /// The source that it writes to.
     fn source(&self) -> Source;
 
     /// The task as the source has it now.
@@ -64,6 +65,7 @@ pub trait SourceWriter: Send + Sync {
 pub struct SourceStanding {
     /// The end of its rate limit: nothing is sent before.
     pub paused_until: Option<DateTime<Utc>>,
+    /// Whether the source accepts the token.
     pub token: TokenStanding,
     /// When the token expires, if that is soon: a person has to create another before.
     pub token_ends: Option<DateTime<Utc>>,
@@ -77,10 +79,13 @@ pub enum TokenStanding {
     /// It was not tested yet.
     #[default]
     Unknown,
+    /// The source accepted it in its last response.
     Taken,
     /// It is invalid or was revoked. Queued work waits; only a poll tries again before `until`.
     Refused {
+        /// The source's reason, for operators.
         why: String,
+        /// The time from which other requests try it again.
         until: DateTime<Utc>,
     },
 }
@@ -113,6 +118,7 @@ impl Limits {
 /// A list or a repository that is mirrored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
+    /// The source that has it.
     pub source: Source,
     /// The stable id: ClickUp's list id; GitHub's repository id, as text.
     pub id: String,
@@ -128,6 +134,7 @@ pub struct Container {
 /// A part of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
+    /// The tasks of this part, oldest change first.
     pub tasks: Vec<Task>,
     /// The next page, in the source's own terms; `None` at the end.
     pub next: Option<String>,
@@ -145,13 +152,16 @@ pub enum Listing {
 /// The subject whose comments are read; the source's [`Listing`] says which one it supports.
 #[derive(Debug, Clone, Copy)]
 pub enum CommentsOf<'a> {
+    /// A list or repository, at a source that lists `ByContainer`.
     Container(&'a Container),
+    /// A task, at a source that lists `ByTask`.
     Task(&'a TaskKey),
 }
 
 /// A comment in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceComment {
+    /// The key of the task that it is on.
     pub task: TaskKey,
     /// Its author, time and text: always `What::Commented`.
     pub act: Activity,
@@ -160,6 +170,7 @@ pub struct SourceComment {
 /// A part of a listing of comments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommentPage {
+    /// The comments of this part, without those on pull requests.
     pub comments: Vec<SourceComment>,
     /// The newest change of any of them, including those on pull requests, by the source's clock.
     pub newest: Option<DateTime<Utc>>,
@@ -170,6 +181,7 @@ pub struct CommentPage {
 /// The reading counterpart of [`SourceWriter`], for a mirror. The caller repeats requests, never the source.
 #[async_trait]
 pub trait SourceReader: Send + Sync {
+    /// The source that it reads.
     fn source(&self) -> Source;
 
     /// The configured lists or repositories, resolved to their stable ids. An unavailable one fails on its own.
@@ -187,6 +199,7 @@ pub trait SourceReader: Send + Sync {
     /// Reports that all pages of a walk through the container were read and stored, so they need not be repeated.
     fn walked(&self, _container: &Container) {}
 
+    /// The way in which the source lists comments.
     fn comments_are_listed(&self) -> Listing;
 
     /// One page of comments, without those of pull requests. Of a container: those changed since `since` (inclusive,
@@ -220,13 +233,16 @@ pub trait SourceReader: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the payload of {event} cannot be read: {why}")]
 pub struct UnreadablePayload {
+    /// The event of the delivery: `issues`; `taskStatusUpdated`.
     pub event: String,
+    /// The reason, as part of a sentence.
     pub why: String,
 }
 
 /// The metadata of a webhook request, known before its payload is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
+    /// The source that sent it.
     pub source: Source,
     /// The same for every repetition of the delivery (docs/contracts/github.md#delivery, docs/contracts/clickup.md#repeated-deliveries).
     pub dedupe_key: String,
@@ -279,8 +295,10 @@ pub enum DeliveryRefusal {
 /// Reads a source's webhook requests and payloads.
 #[async_trait]
 pub trait WebhookReader: Send + Sync {
+    /// The source whose webhooks it reads.
     fn source(&self) -> Source;
 
+    /// The rules for the source's webhook requests.
     fn terms(&self) -> WebhookRules;
 
     /// Whether a request has a signature of the right form. It may be wrong.
@@ -313,11 +331,15 @@ pub trait WebhookReader: Send + Sync {
 /// A webhook as its source has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Webhook {
+    /// The source that sends to it.
     pub source: Source,
+    /// The source's id of it, as text.
     pub id: String,
     /// The repository, or the workspace, that it belongs to.
     pub place: String,
+    /// The address that it delivers to.
     pub url: String,
+    /// The events that it is registered for, in the source's names.
     pub events: Vec<String>,
     /// The source sends to it: ClickUp `active` or `failing`, GitHub `active`.
     pub active: bool,
@@ -368,8 +390,10 @@ pub struct WebhookFacts {
 /// Management of a source's webhooks, for `ivan webhooks` and the gap recovery.
 #[async_trait]
 pub trait WebhookKeeper: Send + Sync {
+    /// The source whose webhooks it manages.
     fn source(&self) -> Source;
 
+    /// The facts about the source's webhooks.
     fn facts(&self) -> WebhookFacts;
 
     /// Every webhook that the token can see, of every mirrored place. A place fails with the permission that is

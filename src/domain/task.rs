@@ -48,10 +48,12 @@ impl TaskKey {
         }
     }
 
+    /// The source that has the task.
     pub fn source(&self) -> Source {
         self.source
     }
 
+    /// The part without the source: `86a`, `4711:12`.
     pub fn as_str(&self) -> &str {
         &self.key
     }
@@ -112,10 +114,12 @@ impl RepoName {
         })
     }
 
+    /// The account that has the repository, as GitHub spells it.
     pub fn owner(&self) -> &str {
         &self.owner
     }
 
+    /// The name within that account, as GitHub spells it.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -218,6 +222,7 @@ impl TaskId {
         }
     }
 
+    /// The source that has the task.
     pub fn source(&self) -> Source {
         match self.0 {
             // Names a source: each form of an id is one's own.
@@ -289,12 +294,16 @@ impl TryFrom<String> for TaskId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskStatus {
+    /// Not begun.
     Todo,
+    /// In progress.
     InProgress,
+    /// Finished.
     Done,
 }
 
 impl TaskStatus {
+    /// The word in the store and in the API: `in_progress`.
     pub fn as_str(self) -> &'static str {
         match self {
             TaskStatus::Todo => "todo",
@@ -303,6 +312,7 @@ impl TaskStatus {
         }
     }
 
+    /// Parses the output of `as_str`; `None` for any other text.
     pub fn parse(text: &str) -> Option<TaskStatus> {
         [TaskStatus::Todo, TaskStatus::InProgress, TaskStatus::Done]
             .into_iter()
@@ -314,13 +324,18 @@ impl TaskStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
+    /// The highest; it earns points.
     Urgent,
+    /// The second highest; it earns points.
     High,
+    /// Earns no points.
     Normal,
+    /// The lowest; it earns no points.
     Low,
 }
 
 impl Priority {
+    /// The word in the store and in the API, in lower case.
     pub fn as_str(self) -> &'static str {
         match self {
             Priority::Urgent => "urgent",
@@ -330,6 +345,7 @@ impl Priority {
         }
     }
 
+    /// Parses the output of `as_str`; `None` for any other text.
     pub fn parse(text: &str) -> Option<Priority> {
         use Priority::{High, Low, Normal, Urgent};
         [Urgent, High, Normal, Low]
@@ -398,7 +414,9 @@ impl From<DueDate> for KeptDue {
 /// One unit of work, in its last known state at the source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
+    /// The key in the mirror, which survives renames.
     pub key: TaskKey,
+    /// The id that people see. At GitHub a rename of the repository changes it.
     pub id: TaskId,
     /// Its place: ClickUp's list id; GitHub's repository id, as text.
     pub container: String,
@@ -406,20 +424,27 @@ pub struct Task {
     /// list and was added to a followed one.
     #[serde(default)]
     pub home: Option<String>,
+    /// The title with GitHub's `[CLIENT:<entity>] ` prefix; no-break spaces are spaces.
     pub title: String,
     /// Without Ivan's own marker; at most a few thousand characters.
     pub description: String,
+    /// The task's page at the source.
     pub url: String,
+    /// The state that `source_status` stands for.
     pub status: TaskStatus,
     /// The source's own word: `in review`, `open`, `closed`.
     pub source_status: String,
+    /// The accounts that it is assigned to; empty for none.
     pub assignees: Vec<Account>,
     /// ClickUp tags or GitHub labels, in the source's spelling.
     pub labels: Vec<String>,
     /// The client the task is for: ClickUp tag `client:<entity>`, GitHub title prefix `[CLIENT:<entity>] `.
     pub entity: Option<String>,
+    /// `None` if the source has no priority for it.
     pub priority: Option<Priority>,
+    /// `None` if it is never due.
     pub due: Option<DueDate>,
+    /// The time of its creation, by the source's clock.
     pub created_at: DateTime<Utc>,
     /// The source's own time of the last change, which decides which of two reports is newer (P4).
     pub updated_at: DateTime<Utc>,
@@ -444,7 +469,9 @@ pub struct Task {
 /// How a task was finished, as far as the source reports that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closed {
+    /// The account that finished it; `None` if the source does not report that.
     pub by: Option<Account>,
+    /// The time by the source's clock; `None` if the source does not report it.
     pub at: Option<DateTime<Utc>>,
     /// Whether the account that Ivan writes with closed it; `None` if the source does not report the actor.
     pub by_us: Option<bool>,
@@ -493,7 +520,9 @@ pub const LINKS_MAX: usize = 50;
 /// A relation of a task to another one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Relation {
+    /// The task that waits, of the two.
     pub way: Direction,
+    /// The other task.
     pub to: RelatedTask,
 }
 
@@ -511,10 +540,13 @@ pub enum Direction {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RelatedTask {
+    /// A task by its key.
     Task(TaskKey),
     /// An issue by its repository's name, which is resolved only when it is looked up.
     Issue {
+        /// `owner/name` as in the link; it may have changed since.
         repo: RepoName,
+        /// The issue's number in it.
         number: u64,
     },
 }

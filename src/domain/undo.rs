@@ -19,7 +19,9 @@ pub const UNDO_WITHIN: Duration = Duration::minutes(15);
 pub struct UndoRequest {
     /// The operation to undo.
     pub operation: String,
+    /// The kind of that operation.
     pub what: UndoKind,
+    /// The source that it was sent to.
     pub source: Source,
     /// `None` for a task whose creation is still under way.
     pub task: Option<TaskKey>,
@@ -31,11 +33,17 @@ pub struct UndoRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UndoKind {
+    /// `done`: the task was completed.
     Completion,
+    /// `comment`: a comment was added.
     Comment,
+    /// `create`: a task was created.
     Creation,
+    /// `start`: the task was put in progress.
     Start,
+    /// `reopen`: a finished task was opened again.
     Reopening,
+    /// `assign`, `claim`, `due`, `prio` or `pause`: a property was changed.
     Change,
 }
 
@@ -53,31 +61,48 @@ pub enum UndoTarget {
 /// The effect of an operation in its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
+    /// A task was finished.
     Completed {
+        /// The source's status before, in its own word; `None` if it is not known.
         before: Option<String>,
+        /// The source's status right after, in its own word.
         left: String,
+        /// The time of the completion at the source; `None` if the source reports none.
         at: Option<DateTime<Utc>>,
     },
+    /// A finished task was opened again.
     Reopened {
+        /// The source's status before, in its own word; `None` if it is not known.
         before: Option<String>,
+        /// The source's status right after, in its own word.
         left: String,
     },
+    /// A task was put in progress.
     Started {
+        /// The source's status before, in its own word; `None` if it is not known.
         before: Option<String>,
+        /// The source's status right after, in its own word.
         left: String,
     },
+    /// A comment was added.
     Commented {
+        /// The source's id of it, as text.
         id: String,
+        /// Its text with the mentions and the signature, without a marker.
         text: MentionText,
         /// The operation in its marker.
         operation: String,
         /// The earliest time at which it can have been written.
         since: DateTime<Utc>,
     },
+    /// A task was created.
     Created {
+        /// The task right after its creation.
         left: Box<Task>,
     },
+    /// A property of a task was changed.
     Changed {
+        /// The change that was made.
         left: TaskChange,
         /// The change that restores the earlier state.
         back: TaskChange,
@@ -87,6 +112,7 @@ pub enum Effect {
 /// The current state of an effect at its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EffectState {
+    /// The effect stands, as Ivan left it.
     AsLeft,
     /// It is gone: undone already, by us or by another actor.
     Gone,

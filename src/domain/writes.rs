@@ -17,7 +17,9 @@ use super::undo::{Effect, EffectState, UndoTarget};
 
 /// The comment to delete in an undo.
 pub struct OwnComment<'a> {
+    /// The source's id of it, as text.
     pub id: &'a str,
+    /// Its text with the mentions and the signature, without a marker.
     pub text: &'a MentionText,
     /// The operation that wrote it, which its marker names.
     pub operation: &'a str,
@@ -29,13 +31,16 @@ pub struct OwnComment<'a> {
 /// the write.
 #[async_trait]
 pub trait Writes: SourceWriter {
+    /// Finishes a task: sets ClickUp's finishing status, or closes the issue.
     async fn complete(&self, now: &Task) -> Result<Task, WriteError>;
 
+    /// Puts a task in progress, with ClickUp's status or GitHub's label.
     async fn start(&self, now: &Task) -> Result<Task, WriteError>;
 
     /// Opens a task again: as `before`, if there still is such a status.
     async fn reopen(&self, now: &Task, before: Option<&str>) -> Result<Task, WriteError>;
 
+    /// Changes one property of a task.
     async fn change(&self, now: &Task, change: &TaskChange) -> Result<Task, WriteError>;
 
     /// Returns the comment's id.
@@ -46,6 +51,7 @@ pub trait Writes: SourceWriter {
         text: &MentionText,
     ) -> Result<String, WriteError>;
 
+    /// Creates a task. GitHub's text gets a marker with the id of `op`.
     async fn create(&self, op: &Operation, new: &NewTask) -> Result<Task, WriteError>;
 
     /// Takes back a start: the task is as `before` again.

@@ -163,6 +163,7 @@ pub fn when_due(due: DueDate, zone: Tz) -> Text {
     }
 }
 
+/// The reason why a time was not accepted, as part of a sentence.
 pub fn not_then(why: &NotThen) -> Text {
     match why {
         NotThen::Past { at, text } => Text::new().moment_as(*at, text).text(" is over"),
@@ -254,8 +255,11 @@ pub fn not_mirrored(source: Source, called: &str) -> Text {
 pub enum Rank {
     /// From 1, of so many; and why it is ahead of the next one, if the points do not show that.
     At {
+        /// The place in the queue, from 1.
         place: usize,
+        /// The number of tasks in the queue.
         of: usize,
+        /// With equal points, the reason why it is ahead of the next task: `it is older`.
         tie: Option<String>,
     },
     /// Outside of the queue, and why: the end of a sentence about it.
@@ -303,11 +307,16 @@ pub fn joined(all: impl IntoIterator<Item = Text>, between: &str) -> Text {
 pub enum Hidden {
     /// These have to be finished before it.
     Blocked(Vec<Task>),
+    /// Until this time.
     Snoozed(DateTime<Utc>),
     /// In the source's own word.
     Done(String),
+    /// A completion of it waits for its source.
     BeingCompleted,
+    /// It was deleted at its source.
     Gone,
+    /// It is in a list or repository that is archived or not followed.
     Away,
+    /// It is assigned to others.
     NotTheirs,
 }
