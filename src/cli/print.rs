@@ -17,23 +17,34 @@ const LIST_MOST: u64 = 200;
 /// The kind of request, as far as the answer's shape depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerKind {
+    /// A verb: the daemon's message and the next task, or that the write is queued.
     Write,
+    /// The current task with its reasons, or why there is none.
     Current,
+    /// Numbered tasks, or why there are none.
     List,
+    /// The daemon's message, then the task's id and URL.
     Why,
+    /// Entries of the activity log, one per line.
     Log,
     /// The daemon's own words, line by line.
     Words,
+    /// The person's accounts, line by line.
     Whoami,
+    /// One line per source, or that the synchronization goes on.
     Sync,
+    /// The daemon's state, one row per part.
     Status,
 }
 
 /// The text for each stream, and the exit status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Printed {
+    /// For standard output: complete lines, or empty.
     pub out: String,
+    /// For standard error: complete lines, or empty.
     pub err: String,
+    /// The exit status, one of the `EXIT_…` constants.
     pub exit: u8,
 }
 

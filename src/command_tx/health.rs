@@ -9,6 +9,7 @@ use crate::domain::task::Source;
 /// Set by Slack and the polls; empty after a start.
 #[derive(Debug, Default)]
 pub struct LiveHealth {
+    /// The state of the connection to Slack; `None` if Slack is not configured.
     pub slack: Option<SlackHealth>,
     /// The error of a source's last sync.
     pub sources: BTreeMap<Source, String>,
@@ -21,6 +22,7 @@ pub struct LiveHealth {
 }
 
 impl LiveHealth {
+    /// Sets the error of the last sync in the health of each listed source.
     pub fn add_errors(&self, sources: &mut BTreeMap<Source, SourceHealth>) {
         for (source, error) in &self.sources {
             if let Some(of_source) = sources.get_mut(source) {

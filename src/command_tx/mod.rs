@@ -38,22 +38,30 @@ pub use stop::{CommandError, Rejection, Stop, WhoActs};
 
 /// The transaction of one command, with its context beside the store.
 pub struct CommandTx<'a> {
+    /// The settings from `bot.toml`.
     pub settings: &'a CommandSettings,
+    /// The state of the connections, shared with Slack and the polls.
     pub health: &'a Mutex<LiveHealth>,
+    /// The write transaction.
     pub db: &'a Tx<'a>,
+    /// The time of the transaction, UTC.
     pub now: DateTime<Utc>,
 }
 
 /// The `Idempotency-Key` of a request and a fingerprint of the rest of it: a repeated request is the same operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
+    /// The header's value.
     pub key: String,
+    /// SHA-256 in hex of the method, path, actor and body.
     pub fingerprint: String,
 }
 
 /// A task that a command is about. One that is not mirrored yet has only its key.
 pub struct Target {
+    /// The key at its source.
     pub key: TaskKey,
+    /// The task in the mirror; `None` if it is not mirrored.
     pub stored: Option<StoredTask>,
 }
 
@@ -61,26 +69,39 @@ pub struct Target {
 pub enum Handled {
     /// Operations are in the outbox.
     Accepted {
+        /// The stored command.
         command: CommandId,
+        /// The ULID of its first operation.
         operation_id: String,
     },
     /// An immediate reply; with the pin and the list that it shows, and the task that it is about.
     Replied(Reply),
     /// An effect without a request to a source, with its report and its reply.
-    Settled { reply: Reply, report: Box<Report> },
+    Settled {
+        /// The message in Slack.
+        reply: Reply,
+        /// The answer over HTTP.
+        report: Box<Report>,
+    },
 }
 
 /// The decision of a verb.
 pub type Decided = Result<Handled, Stop>;
 
+/// The content of an immediate answer, and the things that it shows.
 #[derive(Default)]
 pub struct Reply {
     /// Whether nothing was done.
     pub refused: bool,
+    /// Plain words with links, complete without `parts`.
     pub words: Text,
+    /// Cards and texts for Slack; empty if the words are enough.
     pub parts: Vec<CardPart>,
+    /// The pin that it shows.
     pub pin: Option<PinId>,
+    /// The list whose numbers it shows.
     pub list: Option<ListId>,
+    /// The row of the task that it is about.
     pub about: Option<TaskRow>,
     /// The command that it answers, if that can be undone.
     pub command: Option<CommandId>,
@@ -97,12 +118,15 @@ impl From<Text> for Reply {
 
 /// The place and time at which a command was typed.
 pub struct Context {
+    /// The side that it came from: Slack or the API.
     pub surface: Surface,
     /// The way in which it was given.
     pub via: Via,
+    /// The time of typing, UTC, by the clock of its surface.
     pub at: DateTime<Utc>,
     /// The task of the message in whose thread it was typed.
     pub under: Option<TaskRow>,
+    /// `None` in Slack, and in requests without the header.
     pub once: Option<IdempotencyKey>,
     /// The channel whose defaults apply to missing options.
     pub channel: Option<String>,
@@ -131,7 +155,9 @@ impl Context {
 /// A task with its points.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scored {
+    /// The task as mirrored.
     pub task: Task,
+    /// The sum of its points.
     pub score: i64,
     /// The reasons for its points, most first.
     pub reasons: Vec<(String, i64)>,
@@ -227,6 +253,7 @@ impl CommandTx<'_> {
         }))
     }
 
+    /// The task with this id. Fails if the id names none, its source is not configured, or the task was deleted.
     pub fn by_id(&self, id: &TaskId) -> Result<Target, Stop> {
         if let Some((repo, number)) = id.issue() {
             return self.issue(repo, number);
@@ -247,6 +274,7 @@ impl CommandTx<'_> {
         self.by_key(key)
     }
 
+    /// An issue, by default of the first configured repository. Fails if that is unknown, or the issue was deleted.
     pub fn issue(&self, repo: Option<&RepoName>, number: u64) -> Result<Target, Stop> {
         let settings = &self.settings;
         let Some(repo) = repo.or(settings.repos.first()) else {
@@ -269,6 +297,7 @@ impl CommandTx<'_> {
         }
     }
 
+    /// The task with this key, mirrored or not. Fails if it was deleted at its source.
     pub fn by_key(&self, key: TaskKey) -> Result<Target, Stop> {
         let stored = tasks::by_key(self.db, &key)?;
         if let Some(gone) = stored.as_ref().filter(|stored| stored.gone) {
@@ -313,6 +342,7 @@ impl CommandTx<'_> {
         Ok((pin, stored))
     }
 
+    /// Replies with the current task and its card, or the reason for an empty queue.
     pub fn show(&self, person: &Person) -> DbResult<Reply> {
         let (pin, current) = self.show_current(person)?;
         Ok(Reply {
@@ -330,17 +360,20 @@ impl CommandTx<'_> {
         })
     }
 
+    /// The card of a task as text, with its points for this person.
     pub fn card(&self, stored: &StoredTask, person: &Person) -> DbResult<Text> {
         let weights = &self.settings.weights;
         let points = points(self.db, stored, person, self.now, weights)?;
         Ok(reply::card(&stored.task, &points, self.now, person.zone))
     }
 
+    /// The card of a task with its buttons.
     pub fn whole_card(&self, stored: &StoredTask, person: &Person) -> DbResult<CardPart> {
         let weights = &self.settings.weights;
         shown(self.db, stored, person, self.now, weights).map(CardPart::Card)
     }
 
+    /// A task with its points for this person.
     pub fn scored(&self, stored: StoredTask, person: &Person) -> DbResult<Scored> {
         let weights = &self.settings.weights;
         let points = points(self.db, &stored, person, self.now, weights)?;
@@ -413,11 +446,13 @@ impl CommandTx<'_> {
         operations::report(self.db, command, &json, true, self.now)
     }
 
+    /// Updates a command's report, its message and its author's pin.
     pub fn settle(&self, command: CommandId, occasion: CompletionTrigger) -> DbResult<()> {
         let weights = &self.settings.weights;
         completion::settle(self.db, command, occasion, self.now, weights)
     }
 
+    /// A new ULID with the time of the transaction.
     pub fn ulid(&self) -> String {
         ulid::Ulid::from_datetime(self.now.into()).to_string()
     }
@@ -447,6 +482,7 @@ impl CommandTx<'_> {
         }
     }
 
+    /// The reason why a person's queue is empty.
     pub fn why_empty(&self, person: &Person) -> DbResult<EmptyQueue> {
         let open = completion::open(self.db, person, self.now, &self.settings.weights)?;
         why_empty(self.db, person, &open, self.settings.sources())
@@ -465,6 +501,7 @@ impl CommandTx<'_> {
         Ok(reply::empty(&self.why_empty(person)?))
     }
 
+    /// Moves a person's pin for one of their commands.
     pub fn mover<'a>(
         &'a self,
         person: &'a Person,
@@ -600,6 +637,7 @@ pub fn lane(person: &Person, write: &Write) -> String {
     }
 }
 
+/// Rejects a command about a source that is not configured.
 pub fn not_configured(source: Source) -> Rejection {
     Rejection::Unfit(reply::not_connected(source))
 }

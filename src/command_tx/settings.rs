@@ -11,17 +11,21 @@ use crate::domain::task::{RepoName, Source};
 /// The settings from `bot.toml` that commands use.
 #[derive(Debug, Clone)]
 pub struct CommandSettings {
+    /// The source that `create` uses if no other is given.
     pub default_source: Source,
     /// The lists that are mirrored, the one for `create` first; empty without ClickUp.
     pub lists: Vec<String>,
     /// The repositories that are mirrored, the default one first; empty without GitHub.
     pub repos: Vec<RepoName>,
+    /// The points for the order of queues.
     pub weights: Weights,
     /// The actor of an API request that names none: a name of `[[people]]`.
     pub default_person: Option<String>,
+    /// Whether Slack is configured.
     pub slack: bool,
     /// The defaults of `create` in a channel, by its Slack id.
     pub channels: BTreeMap<String, ChannelDefaults>,
+    /// How outcomes are shown to people without a choice of their own.
     pub receipts: ReceiptMode,
     /// The clients that tasks may be for; empty: any.
     pub entities: Entities,
@@ -32,9 +36,13 @@ pub struct CommandSettings {
 /// The defaults of `create` in a channel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChannelDefaults {
+    /// `None` if the channel has no place of its own.
     pub source: Option<Source>,
+    /// A ClickUp list id; `None` for a repository, or for the source's default.
     pub list: Option<String>,
+    /// `None` for a list, or for the source's default.
     pub repo: Option<RepoName>,
+    /// The client that `create` uses if no other is given; `None`: none.
     pub entity: Option<String>,
 }
 
@@ -62,6 +70,7 @@ impl CommandSettings {
         lists.into_iter().chain(repos)
     }
 
+    /// Whether a source is configured.
     pub fn has(&self, source: Source) -> bool {
         self.sources().any(|configured| configured == source)
     }

@@ -12,6 +12,7 @@ use crate::verbs::morning::gather;
 pub struct MorningView {
     /// The same as text.
     pub message: Text,
+    /// The content that `message` has in words.
     pub morning: BriefingContent,
     /// The first of the queue, numbered from 1; the numbers work as REF until the next list.
     pub top: Vec<Scored>,

@@ -16,16 +16,22 @@ const SEPARATOR: &str = "__";
 pub enum ValueOrigin {
     /// The default, because no value was given.
     Default,
+    /// The path of `bot.toml`.
     File(PathBuf),
+    /// The name of an environment variable, as `IVAN__SLACK__BOT_TOKEN`.
     Variable(String),
     /// A secret's own file, given by the key `named_by`.
     SecretFile {
+        /// The file with the secret.
         path: PathBuf,
+        /// The origin of the key that names the file.
         named_by: Box<ValueOrigin>,
     },
     /// A missing key, with the places where it can be set.
     Missing {
+        /// The file that was read; `None` without a `bot.toml`.
         file: Option<PathBuf>,
+        /// The name of the environment variable for the key.
         variable: String,
     },
     /// The configuration as a whole, rather than a single key.

@@ -34,19 +34,29 @@ use reader::{Reader, ValueFormat, boolean, integer, quote, quote_all, text, text
 /// The whole configuration. Sources and surfaces that are not configured are `None`.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// `None` if no key of `[slack]` is set.
     pub slack: Option<SlackConfig>,
+    /// `None` if no key of `[clickup]` is set.
     pub clickup: Option<ClickUpConfig>,
+    /// `None` if no key of `[github]` is set.
     pub github: Option<GitHubConfig>,
+    /// The database file, and how long data is kept.
     pub store: StoreConfig,
+    /// The default source, and the points for the order.
     pub queue: QueueConfig,
+    /// The HTTP API: its address, token and default actor.
     pub api: ApiConfig,
+    /// The listener for webhooks.
     pub webhooks: WebhooksConfig,
+    /// How often the sources are polled.
     pub sync: SyncConfig,
+    /// Retries of writes to the sources, and signatures.
     pub outbox: OutboxConfig,
     /// Empty if Ivan serves one person only.
     pub people: Vec<PersonConfig>,
     /// The known clients of tasks. Empty: any client.
     pub entities: Vec<Entity>,
+    /// The format and level of log lines.
     pub log: LogConfig,
     file: Option<PathBuf>,
     shown: String,
@@ -62,8 +72,11 @@ pub struct SlackConfig {
     pub bot_token: Secret,
     /// The base address, without a slash at its end, like all addresses here.
     pub api_url: String,
+    /// Default: `Bare`.
     pub channel_commands: ChannelCommandsConfig,
+    /// Default: `Hint`.
     pub thread_replies: ThreadRepliesConfig,
+    /// For people without a choice of their own. Default: `Message`.
     pub receipts: ReceiptsConfig,
     /// Slack ids. Empty: every full member of the workspace.
     pub allowed_users: Vec<String>,
@@ -90,6 +103,7 @@ pub struct ChannelConfig {
     pub list: Option<String>,
     /// One of the mirrored repositories.
     pub repo: Option<RepoName>,
+    /// The client of its tasks, by id, name or alias; `None`: none.
     pub entity: Option<String>,
 }
 
@@ -125,17 +139,21 @@ pub enum ReceiptsConfig {
 /// `[clickup]`
 #[derive(Debug, Clone)]
 pub struct ClickUpConfig {
+    /// An API token, `pk_…`.
     pub token: Secret,
+    /// The id of the workspace.
     pub team_id: String,
     /// The list that `create` uses.
     pub list_id: String,
     /// Further mirrored lists.
     pub lists: Vec<String>,
+    /// The name of the status that `done` sets, if the list has it.
     pub complete_status: String,
     /// `None`: the first `custom` status of the list.
     pub in_progress_status: Option<String>,
     /// The secret of a webhook created by hand. Webhooks of `webhooks register` have their own in the store.
     pub webhook_secret: Option<Secret>,
+    /// The base address, without a slash at its end.
     pub api_url: String,
 }
 
@@ -155,6 +173,7 @@ impl ClickUpConfig {
 /// `[github]`
 #[derive(Debug, Clone)]
 pub struct GitHubConfig {
+    /// A personal access token with the permission to write issues.
     pub token: Secret,
     /// The default repository.
     pub repo: RepoName,
@@ -162,8 +181,11 @@ pub struct GitHubConfig {
     pub repos: Vec<RepoName>,
     /// `None`: the secret of the webhook from `webhooks register`, in the store.
     pub webhook_secret: Option<Secret>,
+    /// The base address; that of GitHub Enterprise ends in `/api/v3`.
     pub api_url: String,
+    /// The label that `start` adds, if the repository has it.
     pub in_progress_label: String,
+    /// Labels that mean urgent or high.
     pub priority_labels: PriorityLabelsConfig,
     /// 0 means unlimited.
     pub writes_per_second: u32,
@@ -185,13 +207,16 @@ impl GitHubConfig {
 /// Labels that stand for a priority.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriorityLabelsConfig {
+    /// Compared without case. Default: `P0`.
     pub urgent: Vec<String>,
+    /// Compared without case. Default: `P1`.
     pub high: Vec<String>,
 }
 
 /// `[store]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreConfig {
+    /// The SQLite file; a relative path starts at the working directory.
     pub path: PathBuf,
     /// The retention time of raw payloads.
     pub retention: Duration,
@@ -204,12 +229,14 @@ pub struct StoreConfig {
 pub struct QueueConfig {
     /// The source that `create` uses; always a configured one.
     pub default_source: Source,
+    /// The points of `[queue.score]`, each from -1,000,000 to 1,000,000.
     pub score: Weights,
 }
 
 /// `[api]`
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
+    /// The address of the API. Default: `127.0.0.1:8787`.
     pub bind: SocketAddr,
     /// `None`: the token in the file `api-token` beside the store, created at the first start.
     pub token: Option<Secret>,
@@ -236,8 +263,11 @@ pub struct SyncConfig {
 /// `[outbox]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxConfig {
+    /// The wait after the first failed attempt; it doubles each time.
     pub retry_initial: Duration,
+    /// The longest wait between attempts; at least `retry_initial`.
     pub retry_max: Duration,
+    /// The age at which a failed operation is given up.
     pub give_up_after: Duration,
     /// Whether comments and new tasks name their author, if [[people]] has several entries.
     pub signature: bool,
@@ -248,6 +278,7 @@ pub struct OutboxConfig {
 pub struct PersonConfig {
     /// The configured name, else the GitHub login, the Slack id or the ClickUp id.
     pub name: String,
+    /// Slack id; `None`: no commands from Slack.
     pub slack: Option<String>,
     /// GitHub login.
     pub github: Option<String>,
@@ -258,6 +289,7 @@ pub struct PersonConfig {
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
+    /// Default: `Pretty`.
     pub format: LogFormat,
     /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
     pub level: String,
@@ -266,7 +298,9 @@ pub struct LogConfig {
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
+    /// Text for people, coloured on a terminal.
     Pretty,
+    /// One JSON object per line.
     Json,
 }
 
@@ -275,6 +309,7 @@ pub enum LogFormat {
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
+    /// Each mistake, in the order of detection.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()
     }

@@ -13,8 +13,11 @@ use super::secret::Secret;
 /// One mistake: the key, the reason, and the origin of the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
+    /// The dotted key, as `slack.bot_token`; empty for the configuration as a whole.
     pub key: String,
+    /// The end of a sentence that begins with the key.
     pub why: String,
+    /// The place of the wrong value, or the places for a missing one.
     pub origin: ValueOrigin,
 }
 

@@ -12,14 +12,18 @@ use super::task::{Account, Source};
 /// Two open tasks, by their rows. The first has to be finished before the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BlockingPair {
+    /// The task that blocks.
     pub first: TaskRow,
+    /// The task that waits.
     pub then: TaskRow,
 }
 
 /// A waiting person, by any of their accounts, or an account that belongs to no person here.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WaitingAccount {
+    /// A person with this account.
     Person(PersonId),
+    /// A source, and the account's id there.
     Account(Source, String),
 }
 

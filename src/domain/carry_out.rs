@@ -14,6 +14,7 @@ use super::undo::{Effect, EffectState, UndoTarget};
 /// The next step for an operation that [`carry_out`] did not finish.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NextStep {
+    /// The attempt failed; the error shows whether a retry makes sense.
     #[error(transparent)]
     Failed(#[from] WriteError),
     /// Its trace was searched for and not found. Listings lag behind writes: look once more before sending again

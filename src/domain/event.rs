@@ -18,22 +18,43 @@ use super::task::{Account, RepoName, Task, TaskKey, TaskStatus};
 pub enum SourceEvent {
     /// The task's state at its `updated_at`, except for the fields that the payload lacks.
     Seen {
+        /// The task as reported.
         task: Task,
+        /// Actions that the payload reports.
         acts: Vec<Activity>,
+        /// The parts that the payload lacks and the source may have.
         lacks: MissingParts,
     },
     /// Something happened to the task and the payload says too little: read it (docs/contracts/clickup.md#repeated-deliveries).
-    Look { key: TaskKey, acts: Vec<Activity> },
+    Look {
+        /// The task to read.
+        key: TaskKey,
+        /// Reported actions on it.
+        acts: Vec<Activity>,
+    },
     /// The source reports its deletion.
-    Gone { key: TaskKey, acts: Vec<Activity> },
+    Gone {
+        /// The deleted task.
+        key: TaskKey,
+        /// Reported actions on it.
+        acts: Vec<Activity>,
+    },
     /// It has another key now, perhaps in a place that is not followed (docs/contracts/github.md#names-that-change).
     Moved {
+        /// The former key.
         key: TaskKey,
+        /// The new key; `None` if the source does not report it.
         to: Option<TaskKey>,
+        /// Reported actions on it.
         acts: Vec<Activity>,
     },
     /// A repository was renamed; its id, and so every key, stays.
-    Renamed { container: String, name: RepoName },
+    Renamed {
+        /// GitHub's repository id, as text.
+        container: String,
+        /// The new name.
+        name: RepoName,
+    },
 }
 
 /// An action on a task, as the source reports it.
@@ -43,12 +64,14 @@ pub struct Activity {
     pub by: Option<Actor>,
     /// The source's own clock.
     pub at: DateTime<Utc>,
+    /// The kind, with its details.
     pub what: ActivityKind,
 }
 
 /// The account that acted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
+    /// The id and name at the source.
     pub account: Account,
     /// A GitHub `Bot`, or the account that Ivan writes with.
     pub bot: bool,
@@ -60,23 +83,34 @@ pub struct Actor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "what")]
 pub enum ActivityKind {
+    /// The task was finished.
     Completed,
+    /// The task was opened again.
     Reopened,
+    /// An assignee was added.
     Assigned {
+        /// The new assignee.
         to: Account,
     },
+    /// An assignee was removed.
     Unassigned {
+        /// The former assignee.
         from: Account,
     },
     /// `operation` is from our own marker at the end of the text, which `text` leaves out.
     Commented {
+        /// The comment's id at the source.
         id: String,
+        /// The text without our marker.
         text: MentionText,
+        /// The ULID of our operation; `None` for a comment without a marker.
         operation: Option<String>,
     },
+    /// The task was deleted.
     Deleted,
     /// A change of another important field. The old and new values are in the tasks.
     Changed {
+        /// The changed field.
         field: TaskField,
     },
 }
@@ -85,8 +119,11 @@ pub enum ActivityKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskField {
+    /// The title; any difference counts.
     Title,
+    /// The due time; a day instead of the same time is no difference.
     Due,
+    /// The priority; in GitHub only together with a change of labels.
     Priority,
 }
 

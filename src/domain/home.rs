@@ -36,12 +36,15 @@ pub struct Home {
     pub troubles: Vec<Text>,
     /// The person's account in each system.
     pub accounts: Vec<Text>,
+    /// Whether notices are off.
     pub muted: bool,
     /// The time at which they want a briefing.
     pub briefing: Option<NaiveTime>,
+    /// The hours in which notices are held; `None`: none.
     pub quiet: Option<QuietHours>,
     /// The zone of both times.
     pub zone: Tz,
+    /// How outcomes are shown to them.
     pub receipts: ReceiptMode,
     /// The settings of their own; all others follow bot.toml.
     pub own: Vec<ScheduleSetting>,

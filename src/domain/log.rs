@@ -21,12 +21,19 @@ const TEXT_MAX: usize = 300;
 pub enum Via {
     /// Typed in a direct message.
     Dm,
+    /// Typed in a channel, perhaps in a thread.
     Channel,
+    /// A button of a message, or of the Home tab.
     Button,
+    /// A reaction on a message of ours, added or removed.
     Reaction,
+    /// The slash command `/ivan`.
     Slash,
+    /// A modal in Slack.
     Form,
+    /// The HTTP API, without the CLI.
     Http,
+    /// The command line.
     Cli,
     /// In Slack, stored before the exact way was recorded.
     Slack,
@@ -47,6 +54,7 @@ impl Via {
         Via::Slack,
     ];
 
+    /// All ways; the sources are last.
     pub fn all() -> impl Iterator<Item = Via> {
         Via::OURS
             .into_iter()
@@ -69,6 +77,7 @@ impl Via {
         }
     }
 
+    /// The way with this name, as of `as_str`; `None` for another word.
     pub fn parse(word: &str) -> Option<Via> {
         Via::all().find(|via| via.as_str() == word)
     }
@@ -79,16 +88,20 @@ impl Via {
 pub enum ActivityResult {
     /// No outcome yet. Shown, but not stored before there is one.
     Pending,
+    /// The change is in the source, or in Ivan for a local command.
     Done,
     /// Another author had done it already.
     AlreadySo,
+    /// Refused by the source, or by Ivan.
     Refused,
+    /// Without success until `outbox.give_up_after`.
     GivenUp,
     /// Undone before it was sent.
     TakenBack,
 }
 
 impl ActivityResult {
+    /// Every result, in the order of declaration.
     pub const ALL: [ActivityResult; 6] = [
         ActivityResult::Pending,
         ActivityResult::Done,
@@ -110,6 +123,7 @@ impl ActivityResult {
         }
     }
 
+    /// The result with this name, as of `as_str`; `None` for another word.
     pub fn parse(word: &str) -> Option<ActivityResult> {
         ActivityResult::ALL
             .into_iter()
@@ -134,6 +148,7 @@ impl ActivityResult {
 pub struct LoggedChange {
     /// In the source's words.
     pub before: Option<String>,
+    /// In the source's words, or RFC 3339 for a time; `None` if nothing is known or left.
     pub after: Option<String>,
     /// The comment's text, shortened.
     pub text: Option<String>,
@@ -257,14 +272,21 @@ pub struct Entry {
     pub person: Option<String>,
     /// The account at the source, for actions there.
     pub account: Option<String>,
+    /// The way in which the request came.
     pub via: Via,
+    /// The name of a verb, or of an action elsewhere, as `completed`.
     pub verb: String,
+    /// The outcome.
     pub came: ActivityResult,
+    /// The source of the task; `None` if the activity had none.
     pub source: Option<Source>,
     /// The task's id, title and URL at that time.
     pub task: Option<String>,
+    /// Empty if the task was not known.
     pub title: String,
+    /// The page at the source; empty if the task was not mirrored.
     pub url: String,
+    /// The difference that it made; empty for none.
     pub change: LoggedChange,
     /// Why it failed.
     pub detail: Option<String>,

@@ -20,7 +20,9 @@ pub const NAMED_MAX: usize = 5;
 /// The content of a briefing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BriefingContent {
+    /// The time of the briefing, UTC.
     pub now: DateTime<Utc>,
+    /// The person's time zone.
     pub zone: Tz,
     /// The number of tasks in the queue.
     pub open: usize,
@@ -28,7 +30,9 @@ pub struct BriefingContent {
     pub top: Vec<(TaskRow, Task, Score)>,
     /// The current task, if it is none of those.
     pub current: Option<Task>,
+    /// Tasks of the queue whose due day is over, in its order.
     pub overdue: Vec<Task>,
+    /// Tasks of the queue that are due on this day, in its order.
     pub due_today: Vec<Task>,
     /// People who wait for a task of theirs.
     pub waits: Vec<WaitingPerson>,
@@ -45,7 +49,9 @@ pub struct BriefingContent {
 /// A person who waits for a task to be finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingPerson {
+    /// The person's name, or a phrase for an account of no person here.
     pub who: String,
+    /// The task that the person waits for.
     pub task: Task,
 }
 

@@ -19,14 +19,23 @@ const WEEK: Days = Days::new(7);
 /// The points; every one is configurable under `[queue.score]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weights {
+    /// For a task of a client, or with a label about revenue or a deal.
     pub revenue: i64,
+    /// For each person who waits for the task.
     pub blocking: i64,
+    /// For a due day in the past.
     pub overdue: i64,
+    /// For a due day of today.
     pub due_today: i64,
+    /// For a due day within 7 days after today.
     pub due_week: i64,
+    /// For a later due day, or none.
     pub due_later: i64,
+    /// For the priority `Urgent`.
     pub urgent: i64,
+    /// For the priority `High`.
     pub high: i64,
+    /// For a change or comment within 24 hours.
     pub recent: i64,
 }
 
@@ -50,6 +59,7 @@ impl Default for Weights {
 /// The points of a task.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Score {
+    /// The sum of all points; the queue is ordered by it.
     pub total: i64,
     /// The reasons to show, in the order of the table in `docs/commands.md`. Points for a later or no due date, and weights of zero,
     /// are in `total` only.
@@ -77,16 +87,25 @@ impl Score {
 /// The reason for points. `Display` is the word that people read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
+    /// It has a client, or a label that contains `client`.
     Client,
+    /// A label contains `revenue`.
     Revenue,
+    /// A label contains `deal`.
     Deal,
     /// The number of people who wait for it.
     Blocking(usize),
+    /// The due day is over.
     Overdue,
+    /// The due day is today, in the person's zone.
     DueToday,
+    /// The due day is within 7 days after today.
     DueThisWeek,
+    /// The priority is `Urgent`.
     Urgent,
+    /// The priority is `High`.
     HighPriority,
+    /// It changed or got a comment within 24 hours.
     ActiveToday,
 }
 

@@ -23,7 +23,12 @@ const DIGITS_MAX: usize = 6;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum When {
     /// `2h`, `3d`, `1h30m`: days and weeks by the calendar, hours and minutes by the clock.
-    In { days: u64, minutes: u64 },
+    In {
+        /// Calendar days; a week is 7.
+        days: u64,
+        /// Minutes by the clock; an hour is 60.
+        minutes: u64,
+    },
     /// `15:30`: the next such time.
     At(NaiveTime),
     /// `today 17:00`
@@ -33,7 +38,14 @@ pub enum When {
     /// `mon`, `mon 9:00`: the next such day, never today.
     On(Weekday, NaiveTime),
     /// `1 dec`, `dec 1 10:00`: the next such date.
-    Date { month: u32, day: u32, at: NaiveTime },
+    Date {
+        /// From 1 to 12.
+        month: u32,
+        /// As typed; the date may not exist.
+        day: u32,
+        /// The time of day; 9:00 if none was typed.
+        at: NaiveTime,
+    },
     /// `2026-12-01`, `1 dec 2026 10:00`
     Day(NaiveDate, NaiveTime),
     /// `2026-12-01T10:00:00+01:00`, as programs write it.
@@ -61,7 +73,9 @@ pub enum DueWhen {
 /// A resolved due date: a day, or a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DueThen {
+    /// A whole day in the person's zone.
     Day(NaiveDate),
+    /// A time, UTC.
     At(DateTime<Utc>),
 }
 
@@ -78,14 +92,24 @@ impl DueWhen {
 /// The reason why a time is not possible. `Display` is a sentence without its full stop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotThen {
+    /// The time is not after now.
     #[error("{text} is over")]
-    Past { at: DateTime<Utc>, text: String },
+    Past {
+        /// The resolved time.
+        at: DateTime<Utc>,
+        /// The same in the person's zone: `1 Dec 2026 10:00`.
+        text: String,
+    },
+    /// The day, as `1 Dec 2026`, is before today.
     #[error("{0} is over")]
     PastDay(String),
+    /// The time span is zero.
     #[error("that is no time ahead")]
     NoTime,
+    /// The time is more than 12 months ahead.
     #[error("that is more than a year ahead")]
     TooFar,
+    /// The date does not exist, as 30 February.
     #[error("there is no such day in the calendar")]
     NoSuchDay,
 }

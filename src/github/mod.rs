@@ -42,7 +42,9 @@ use wire::{Mapping, Repository, User};
 /// The labels that stand for a priority, compared without case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PriorityLabels {
+    /// The labels for the priority `Urgent`.
     pub urgent: Vec<String>,
+    /// The labels for the priority `High`.
     pub high: Vec<String>,
 }
 
@@ -57,7 +59,9 @@ pub struct GitHubSettings {
     pub repos: Vec<RepoName>,
     /// Without a trailing slash; GitHub Enterprise's ends in `/api/v3`.
     pub api_url: String,
+    /// The label for work in progress, which `start` adds.
     pub in_progress_label: String,
+    /// The labels that stand for priorities.
     pub priority_labels: PriorityLabels,
     /// The rate of writes once a burst of ten is used up; 0 for no limit.
     pub writes_per_second: f64,

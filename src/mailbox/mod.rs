@@ -74,6 +74,7 @@ pub struct MailboxSettings {
     pub allowed_users: Vec<String>,
     /// Slack ids of the people who are alerted.
     pub operators: Vec<String>,
+    /// The meaning of texts that are no command in a task's thread.
     pub thread_replies: ThreadReplies,
     /// Whether any person's ClickUp account can be found by e-mail address only.
     pub finds_by_email: bool,
@@ -104,6 +105,7 @@ struct MailTx<'a> {
 }
 
 impl Mailbox {
+    /// Creates the mailbox over the store and the commands.
     pub fn new(
         store: Store,
         commands: Commands,

@@ -20,12 +20,19 @@ pub enum ReactionFate {
     MayStand(BTreeSet<String>),
     /// The reaction wanted by `version` is there, and no other of ours.
     Placed {
+        /// The version of the `DueReaction`.
         version: i64,
+        /// Names of our reactions on the message; empty if none is wanted.
         stands: BTreeSet<String>,
     },
     /// It cannot be placed. If it was to be the whole answer, a message replaces it if `in_words`; otherwise the person
     /// may have deleted theirs, and waits for nothing.
-    Dropped { why: String, in_words: bool },
+    Dropped {
+        /// The error, for inspection.
+        why: String,
+        /// Whether a message replaces a reaction that was the whole answer.
+        in_words: bool,
+    },
 }
 
 impl Mailbox {

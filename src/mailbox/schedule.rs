@@ -22,6 +22,7 @@ const BLOCKS: usize = 40;
 /// A person who is due for a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DuePerson {
+    /// The row of the person.
     pub person: PersonId,
     /// Their Slack id, if they have one of their own.
     pub slack: Option<String>,
@@ -30,7 +31,9 @@ pub struct DuePerson {
 /// The people who are due, and the time of the next ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Schedules {
+    /// People with a message due now.
     pub due: Vec<DuePerson>,
+    /// The next time at which one is due, UTC; `None` if there is none.
     pub next: Option<DateTime<Utc>>,
 }
 

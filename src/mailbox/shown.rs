@@ -19,6 +19,7 @@ pub struct Post {
     pub uid: String,
     /// Slack's id of it.
     pub ts: String,
+    /// The time of the post, UTC, from its `ts`.
     pub at: DateTime<Utc>,
     /// Whether it was edited, so that its original content is unknown.
     pub edited: bool,

@@ -114,6 +114,7 @@ pub fn follow(
 /// A task whose comments are to be fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommentedTask {
+    /// The key at its source.
     pub key: TaskKey,
     /// Older comments are no news, by the source's clock.
     pub news: DateTime<Utc>,

@@ -28,14 +28,17 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Statements that SQLite parsed and planned.
     pub fn prepared(&self) -> u64 {
         self.prepared.load(Ordering::Relaxed)
     }
 
+    /// Statements that ran, with those that begin and end transactions.
     pub fn executed(&self) -> u64 {
         self.executed.load(Ordering::Relaxed)
     }
 
+    /// Write transactions that changed rows and were committed.
     pub fn committed(&self) -> u64 {
         self.committed.load(Ordering::Relaxed)
     }

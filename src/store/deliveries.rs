@@ -12,8 +12,11 @@ use crate::domain::task::Source;
 /// A stored delivery that is not processed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingDelivery {
+    /// The row; ids rise in the order of arrival.
     pub id: DeliveryId,
+    /// Failed attempts to process it.
     pub attempts: u32,
+    /// The payload as received, with its source and kind of event.
     pub delivery: Delivery,
 }
 
@@ -39,6 +42,7 @@ pub fn keep(tx: &Db, delivery: &Delivery, now: DateTime<Utc>) -> rusqlite::Resul
 /// The limits of one read of waiting deliveries.
 #[derive(Debug, Clone, Copy)]
 pub struct PageLimits {
+    /// The largest number of deliveries.
     pub deliveries: usize,
     /// Bytes of payload. The first delivery is read however long it is.
     pub bytes: usize,

@@ -13,19 +13,29 @@ use crate::domain::task::{Source, Task};
 /// A new row of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEntry<'a> {
+    /// The time of the request, or of the action by the source's clock; UTC.
     pub at: DateTime<Utc>,
+    /// `None` if no person of ours acted.
     pub person: Option<PersonId>,
+    /// The name of the acting account at the source; `None` for commands.
     pub account: Option<&'a str>,
+    /// The way in which the request came.
     pub via: Via,
+    /// The name of a verb, or of an action elsewhere, as `completed`.
     pub verb: &'a str,
+    /// The outcome.
     pub came: ActivityResult,
+    /// `None` if the activity had none.
     pub source: Option<Source>,
     /// The row of its task.
     pub row: Option<TaskRow>,
     /// The title of a task that is not in the mirror.
     pub title: &'a str,
+    /// `None` if the task is not in the mirror.
     pub task: Option<&'a Task>,
+    /// The difference that it made; empty for none.
     pub change: LoggedChange,
+    /// Why it failed; `None` if it did not.
     pub detail: Option<&'a str>,
 }
 
@@ -38,9 +48,11 @@ pub struct LogFilter {
     pub task: Option<TaskRow>,
     /// Only entries before the one with this number.
     pub before: Option<EntryId>,
+    /// The largest number of entries.
     pub limit: usize,
 }
 
+/// Adds a row. `now` counts for its retention.
 pub fn keep(tx: &Db, entry: &NewEntry<'_>, now: DateTime<Utc>) -> rusqlite::Result<()> {
     let task = entry.task;
     tx.execute("INSERT INTO log (kept_ms, at_ms, person_id, account, surface, verb, outcome, source, task_id, task, title, url,

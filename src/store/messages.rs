@@ -22,15 +22,21 @@ const REDRAWN_BY_ADDRESS: i64 = 2;
 /// A message that is owed. Its words may not be known yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MessageDraft {
+    /// The Slack id of a channel or DM, or of a user, which opens the DM.
     pub channel: String,
+    /// The `ts` of the thread's root; `None` outside of threads.
     pub thread: Option<String>,
+    /// The person of ours that the message answers or notifies.
     pub person: Option<PersonId>,
+    /// The command whose outcome the message reports.
     pub command: Option<CommandId>,
     /// The pin that people see with this message.
     pub pin: Option<PinId>,
+    /// The list whose numbers people see with this message.
     pub list: Option<ListId>,
     /// The task that it is about.
     pub about: Option<TaskRow>,
+    /// `None` until the command has an outcome or a report.
     pub words: Option<Text>,
     /// Its content besides the words.
     pub parts: Vec<CardPart>,
@@ -60,12 +66,14 @@ pub struct Ephemeral {
     pub public: bool,
     /// Whether the current words replace the pressed message.
     pub replaces: bool,
+    /// The time at which the `response_url` came, UTC.
     pub since: DateTime<Utc>,
 }
 
 /// The place that an answer goes to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Conversation {
+    /// The Slack id of a channel or DM, or of a user, which opens the DM.
     pub channel: String,
     /// The root of the thread to answer in.
     pub thread: Option<String>,
@@ -74,11 +82,15 @@ pub struct Conversation {
 /// A message to post or to update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
+    /// The row.
     pub id: MessageId,
     /// Part of the message's metadata. An ambiguous post is looked up by it before it is sent again.
     pub uid: String,
+    /// The channel or DM, and the thread.
     pub conversation: Conversation,
+    /// The plain text, which notifications show.
     pub words: Text,
+    /// The content in blocks; empty: only the words.
     pub parts: Vec<CardPart>,
     /// Counts the texts of this message; to be passed to `posted`.
     pub version: i64,
@@ -149,9 +161,11 @@ fn stands(tx: &Db, id: MessageId, parts: &[CardPart]) -> rusqlite::Result<()> {
 /// A message that shows the card of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CardMessage {
+    /// The row.
     pub id: MessageId,
     /// Its reader, if that is one person.
     pub person: Option<PersonId>,
+    /// All content of the message, not only the card.
     pub parts: Vec<CardPart>,
 }
 
@@ -177,8 +191,11 @@ pub fn with_card_of(connection: &Db, task: TaskRow) -> rusqlite::Result<Vec<Card
 /// An ephemeral message, or one that we cannot update, in which a person pressed a button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PressedMessage {
+    /// The row.
     pub id: MessageId,
+    /// The ULID that marks it in Slack.
     pub uid: String,
+    /// The content in blocks.
     pub parts: Vec<CardPart>,
     /// Whether no answer replaces it, now or soon.
     pub stays: bool,

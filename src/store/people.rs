@@ -18,9 +18,13 @@ const KEPT: i64 = 50;
 /// A person as configured in `bot.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configured {
+    /// The name in the API and the CLI.
     pub name: String,
+    /// Slack id; `None`: no commands from Slack.
     pub slack: Option<String>,
+    /// GitHub login, as in bot.toml; `None` if unset.
     pub github: Option<String>,
+    /// ClickUp member id, as in bot.toml; `None` if unset.
     pub clickup: Option<String>,
 }
 
@@ -105,6 +109,7 @@ fn row_of(tx: &Db, which: &str, of: &[&String]) -> rusqlite::Result<Option<Perso
     .optional()
 }
 
+/// The people of `bot.toml` in the order of their rows, or the one person without any.
 pub fn present(connection: &Db) -> rusqlite::Result<Vec<Person>> {
     connection.query_map(
         &format!("SELECT {COLUMNS} FROM linked_people WHERE present = 1 ORDER BY id"),
@@ -113,6 +118,7 @@ pub fn present(connection: &Db) -> rusqlite::Result<Vec<Person>> {
     )
 }
 
+/// The person in a row, present or not. Fails if there is no such row.
 pub fn by_id(connection: &Db, id: PersonId) -> rusqlite::Result<Person> {
     connection.query_row(
         &format!("SELECT {COLUMNS} FROM linked_people WHERE id = ?1"),
@@ -307,6 +313,7 @@ pub fn list(
     Ok(list)
 }
 
+/// Stores when a list became visible. A later time changes nothing.
 pub fn list_shown(tx: &Db, list: ListId, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE lists SET shown_us = ?2 WHERE id = ?1 AND shown_us IS NULL",

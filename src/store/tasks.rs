@@ -16,7 +16,9 @@ use crate::domain::task::{DueDate, Priority, RepoName, Source, Task, TaskId, Tas
 /// A task with the number of its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredTask {
+    /// The number of the row.
     pub row: TaskRow,
+    /// The last known state.
     pub task: Task,
     /// Deleted at its source.
     pub gone: bool,
@@ -29,14 +31,18 @@ pub struct StoredTask {
 pub enum StatusFilter {
     /// Every task that is not done.
     Open,
+    /// Tasks in this status.
     Is(TaskStatus),
+    /// Tasks in every status.
     All,
 }
 
 /// A page of a listing, in the order of the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskListing {
+    /// Open, one status, or all.
     pub status: StatusFilter,
+    /// Empty: every source.
     pub sources: BTreeSet<Source>,
     /// In lower case.
     pub entities: BTreeSet<String>,
@@ -46,6 +52,7 @@ pub struct TaskListing {
     pub rows: Option<BTreeSet<TaskRow>>,
     /// Rows after this one.
     pub after: Option<TaskRow>,
+    /// The largest number of tasks.
     pub limit: usize,
 }
 
@@ -231,6 +238,7 @@ pub fn rename_repository(tx: &Db, container: &str, name: &RepoName) -> rusqlite:
     Ok(())
 }
 
+/// Finds a task by its key; also one that was deleted or moved away.
 pub fn by_key(connection: &Db, key: &TaskKey) -> rusqlite::Result<Option<StoredTask>> {
     connection
         .query_row(
@@ -253,6 +261,7 @@ pub fn called(connection: &Db, custom_id: &str) -> rusqlite::Result<Option<TaskK
     Ok(keys.pop().filter(|_| keys.is_empty()).map(TaskKey::clickup))
 }
 
+/// Finds a task by its row; also one that was deleted or moved away.
 pub fn by_row(connection: &Db, row: TaskRow) -> rusqlite::Result<Option<StoredTask>> {
     connection
         .query_row(

@@ -12,6 +12,7 @@ use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
 use crate::domain::schedule::{DEFAULT, ScheduleChange, TIME_HELP, time_of_day};
 
+/// Chooses the time of the briefing. As a typed verb without a time it shows the briefing now.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Briefing {
@@ -24,7 +25,9 @@ pub struct Briefing {
 /// The time at which a person wants their briefing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BriefingAt {
+    /// At this time of day in the person's zone.
     Time(NaiveTime),
+    /// No briefing.
     Off,
     /// Follow bot.toml from now on.
     Default,

@@ -8,6 +8,7 @@ use super::{Info, ShownContext, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
 
+/// Shows the current task; it has no arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Current {}

@@ -12,21 +12,38 @@ pub const REF_HELP: &str = "a number of the last list, a task id, `#12` or the l
 /// The reason why a text is no command. `Display` is the one-line hint for the person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
+    /// The text is empty or only white space.
     #[error("Type a command: `done`, `comment TEXT` or `create TITLE`. `help` lists them all.")]
     Empty,
+    /// The first word, which is no verb.
     #[error(
         "I do not know `{}`. Try `done`, `comment TEXT` or `create TITLE`. `help` lists them all.",
         excerpt(.0)
     )]
     UnknownVerb(String),
+    /// A verb without arguments has some.
     #[error("`{verb}` takes nothing after it, but I read `{}`. Type only `{verb}`.", excerpt(.found))]
-    NothingAfter { verb: &'static str, found: String },
+    NothingAfter {
+        /// The verb's name.
+        verb: &'static str,
+        /// The text after it, trimmed.
+        found: String,
+    },
+    /// The text after the verb is no REF.
     #[error("`{}` does not name a task. After `{verb}` comes {REF_HELP}.", excerpt(.found))]
-    NotARefOf { verb: &'static str, found: String },
+    NotARefOf {
+        /// The verb's name.
+        verb: &'static str,
+        /// The text in place of a REF.
+        found: String,
+    },
+    /// `comment` lacks its text.
     #[error("A comment needs text: `comment TEXT`, or `comment on REF: TEXT`.")]
     EmptyComment,
+    /// An option without its value: its short spelling, and a sample of the value.
     #[error("`{0}` needs a value after it: `{0} {1}`.")]
     NoValue(&'static str, &'static str),
+    /// The short spelling of an option that was given twice.
     #[error("`{0}` was given twice; once is enough.")]
     Twice(&'static str),
     /// A verb's own hint, for a text that can only be meant as a command.
@@ -144,16 +161,19 @@ pub fn is_none(word: &str) -> bool {
 /// An option with its two spellings, and a sample of its value for a hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flag {
+    /// One dash and a letter, as `-s`.
     pub short: &'static str,
     long: &'static str,
     value: &'static str,
 }
 
 impl Flag {
+    /// An option by its short and long spelling, with dashes, and a sample of its value.
     pub const fn new(short: &'static str, long: &'static str, value: &'static str) -> Flag {
         Flag { short, long, value }
     }
 
+    /// The error for this option without a value.
     pub fn no_value(self) -> ParseError {
         ParseError::NoValue(self.short, self.value)
     }
@@ -215,6 +235,7 @@ pub fn quoted<'a>(text: &'a str, lines: Option<&[Flag]>) -> Option<(&'a str, &'a
 /// Marks that open and close each other: keyboards differ in which of a family they use for which end.
 const QUOTES: [&str; 3] = ["\"“”„", "'‘’‚", "«»"];
 
+/// Whether a character is a quotation mark of any kind.
 pub fn is_quote(c: char) -> bool {
     QUOTES.iter().any(|marks| marks.contains(c))
 }
@@ -260,6 +281,7 @@ pub fn before<'a>(text: &'a str, rest: &str) -> &'a str {
         .unwrap_or(text)
 }
 
+/// Whether a text is empty or begins with white space.
 pub fn at_boundary(text: &str) -> bool {
     text.chars().next().is_none_or(char::is_whitespace)
 }

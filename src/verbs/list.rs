@@ -26,10 +26,13 @@ use crate::store::{Db, DbResult, blocking, people, snoozes, tasks};
 /// The default number of tasks in `list`.
 const LIST: usize = 10;
 
+/// Shows the first tasks of the queue, or of those that match a filter.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct List {
+    /// The number of tasks, at most 50. Default: 10.
     pub limit: Option<usize>,
+    /// Empty: all tasks of the queue.
     #[serde(skip)]
     pub filter: Filter,
 }
@@ -179,6 +182,7 @@ fn shown(settings: &CommandSettings, filter: &Filter) -> Vec<Source> {
 /// The reason for an empty list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EmptyList {
+    /// The person's queue has no task.
     Queue(EmptyQueue),
     /// No task matches the filter. The sentence says so.
     NoMatch(Text),
@@ -201,6 +205,7 @@ impl EmptyList {
         }
     }
 
+    /// The sentence for a person.
     pub fn words(&self) -> Text {
         match self {
             EmptyList::Queue(why) => reply::empty(why),

@@ -18,6 +18,7 @@ use crate::domain::task::Task;
 use crate::runtime::lock;
 use crate::store::{Db, DbResult, blocking, operations, people, tasks};
 
+/// Shows the briefing now; it has no arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Morning {}

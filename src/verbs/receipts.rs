@@ -14,6 +14,7 @@ use crate::domain::reply::Text;
 use crate::domain::schedule::DEFAULT;
 use crate::store::{DbResult, Wake, people};
 
+/// Chooses how outcomes are shown. As a typed verb without a choice it shows the setting.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receipts {
@@ -26,6 +27,7 @@ pub struct Receipts {
 /// How a person wants to learn of outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReceiptsBy {
+    /// The person's own choice.
     Own(receipts::ReceiptMode),
     /// Follow bot.toml from now on.
     Default,

@@ -17,6 +17,7 @@ use crate::domain::task::Source;
 use crate::runtime::lock;
 use crate::store::{Db, DbResult, deliveries, operations, set_aside as store_set_aside, tasks};
 
+/// Shows the state of the daemon; it has no arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Status {}

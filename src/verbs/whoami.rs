@@ -15,6 +15,7 @@ use crate::domain::schedule::QuietHours;
 use crate::domain::task::Source;
 use crate::store::{Db, DbResult, links, people, schedules};
 
+/// Shows the person's accounts; it has no arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Whoami {}

@@ -193,6 +193,7 @@ fn each<T>(
 /// nothing that needs one.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Readiness {
+    /// True if the store accepts writes and Slack, if configured, is connected.
     pub ready: bool,
     store: StoreState,
     /// Null: Slack is not configured.
@@ -251,6 +252,7 @@ impl Readiness {
 /// The process answers.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Alive {
+    /// Always `ok`.
     #[schema(schema_with = schemas::alive)]
     pub status: &'static str,
 }

@@ -72,6 +72,7 @@ fn source_id(task: &Task) -> String {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TaskPage)]
 pub struct TaskPageAnswer {
+    /// At most `limit` tasks, in a fixed order.
     pub tasks: Vec<TaskJson>,
     /// The `cursor` of the next page; null on the last page.
     pub next_cursor: Option<String>,

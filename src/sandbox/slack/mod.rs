@@ -55,52 +55,77 @@ pub struct SandboxSlack {
 /// An event for the demo and for waiting tests.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SandboxEvent {
+    /// The bot opened a link.
     Connected {
+        /// The number of the link, counted from 1.
         link: u64,
     },
+    /// A link ended.
     Disconnected {
+        /// The number of the link.
         link: u64,
     },
     /// A message from a person or from the bot.
     Posted {
+        /// Slack id.
         channel: String,
+        /// Slack's message object.
         message: Value,
     },
     /// An edit or an unfurl; `previous` is the earlier message.
     Updated {
+        /// Slack id.
         channel: String,
+        /// Slack's message object, after the change.
         message: Value,
+        /// Slack's message object, before the change.
         previous: Value,
     },
     /// An ephemeral message, new or changed.
     Whispered(EphemeralPost),
+    /// A reaction was added.
     Reacted {
+        /// Slack id.
         channel: String,
+        /// The `ts` of the message.
         ts: String,
+        /// The Slack id of the actor.
         user: String,
+        /// The emoji's name, without colons.
         name: String,
     },
     /// A reaction was removed.
     Unreacted {
+        /// Slack id.
         channel: String,
+        /// The `ts` of the message.
         ts: String,
+        /// The Slack id of the actor.
         user: String,
+        /// The emoji's name, without colons.
         name: String,
     },
     /// A modal was opened, or a Home tab published.
     Viewed {
+        /// Slack's view object.
         view: Value,
     },
     /// An envelope was sent on a link, or on none: no link is open, or the envelope was set to get lost.
     Sent {
+        /// The id that the bot acknowledges.
         envelope_id: String,
+        /// The number of the link; `None` if it was sent on none.
         link: Option<u64>,
+        /// The `retry_attempt`; 0 for the first sending.
         attempt: u32,
     },
+    /// The bot acknowledged an envelope.
     Acked(Ack),
     /// A frame from the bot that is not an acknowledgement.
     Stray {
+        /// The number of the link.
         link: u64,
+        /// The text of the frame.
         frame: String,
     },
 }

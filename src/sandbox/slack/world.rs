@@ -153,12 +153,15 @@ impl StoredMessage {
 pub struct EphemeralPost {
     /// Empty for an error from Slack itself.
     pub ts: String,
+    /// The Slack id of the channel.
     pub channel: String,
+    /// The Slack id of the only reader.
     pub user: String,
     /// The current text; empty once deleted.
     pub text: String,
     /// `null` when it has none.
     pub blocks: Value,
+    /// The `ts` of the thread's root; `None` outside of threads.
     pub thread_ts: Option<String>,
     /// `post` (`chat.postEphemeral`), `ack`, `response_url`, or `slack` for an error from Slack itself.
     pub from: &'static str,
@@ -167,10 +170,13 @@ pub struct EphemeralPost {
 /// A message from the bot, with its history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostedMessage {
+    /// Slack's id of the message within its channel.
     pub ts: String,
     /// The current text in wire form.
     pub text: String,
+    /// The `ts` of the thread's root; `None` for a root.
     pub thread_ts: Option<String>,
+    /// Whether Slack marks it as edited.
     pub edited: bool,
     /// Every text it had, the first one first.
     pub history: Vec<String>,
