@@ -71,8 +71,13 @@ struct Inner {
 /// The reason why a delivery was not stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotKept {
+    /// Too many deliveries wait to be processed.
     #[error("{waiting} deliveries wait to be worked off, which is all that is taken")]
-    Full { waiting: i64 },
+    Full {
+        /// The number of deliveries that wait.
+        waiting: i64,
+    },
+    /// The store refuses writes.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -87,6 +92,7 @@ struct Read {
 type Looked = (DateTime<Utc>, Result<Task, WriteError>);
 
 impl Inbox {
+    /// An inbox for the sources with a reader. Deliveries are stored at once, and processed by `run`.
     pub fn new(
         store: Store,
         clock: Clock,

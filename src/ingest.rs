@@ -30,7 +30,9 @@ pub enum ReportOrigin {
 /// The result of applying a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
+    /// The mirror has changed.
     Changed,
+    /// The mirror is unchanged: it has this state, or a newer one.
     Same,
     /// A payload that differs from the stored report of the same time, or lacks a stored field. The source has to be
     /// asked; nothing was changed and no notice sent.

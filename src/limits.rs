@@ -183,6 +183,7 @@ impl Limit {
 }
 
 impl LogThrottle {
+    /// A throttle that lets the first line pass.
     pub const fn new() -> LogThrottle {
         LogThrottle(Mutex::new(None))
     }

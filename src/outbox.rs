@@ -37,8 +37,11 @@ const STORE_REST: Duration = Duration::from_secs(1);
 /// The settings of retries (`[outbox]` of bot.toml).
 #[derive(Debug, Clone, Copy)]
 pub struct OutboxSettings {
+    /// The first step of the back-off; it doubles with each failure.
     pub retry_initial: Duration,
+    /// The longest step of the back-off.
     pub retry_max: Duration,
+    /// The age of an operation at which a failed attempt is its last.
     pub give_up_after: Duration,
 }
 
@@ -94,6 +97,7 @@ enum Next {
 }
 
 impl Outbox {
+    /// An outbox for the sources with a writer. Nothing is sent before `run`.
     pub fn new(
         store: Store,
         writers: Vec<Arc<dyn SourceWriter>>,

@@ -68,6 +68,7 @@ struct Inner {
 }
 
 impl Recovery {
+    /// A recovery for the sources with a keeper. Nothing is checked before `run`.
     pub fn new(
         store: Store,
         clock: Clock,

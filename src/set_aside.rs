@@ -20,10 +20,13 @@ use crate::store::{DbResult, Store, StoreError, Tx, Wake, messages, people, set_
 /// The dependencies for setting work aside.
 #[derive(Clone)]
 pub struct SetAsideContext {
+    /// The store with the marks of work under way.
     pub store: Store,
+    /// The app's clock.
     pub clock: Clock,
     /// Slack ids.
     pub operators: Vec<String>,
+    /// The weights of the queue, for commands that end with the work.
     pub weights: Weights,
 }
 

@@ -13,23 +13,44 @@ use crate::store::{DbResult, StoreError, Wake, deliveries, messages, people, res
 pub enum Fate {
     /// This version of the message is visible since `at` (Slack's clock).
     Posted {
+        /// The version of the message that was posted.
         version: i64,
+        /// Slack's `ts` of the post.
         ts: String,
+        /// The time since which it is visible; our own clock if Slack returned none.
         at: DateTime<Utc>,
     },
     /// An earlier post of unknown outcome was found: it is visible since `at`, perhaps with an older text.
-    Found { ts: String, at: DateTime<Utc> },
+    Found {
+        /// Slack's `ts` of the post.
+        ts: String,
+        /// The time since which it is visible, by Slack's clock.
+        at: DateTime<Utc>,
+    },
     /// Slack certainly did not accept it: it may be sent again without a look-up.
     NotPosted,
     /// Slack's id of its conversation: the DM of a person, if it was addressed to their id.
-    StandsIn { channel: String },
+    StandsIn {
+        /// Slack's id of that conversation.
+        channel: String,
+    },
     /// Slack refuses it for good. It is dropped, and later ones go on. Operators are told once a day for each of
     /// Slack's error codes.
-    Dropped { code: String, why: String },
+    Dropped {
+        /// Slack's error code: `msg_too_long`.
+        code: String,
+        /// The reason, for the row and the log.
+        why: String,
+    },
     /// Slack does not change the posted message: it is posted again, as another message.
     Replaced,
     /// Slack does not change the posted message, and only its cards were to be redrawn: it stays as it is.
-    Stays { version: i64, why: String },
+    Stays {
+        /// The version of the message that is not shown.
+        version: i64,
+        /// The reason, for the row.
+        why: String,
+    },
     /// The root of its thread is gone: it is posted outside of the thread.
     WithoutThread,
     /// Its conversation refuses it: it goes to the DM of the person who asked.

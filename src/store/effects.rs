@@ -21,6 +21,7 @@ const LOOKED_THROUGH: i64 = 50;
 pub struct Snoozed {
     /// The row of the task.
     pub task: TaskRow,
+    /// The end of the snooze.
     pub until: DateTime<Utc>,
     /// The end of the snooze that was set before.
     pub before: Option<DateTime<Utc>>,
@@ -29,14 +30,19 @@ pub struct Snoozed {
 /// A command that may have had an effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecentCommand {
+    /// The row of the command.
     pub command: CommandId,
+    /// The verb as stored: `done`, `snooze`.
     pub verb: String,
+    /// The time at which it was given.
     pub typed_at: DateTime<Utc>,
     /// The time of its outcome; `None` while it has none.
     pub settled_at: Option<DateTime<Utc>>,
+    /// The snooze that it set; `None` if it set none.
     pub snoozed: Option<Snoozed>,
     /// The pin that this command set.
     pub next_pin: Option<PinId>,
+    /// Whether an `undo` has taken it back.
     pub undone: bool,
     /// Its newest report, as JSON.
     pub report: Option<String>,

@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension, params};
 /// A stored Home tab.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredHome {
+    /// The Slack id of the person.
     pub user: String,
     /// Why this person may not give commands.
     pub refusal: Option<String>,

@@ -34,19 +34,30 @@ use crate::runtime::{self, CancellationToken};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the store at {path}: {why}")]
 pub struct StoreError {
+    /// The database file.
     pub path: String,
+    /// The reason, as part of a sentence.
     pub why: String,
 }
 
 /// The health of the store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum StoreHealth {
+    /// It accepts writes.
     #[default]
     Well,
     /// It refuses writes, mostly because the disk is full. It may recover.
-    Refusing { since: Instant, why: String },
+    Refusing {
+        /// The time of the first refusal.
+        since: Instant,
+        /// The reason for that refusal, as part of a sentence.
+        why: String,
+    },
     /// The writer has ended. Only a restart with a sound file helps.
-    Lost { why: String },
+    Lost {
+        /// The reason, as part of a sentence.
+        why: String,
+    },
 }
 
 /// How often a store that refuses writes is tried.
@@ -82,12 +93,19 @@ pub enum Wake {
 /// The wake-up signals of the store. No part of Ivan polls a table on a timer.
 #[derive(Debug, Default)]
 pub struct Signals {
+    /// For the dispatcher: a message of a person is stored.
     pub heard: Notify,
+    /// For the inbox: a webhook delivery is stored.
     pub delivered: Notify,
+    /// For the outbox: an operation is committed.
     pub operations: Notify,
+    /// For the poster: a message is to be posted or updated.
     pub messages: Notify,
+    /// For the reactor: a reaction is to be added or removed.
     pub reactions: Notify,
+    /// For the publisher of Home tabs: one may have to be published.
     pub homes: Notify,
+    /// For the schedule: a briefing or quiet hours have changed.
     pub rhythms: Notify,
     settled: watch::Sender<u64>,
     progress: watch::Sender<u64>,
@@ -152,6 +170,7 @@ pub struct Tx<'a> {
 }
 
 impl Tx<'_> {
+    /// Requests a wake-up after the commit. A repeated request has no effect.
     pub fn wake(&self, wake: Wake) {
         self.wakes.borrow_mut().insert(wake);
     }
@@ -226,6 +245,7 @@ impl Store {
         })
     }
 
+    /// The wake-up signals, shared by all clones.
     pub fn signals(&self) -> &Signals {
         &self.inner.signals
     }
@@ -247,6 +267,7 @@ impl Store {
         &self.inner.suspects
     }
 
+    /// The database file, as it was opened.
     pub fn path(&self) -> &Path {
         &self.inner.path
     }

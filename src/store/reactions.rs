@@ -16,10 +16,13 @@ use crate::domain::person::PersonId;
 /// A person's message that is to carry a reaction.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NewReaction {
+    /// Slack's id of the conversation.
     pub channel: String,
+    /// Slack's `ts` of the message.
     pub ts: String,
     /// The thread for a reply in words, should one be needed.
     pub thread: Option<String>,
+    /// Its author; `None` if no configured person wrote it.
     pub person: Option<PersonId>,
     /// The command whose outcome it shows.
     pub command: Option<CommandId>,
@@ -34,21 +37,32 @@ pub struct NewReaction {
 /// The reaction that shows the outcome of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwedReaction {
+    /// The row of the reaction.
     pub id: ReactionId,
+    /// Slack's id of the conversation.
     pub channel: String,
+    /// The thread for a reply in words; `None` outside of threads.
     pub thread: Option<String>,
+    /// The author of the message; `None` if that is no configured person.
     pub person: Option<PersonId>,
+    /// The command whose outcome it shows; `None` without one, or once it is pruned.
     pub command: Option<CommandId>,
+    /// Whether no message says the same.
     pub alone: bool,
+    /// Whether a refusal gets a reaction, too.
     pub refusals: bool,
 }
 
 /// A message whose wanted reaction differs from the present one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueReaction {
+    /// The row of the reaction.
     pub id: ReactionId,
+    /// Slack's id of the conversation.
     pub channel: String,
+    /// Slack's `ts` of the message.
     pub ts: String,
+    /// The name of the reaction, without colons; `None` for none.
     pub wanted: Option<String>,
     /// The version to pass to [`placed`].
     pub version: i64,
@@ -82,6 +96,7 @@ pub fn of_command(connection: &Db, command: CommandId) -> rusqlite::Result<Optio
     telling(connection, "command_id", command)
 }
 
+/// The reaction in this row; `None` if the row is gone.
 pub fn by_id(connection: &Db, id: ReactionId) -> rusqlite::Result<Option<OwedReaction>> {
     telling(connection, "id", id)
 }

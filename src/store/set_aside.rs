@@ -343,11 +343,13 @@ pub fn source_of_delivery(connection: &Db, id: DeliveryId) -> rusqlite::Result<O
 /// The recipient of a message of ours: their name and place, and whether the message is about work set aside.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recipient {
+    /// The person's name in bot.toml; `None` if they have no Slack id there.
     pub name: Option<String>,
     /// Their Slack id, if known.
     pub slack: Option<String>,
     /// The conversation that it is for, or stands in.
     pub channel: String,
+    /// Whether the message itself reports work that was set aside.
     pub tells_set_aside: bool,
 }
 

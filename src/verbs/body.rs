@@ -15,6 +15,7 @@ pub fn task<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Ref>, D::Error>
     read_ref(&text).map(Some).map_err(D::Error::custom)
 }
 
+/// Parses a REF. The error is a message for the API's users.
 pub fn read_ref(text: &str) -> Result<Ref, String> {
     parse_ref(text).ok_or_else(|| {
         format!(
@@ -25,10 +26,12 @@ pub fn read_ref(text: &str) -> Result<Ref, String> {
     })
 }
 
+/// `source`: `clickup` or `github`, in any case. The field is required.
 pub fn source<'de, D: Deserializer<'de>>(json: D) -> Result<Source, D::Error> {
     read_source(&String::deserialize(json)?).map_err(D::Error::custom)
 }
 
+/// Parses the word for a source. The error is a message for the API's users.
 pub fn read_source(text: &str) -> Result<Source, String> {
     let wrong = || format!("`source` is clickup or github; not `{}`", start_of(text));
     Source::parse(text.trim()).ok_or_else(wrong)

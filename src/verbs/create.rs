@@ -26,9 +26,11 @@ use crate::domain::task::{Account, RepoName, Source};
 use crate::store::forms::{self, CreationState};
 use crate::store::{people, tasks};
 
+/// `create`: a new task for a source. `CreateBody` is its form over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(try_from = "CreateBody")]
 pub struct Create {
+    /// The task as given; channel and client may add to it.
     pub draft: TaskDraft,
 }
 
@@ -40,6 +42,7 @@ pub struct CreateBody {
     /// One line
     #[schema(min_length = 1)]
     pub title: String,
+    /// Further text, of any number of lines
     pub description: Option<String>,
     /// Default: `queue.default_source`
     #[schema(value_type = Option<Source>)]
@@ -456,6 +459,7 @@ pub fn placed_for(mut create: TaskDraft, entity: &Entity) -> TaskDraft {
     create
 }
 
+/// The answer about a message that was made into a task before.
 pub fn made_before(made: CreationState) -> Text {
     match made {
         CreationState::Task(stored) => reply::made_before(&stored.task),

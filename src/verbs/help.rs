@@ -11,6 +11,7 @@ use crate::domain::person::Person;
 use crate::domain::reply::Text;
 use crate::domain::when::WHEN_HELP;
 
+/// `help`: it has no arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Help {}

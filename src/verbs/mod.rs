@@ -68,11 +68,13 @@ pub use grammar::{ParseError, parse_ref};
 
 /// One verb with its arguments. [`Verb::INFO`] has its names and its routes.
 pub trait Verb: DeserializeOwned + ToSchema {
+    /// The name, the help and the routes of the verb.
     const INFO: &'static Info;
 
     /// Parses the text after the verb, which begins with the space or newline after it, if it is not empty.
     fn read(rest: &str) -> Result<Self, ParseError>;
 
+    /// Decides the command in its transaction. `Stop::Rejected` if it is not possible as requested.
     fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided;
 
     /// The named task.
@@ -118,18 +120,23 @@ pub trait Verb: DeserializeOwned + ToSchema {
 /// The name, help and routes of a verb.
 #[derive(Debug)]
 pub struct Info {
+    /// The word to type, in lower case.
     pub name: &'static str,
     /// Other ways to type it. Those of several words count only as a whole message.
     pub aliases: &'static [&'static str],
+    /// The forms to type, separated by ` · `. Optional parts are in brackets.
     pub usage: &'static str,
     /// Its effect, in one line.
     pub effect: &'static str,
+    /// Whole messages, for the API's description; each one parses.
     pub examples: &'static [&'static str],
     /// Whether it creates operations for a source. Their number is limited.
     pub writes: bool,
     /// Whether free text follows it, in which an emoji at the end stays.
     pub text: bool,
+    /// When it depends on the task or list that its author had been shown.
     pub shown: ShownContext,
+    /// The routes with an effect; `Http::NONE` for a verb that only shows.
     pub http: Http,
 }
 
@@ -151,16 +158,20 @@ impl Info {
 /// When a verb depends on the task or list that its author had been shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShownContext {
+    /// It names all that it is about, or depends on nothing shown.
     Never,
     /// If no task is named, or only by its number in a list.
     WithoutRef,
+    /// Its meaning always depends on it.
     Always,
 }
 
 /// The HTTP routes of a verb that has an effect: `POST /{path}`, and `POST /tasks/{task_id}/{task_path}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Http {
+    /// The path without a slash: `done`; `None` without such a route.
     pub path: Option<&'static str>,
+    /// The path below a task: `complete`; `None` without such a route.
     pub task_path: Option<&'static str>,
     /// Whether it is refused if its source is not as it was left.
     pub conflicts: bool,
@@ -220,6 +231,7 @@ pub type Schemas = Vec<(String, RefOr<Schema>)>;
 
 /// One row of the table.
 pub struct Row {
+    /// The name, the help and the routes of the verb.
     pub info: &'static Info,
     read: fn(&str) -> Result<Command, ParseError>,
     /// Reads the body of a request, which is a JSON object.
@@ -243,7 +255,10 @@ macro_rules! verbs {
         /// A verb with its arguments.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Command {
-            $($Verb($Verb),)*
+            $(
+                /// The verb of this name, with its arguments.
+                $Verb($Verb),
+            )*
         }
 
         /// The verbs, in the order that `help` shows them.
@@ -302,6 +317,7 @@ verbs! {
 }
 
 impl Command {
+    /// The name, the help and the routes of its verb.
     pub fn info(&self) -> &'static Info {
         each!(self, verb => info_of(verb))
     }

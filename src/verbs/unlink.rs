@@ -17,6 +17,7 @@ use crate::store::links;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unlink {
+    /// The source of the linked account
     #[serde(deserialize_with = "body::source")]
     pub source: Source,
 }

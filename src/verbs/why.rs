@@ -20,6 +20,7 @@ use crate::store::operations::{self, Surface};
 use crate::store::tasks::StoredTask;
 use crate::store::{DbResult, blocking, people, snoozes};
 
+/// `why`: the task whose place is explained, or the current one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Why {
