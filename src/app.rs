@@ -46,21 +46,40 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// Errors that keep the daemon from starting, or end it.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// The store cannot be opened, read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A listener's address cannot be bound.
     #[error(
         "{what} cannot listen on {address} ({key}): {why}. Stop what uses it, or set another address"
     )]
     Bind {
+        /// The listener, as the first words of a sentence: `The API`.
         what: &'static str,
+        /// The key of bot.toml that sets the address: `api.bind`.
         key: &'static str,
+        /// The address and port, as configured.
         address: SocketAddr,
+        /// The system's error text.
         why: String,
     },
+    /// The token of the API cannot be read or created, or is empty.
     #[error("the API's token file {path}: {why}")]
-    TokenFile { path: PathBuf, why: String },
+    TokenFile {
+        /// The `api-token` file beside the store.
+        path: PathBuf,
+        /// The end of the sentence: `cannot be read: …`.
+        why: String,
+    },
+    /// The settings of a source are invalid.
     #[error("{system} cannot be set up: {why}")]
-    Source { system: &'static str, why: String },
+    Source {
+        /// `ClickUp` or `GitHub`.
+        system: &'static str,
+        /// The invalid key and its error; never the token.
+        why: String,
+    },
+    /// A task of the daemon failed, crashed or returned before the stop.
     #[error(transparent)]
     Part(#[from] TaskEnded<PartError>),
 }
@@ -254,10 +273,12 @@ impl App {
         Arc::clone(&self.syncs) as Arc<dyn Synchronize>
     }
 
+    /// The commands of this daemon. Clones share its state.
     pub fn commands(&self) -> Commands {
         self.commands.clone()
     }
 
+    /// The mailbox of this daemon, for Slack. Clones share its state.
     pub fn mailbox(&self) -> Mailbox {
         self.mailbox.clone()
     }

@@ -59,12 +59,16 @@ const BUTTONS_NAMED: usize = 10;
 /// Errors that keep the demo from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
+    /// The folder of the store, a port on loopback or the signals failed, or the daemon crashed.
     #[error("the demo needs a folder for its store and ports on loopback: {0}")]
     Io(#[from] std::io::Error),
+    /// The demo's own configuration is invalid: a defect.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
+    /// The daemon did not start, or ended by itself.
     #[error(transparent)]
     App(#[from] AppError),
+    /// The daemon was not ready within the time limit.
     #[error("the daemon was not ready within {} s; `RUST_BACKTRACE=1` and a bug report would help", PATIENCE.as_secs())]
     NotReady,
 }

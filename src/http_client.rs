@@ -88,7 +88,9 @@ pub(crate) struct SourceFacts {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {why}")]
 pub struct InvalidSettings {
+    /// The key of bot.toml: `github.api_url`.
     pub key: &'static str,
+    /// The reason, as the rest of a sentence after the key.
     pub why: String,
 }
 

@@ -65,7 +65,9 @@ pub struct SyncResult {
 /// The periods of polls (`[sync]` of bot.toml).
 #[derive(Debug, Clone, Copy)]
 pub struct SyncSettings {
+    /// The time from a successful poll to the next, plus or minus 10 %.
     pub interval: Duration,
+    /// A poll reads everything once the last full read is this old.
     pub full_interval: Duration,
 }
 
@@ -85,6 +87,7 @@ struct Inner {
 
 /// A source to mirror.
 pub struct Mirror {
+    /// Lists the tasks of the source.
     pub reader: Arc<dyn SourceReader>,
     /// Reads single tasks that a listing no longer shows.
     pub writer: Arc<dyn SourceWriter>,
@@ -140,6 +143,7 @@ impl Reconciler {
         }
     }
 
+    /// The mirrored sources, in the order of `Source`.
     pub fn sources(&self) -> Vec<Source> {
         self.inner.sources.keys().copied().collect()
     }

@@ -58,8 +58,10 @@ const PAGE: usize = 200;
                   75 accepted but still queued, or not read yet."
 )]
 pub struct Cli {
+    /// The global options, which any command accepts.
     #[command(flatten)]
     pub options: Options,
+    /// The subcommand, with its own arguments.
     #[command(subcommand)]
     pub command: CliCommand,
 }
@@ -97,6 +99,7 @@ pub struct Options {
 pub struct ApiToken(String);
 
 impl ApiToken {
+    /// Takes the token as given; white space around it is ignored when it is sent.
     pub fn new(token: impl Into<String>) -> ApiToken {
         ApiToken(token.into())
     }
@@ -121,6 +124,7 @@ impl FromStr for ApiToken {
     }
 }
 
+/// The subcommands of `ivan`.
 #[derive(Debug, PartialEq, Eq, Subcommand)]
 pub enum CliCommand {
     /// Run the daemon
@@ -131,21 +135,27 @@ pub enum CliCommand {
     /// Run the sandbox Slack, ClickUp and GitHub alone, to try a Slack bot of your own against them
     #[command(hide = cfg!(not(feature = "demo")), after_help = SANDBOX_HELP)]
     Sandbox(SandboxPorts),
+    /// A command to the running daemon, by HTTP.
     #[command(flatten)]
     Task(TaskCommand),
     /// List, register and repair the webhooks by which ClickUp and GitHub report changes
     #[command(after_help = "With --json what it came to, without secrets.")]
     Webhooks {
+        /// The action on the webhooks.
         #[command(subcommand)]
         command: WebhooksCommand,
     },
     /// Check or print the configuration
     Config {
+        /// The action on the configuration.
         #[command(subcommand)]
         command: ConfigCommand,
     },
     /// Print a shell's completions
-    Completions { shell: Shell },
+    Completions {
+        /// The shell to complete for
+        shell: Shell,
+    },
 }
 
 /// The ports of the sandbox on 127.0.0.1; 0 is any free port.
@@ -165,6 +175,7 @@ pub struct SandboxPorts {
     pub control_port: u16,
 }
 
+/// Actions on the configuration file; the daemon need not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum ConfigCommand {
     /// Report all errors in it at once
@@ -309,6 +320,7 @@ pub enum TaskCommand {
     Whoami,
     /// Link an account to you, so that tasks assigned to it are in your queue
     Link {
+        /// The system of the account
         #[arg(value_parser = ["clickup", "github"], ignore_case = true)]
         source: String,
         /// A GitHub login; a ClickUp name, e-mail address or member id
@@ -317,6 +329,7 @@ pub enum TaskCommand {
     },
     /// Unlink the account that you linked
     Unlink {
+        /// The system of the account
         #[arg(value_parser = ["clickup", "github"], ignore_case = true)]
         source: String,
     },
@@ -339,7 +352,9 @@ pub enum TaskCommand {
 /// A word after `ivan list`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListWord {
+    /// The number of tasks, 1 to 200.
     Limit(u16),
+    /// A word of the filter, as typed.
     Filter(String),
 }
 
@@ -370,6 +385,7 @@ const WHEN_AND_REF_HELP: &str = "WHEN is 2h, 3d, 1w, 15:30, tomorrow, tomorrow 1
 const LOG_HELP: &str = "N is how many, 50 unless told. REF is as for `ivan done`, but no bare number. For an export: \
                         `ivan log --all --json`.";
 
+/// The arguments of `ivan create`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct CreateArgs {
     /// The title; further lines are the description
@@ -400,7 +416,9 @@ pub struct CreateArgs {
 pub struct DaemonTarget {
     /// The API's base URL: `http://127.0.0.1:8787`.
     pub url: String,
+    /// The bearer token of the API.
     pub token: ApiToken,
+    /// A name of `[[people]]`, a Slack id or a GitHub login; `None` for `api.default_person`.
     pub actor: Option<String>,
     /// Print the API's answer instead of words.
     pub json: bool,

@@ -43,9 +43,11 @@ impl EmailLookups {
 /// A person's identity, for `whoami` and `GET /whoami`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
+    /// The person, with the names that the sources reported last.
     pub person: Person,
     /// The configured sources, and the person's link at each.
     pub accounts: Vec<(Source, Option<AccountLink>)>,
+    /// The answer of `whoami` in words, with the settings for briefings, quiet hours and outcomes.
     pub message: Text,
 }
 

@@ -86,8 +86,11 @@ impl Inner {
 /// A command over HTTP, and its person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandRequest {
+    /// The actor.
     pub person: Person,
+    /// The command, read and checked for its form.
     pub command: Command,
+    /// The key under which a repeated request is the same command; `None` without an `Idempotency-Key`.
     pub once: Option<IdempotencyKey>,
     /// Over HTTP itself, or by the command line.
     pub via: Via,
@@ -98,14 +101,18 @@ pub struct CommandRequest {
 pub enum CommandAnswer {
     /// It is stored in the outbox; [`Commands::outcome`] waits for it.
     Accepted {
+        /// The command's row.
         command: CommandId,
+        /// The ULID of its first operation.
         operation_id: String,
     },
     /// Its whole effect is local, without a request to a source (`snooze`, some kinds of `undo`).
     Settled(Box<Report>),
     /// Without a request to a source (`next`).
     Moved {
+        /// The result, for the person.
         message: Text,
+        /// The new current task; `None` if the queue is empty.
         current: Option<Box<Scored>>,
     },
 }
@@ -113,6 +120,7 @@ pub enum CommandAnswer {
 /// The answer to `GET /current`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CurrentView {
+    /// The current task, with its points.
     Task(Box<Scored>),
     /// Why the queue is empty.
     Nothing(EmptyQueue),
@@ -121,6 +129,7 @@ pub enum CurrentView {
 /// The answer to `GET /queue`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueView {
+    /// The first tasks of the queue, best first, up to the limit.
     pub tasks: Vec<Scored>,
     /// The total number, with those that the limit leaves out.
     pub total: usize,
@@ -131,9 +140,13 @@ pub struct QueueView {
 /// The filter of `GET /tasks`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskFilter {
+    /// The wanted statuses.
     pub status: StatusFilter,
+    /// The only wanted source; `None` for all.
     pub source: Option<Source>,
+    /// Further conditions, as words of `list`; empty for none.
     pub filter: Filter,
+    /// The largest number of tasks on a page.
     pub limit: usize,
     /// As returned with the last page.
     pub cursor: Option<String>,
@@ -142,14 +155,21 @@ pub struct TaskFilter {
 /// An operation as `GET /operations/{id}` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationView {
+    /// A ULID.
     pub id: String,
+    /// The kind of write: `complete`, `comment`, `create`, `assign`, ….
     pub kind: String,
+    /// The source that it writes to.
     pub source: Source,
+    /// The id of its task; `None` for a creation without an outcome, and for a task that is not mirrored.
     pub task_id: Option<String>,
     /// pending, set_aside, applied, already_so, overtaken, refused, given_up, cancelled
     pub state: String,
+    /// The number of attempts so far, without one under way.
     pub attempts: i64,
+    /// UTC, when the command was accepted.
     pub created_at: DateTime<Utc>,
+    /// UTC, no attempt before this time. `None` if any time is right, and after the end.
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// The last failure.
     pub detail: Option<String>,
@@ -160,10 +180,13 @@ pub struct OperationView {
 /// The health of all parts, for `status` and `/readyz`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HealthView {
+    /// Whether a test write and a read of the store succeeded.
     pub store_writable: bool,
     /// `None`: not configured.
     pub slack: Option<SlackHealth>,
+    /// The state of each configured source; empty if the store cannot be read.
     pub sources: BTreeMap<Source, SourceHealth>,
+    /// The number of operations without an outcome, set-aside ones included.
     pub queued_operations: i64,
     /// The missing scopes, and the Slack features that need them.
     pub missing_scopes: Vec<UnmetScope>,
@@ -176,6 +199,7 @@ pub struct HealthView {
 }
 
 impl Commands {
+    /// Commands on this store. `accounts` looks accounts up, one per source.
     pub fn new(
         store: Store,
         settings: CommandSettings,

@@ -14,11 +14,17 @@ use crate::store::{DbResult, Tx, people, tasks};
 
 /// Moves one person's pin for one of their commands.
 pub struct PinMover<'a> {
+    /// The transaction that moves the pin.
     pub tx: &'a Tx<'a>,
+    /// The person whose pin moves.
     pub person: &'a Person,
+    /// The command that moves it.
     pub command: CommandId,
+    /// The side that shows the pin: over HTTP it counts as shown at once.
     pub surface: Surface,
+    /// The time of the transaction, UTC.
     pub now: DateTime<Utc>,
+    /// The weights that rank the queue.
     pub weights: &'a Weights,
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 pub struct Secret(String);
 
 impl Secret {
+    /// Takes the text as it is.
     pub fn new(text: impl Into<String>) -> Secret {
         Secret(text.into())
     }

@@ -11,9 +11,13 @@ pub struct Entity {
     pub id: String,
     /// The name that people use.
     pub name: Option<String>,
+    /// Other names that people type for it; often none.
     pub aliases: Vec<String>,
+    /// The source of its new tasks, unless one is typed; with a list and a repository it selects one.
     pub source: Option<Source>,
+    /// The ClickUp list of its new tasks, by id.
     pub list: Option<String>,
+    /// The GitHub repository of its new tasks.
     pub repo: Option<RepoName>,
 }
 
@@ -38,6 +42,7 @@ impl Entity {
 }
 
 impl Entities {
+    /// The clients of `[[entities]]`, in their order; if there are none, every name is a client.
     pub fn new(entities: Vec<Entity>) -> Entities {
         Entities(entities)
     }

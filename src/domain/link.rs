@@ -23,6 +23,7 @@ pub enum LinkOrigin {
 }
 
 impl LinkOrigin {
+    /// Every origin, for parsing and the API's description.
     pub const ALL: [LinkOrigin; 4] = [
         LinkOrigin::Config,
         LinkOrigin::Email,
@@ -40,6 +41,7 @@ impl LinkOrigin {
         }
     }
 
+    /// The origin with this stored name; `None` if there is no such name.
     pub fn parse(text: &str) -> Option<LinkOrigin> {
         LinkOrigin::ALL
             .into_iter()
@@ -50,7 +52,9 @@ impl LinkOrigin {
 /// A person's account at a source, or that they want none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountLink {
+    /// The source of the account.
     pub source: Source,
+    /// The reason for the link; with [`LinkOrigin::Unlinked`] there is no account.
     pub origin: LinkOrigin,
     /// The source's own id; `None` while only a login from bot.toml is known.
     pub id: Option<String>,
@@ -58,6 +62,7 @@ pub struct AccountLink {
     pub name: Option<String>,
     /// The name of the person who typed it.
     pub by: Option<String>,
+    /// UTC, when it was linked or unlinked; `None` for an account from bot.toml.
     pub at: Option<DateTime<Utc>>,
     /// When the source last answered about it.
     pub seen_at: Option<DateTime<Utc>>,
@@ -76,6 +81,7 @@ impl AccountLink {
 /// Account look-ups at a source. They only read.
 #[async_trait]
 pub trait Accounts: Send + Sync {
+    /// The source whose accounts it looks up.
     fn source(&self) -> Source;
 
     /// The account with this handle: GitHub by login, ClickUp by name, e-mail address or member id. Fails `Refused` if

@@ -21,7 +21,9 @@ pub struct MentionText(Vec<Piece>);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Piece {
+    /// Text without a mention.
     Text(String),
+    /// A mention of one account at the source.
     Mention {
         /// The stable id.
         account: String,
@@ -88,6 +90,7 @@ impl fmt::Display for MentionText {
 }
 
 impl MentionText {
+    /// The parts in order. No two texts follow each other, and none is empty.
     pub fn pieces(&self) -> &[Piece] {
         &self.0
     }
@@ -365,6 +368,7 @@ impl Addressee {
 /// A text in which people are addressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addressed {
+    /// The text, with mentions in the form of its source.
     pub prose: MentionText,
     /// The number of people who are only named, because the text exceeds [`MENTIONS_MAX`].
     pub only_named: usize,

@@ -22,25 +22,35 @@ pub const TEXT_MAX: usize = 60_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Write {
+    /// Complete the task.
     Complete {
+        /// The task to complete.
         task: TaskKey,
     },
+    /// Add a comment to the task.
     Comment {
+        /// The task to comment on.
         task: TaskKey,
+        /// The comment without a marker; ends with the author's name if people share an account.
         text: MentionText,
     },
+    /// Create a task.
     Create(NewTask),
     /// Mark the task as being worked on, if the source has a status for that.
     Start {
+        /// The task to start.
         task: TaskKey,
     },
     /// Reopen it: in the status before we finished it, or in the source's first status.
     Reopen {
+        /// The task to reopen.
         task: TaskKey,
     },
     /// Change one property: the assignees, the due date or the priority.
     Change {
+        /// The task to change.
         task: TaskKey,
+        /// The new value of the property.
         change: TaskChange,
         /// The result in words: `assigned to Bo`.
         said: String,
@@ -52,10 +62,13 @@ pub enum Write {
 /// A task to create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewTask {
+    /// The list or repository to create it in.
     pub place: Place,
     /// The title as typed; the source adds the entity in its own way.
     pub title: String,
+    /// Its description, Markdown in GitHub; `None` for none.
     pub description: Option<String>,
+    /// The client's id; `None` for a task without one.
     pub entity: Option<String>,
     /// The due day; GitHub has none.
     #[serde(default)]
@@ -76,6 +89,7 @@ pub enum Place {
 }
 
 impl Place {
+    /// The source that has this place.
     pub fn source(&self) -> Source {
         match self {
             Place::List(_) => ContainerKind::Lists.source(),
@@ -116,6 +130,7 @@ impl NewTask {
 }
 
 impl Write {
+    /// The source that it writes to.
     pub fn source(&self) -> Source {
         match self {
             Write::Complete { task }
@@ -257,6 +272,7 @@ impl Write {
 pub struct Operation {
     /// A ULID: the marker in our texts at GitHub, `operation_id` in the API.
     pub id: String,
+    /// The write itself.
     pub write: Write,
     /// The time just before it was first sent, from which its trace is searched for. `None` before the first attempt,
     /// and for the completion of a task that had been reopened before.
@@ -267,6 +283,7 @@ pub struct Operation {
     pub looks: u32,
     /// Ids of comments and tasks that other operations have recorded as theirs: never this one's trace.
     pub claimed: BTreeSet<String>,
+    /// Earlier facts that the write depends on.
     pub past: OperationHistory,
 }
 
@@ -312,18 +329,22 @@ pub struct WriteReceipt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 pub enum Outcome {
+    /// The source has accepted the write.
     Applied(WriteReceipt),
     /// Another author had done it already: success, and `conflict` in the API (P5).
     AlreadySo {
+        /// The task as the source has it.
         task: Task,
     },
     /// Our interrupted write may have taken effect, and another author changed it since: theirs stays.
     Overtaken {
+        /// The task as the source has it.
         task: Task,
     },
 }
 
 impl Outcome {
+    /// The task as its source last returned it.
     pub fn task(&self) -> &Task {
         match self {
             Outcome::Applied(written) => &written.task,
@@ -331,6 +352,7 @@ impl Outcome {
         }
     }
 
+    /// The same task, into which the mirror adds known facts before it is stored.
     pub fn task_mut(&mut self) -> &mut Task {
         match self {
             Outcome::Applied(written) => &mut written.task,
@@ -353,16 +375,26 @@ impl Outcome {
 pub enum WriteError {
     /// The source refuses, and would again. The text names the system, the reason and the next step.
     #[error("{why}")]
-    Refused { what: Refusal, why: String },
+    Refused {
+        /// The kind of refusal.
+        what: Refusal,
+        /// A text for the person: the system, the reason, the next step.
+        why: String,
+    },
     /// Certainly not applied: rate limit, no connection, or a failed read. Retry, not before `retry_after`.
     #[error("{why}")]
     NotTaken {
+        /// The reason, for the person and the log.
         why: String,
+        /// The source's own wait after a rate limit; `None` if it named none.
         retry_after: Option<Duration>,
     },
     /// Perhaps applied: time-out, lost connection, 5xx after sending a write. Look before sending again.
     #[error("{why}")]
-    Unknown { why: String },
+    Unknown {
+        /// The reason, for the person and the log.
+        why: String,
+    },
 }
 
 impl WriteError {

@@ -12,8 +12,11 @@ use super::task::{Account, Source, Task};
 /// A person in Slack, linked to a GitHub login and a ClickUp member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
+    /// The row in this store.
     pub id: PersonId,
+    /// The name in bot.toml, or `me` without `[[people]]`.
     pub name: String,
+    /// Slack id: `U0ANN01`. `None` if bot.toml has none.
     pub slack: Option<String>,
     /// GitHub login, as GitHub showed it last.
     pub github: Option<String>,
@@ -112,11 +115,15 @@ pub fn called<'a>(people: &'a [Person], named: &str) -> Option<&'a Person> {
 /// Slack's record of a message's sender (docs/contracts/slack.md#methods, `users.info`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlackMember {
+    /// Slack id: `U0ANN01`.
     pub id: String,
+    /// The display name, else the real name, else the id; without control characters.
     pub name: String,
     /// Set if the app may see it and the person has confirmed it (docs/contracts/slack.md#methods).
     pub email: Option<String>,
+    /// The time zone in Slack; `None` if unknown.
     pub zone: Option<Tz>,
+    /// The status of the account.
     pub standing: Membership,
 }
 
@@ -125,13 +132,16 @@ pub struct SlackMember {
 pub enum Membership {
     /// A full member of these workspaces, by their ids: on Enterprise Grid there may be several.
     Full {
+        /// Ids of workspaces: `T0TEAM1`.
         teams: Vec<String>,
     },
     /// A single- or multi-channel guest, or an invited person who has not joined.
     Guest,
     /// A member of another workspace, met through Slack Connect.
     Stranger,
+    /// A bot, a workflow or a connector.
     Bot,
+    /// A deleted account.
     Deactivated,
     /// Slack does not show this account to the app.
     Hidden,
@@ -142,16 +152,20 @@ pub enum Membership {
 /// The reason why a person may not act. `Display` is the polite refusal (P6).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAllowed {
+    /// Not a full member of the workspace: a guest, a bot, a deactivated account, or one of another workspace.
     #[error(
         "I only take commands from full members of this workspace. Whoever runs me can name you in slack.allowed_users."
     )]
     NotFullMember,
+    /// Not in `slack.allowed_users`, which is not empty.
     #[error(
         "I only take commands from the people named in slack.allowed_users. Whoever runs me can add you there."
     )]
     NotNamed,
+    /// Not one of `[[people]]`.
     #[error("I do not know you yet. Whoever runs me can add you as one of [[people]].")]
     Unknown,
+    /// The account's status is ambiguous, so it may change with the next look-up.
     #[error(
         "I can't tell yet who you are: Slack's answer about your account is incomplete. Nothing was done. Try again in a minute; if it stays like this, my log has the reason."
     )]

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
+    /// ClickUp: tasks in lists.
     ClickUp,
+    /// GitHub: issues in repositories.
     GitHub,
 }
 
@@ -30,10 +32,13 @@ pub struct Profile {
     pub finished: &'static str,
     /// The place where its tasks live, as it is called there.
     pub home: &'static str,
+    /// The kind of these places.
     pub homes: ContainerKind,
     /// The keys of bot.toml that name these places.
     pub home_keys: &'static str,
+    /// The form of its task ids.
     pub ids: TaskIdForm,
+    /// The form of its handles, for assigning and mentioning.
     pub handles: HandleKind,
     /// The command that links an account there.
     pub link: &'static str,
@@ -99,8 +104,10 @@ pub enum HandleKind {
 
 impl Source {
     // Names a source: this is the list of them.
+    /// All sources, ClickUp first.
     pub const ALL: [Source; 2] = [Source::ClickUp, Source::GitHub];
 
+    /// The differences between this source and the others.
     pub fn profile(self) -> &'static Profile {
         match self {
             // Names a source: these are its traits.

@@ -15,7 +15,12 @@ pub enum EmptyQueue {
     /// The person's account is known at none of the sources, which are these.
     NotLinked(Vec<Source>),
     /// There are tasks, but these numbers of them are blocked and snoozed. A task may be both.
-    HeldBack { blocked: usize, snoozed: usize },
+    HeldBack {
+        /// The number of open tasks that wait for others.
+        blocked: usize,
+        /// The number of open tasks that are snoozed.
+        snoozed: usize,
+    },
     /// Ivan has one user only, and there is no open task.
     Done,
     /// No open task is assigned to the person, whose account is not known at these sources.
@@ -53,6 +58,7 @@ impl EmptyQueue {
 /// A task that became a person's current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pin {
+    /// The row; a later pin has a higher number.
     pub id: PinId,
     /// The row of the task; `None` when their queue was empty.
     pub task: Option<TaskRow>,

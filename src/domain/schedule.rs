@@ -29,10 +29,13 @@ pub fn time_of_day(text: &str) -> Option<NaiveTime> {
 /// A change of a person's schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScheduleChange {
+    /// A briefing at this local time on working days; `None` turns it off.
     Briefing(Option<NaiveTime>),
+    /// Quiet hours in local time; `None` turns them off.
     Quiet(Option<QuietHours>),
     /// Follow bot.toml.
     UsualBriefing,
+    /// Follow bot.toml for quiet hours.
     UsualQuiet,
 }
 
@@ -41,6 +44,7 @@ pub enum ScheduleChange {
 pub enum NextBriefing {
     /// Now, as the briefing of this local day.
     Now(NaiveDate),
+    /// At this time, UTC.
     At(DateTime<Utc>),
 }
 
@@ -117,10 +121,12 @@ impl QuietHours {
         (from != to).then_some(QuietHours { from, to })
     }
 
+    /// The local time at which they begin.
     pub fn from(&self) -> NaiveTime {
         self.from
     }
 
+    /// The local time at which they end, on the next day if it is the earlier of the two.
     pub fn until(&self) -> NaiveTime {
         self.to
     }
@@ -144,8 +150,11 @@ impl QuietHours {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScheduleSetting {
+    /// The time of the briefing.
     Briefing,
+    /// The quiet hours.
     Quiet,
+    /// The form of outcomes in Slack: messages alone, or reactions too.
     Receipts,
 }
 
@@ -179,6 +188,7 @@ pub const DEFAULT: &str = "default";
 pub struct Defaults {
     /// The local time of their briefing on working days.
     pub briefing: Option<NaiveTime>,
+    /// Their quiet hours, in local time; `None` for none.
     pub quiet: Option<QuietHours>,
 }
 

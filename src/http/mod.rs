@@ -167,6 +167,7 @@ pub trait Synchronize: Send + Sync {
 pub struct SyncOutcome {
     /// The number of tasks that changed.
     pub changed: u64,
+    /// The reason of the failure; `null` after a success.
     pub error: Option<String>,
 }
 

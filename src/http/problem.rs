@@ -22,30 +22,55 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 /// The kind of problem, which determines `type`, `title` and `status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProblemKind {
+    /// 400: a task id in the path that has no known form.
     MalformedTaskId,
+    /// 400: an unknown parameter, or a value out of range.
     BadQuery,
+    /// 422: a header that is not UTF-8, or an `Idempotency-Key` that is too long.
     BadHeader,
+    /// 401: no bearer token, or a wrong one.
     NotAuthorized,
+    /// 404: a path without a route.
     NoSuchPath,
+    /// 404: a task that is unknown or deleted here, or no current task.
     UnknownTask,
+    /// 404: no such operation, or one that was pruned after `store.retention`.
     UnknownOperation,
+    /// 405: a path without this method.
     MethodNotAllowed,
+    /// 413: a body above the limit in bytes.
     BodyTooLarge,
+    /// 415: a body without a JSON media type.
     NotJson,
+    /// 422: a body that is not the JSON of this route.
     BadBody,
+    /// 408: a body that did not arrive completely, or not in time.
     SlowBody,
+    /// 422: no actor was named and none is configured, or the name is unknown.
     NoActor,
+    /// 422: a request that cannot be done in this form.
     Unfit,
+    /// 422: an `Idempotency-Key` that came with another request before.
     KeyReused,
+    /// 409: a task that is not in the state that the command assumed.
     Changed,
+    /// 409: an undo without a command to undo.
     NothingToUndo,
+    /// 404: a task that was found deleted in its source.
     Gone,
+    /// 502: any other refusal by the source.
     SourceRefused,
+    /// 502: a write that was given up, usually after `outbox.give_up_after`.
     GivenUp,
+    /// 503: too much work waits or runs already.
     Busy,
+    /// 503: a failed readiness probe, or a source that has to confirm and does not answer.
     NotReady,
+    /// 503: the store cannot be read or written.
     StoreTrouble,
+    /// 504: no answer within the time limit of a request.
     TimedOut,
+    /// 500: an error of the daemon itself.
     Defect,
 }
 
@@ -79,6 +104,7 @@ impl ProblemKind {
         ProblemKind::Defect,
     ];
 
+    /// The HTTP status.
     pub fn status(self) -> StatusCode {
         self.row().0
     }
@@ -88,6 +114,7 @@ impl ProblemKind {
         format!("urn:ivan:problem:{}", self.row().1)
     }
 
+    /// The `title` of the document, the same for every problem of this kind.
     pub fn title(self) -> &'static str {
         self.row().2
     }
@@ -152,16 +179,21 @@ pub struct Problem {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Extension {
+    /// Facts about a refused or given-up write.
     Write(FailedWrite),
+    /// The state of each part, for a readiness probe that failed.
     NotReady(Readiness),
 }
 
 /// The known facts about a write that its source refused: only in its problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FailedWrite {
+    /// Always false.
     #[schema(required = false, schema_with = schemas::failed)]
     pub success: bool,
+    /// The ULID of the operation; `null` if there is none.
     pub operation_id: Option<String>,
+    /// The task of the write; `null` if it is unknown, as for a creation.
     pub task_id: Option<TaskId>,
     /// The source's own word.
     pub current_state: Option<String>,
@@ -193,6 +225,7 @@ impl Problem {
         }
     }
 
+    /// Adds members to the document, in place of earlier ones.
     pub fn with(self, extension: Extension) -> Problem {
         Problem {
             extension: Some(Box::new(extension)),
@@ -200,10 +233,12 @@ impl Problem {
         }
     }
 
+    /// The kind, which determines `type`, `title` and `status`.
     pub fn kind(&self) -> ProblemKind {
         self.kind
     }
 
+    /// The HTTP status of its kind.
     pub fn status(&self) -> StatusCode {
         self.kind.status()
     }

@@ -16,6 +16,7 @@ pub struct Attempts {
 }
 
 impl Attempts {
+    /// Attempts recorded in this store, at times of this clock.
     pub fn new(store: Store, clock: Clock) -> Attempts {
         Attempts { store, clock }
     }

@@ -26,6 +26,7 @@ pub struct CreateForm {
     pub places: Vec<PlaceChoice>,
     /// The preselected place.
     pub chosen: Option<Place>,
+    /// The preset client, the default of the channel; `None` leaves the field empty.
     pub entity: Option<String>,
     /// The possible assignees; empty if Ivan has one user only.
     pub people: Vec<PersonChoice>,
@@ -36,13 +37,16 @@ pub struct CreateForm {
 /// A person to choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonChoice {
+    /// The handle of the person, and the sources of their accounts.
     pub who: Assignable,
+    /// The name that people read.
     pub name: String,
 }
 
 /// A list or a repository to choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlaceChoice {
+    /// The list by id, or the repository by name.
     pub place: Place,
     /// `Inbox`, `acme/widgets`.
     pub name: String,

@@ -31,6 +31,7 @@ const KEPT_UP_FOR: Duration = Duration::hours(24);
 pub struct HomeTab {
     /// Slack id.
     pub user: String,
+    /// The content, from top to bottom.
     pub parts: Vec<CardPart>,
     /// Whether it is to be published even if unchanged, because it was opened.
     pub due: bool,
@@ -38,6 +39,7 @@ pub struct HomeTab {
     pub version: i64,
     /// The last values passed to `home_published`.
     pub digest: Option<String>,
+    /// Slack's hash of the last published view; `None` before the first, or if Slack returned none.
     pub hash: Option<String>,
 }
 

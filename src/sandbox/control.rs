@@ -36,6 +36,7 @@ const REPOSITORY: &str = "acme/widgets";
 
 /// The sandbox with its control API.
 pub struct ControlledSandbox {
+    /// The services that the control API acts on.
     pub sandbox: Sandbox,
     control: FaultServer,
 }

@@ -44,6 +44,7 @@ pub struct FaultServer {
 pub struct RequestRecord {
     /// The time it was fully read, in milliseconds since the epoch.
     pub at_ms: i64,
+    /// In capitals: `POST`.
     pub method: String,
     /// The path as sent, percent-encoded.
     pub path: String,
@@ -91,6 +92,7 @@ pub struct Fault {
     pub path: Option<String>,
     /// The number of requests left for it; `None` for all until it is cleared.
     pub times: Option<u32>,
+    /// The effect on the request.
     pub what: FaultKind,
 }
 
@@ -101,8 +103,11 @@ pub enum FaultKind {
     Delay(Duration),
     /// The fault answers instead of the service; nothing is applied.
     Answer {
+        /// The HTTP status.
         status: u16,
+        /// Names and values; without a content type, JSON is assumed.
         headers: Vec<(String, String)>,
+        /// The whole body.
         body: String,
     },
     /// The connection is closed without an answer; nothing is applied.
@@ -113,8 +118,11 @@ pub enum FaultKind {
     ApplyThenDrop,
     /// The request is applied, then answered differently from the service's answer.
     ApplyThenAnswer {
+        /// The HTTP status.
         status: u16,
+        /// Names and values; without a content type, JSON is assumed.
         headers: Vec<(String, String)>,
+        /// The whole body.
         body: String,
     },
     /// The request is applied, then there is no answer until the client disconnects.

@@ -23,8 +23,11 @@ use slack::SandboxSlack;
 /// All three services, each on its own port. Clones share them.
 #[derive(Clone)]
 pub struct Sandbox {
+    /// The sandbox of Slack: its Web API and sockets.
     pub slack: SandboxSlack,
+    /// The sandbox of ClickUp.
     pub clickup: SandboxClickUp,
+    /// The sandbox of GitHub.
     pub github: SandboxGitHub,
 }
 
@@ -65,9 +68,13 @@ impl Sandbox {
 /// The ports of the services on 127.0.0.1; 0 is any free port.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ports {
+    /// The port of Slack's Web API and sockets.
     pub slack: u16,
+    /// The port of ClickUp.
     pub clickup: u16,
+    /// The port of GitHub.
     pub github: u16,
+    /// The port of the control API; unused by a [`Sandbox`] alone.
     pub control: u16,
 }
 
@@ -85,8 +92,11 @@ fn cannot_listen(service: &str, port: u16, error: io::Error) -> io::Error {
 /// The initial state of the services; each service documents its part.
 #[derive(Debug, Clone)]
 pub struct Seed {
+    /// JSON in the form of `fixtures/seed/slack.json`.
     pub slack: Value,
+    /// JSON in the form of `fixtures/seed/clickup.json`.
     pub clickup: Value,
+    /// JSON in the form of `fixtures/seed/github.json`.
     pub github: Value,
 }
 

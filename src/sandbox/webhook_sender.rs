@@ -22,6 +22,7 @@ pub struct DeliveryAttempt {
     pub url: String,
     /// The headers as sent, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// The body as sent and signed: JSON, or a form with a `payload` field.
     pub body: String,
     /// The number of the attempt, from 1.
     pub attempt: u32,
@@ -60,7 +61,9 @@ impl AttemptEnd {
 pub struct DeliveryRecord {
     /// The time of its end in milliseconds since the epoch.
     pub at_ms: i64,
+    /// The request, with the number of the attempt.
     pub parcel: DeliveryAttempt,
+    /// The answer, or the reason for none.
     pub ended: AttemptEnd,
 }
 

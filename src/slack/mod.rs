@@ -62,6 +62,7 @@ use web::{Web, WebError};
 pub struct SlackToken(String);
 
 impl SlackToken {
+    /// Takes the token as it is: `xapp-…` or `xoxb-…`.
     pub fn new(token: impl Into<String>) -> SlackToken {
         SlackToken(token.into())
     }
@@ -94,9 +95,11 @@ pub struct SlackSettings {
     pub bot_token: SlackToken,
     /// `https://slack.com/api`
     pub api_url: String,
+    /// The messages that are read in channels.
     pub channel_commands: ChannelCommands,
     /// The people to alert when the store refuses writes, which cannot go through the store.
     pub operators: Vec<String>,
+    /// The effect of a text in the thread of a task's message.
     pub thread_replies: ThreadReplies,
     /// An outage longer than this is followed by reading the DMs' history.
     pub catch_up_after: Duration,
@@ -104,6 +107,7 @@ pub struct SlackSettings {
     pub store_dir: Option<PathBuf>,
     /// The folder for the lock of the app token; `None`: `$XDG_RUNTIME_DIR`, else the directory for temporary files.
     pub singleton_dir: Option<PathBuf>,
+    /// The time limits; `Timings::default()` outside tests.
     pub timings: Timings,
 }
 
@@ -213,17 +217,35 @@ impl Default for Timings {
 /// The errors that end this module. Failures of Slack are not among them: it waits for Slack to recover.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SlackError {
+    /// Another process on this machine holds the lock of the app token.
     #[error(
         "another daemon already uses this Slack app token (lock {}): two would take each other's messages. Stop the other one, or give this one an app of its own",
         .path.display()
     )]
-    AlreadyRunning { path: PathBuf },
+    AlreadyRunning {
+        /// The lock file that the other process holds.
+        path: PathBuf,
+    },
+    /// An invalid `slack.api_url`, no usable TLS, or an unreadable store.
     #[error("Slack cannot be set up: {why}")]
-    Setup { why: String },
+    Setup {
+        /// The invalid key or the missing part, as a sentence for the operator.
+        why: String,
+    },
+    /// A task of this module panicked.
     #[error("Slack's `{task}` task panicked: {why}")]
-    Panicked { task: &'static str, why: String },
+    Panicked {
+        /// The name of the task: `socket`.
+        task: &'static str,
+        /// The panic's text.
+        why: String,
+    },
+    /// A task of this module returned before the stop.
     #[error("Slack's `{task}` task ended by itself")]
-    Ended { task: &'static str },
+    Ended {
+        /// The name of the task: `socket`.
+        task: &'static str,
+    },
 }
 
 /// Receives and posts until `shutdown`. Then it accepts nothing new, finishes its work, closes the link, and posts

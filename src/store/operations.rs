@@ -21,7 +21,9 @@ use crate::domain::undo::{Effect, UndoTarget};
 /// The side that a command came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surface {
+    /// Slack, in any way: a message, a button, a form.
     Slack,
+    /// The HTTP API, `ivan` on the command line included.
     Api,
 }
 
@@ -37,9 +39,13 @@ impl Surface {
 /// A command to be committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCommand {
+    /// The person who gave it.
     pub person: PersonId,
+    /// The side that it came from.
     pub surface: Surface,
+    /// The verb's name: `done`.
     pub verb: &'static str,
+    /// UTC, when the person gave it; in Slack by Slack's clock.
     pub typed_at: DateTime<Utc>,
     /// The `Idempotency-Key`, and a fingerprint of its request.
     pub once: Option<(String, String)>,
@@ -48,15 +54,23 @@ pub struct NewCommand {
 /// A stored command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandRow {
+    /// The row.
     pub id: CommandId,
+    /// The person who gave it.
     pub person: PersonId,
+    /// The side that it came from.
     pub surface: Surface,
     /// How it was given. Rows older than this column have the surface only.
     pub via: Via,
+    /// The verb's name: `done`.
     pub verb: String,
+    /// UTC, when the person gave it; in Slack by Slack's clock.
     pub typed_at: DateTime<Utc>,
+    /// Whether a report without an outcome was ever stored.
     pub queued: bool,
+    /// Whether the report is final.
     pub settled: bool,
+    /// Whether it moved the person's pin.
     pub moved: bool,
     /// The newest report, as JSON.
     pub report: Option<String>,
@@ -65,11 +79,17 @@ pub struct CommandRow {
 /// The state of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationState {
+    /// Without an outcome: waiting, under way, or set aside.
     Pending,
+    /// The source accepted the write.
     Applied,
+    /// Another author had done it already.
     AlreadySo,
+    /// Perhaps applied, and then changed by another author.
     Overtaken,
+    /// The source refused it, and would again.
     Refused,
+    /// Ended without a result: too late, its source not configured, or set aside too long. Perhaps applied.
     GivenUp,
     /// An earlier operation of its command did not succeed, or it was taken back before it was sent.
     Cancelled,
@@ -103,17 +123,27 @@ impl OperationState {
 /// A stored operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationRow {
+    /// The row; lower numbers of a lane go first.
     pub seq: OperationSeq,
+    /// The row of its command.
     pub command: CommandId,
+    /// The lane, in which operations run one after another: `<person>/<source>:<task>`.
     pub lane: String,
+    /// The write, with the facts that it needs.
     pub operation: Operation,
+    /// Whether it has an outcome, and which.
     pub state: OperationState,
+    /// The number of attempts so far, without one under way.
     pub attempts: u32,
+    /// UTC, no attempt before this time; `None` if any time is right.
     pub not_before: Option<DateTime<Utc>>,
     /// The last failure, as text.
     pub why: Option<String>,
+    /// The kind of refusal; `None` unless refused.
     pub refusal: Option<Refusal>,
+    /// The source's result; `None` unless successful.
     pub outcome: Option<Outcome>,
+    /// UTC, when it was added.
     pub created_at: DateTime<Utc>,
     /// The time of its next attempt, if that is certain: after a rate limit, or by its place in the line.
     pub turn: Option<DateTime<Utc>>,
@@ -129,6 +159,7 @@ const CLAIMED_SINCE_BEFORE: chrono::Duration = chrono::Duration::hours(1);
 const COLUMNS: &str = "seq, id, command_id, lane, write, state, attempts, begun_us, interrupted, looks, not_before_ms, \
                        why, refusal, outcome, created_ms, turn_ms, sent_ms, before, set_aside";
 
+/// Inserts a command at `now`; returns its row. Fails if the person's `Idempotency-Key` exists already.
 pub fn add_command(
     tx: &Db,
     command: &NewCommand,
@@ -195,6 +226,7 @@ pub fn once(
         .optional()
 }
 
+/// The command in this row; `None` if there is none.
 pub fn command(connection: &Db, id: CommandId) -> rusqlite::Result<Option<CommandRow>> {
     connection
         .query_row(
@@ -517,9 +549,13 @@ pub fn looked(tx: &Db, seq: OperationSeq, not_before: DateTime<Utc>) -> rusqlite
 /// The end of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationEnd {
+    /// The final state.
     pub state: OperationState,
+    /// The source's result; `None` unless successful.
     pub outcome: Option<Outcome>,
+    /// The reason in words; `None` after a success or a cancellation.
     pub why: Option<String>,
+    /// The kind of refusal; `None` unless refused.
     pub refusal: Option<Refusal>,
 }
 
@@ -580,6 +616,7 @@ pub fn cancel_rest(
          RETURNING write", params![command, now.timestamp_millis()], |row| from_json(row, 0))
 }
 
+/// All operations of a command, in the order of sending.
 pub fn of_command(connection: &Db, command: CommandId) -> rusqlite::Result<Vec<OperationRow>> {
     connection.query_map(
         &format!("SELECT {COLUMNS} FROM operations WHERE command_id = ?1 ORDER BY seq"),
@@ -588,6 +625,7 @@ pub fn of_command(connection: &Db, command: CommandId) -> rusqlite::Result<Vec<O
     )
 }
 
+/// The operation with this ULID; `None` if there is none.
 pub fn by_id(connection: &Db, id: &str) -> rusqlite::Result<Option<OperationRow>> {
     connection
         .query_row(
@@ -699,6 +737,7 @@ pub fn trouble(connection: &Db, source: Source) -> rusqlite::Result<Option<Strin
         .optional()
 }
 
+/// The number of a person's operations without an outcome.
 pub fn count_pending_of(connection: &Db, person: PersonId) -> rusqlite::Result<i64> {
     connection.query_row(
         "SELECT count(*) FROM operations o JOIN commands c ON c.id = o.command_id

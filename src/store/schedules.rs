@@ -22,7 +22,9 @@ pub struct Schedule {
     pub own_briefing: bool,
     /// The last local day whose briefing is sent or skipped.
     pub briefed_on: Option<NaiveDate>,
+    /// Their quiet hours, in local time; `None` for none.
     pub quiet: Option<QuietHours>,
+    /// Whether they have chosen those themselves, even to have none.
     pub own_quiet: bool,
 }
 
@@ -48,6 +50,7 @@ pub fn defaults(connection: &Db) -> rusqlite::Result<Defaults> {
     })
 }
 
+/// The schedule in force for a person; that of bot.toml if they chose none.
 pub fn of(connection: &Db, person: PersonId) -> rusqlite::Result<Schedule> {
     connection
         .query_row("SELECT own.briefing, own.no_briefing, own.briefed_on, own.quiet, own.no_quiet, usual.briefing, usual.quiet

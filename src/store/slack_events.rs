@@ -21,7 +21,9 @@ pub enum Gesture {
     Said,
     /// A slash command. The answer is ephemeral, or for the channel if it is `public` and something was created.
     Slash {
+        /// The URL for the answer, usable for 30 minutes.
         reply_url: ReplyUrl,
+        /// Whether the channel may see the answer if something was created.
         #[serde(default)]
         public: bool,
     },
@@ -29,7 +31,9 @@ pub enum Gesture {
     Pressed(ButtonAction),
     /// A button of an ephemeral answer. The answer to the press is ephemeral, too.
     PressedAlone {
+        /// The action of the button.
         press: ButtonAction,
+        /// The URL for the answer, usable for 30 minutes.
         reply_url: ReplyUrl,
         /// The `uid` of that answer, if the press names it.
         #[serde(default)]
@@ -37,9 +41,11 @@ pub enum Gesture {
     },
     /// A submitted form.
     Submitted {
+        /// The content of the form.
         filled: SubmittedForm,
         /// The key of the `response_url` for the answer. Without one, the answer goes to the channel.
         reply: Option<String>,
+        /// Whether the channel may see the answer if something was created.
         #[serde(default)]
         public: bool,
     },
@@ -49,6 +55,7 @@ pub enum Gesture {
     Signed {
         /// Slack's name of it.
         reaction: String,
+        /// `true` if it was added, `false` if it was removed.
         put: bool,
         /// The task of that message, once it was looked up.
         task: Option<TaskRow>,
@@ -77,10 +84,12 @@ impl Gesture {
 pub struct ReplyUrl(String);
 
 impl ReplyUrl {
+    /// Takes the URL as Slack sent it.
     pub fn new(url: impl Into<String>) -> ReplyUrl {
         ReplyUrl(url.into())
     }
 
+    /// The plain URL, only for the store and the request.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -97,7 +106,9 @@ impl fmt::Debug for ReplyUrl {
 pub struct IncomingMessage {
     /// Every key under which the same gesture may arrive again (docs/contracts/slack.md#duplicates).
     pub keys: Vec<String>,
+    /// Slack id of the author.
     pub user: String,
+    /// Slack id of the conversation; the author's own id if there is none.
     pub channel: String,
     /// Whether it is a DM with the bot: every text is for us. In channels: mentions, and `create` where allowed.
     pub direct: bool,
@@ -105,11 +116,14 @@ pub struct IncomingMessage {
     pub text: String,
     /// Slack's id of the message within its channel.
     pub ts: String,
+    /// UTC, by Slack's clock.
     pub said_at: DateTime<Utc>,
     /// The root of the thread that the message was typed in.
     pub thread: Option<String>,
+    /// The way it was given; a plain message if older rows have none.
     #[serde(default)]
     pub gesture: Gesture,
+    /// Files and forwarded messages; empty for most.
     #[serde(default, skip_serializing_if = "Attachments::is_empty")]
     pub attached: Attachments,
 }
@@ -131,6 +145,7 @@ pub struct Attachments {
 }
 
 impl Attachments {
+    /// Whether it has neither pieces nor files.
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty() && self.files.is_empty()
     }
@@ -139,7 +154,9 @@ impl Attachments {
 /// The result of storing an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inserted {
+    /// Stored now.
     New,
+    /// Stored before, under one of its keys.
     Duplicate,
     /// It concerns nothing of ours and was not stored.
     NotForUs,
@@ -148,7 +165,9 @@ pub enum Inserted {
 /// A stored message that waits for its turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingMessage {
+    /// The row.
     pub id: EventId,
+    /// The message, as it was stored.
     pub heard: IncomingMessage,
     /// The display names of mentioned people by Slack id, as far as Slack has reported them.
     pub names: Vec<(String, String)>,

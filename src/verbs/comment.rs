@@ -22,6 +22,7 @@ pub struct Comment {
     /// A task other than the current one
     #[serde(rename = "ref", default, deserialize_with = "body::task")]
     pub task: Option<Ref>,
+    /// The comment, as typed.
     #[serde(deserialize_with = "text")]
     #[schema(min_length = 1)]
     pub text: String,

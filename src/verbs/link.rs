@@ -21,6 +21,7 @@ use crate::store::{DbResult, Wake, links, people, tasks};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
+    /// The source of the account
     #[serde(deserialize_with = "body::source")]
     pub source: Source,
     /// A GitHub login; a ClickUp name, e-mail address or member id

@@ -32,11 +32,14 @@ const QUOTED: usize = 80;
 /// Entries that share one block of a message, so that none is cut off.
 const BLOCK: usize = 10;
 
+/// The newest activity: the person's own, or that of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
+    /// A task; without one, the person's own activity
     #[serde(rename = "ref", default, deserialize_with = "body::task")]
     pub task: Option<Ref>,
+    /// The number of entries: 10 if not given, at most as many as the longest list
     pub limit: Option<usize>,
 }
 

@@ -86,6 +86,7 @@ impl Verb for Prio {
     takes_ref!();
 }
 
+/// The hint for `prio` without a level, with commands in backticks.
 pub const WHICH: &str = "Which priority? Type `prio high`, or `prio 2 high` for number 2 of your list. It is urgent, high, normal, \
                      low or none.";
 

@@ -15,6 +15,7 @@ use crate::domain::reply::Text;
 use crate::domain::schedule::{DEFAULT, HOURS_HELP, QuietHours, ScheduleChange};
 use crate::store::{DbResult, schedules};
 
+/// The person's quiet hours, in which notices are held; without a change it shows them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quiet {
@@ -27,12 +28,15 @@ pub struct Quiet {
 /// A change of quiet hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuietChange {
+    /// Hold notices in these local hours.
     Hours(QuietHours),
+    /// No quiet hours, even if bot.toml has some.
     Off,
     /// Follow bot.toml from now on.
     Default,
     /// Another start or end. Only in the Home tab: the typed form has both.
     From(NaiveTime),
+    /// Another end; only in the Home tab.
     Until(NaiveTime),
 }
 

@@ -50,6 +50,7 @@ const PRIORITIES: [Priority; 4] = [
     Priority::Low,
 ];
 
+/// A string with this description and these examples.
 pub fn text(description: &str, examples: &[&str]) -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::String)
@@ -57,6 +58,7 @@ pub fn text(description: &str, examples: &[&str]) -> ObjectBuilder {
         .examples(examples.iter().copied().map(Value::from))
 }
 
+/// A string that is one of these words.
 pub fn words(words: impl IntoIterator<Item = &'static str>) -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::String)

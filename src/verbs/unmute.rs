@@ -10,6 +10,7 @@ use crate::domain::person::Person;
 use crate::domain::reply;
 use crate::store::people;
 
+/// Turns the person's notices on again; without fields.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unmute {}

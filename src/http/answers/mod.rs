@@ -30,13 +30,17 @@ pub struct WriteAnswer {
     pub success: bool,
     /// The result, as plain text.
     pub message: String,
+    /// The task, if the command asked to complete it and it is complete; else `null`.
     pub completed_task_id: Option<TaskId>,
     /// Whether another author had done it already.
     pub conflict: bool,
     /// The source's own word for the task's status.
     pub current_state: Option<String>,
+    /// A ULID; `null` if nothing is sent to a source.
     pub operation_id: Option<String>,
+    /// The task of the command; `null` if it has none, or none yet.
     pub task_id: Option<TaskId>,
+    /// The new current task; `null` if the command did not move on, or the queue is empty.
     pub next_task: Option<NextTask>,
     /// Stored, and not accepted by the source yet: 202. Present only when true.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -47,10 +51,14 @@ pub struct WriteAnswer {
 /// A task by its name and URL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct NextTask {
+    /// The id for a path or a `ref`.
     pub task_id: TaskId,
+    /// The title in the source.
     pub title: String,
+    /// The task's page in the source.
     #[schema(format = "uri")]
     pub url: String,
+    /// The source that holds the task.
     pub source: Source,
 }
 
@@ -112,12 +120,17 @@ impl From<&Task> for NextTask {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Operation)]
 pub struct OperationAnswer {
+    /// A ULID.
     pub operation_id: String,
+    /// The kind of write.
     #[schema(examples("complete", "comment", "create", "start", "reopen", "undo"))]
     pub kind: String,
+    /// The source that it writes to.
     pub source: Source,
+    /// Its task; `null` for a creation without an outcome, and for a task that is not mirrored.
     #[schema(value_type = Option<TaskId>)]
     pub task_id: Option<String>,
+    /// The final ones are `applied`, `already_so`, `overtaken`, `refused`, `given_up` and `cancelled`.
     #[schema(examples(
         "pending",
         "in_flight",
@@ -130,12 +143,16 @@ pub struct OperationAnswer {
         "set_aside"
     ))]
     pub state: String,
+    /// The number of attempts so far, without one under way.
     #[schema(minimum = 0)]
     pub attempts: i64,
+    /// When the command was accepted, UTC.
     pub created_at: DateTime<Utc>,
+    /// No attempt before this time, UTC; `null` if any time is right, and after the end.
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// The last failure.
     pub detail: Option<String>,
+    /// The answer to its command, as far as it is known.
     pub answer: Option<WriteAnswer>,
 }
 
@@ -159,16 +176,21 @@ impl From<OperationView> for OperationAnswer {
 /// Work that is tried again.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Retried {
+    /// Always true; an error is a problem document.
     #[schema(schema_with = schemas::succeeded)]
     pub success: bool,
+    /// The id from the path.
     pub id: String,
+    /// The result, as plain text.
     pub message: String,
 }
 
 /// The result of a synchronization, by source.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct SyncReport {
+    /// The result of each configured source; empty while the sync runs on.
     pub sources: BTreeMap<Source, SyncOutcome>,
+    /// True if the sync runs on after the wait: 202. Present only when true.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(schema_with = schemas::goes_on)]
     pub queued: bool,

@@ -52,6 +52,7 @@ impl EnvelopeKind {
 /// An acknowledgement from the bot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ack {
+    /// The id of the acknowledged envelope.
     pub envelope_id: String,
     /// The link it came on.
     pub link: u64,
@@ -59,6 +60,7 @@ pub struct Ack {
     pub at_ms: i64,
     /// The time since the envelope was last sent, in milliseconds.
     pub after_ms: i64,
+    /// The message in it, as JSON; `None` for a bare acknowledgement.
     pub payload: Option<Value>,
     /// Whether it counts: the first for this envelope, on a link that the envelope was sent on, and within 3 s if a
     /// person waits. The sandbox ignores one from another link; Slack's real rule is unknown (docs/contracts/slack.md#acknowledging).
@@ -68,8 +70,11 @@ pub struct Ack {
 /// An envelope and its delivery state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope {
+    /// A UUID, the `envelope_id` on the wire.
     pub id: String,
+    /// The kind, which determines its retries.
     pub kind: EnvelopeKind,
+    /// The `payload` on the wire, as JSON.
     pub payload: Value,
     /// `retry_attempt` as last sent.
     pub attempt: u32,
@@ -77,6 +82,7 @@ pub struct Envelope {
     pub links: Vec<u64>,
     /// The time of the last sending in milliseconds since the epoch; the time of creation if it was never sent.
     pub sent_ms: i64,
+    /// Whether an acknowledgement that counts has arrived.
     pub acked: bool,
     /// Too late for an acknowledgement: a person has seen an error.
     pub(super) over: bool,
