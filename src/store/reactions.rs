@@ -41,7 +41,7 @@ pub struct OwedReaction {
     pub id: ReactionId,
     /// Slack's id of the conversation.
     pub channel: String,
-    /// The thread for a reply in words; `None` outside of threads.
+    /// The thread for a reply in words; `None` to reply outside of a thread.
     pub thread: Option<String>,
     /// The author of the message; `None` if that is no configured person.
     pub person: Option<PersonId>,
