@@ -224,7 +224,7 @@ mod tests {
     use metrics::{counter, gauge, histogram, with_local_recorder};
 
     /// The documented ones, and those of the limits and the store.
-    const DESIGN: [&str; 19] = [
+    const DESIGN: [&str; 22] = [
         "ivan_bounds_reached_total",
         "ivan_deliveries_total",
         "ivan_event_lag_seconds",
@@ -244,6 +244,9 @@ mod tests {
         "ivan_store_writable",
         "ivan_sync_changes_total",
         "ivan_sync_seconds",
+        "ivan_store_commits_total",
+        "ivan_store_prepared_total",
+        "ivan_store_statements_total",
     ];
 
     #[test]

@@ -106,8 +106,8 @@ impl Db {
     }
 
     /// The id of the row that was inserted last, as an id of its kind.
-    pub fn inserted<T>(&self, id: fn(i64) -> T) -> T {
-        id(self.connection.last_insert_rowid())
+    pub fn inserted<T>(&self, make: fn(i64) -> T) -> T {
+        make(self.connection.last_insert_rowid())
     }
 
     /// Whether no transaction is open.
