@@ -70,7 +70,7 @@ fn office(runtime: &Runtime, open: u64) -> Office {
                 tasks::walked(tx, &container, None, Utc::now())?;
             }
             for number in 1..=open * (1 + DONE) {
-                tasks::keep(tx, &task(number, number > open), Utc::now())?;
+                tasks::keep(tx, &task(number, number > open), Utc::now(), None)?;
             }
             people::present(tx)
         });

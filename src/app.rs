@@ -1074,6 +1074,7 @@ mod tests {
                     person: people::present(tx)?[0].id,
                     surface: Surface::Api,
                     verb: "done",
+                    via: None,
                     typed_at: now,
                     once: None,
                 };

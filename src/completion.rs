@@ -21,7 +21,7 @@ use crate::domain::person::Person;
 use crate::domain::reply::{self, Report, ReportState, Step, StepState, TaskBrief};
 use crate::domain::score::{Score, Weights, rank, score};
 use crate::domain::set_aside;
-use crate::domain::task::{Account, Task, TaskStatus};
+use crate::domain::task::{Account, Task, TaskKey, TaskStatus};
 use crate::domain::undo::{Effect, UndoTarget};
 use crate::notices;
 use crate::store::messages::MessageDraft;
@@ -49,9 +49,21 @@ pub fn settle(
     now: DateTime<Utc>,
     weights: &Weights,
 ) -> DbResult<()> {
-    let Some(command) = operations::command(tx, command)? else {
-        return Ok(());
-    };
+    match operations::command(tx, command)? {
+        Some(command) => settle_with(tx, command, None, occasion, now, weights),
+        None => Ok(()),
+    }
+}
+
+/// The same for a command that was just read, with the stored task of its outcome.
+pub fn settle_with(
+    tx: &Tx<'_>,
+    command: CommandRow,
+    seen: Option<&StoredTask>,
+    occasion: CompletionTrigger,
+    now: DateTime<Utc>,
+    weights: &Weights,
+) -> DbResult<()> {
     if command.settled {
         return Ok(());
     }
@@ -61,15 +73,19 @@ pub fn settle(
         return Ok(());
     }
     let person = people::by_id(tx, command.person)?;
+    let by_key = |key: &TaskKey| match seen {
+        Some(seen) if seen.task.key == *key => Ok(Some(seen.clone())),
+        _ => tasks::by_key(tx, key),
+    };
     let known = rows
         .iter()
         .map(|row| match (row.operation.write.task(), &row.outcome) {
             // A task addressed by its custom id is stored under its own id.
-            (Some(_), Some(outcome)) => tasks::by_key(tx, &outcome.task().key),
-            (Some(key), None) => tasks::by_key(tx, key),
+            (Some(_), Some(outcome)) => by_key(&outcome.task().key),
+            (Some(key), None) => by_key(key),
             // An undo of a creation that was still under way learns its task only from its outcome.
             (None, Some(outcome)) if matches!(row.operation.write, Write::Undo(_)) => {
-                tasks::by_key(tx, &outcome.task().key)
+                by_key(&outcome.task().key)
             }
             (None, _) => Ok(None),
         })
@@ -129,19 +145,23 @@ pub fn settle(
     }
     operations::report(tx, command.id, &json, ended, now)?;
     if ended {
-        record(tx, &command, &report, changed_by(&rows), about, now)?;
+        let stored = match (known.first(), about) {
+            (Some(Some(known)), Some(row)) if known.row == row => Some(known.clone()),
+            (_, Some(row)) => tasks::by_row(tx, row)?,
+            (_, None) => None,
+        };
+        let first = rows.first().zip(called.first().map(String::as_str));
+        let change = changed_by(&rows);
+        record_with(tx, &command, &report, change, (stored.as_ref(), first), now)?;
     }
     let changed = rows.first().is_some_and(|row| {
         row.state == OperationState::Applied && !matches!(row.operation.write, Write::Undo(_))
     });
     if ended {
-        tell_others(tx, &person, command.via, &rows, now)?;
+        tell_others(tx, &person, command.via, rows.iter().zip(&known), now)?;
     }
-    let can_undo = ended
-        && changed
-        && report.state == ReportState::Done
-        && !effects::is_undone(tx, command.id)?;
-    let undo = can_undo.then_some(command.id);
+    let can_undo = ended && changed && report.state == ReportState::Done && !command.undone;
+    let undo = can_undo.then_some(command.uid.as_str());
     let parts = parts(tx, &report, undo, &person, now, weights)?;
     by_reaction(tx, command.id, &report, now)?;
     messages::say(tx, command.id, &report.words(), &parts, pin, about)?;
@@ -165,19 +185,37 @@ pub fn record(
         None => None,
     };
     let first = operations::of_command(tx, command.id)?.into_iter().next();
+    let named = match &first {
+        Some(row) => called(tx, row)?,
+        None => String::new(),
+    };
+    let first = first.as_ref().map(|row| (row, named.as_str()));
+    let change = (change, cancelled);
+    record_with(tx, command, report, change, (stored.as_ref(), first), now)
+}
+
+/// The same with the stored task, and with the first operation and the display name of its task.
+fn record_with(
+    tx: &Tx<'_>,
+    command: &CommandRow,
+    report: &Report,
+    (change, cancelled): (entry::LoggedChange, bool),
+    (stored, first): (Option<&StoredTask>, Option<(&OperationRow, &str)>),
+    now: DateTime<Utc>,
+) -> DbResult<()> {
     let came = ActivityResult::of(report, cancelled);
-    let (title, source) = match &first {
-        Some(row) => (
+    let (title, source) = match first {
+        Some((row, called)) => (
             match &row.operation.write {
                 Write::Create(new) => new.title.clone(),
                 Write::Undo(undo) => undo.title.clone(),
-                _ => called(tx, row)?,
+                _ => called.to_owned(),
             },
             Some(row.operation.write.source()),
         ),
         None => (String::new(), None),
     };
-    let task = stored.as_ref().map(|stored| &stored.task);
+    let task = stored.map(|stored| &stored.task);
     let detail = report.message.plain();
     let entry = log::NewEntry {
         at: command.typed_at,
@@ -187,7 +225,7 @@ pub fn record(
         verb: &command.verb,
         came,
         source: task.map(|task| task.key.source()).or(source),
-        row: stored.as_ref().map(|stored| stored.row),
+        row: stored.map(|stored| stored.row),
         title: &title,
         task,
         change,
@@ -221,14 +259,14 @@ fn changed_by(rows: &[OperationRow]) -> (entry::LoggedChange, bool) {
 }
 
 /// Notifies other people concerned by a colleague's writes, which come back from the source as our own.
-fn tell_others(
+fn tell_others<'a>(
     tx: &Tx<'_>,
     author: &Person,
     via: Via,
-    rows: &[OperationRow],
+    rows: impl Iterator<Item = (&'a OperationRow, &'a Option<StoredTask>)>,
     now: DateTime<Utc>,
 ) -> DbResult<()> {
-    for row in rows {
+    for (row, known) in rows {
         // The people of a channel read its comments there.
         if via == Via::Channel && matches!(row.operation.write, Write::Comment { .. }) {
             continue;
@@ -236,7 +274,12 @@ fn tell_others(
         let Some(Outcome::Applied(written)) = &row.outcome else {
             continue;
         };
-        let Some(stored) = tasks::by_key(tx, &written.task.key)? else {
+        let known = known.as_ref();
+        let stored = match known.filter(|known| known.task.key == written.task.key) {
+            Some(known) => Some(known.clone()),
+            None => tasks::by_key(tx, &written.task.key)?,
+        };
+        let Some(stored) = stored else {
             continue;
         };
         let account = author.account(stored.task.key.source());
@@ -316,7 +359,14 @@ fn changed(tx: &Tx<'_>, task: &Task, change: &TaskChange) -> DbResult<Vec<Activi
             let assignees = task.assignees.iter();
             let given = assignees.filter(|account| is_one_of(source, account, add));
             let given = given.map(|to| ActivityKind::Assigned { to: to.clone() });
-            let people = people::present(tx)?;
+            let assigned: Vec<Account> = remove
+                .iter()
+                .map(|handle| Account {
+                    id: handle.clone(),
+                    name: handle.clone(),
+                })
+                .collect();
+            let people = people::among(tx, &[], source, &assigned.iter().collect::<Vec<_>>())?;
             let taken = people.iter().filter_map(|person| person.account(source));
             let taken = taken
                 .filter(|account| is_one_of(source, account, remove))
@@ -364,11 +414,11 @@ fn by_reaction(
     Ok(())
 }
 
-/// The result, the next task as a card, and the button that undoes the command `undo`.
+/// The result, the next task as a card, and the button that undoes the command with the uid `undo`.
 pub fn parts(
     connection: &Db,
     report: &Report,
-    undo: Option<CommandId>,
+    undo: Option<&str>,
     person: &Person,
     now: DateTime<Utc>,
     weights: &Weights,
@@ -377,10 +427,7 @@ pub fn parts(
         Some(next) => tasks::by_shown_id(connection, &next.task_id)?,
         None => None,
     };
-    let undo = match undo {
-        Some(command) => Some(undo_button(&operations::uid(connection, command)?)),
-        None => None,
-    };
+    let undo = undo.map(undo_button);
     let told = match next {
         Some(next) => vec![
             CardPart::Text(report.lead().text("\nNext:")),
@@ -560,8 +607,7 @@ fn move_on(
     if !asked_to_complete || !moves {
         return Ok(None);
     }
-    let pins = people::pins(tx, person.id)?;
-    let current = pins.last();
+    let current = people::current_pin(tx, person.id)?;
     let elsewhere = current
         .filter(|pin| pin.task.is_some() && pin.task != acted_on)
         .and_then(|pin| Some((pin.id, pin.task?)));

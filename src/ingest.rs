@@ -84,10 +84,7 @@ pub fn seen(
             return Ok(Applied::Same);
         }
     };
-    let (row, changed) = tasks::keep(tx, task, read_at)?;
-    let Some(after) = tasks::by_row(tx, row)? else {
-        return Ok(Applied::Same);
-    };
+    let (after, changed) = tasks::keep(tx, task, read_at, before.as_ref())?;
     if after.gone || after.away {
         return Ok(Applied::Same);
     }
@@ -136,25 +133,20 @@ fn closed_by(task: &mut Task, told: &[Activity]) {
 }
 
 /// Applies a source's answer to our request: its task as of `known_at`. Reports earlier changes by others now, because
-/// no webhook or poll will show them as news later. Skips the person who made the request and has the answer.
+/// no webhook or poll will show them as news later. Skips the person who made the request and has the answer. `before`
+/// is the stored task; returns it as it is stored now.
 pub fn answered(
     tx: &Tx<'_>,
+    before: Option<&StoredTask>,
     task: &Task,
     known_at: DateTime<Utc>,
-    asked_by: Option<PersonId>,
+    asked_by: PersonId,
     now: DateTime<Utc>,
-) -> DbResult<()> {
-    let before = tasks::by_key(tx, &task.key)?;
-    let (row, _) = tasks::keep(tx, task, known_at)?;
-    let Some(after) = tasks::by_row(tx, row)? else {
-        return Ok(());
-    };
-    let news = acts(
-        before.as_ref().map(|kept| &kept.task),
-        &after.task,
-        Vec::new(),
-    );
-    tell(tx, before.as_ref(), &after, news, asked_by, now)
+) -> DbResult<StoredTask> {
+    let (after, _) = tasks::keep(tx, task, known_at, before)?;
+    let news = acts(before.map(|kept| &kept.task), &after.task, Vec::new());
+    tell(tx, before, &after, news, Some(asked_by), now)?;
+    Ok(after)
 }
 
 /// Applies a source's report that a task was deleted.
@@ -250,7 +242,12 @@ fn write_down(
     now: DateTime<Utc>,
 ) -> DbResult<()> {
     let source = after.task.key.source();
-    let people = people::present(tx)?;
+    let actors = news.iter().filter_map(|act| act.by.as_ref());
+    let accounts: Vec<_> = actors.map(|actor| &actor.account).collect();
+    let people = match accounts.is_empty() {
+        true => Vec::new(),
+        false => people::among(tx, &[], source, &accounts)?,
+    };
     for act in news {
         let account = act.by.as_ref().map(|actor| &actor.account);
         let person = account.and_then(|account| {

@@ -10,7 +10,7 @@ use crate::domain::mention_text::{self, MentionText};
 use crate::domain::person::{Person, PersonId};
 use crate::domain::profile::HandleKind;
 use crate::domain::reply;
-use crate::domain::task::Source;
+use crate::domain::task::{Account, Source};
 use crate::store::messages::MessageDraft;
 use crate::store::tasks::StoredTask;
 use crate::store::{DbResult, Tx, Wake, messages, operations, people, schedules};
@@ -34,7 +34,7 @@ pub fn tell(
     let source = after.task.key.source();
     let pinned = people::pinned_by(tx, after.row)?;
     let creator = operations::creator(tx, &after.task.key)?;
-    for person in people::present(tx)? {
+    for person in perhaps_concerned(tx, before, after, news, (&pinned, creator))? {
         let is_current = pinned.contains(&person.id);
         let concerned = is_current
             || creator == Some(person.id)
@@ -48,7 +48,10 @@ pub fn tell(
             .filter(|act| concerned || is_about(&person, source, act))
             .filter(|act| is_news_to(&person, source, act))
             .collect();
-        let (Some(channel), false) = (people::told_in(tx, person.id)?, theirs.is_empty()) else {
+        if theirs.is_empty() {
+            continue;
+        }
+        let Some(channel) = people::told_in(tx, person.id)? else {
             continue;
         };
         let chosen = schedules::of(tx, person.id)?;
@@ -79,6 +82,36 @@ pub fn tell(
         }
     }
     Ok(())
+}
+
+/// The people who may be concerned: all of them only if a comment may mention someone.
+fn perhaps_concerned(
+    tx: &Tx<'_>,
+    before: Option<&StoredTask>,
+    after: &StoredTask,
+    news: &[Activity],
+    (pinned, creator): (&[PersonId], Option<PersonId>),
+) -> DbResult<Vec<Person>> {
+    let mentions = news.iter().any(|act| match &act.what {
+        ActivityKind::Commented { text, .. } => {
+            text.mentions().next().is_some() || text.to_string().contains('@')
+        }
+        _ => false,
+    });
+    if mentions {
+        return people::present(tx);
+    }
+    let assigned = news.iter().filter_map(|act| match &act.what {
+        ActivityKind::Assigned { to: account } | ActivityKind::Unassigned { from: account } => {
+            Some(account)
+        }
+        _ => None,
+    });
+    let assignees = [Some(after), before].into_iter().flatten();
+    let accounts = assignees.flat_map(|stored| &stored.task.assignees);
+    let ids: Vec<PersonId> = pinned.iter().copied().chain(creator).collect();
+    let accounts: Vec<&Account> = accounts.chain(assigned).collect();
+    people::among(tx, &ids, after.task.key.source(), &accounts)
 }
 
 /// Whether the person is or was assigned to the task, or is mentioned by the source's own mention.

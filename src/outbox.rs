@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::cards;
 use crate::clock::Clock;
-use crate::completion::{CompletionTrigger, settle};
+use crate::completion::{CompletionTrigger, settle, settle_with};
 use crate::domain::carry_out::{MAY_STILL_ARRIVE, NextStep, SECOND_LOOK_AFTER, carry_out};
 use crate::domain::operation::{Outcome, Refusal, Write, WriteError};
 use crate::domain::reply;
@@ -157,13 +157,8 @@ impl Outbox {
         let mut lanes = JoinSet::new();
         let mut under_way = BTreeSet::new();
         while !shutdown.is_cancelled() {
-            let look = |connection: &crate::store::Db| {
-                let lanes = operations::lanes(connection)?;
-                Ok((lanes, operations::count_pending(connection)?))
-            };
-            match self.inner.store.read(look).await {
-                Ok((lanes_pending, operations_pending)) => {
-                    pending(operations_pending);
+            match self.inner.store.read(operations::lanes).await {
+                Ok(lanes_pending) => {
                     for lane in lanes_pending {
                         if under_way.insert(lane.clone()) {
                             let (inner, shutdown) = (Arc::clone(&self.inner), shutdown.clone());
@@ -506,21 +501,33 @@ impl Inner {
         let removes = row.operation.write.removes();
         let again = now + self.settings.backoff().after(row.attempts);
         let outcome = ended.state.as_str();
-        let (has_ended, cancelled, still_pending) = self
+        let (has_ended, cancelled) = self
             .store
             .write(move |tx| {
-                if !operations::is_pending(tx, seq)? {
+                let Some(asked) = operations::pending_command(tx, seq)? else {
                     // It was undone while this was under way.
-                    return Ok((false, Vec::new(), operations::count_pending(tx)?));
-                }
-                let asked_by = operations::command(tx, command)?.map(|command| command.person);
+                    return Ok((false, Vec::new()));
+                };
+                let mut written = None;
                 if let Some(outcome) = &mut ended.outcome {
-                    if let Some(known) = tasks::by_key(tx, &outcome.task().key)? {
+                    let known = tasks::by_key(tx, &outcome.task().key)?;
+                    if let Some(known) = &known {
                         outcome.task_mut().remember(&known.task);
                     }
+                    let task = outcome.task();
                     match removes {
-                        true => tasks::mark_gone(tx, &outcome.task().key, now)?,
-                        false => ingest::answered(tx, outcome.task(), known_at, asked_by, now)?,
+                        true => tasks::mark_gone(tx, &task.key, now)?,
+                        false => {
+                            let after = ingest::answered(
+                                tx,
+                                known.as_ref(),
+                                task,
+                                known_at,
+                                asked.person,
+                                now,
+                            )?;
+                            written = Some(after);
+                        }
                     }
                 }
                 match (ended.refusal, &task) {
@@ -540,7 +547,7 @@ impl Inner {
                         again,
                         None,
                     )?;
-                    return Ok((false, Vec::new(), operations::count_pending(tx)?));
+                    return Ok((false, Vec::new()));
                 }
                 if ended.state == OperationState::GivenUp {
                     operations::perhaps_applied(tx, seq, interrupted)?;
@@ -555,16 +562,25 @@ impl Inner {
                     (Some(outcome), _) => Some(&outcome.task().key),
                     (None, task) => task.as_ref(),
                 };
-                if let Some(key) = touched
-                    && let Some(stored) = tasks::by_key(tx, key)?
-                {
-                    cards::refresh(tx, &stored, now)?;
+                let touched = match (written, touched) {
+                    (Some(written), _) => Some(written),
+                    (None, Some(key)) => tasks::by_key(tx, key)?,
+                    (None, None) => None,
+                };
+                if let Some(stored) = &touched {
+                    cards::refresh(tx, stored, now)?;
                 }
-                settle(tx, command, CompletionTrigger::Ended, now, &weights)?;
-                Ok((true, cancelled, operations::count_pending(tx)?))
+                settle_with(
+                    tx,
+                    asked,
+                    touched.as_ref(),
+                    CompletionTrigger::Ended,
+                    now,
+                    &weights,
+                )?;
+                Ok((true, cancelled))
             })
             .await?;
-        pending(still_pending);
         if has_ended {
             self.count(row, outcome, &cancelled);
         }
@@ -603,7 +619,7 @@ impl Inner {
         let (seq, command, weights) = (row.seq, row.command, self.weights);
         if now >= deadline {
             tracing::error!(operation = %row.operation.id, "operation {} is given up: {why}", row.operation.id);
-            let (cancelled, still_pending) = self
+            let cancelled = self
                 .store
                 .write(move |tx| {
                     let ended = OperationEnd {
@@ -616,10 +632,9 @@ impl Inner {
                     operations::perhaps_applied(tx, seq, interrupted)?;
                     let cancelled = operations::cancel_rest(tx, command, now)?;
                     settle(tx, command, CompletionTrigger::Ended, now, &weights)?;
-                    Ok((cancelled, operations::count_pending(tx)?))
+                    Ok(cancelled)
                 })
                 .await?;
-            pending(still_pending);
             self.count(row, OperationState::GivenUp.as_str(), &cancelled);
             return Ok(Next::GoOn);
         }
@@ -634,12 +649,6 @@ impl Inner {
             .await?;
         Ok(Next::Retry)
     }
-}
-
-/// Sets the number of operations without an outcome.
-fn pending(operations: i64) {
-    // Exact up to 2^53.
-    metrics::gauge!("ivan_operations_pending").set(operations as f64);
 }
 
 #[cfg(test)]
@@ -706,6 +715,7 @@ mod tests {
                     person,
                     surface: Surface::Api,
                     verb: "done",
+                    via: None,
                     typed_at: now,
                     once: None,
                 };

@@ -1085,7 +1085,7 @@ mod tests {
             .store
             .write(|tx| {
                 for number in 2..=ASKED_FOR as u64 + 20 {
-                    tasks::keep(tx, &task(number), at(0))?;
+                    tasks::keep_anew(tx, &task(number), at(0))?;
                 }
                 Ok(())
             })

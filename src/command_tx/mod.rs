@@ -321,8 +321,8 @@ impl CommandTx<'_> {
 
     /// The current task's pin and task; without a pin the first task of the queue is pinned.
     pub fn show_current(&self, person: &Person) -> DbResult<(PinId, Option<StoredTask>)> {
-        let pins = people::pins(self.db, person.id)?;
-        if let Some(pin) = pins.last()
+        let current = people::current_pin(self.db, person.id)?;
+        if let Some(pin) = current
             && let Some(row) = pin.task
             && let Some(stored) = tasks::by_row(self.db, row)?
             && !stored.gone
@@ -331,7 +331,7 @@ impl CommandTx<'_> {
         }
         let first = first_of_queue(self.db, person, None, self.now, &self.settings.weights)?;
         let row = first.map(|(row, ..)| row);
-        let pin = match (pins.last(), row) {
+        let pin = match (current, row) {
             (Some(pin), None) if pin.task.is_none() => pin.id,
             _ => people::pin(self.db, person.id, row, self.now, None)?,
         };
@@ -438,6 +438,7 @@ impl CommandTx<'_> {
             person: person.id,
             surface: Surface::Api,
             verb,
+            via: None,
             typed_at: self.now,
             once: Some((once.key, once.fingerprint)),
         };
@@ -529,15 +530,14 @@ impl CommandTx<'_> {
             person: person.id,
             surface: context.surface,
             verb,
+            via: Some(context.via),
             typed_at: context.at,
             once: context
                 .once
                 .clone()
                 .map(|once| (once.key, once.fingerprint)),
         };
-        let command = operations::add_command(self.db, &command, self.now)?;
-        operations::came_by(self.db, command, context.via)?;
-        Ok(command)
+        operations::add_command(self.db, &command, self.now)
     }
 
     /// A command whose whole effect is local.
@@ -557,16 +557,18 @@ impl CommandTx<'_> {
             after: Some(rfc3339(snoozed.until)),
             text: None,
         });
-        if let Some(row) = operations::command(self.db, command)? {
+        let row = operations::command(self.db, command)?;
+        if let Some(row) = &row {
             let change = (change.unwrap_or_default(), false);
-            record(self.db, &row, &report, change, about, self.now)?;
+            record(self.db, row, &report, change, about, self.now)?;
         }
+        let uid = row.map(|row| row.uid).filter(|_| snoozed.is_some());
         let said = Reply {
             words: report.words(),
             parts: parts(
                 self.db,
                 &report,
-                snoozed.map(|_| command),
+                uid.as_deref(),
                 person,
                 self.now,
                 &self.settings.weights,

@@ -237,9 +237,9 @@ impl Commands {
         }
     }
 
-    /// Brings the store's counters up to date, for `GET /metrics`.
-    pub fn show_store_counts(&self) {
-        self.inner.store.show_counts();
+    /// Brings the numbers of `GET /metrics` up to date that are counted only then.
+    pub async fn show_counts(&self) -> Result<(), StoreError> {
+        self.inner.store.show_counts().await
     }
 
     /// The state of the connections, which is only in memory, for `status` and `/readyz`.
@@ -583,7 +583,5 @@ fn not_a_cursor(listing: &str) -> Rejection {
 
 /// The person behind a Slack member: by Slack id, or the only person if none is configured.
 pub(crate) fn person_of(connection: &Db, member: &SlackMember) -> DbResult<Option<Person>> {
-    Ok(people::present(connection)?
-        .into_iter()
-        .find(|person| person.alone || person.slack.as_deref() == Some(member.id.as_str())))
+    people::of_slack(connection, &member.id)
 }

@@ -32,9 +32,7 @@ pub(super) fn answer_request(
         ..Context::over_http(tx.now)
     };
     let moving = matches!(asked.command, Command::Next(_));
-    let before = people::pins(tx.db, person.id)?
-        .last()
-        .and_then(|pin| pin.task);
+    let before = people::current_pin(tx.db, person.id)?.and_then(|pin| pin.task);
     let done = run(tx, person, asked.command, &context);
     if let Err(Stop::Rejected(Rejection::NoCurrent(words))) = &done {
         shown_by_the_answer(tx, person)?;
@@ -92,7 +90,7 @@ pub(super) fn answer_request(
 
 /// An answer over HTTP counts as having shown the person their current task.
 fn shown_by_the_answer(tx: &CommandTx<'_>, person: &Person) -> DbResult<()> {
-    match people::pins(tx.db, person.id)?.last() {
+    match people::current_pin(tx.db, person.id)? {
         Some(pin) => people::pin_shown(tx.db, pin.id, tx.now),
         None => Ok(()),
     }
@@ -165,7 +163,7 @@ pub(crate) fn run(
     context: &Context,
 ) -> Result<Handled, Stop> {
     if command.info().writes {
-        let waiting = operations::count_pending_of(tx.db, person.id)?;
+        let waiting = operations::count_pending_of(tx.db, person.id, OUTBOX_MAX)?;
         if waiting >= OUTBOX_MAX {
             Limit::Outbox.reached(format_args!(
                 "{waiting} writes of one person wait for an outcome, and the next are turned down"

@@ -46,7 +46,7 @@ impl PinMover<'_> {
         if !matches!(report.state, ReportState::Done | ReportState::Queued) {
             return Ok(None);
         }
-        match people::pins(self.tx, self.person.id)?.last() {
+        match people::current_pin(self.tx, self.person.id)? {
             Some(pin) if pin.task == Some(task) => Ok(Some(pin.id)),
             _ => self.pin(Some(task)).map(Some),
         }
@@ -54,8 +54,8 @@ impl PinMover<'_> {
 
     /// Moves on from a snoozed or missing task if it is the current one, and reports the next task.
     pub fn leave(&self, task: TaskRow, report: &mut Report) -> DbResult<Option<PinId>> {
-        let pins = people::pins(self.tx, self.person.id)?;
-        if pins.last().and_then(|pin| pin.task) != Some(task) {
+        let current = people::current_pin(self.tx, self.person.id)?;
+        if current.and_then(|pin| pin.task) != Some(task) {
             return Ok(None);
         }
         let next = first_of_queue(self.tx, self.person, Some(task), self.now, self.weights)?;

@@ -320,7 +320,7 @@ impl MailTx<'_> {
             ..Reply::default()
         };
         if let Some(person) = person.filter(|_| shows_current)
-            && let Some(pin) = people::pins(self.db, person.id)?.last()
+            && let Some(pin) = people::current_pin(self.db, person.id)?
         {
             said.pin = Some(pin.id);
             said.about = pin.task;

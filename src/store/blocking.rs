@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn keep(connection: &Db, task: &Task) -> TaskRow {
-        tasks::keep(connection, task, at(2)).unwrap().0
+        tasks::keep_anew(connection, task, at(2)).unwrap().0
     }
 
     fn link(way: Direction, to: RelatedTask) -> Relation {
@@ -293,7 +293,7 @@ mod tests {
     #[case::transferred_and_finished(|c: &Db, seven: Task| transfer(c, &seven, TaskStatus::Done), false)]
     #[case::there_and_back(|c: &Db, seven: Task| {
         transfer(c, &seven, TaskStatus::Done);
-        tasks::keep(c, &Task { updated_at: at(9), ..seven }, at(9)).unwrap();
+        tasks::keep_anew(c, &Task { updated_at: at(9), ..seven }, at(9)).unwrap();
     }, true)]
     #[case::renamed(|c: &Db, _: Task| tasks::rename_repository(c, "1001", &RepoName::parse("acme/gadgets").unwrap()).unwrap(), true)]
     fn what_was_blocked_is_free_when_the_other_is_not_open_here(

@@ -162,15 +162,6 @@ pub fn give_back(tx: &Db, undo: CommandId) -> rusqlite::Result<Option<CommandId>
     .optional()
 }
 
-/// Whether a command was undone, or is about to be.
-pub fn is_undone(connection: &Db, command: CommandId) -> rusqlite::Result<bool> {
-    connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM commands WHERE id = ?1 AND undone_by IS NOT NULL)",
-        [command],
-        |row| row.get(0),
-    )
-}
-
 /// Stores the snooze that a command set.
 pub fn snoozed(tx: &Db, command: CommandId, snoozed: &Snoozed) -> rusqlite::Result<()> {
     tx.execute(

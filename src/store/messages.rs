@@ -139,7 +139,7 @@ pub fn add(
         ],
     )?;
     let id = tx.inserted(MessageId);
-    stands(tx, id, &draft.parts)?;
+    shows(tx, id, &draft.parts)?;
     Ok(id)
 }
 
@@ -147,9 +147,14 @@ fn some_json(parts: &[CardPart]) -> rusqlite::Result<Option<String>> {
     (!parts.is_empty()).then(|| json(&parts)).transpose()
 }
 
-/// Stores the tasks whose cards a message shows.
+/// Replaces the tasks whose cards a message shows.
 fn stands(tx: &Db, id: MessageId, parts: &[CardPart]) -> rusqlite::Result<()> {
     tx.execute("DELETE FROM message_cards WHERE message_id = ?1", [id])?;
+    shows(tx, id, parts)
+}
+
+/// Stores the tasks whose cards a new text of a message shows.
+fn shows(tx: &Db, id: MessageId, parts: &[CardPart]) -> rusqlite::Result<()> {
     for part in parts {
         if let CardPart::Card(card) = part {
             tx.execute("INSERT INTO message_cards (task_id, message_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING", params![card.task, id])?;
@@ -523,20 +528,17 @@ pub fn posted(
     ts: &str,
     shown_at: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
-    tx.execute(
-        "UPDATE messages SET ts = ?3, posted_version = ?2, begun_us = NULL,
-             redraw = CASE WHEN version = ?2 THEN 0 ELSE redraw END,
-             reply_url = CASE WHEN version = ?2 AND NOT EXISTS
-                     (SELECT 1 FROM commands c WHERE c.id = command_id AND c.settled_ms IS NULL)
-                     AND (addressed_ms IS NULL OR whispers >= ?4)
-                 THEN NULL ELSE reply_url END
-         WHERE id = ?1",
-        params![id, version, ts, REDRAWN_BY_ADDRESS],
-    )?;
     let shown: Option<(Option<PinId>, Option<ListId>)> = tx
         .query_row(
-            "SELECT pin_id, list_id FROM messages WHERE id = ?1 AND posted_version >= shows_version",
-            [id],
+            "UPDATE messages SET ts = ?3, posted_version = ?2, begun_us = NULL,
+                 redraw = CASE WHEN version = ?2 THEN 0 ELSE redraw END,
+                 reply_url = CASE WHEN version = ?2 AND NOT EXISTS
+                         (SELECT 1 FROM commands c WHERE c.id = command_id AND c.settled_ms IS NULL)
+                         AND (addressed_ms IS NULL OR whispers >= ?4)
+                     THEN NULL ELSE reply_url END
+             WHERE id = ?1
+             RETURNING iif(posted_version >= shows_version, pin_id, NULL), iif(posted_version >= shows_version, list_id, NULL)",
+            params![id, version, ts, REDRAWN_BY_ADDRESS],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;

@@ -5,7 +5,10 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// `migrations/NNNN_name.sql`, in order, without gaps, never edited once released.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_schema.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_schema.sql"),
+    include_str!("../../migrations/0002_lookups.sql"),
+];
 
 /// `application_id` in the header of every store: "Ivan" in ASCII. Stores from before the first schema lack it.
 const APPLICATION_ID: i64 = 0x4976_616e;

@@ -45,6 +45,8 @@ pub struct NewCommand {
     pub surface: Surface,
     /// The verb's name: `done`.
     pub verb: &'static str,
+    /// How it was given; `None` if nobody typed it.
+    pub via: Option<Via>,
     /// UTC, when the person gave it; in Slack by Slack's clock.
     pub typed_at: DateTime<Utc>,
     /// The `Idempotency-Key`, and a fingerprint of its request.
@@ -74,6 +76,10 @@ pub struct CommandRow {
     pub moved: bool,
     /// The newest report, as JSON.
     pub report: Option<String>,
+    /// The id in buttons and forms.
+    pub uid: String,
+    /// Whether another command has undone it.
+    pub undone: bool,
 }
 
 /// The state of an operation.
@@ -168,8 +174,8 @@ pub fn add_command(
     let (key, fingerprint) = command.once.clone().unzip();
     let uid = ulid::Ulid::from_datetime(now.into()).to_string();
     tx.execute(
-        "INSERT INTO commands (person_id, surface, verb, typed_us, created_ms, once_key, fingerprint, uid)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO commands (person_id, surface, verb, typed_us, created_ms, once_key, fingerprint, uid, via)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![
             command.person,
             command.surface.as_str(),
@@ -179,6 +185,7 @@ pub fn add_command(
             key,
             fingerprint,
             uid,
+            command.via.map(Via::as_str),
         ],
     )?;
     Ok(tx.inserted(CommandId))
@@ -202,15 +209,6 @@ pub fn uid(connection: &Db, command: CommandId) -> rusqlite::Result<String> {
     })
 }
 
-/// Records how a command was given.
-pub fn came_by(tx: &Db, command: CommandId, via: Via) -> rusqlite::Result<()> {
-    tx.execute(
-        "UPDATE commands SET via = ?2 WHERE id = ?1",
-        params![command, via.as_str()],
-    )?;
-    Ok(())
-}
-
 /// The command that came with this `Idempotency-Key`, and the fingerprint of its request.
 pub fn once(
     connection: &Db,
@@ -226,40 +224,60 @@ pub fn once(
         .optional()
 }
 
+/// The columns of a command, `c`.
+const OF_COMMAND: &str = "c.id, person_id, surface, queued_ms IS NOT NULL, settled_ms IS NOT NULL, moved, report, via, \
+                          verb, typed_us, uid, undone_by IS NOT NULL";
+
 /// The command in this row; `None` if there is none.
 pub fn command(connection: &Db, id: CommandId) -> rusqlite::Result<Option<CommandRow>> {
     connection
         .query_row(
-            "SELECT id, person_id, surface, queued_ms IS NOT NULL, settled_ms IS NOT NULL, moved, report, via, verb,
-                 typed_us
-             FROM commands WHERE id = ?1",
+            &format!("SELECT {OF_COMMAND} FROM commands c WHERE c.id = ?1"),
             [id],
-            |row| {
-                let surface = match row.get::<_, String>(2)?.as_str() {
-                    "slack" => Surface::Slack,
-                    _ => Surface::Api,
-                };
-                let via = row.get::<_, Option<String>>(7)?;
-                Ok(CommandRow {
-                    id: row.get(0)?,
-                    person: row.get(1)?,
-                    surface,
-                    via: via
-                        .and_then(|word| Via::parse(&word))
-                        .unwrap_or(match surface {
-                            Surface::Slack => Via::Slack,
-                            Surface::Api => Via::Http,
-                        }),
-                    verb: row.get(8)?,
-                    typed_at: micros(row.get(9)?),
-                    queued: row.get(3)?,
-                    settled: row.get(4)?,
-                    moved: row.get(5)?,
-                    report: row.get(6)?,
-                })
-            },
+            command_row,
         )
         .optional()
+}
+
+/// The command of an operation, if that is still pending: it may have been taken back since it was read.
+pub fn pending_command(connection: &Db, seq: OperationSeq) -> rusqlite::Result<Option<CommandRow>> {
+    connection
+        .query_row(
+            &format!(
+                "SELECT {OF_COMMAND} FROM operations o JOIN commands c ON c.id = o.command_id
+                 WHERE o.seq = ?1 AND o.state = 'pending'"
+            ),
+            [seq],
+            command_row,
+        )
+        .optional()
+}
+
+fn command_row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
+    let surface = match row.get::<_, String>(2)?.as_str() {
+        "slack" => Surface::Slack,
+        _ => Surface::Api,
+    };
+    let via = row.get::<_, Option<String>>(7)?;
+    Ok(CommandRow {
+        id: row.get(0)?,
+        person: row.get(1)?,
+        surface,
+        via: via
+            .and_then(|word| Via::parse(&word))
+            .unwrap_or(match surface {
+                Surface::Slack => Via::Slack,
+                Surface::Api => Via::Http,
+            }),
+        verb: row.get(8)?,
+        typed_at: micros(row.get(9)?),
+        queued: row.get(3)?,
+        settled: row.get(4)?,
+        moved: row.get(5)?,
+        report: row.get(6)?,
+        uid: row.get(10)?,
+        undone: row.get(11)?,
+    })
 }
 
 /// Stores the current report of a command; `settled` if that is final.
@@ -481,15 +499,6 @@ pub fn about_to_send(
         ],
     )?;
     Ok(wanted > 0)
-}
-
-/// Whether an operation is still pending: it may have been taken back since it was read.
-pub fn is_pending(connection: &Db, seq: OperationSeq) -> rusqlite::Result<bool> {
-    connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM operations WHERE seq = ?1 AND state = 'pending')",
-        [seq],
-        |row| row.get(0),
-    )
 }
 
 /// Records a failed attempt. The next is not before `not_before`; `turn` is its time, if that is certain. `interrupted`
@@ -737,12 +746,12 @@ pub fn trouble(connection: &Db, source: Source) -> rusqlite::Result<Option<Strin
         .optional()
 }
 
-/// The number of a person's operations without an outcome.
-pub fn count_pending_of(connection: &Db, person: PersonId) -> rusqlite::Result<i64> {
+/// The number of a person's operations without an outcome, up to `at_most`. Their lanes begin with the person's id.
+pub fn count_pending_of(connection: &Db, person: PersonId, at_most: i64) -> rusqlite::Result<i64> {
     connection.query_row(
-        "SELECT count(*) FROM operations o JOIN commands c ON c.id = o.command_id
-         WHERE o.state = 'pending' AND c.person_id = ?1",
-        [person],
+        "SELECT count(*) FROM (SELECT 1 FROM operations INDEXED BY operations_pending
+             WHERE state = 'pending' AND lane >= ?1 || '/' AND lane < ?1 || '0' LIMIT ?2)",
+        params![person, at_most],
         |row| row.get(0),
     )
 }

@@ -5,15 +5,18 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::columns::micros;
+use super::columns::{json, micros};
 use super::links;
 use crate::domain::ids::{ListId, MessageId, PinId, TaskRow};
 use crate::domain::person::{Person, PersonId};
 use crate::domain::queue::Pin;
 use crate::domain::receipts::ReceiptMode;
+use crate::domain::task::{Account, Source};
 
 /// Pins and lists stored per person: enough for every command that can still be under way.
 const KEPT: i64 = 50;
+/// The oldest pins and lists that are deleted at a time. A pin that is still referenced stays.
+const AT_A_TIME: i64 = 4;
 
 /// A person as configured in `bot.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +117,54 @@ pub fn present(connection: &Db) -> rusqlite::Result<Vec<Person>> {
     connection.query_map(
         &format!("SELECT {COLUMNS} FROM linked_people WHERE present = 1 ORDER BY id"),
         [],
+        person,
+    )
+}
+
+/// The person with this Slack id, or the only person of a `bot.toml` without `[[people]]`.
+pub fn of_slack(connection: &Db, slack: &str) -> rusqlite::Result<Option<Person>> {
+    connection
+        .query_row(
+            &format!(
+                "SELECT {COLUMNS} FROM linked_people WHERE slack_id = ?1 AND present = 1
+                 UNION ALL SELECT {COLUMNS} FROM linked_people WHERE alone = 1 AND present = 1
+                 LIMIT 1"
+            ),
+            [slack],
+            person,
+        )
+        .optional()
+}
+
+/// The people with these ids or accounts at a source, and the only person of a `bot.toml` without `[[people]]`. An account
+/// may be theirs only by an older name: [`Person::has`] decides.
+pub fn among(
+    connection: &Db,
+    ids: &[PersonId],
+    source: Source,
+    accounts: &[&Account],
+) -> rusqlite::Result<Vec<Person>> {
+    connection.query_map(
+        &format!(
+            "SELECT {COLUMNS} FROM linked_people WHERE present = 1 AND id IN (
+                 SELECT id FROM people WHERE alone = 1
+                 UNION ALL SELECT value FROM json_each(?1)
+                 UNION ALL SELECT person_id FROM json_each(?3) AS account
+                     CROSS JOIN links ON links.source = ?2 AND account_id = account.value ->> 'id'
+                 UNION ALL SELECT person_id FROM json_each(?3) AS account
+                     CROSS JOIN links ON links.source = ?2 AND account_id IS NULL
+                         AND links.name = account.value ->> 'name' COLLATE NOCASE
+                 UNION ALL SELECT people.id FROM json_each(?3) AS account
+                     CROSS JOIN people ON clickup_id = account.value ->> 'id'
+                 UNION ALL SELECT people.id FROM json_each(?3) AS account
+                     CROSS JOIN people ON github = account.value ->> 'name' COLLATE NOCASE)
+             ORDER BY id"
+        ),
+        params![
+            json(&ids.iter().map(|id| id.0).collect::<Vec<_>>())?,
+            source.as_str(),
+            json(&accounts)?
+        ],
         person,
     )
 }
@@ -234,18 +285,31 @@ pub fn pinned_by(connection: &Db, task: TaskRow) -> rusqlite::Result<Vec<PersonI
     )
 }
 
+/// A person's current pin.
+pub fn current_pin(connection: &Db, id: PersonId) -> rusqlite::Result<Option<Pin>> {
+    connection
+        .query_row(
+            "SELECT id, task_id, shown_us FROM pins WHERE person_id = ?1 ORDER BY id DESC LIMIT 1",
+            [id],
+            pin_of,
+        )
+        .optional()
+}
+
+fn pin_of(row: &Row<'_>) -> rusqlite::Result<Pin> {
+    Ok(Pin {
+        id: row.get(0)?,
+        task: row.get(1)?,
+        shown_at: row.get::<_, Option<i64>>(2)?.map(micros),
+    })
+}
+
 /// A person's pins, oldest first; the last one is the current.
 pub fn pins(connection: &Db, id: PersonId) -> rusqlite::Result<Vec<Pin>> {
     connection.query_map(
         "SELECT id, task_id, shown_us FROM pins WHERE person_id = ?1 ORDER BY id",
         [id],
-        |row| {
-            Ok(Pin {
-                id: row.get(0)?,
-                task: row.get(1)?,
-                shown_at: row.get::<_, Option<i64>>(2)?.map(micros),
-            })
-        },
+        pin_of,
     )
 }
 
@@ -268,11 +332,13 @@ pub fn pin(
     )?;
     let pin = tx.inserted(PinId);
     tx.execute(
-        "DELETE FROM pins WHERE person_id = ?1
-             AND id NOT IN (SELECT id FROM pins WHERE person_id = ?1 ORDER BY id DESC LIMIT ?2)
-             AND id NOT IN (SELECT next_pin FROM commands WHERE next_pin IS NOT NULL)
-             AND id NOT IN (SELECT pin_id FROM messages WHERE pin_id IS NOT NULL)",
-        params![id, KEPT],
+        "DELETE FROM pins WHERE id IN (
+                 SELECT id FROM pins WHERE person_id = ?1
+                     AND id < (SELECT id FROM pins WHERE person_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2 - 1)
+                 ORDER BY id LIMIT ?3)
+             AND NOT EXISTS (SELECT 1 FROM commands WHERE next_pin = pins.id)
+             AND NOT EXISTS (SELECT 1 FROM messages WHERE pin_id = pins.id)",
+        params![id, KEPT, AT_A_TIME],
     )?;
     Ok(pin)
 }
@@ -306,9 +372,11 @@ pub fn list(
         )?;
     }
     tx.execute(
-        "DELETE FROM lists WHERE person_id = ?1
-             AND id NOT IN (SELECT id FROM lists WHERE person_id = ?1 ORDER BY id DESC LIMIT ?2)",
-        params![id, KEPT],
+        "DELETE FROM lists WHERE id IN (
+             SELECT id FROM lists WHERE person_id = ?1
+                 AND id < (SELECT id FROM lists WHERE person_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2 - 1)
+             ORDER BY id LIMIT ?3)",
+        params![id, KEPT, AT_A_TIME],
     )?;
     Ok(list)
 }

@@ -25,8 +25,8 @@ use tokio::time::Instant;
 
 use super::db::{Counts, Db};
 use super::migrate::{MIGRATIONS, migrate};
-use super::private;
 use super::set_aside::Suspects;
+use super::{operations, private};
 use crate::limits::Limit;
 use crate::runtime::{self, CancellationToken};
 
@@ -251,8 +251,11 @@ impl Store {
     }
 
     /// Brings the counters of statements and commits in `GET /metrics` up to date. They are kept apart until then, so
-    /// that a statement costs one addition.
-    pub fn show_counts(&self) {
+    /// that a statement costs one addition. The operations without an outcome are counted only then, too.
+    pub async fn show_counts(&self) -> Result<(), StoreError> {
+        let pending = self.read(operations::count_pending).await?;
+        // Exact up to 2^53.
+        metrics::gauge!("ivan_operations_pending").set(pending as f64);
         let inner = &self.inner;
         for (connection, counts) in [("writer", &inner.written), ("reader", &inner.read)] {
             metrics::counter!("ivan_store_statements_total", "connection" => connection)
@@ -261,6 +264,7 @@ impl Store {
                 .absolute(counts.prepared());
         }
         metrics::counter!("ivan_store_commits_total").absolute(inner.written.committed());
+        Ok(())
     }
 
     pub(super) fn suspects(&self) -> &Suspects {

@@ -194,12 +194,10 @@ pub fn keep(
             (tx.inserted(EventId), Inserted::New)
         }
     };
-    for key in &heard.keys {
-        tx.execute(
-            "INSERT INTO slack_event_keys (key, event_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-            params![key, event],
-        )?;
-    }
+    tx.execute(
+        "INSERT INTO slack_event_keys (key, event_id) SELECT value, ?2 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING",
+        params![json(&heard.keys)?, event],
+    )?;
     Ok(kept)
 }
 
@@ -347,17 +345,12 @@ pub fn dm_of(connection: &Db, user: &str) -> rusqlite::Result<String> {
 
 /// The id of a stored message, by one of its keys.
 pub fn known(connection: &Db, keys: &[String]) -> rusqlite::Result<Option<EventId>> {
-    for key in keys {
-        let found = connection
-            .query_row(
-                "SELECT event_id FROM slack_event_keys WHERE key = ?1",
-                [key],
-                |row| row.get(0),
-            )
-            .optional()?;
-        if found.is_some() {
-            return Ok(found);
-        }
-    }
-    Ok(None)
+    connection
+        .query_row(
+            "SELECT event_id FROM json_each(?1) AS given CROSS JOIN slack_event_keys ON slack_event_keys.key = given.value
+             ORDER BY given.key LIMIT 1",
+            [json(&keys)?],
+            |row| row.get(0),
+        )
+        .optional()
 }

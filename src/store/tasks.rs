@@ -67,12 +67,17 @@ pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FR
 /// Stores a source's report about a task, unless the stored one is newer by the source's own clock (P4).
 ///
 /// `read_at` is the time of the request, by our clock: among equal times of the source, the later request wins. A task
-/// stays gone or away for reports that were requested before. Returns the row, and whether anything changed.
-pub fn keep(tx: &Db, task: &Task, read_at: DateTime<Utc>) -> rusqlite::Result<(TaskRow, bool)> {
+/// stays gone or away for reports that were requested before. `before` is the stored task. Returns the task as it is
+/// stored now, and whether anything changed.
+pub fn keep(
+    tx: &Db,
+    task: &Task,
+    read_at: DateTime<Utc>,
+    before: Option<&StoredTask>,
+) -> rusqlite::Result<(StoredTask, bool)> {
     for account in &task.assignees {
         links::seen(tx, task.key.source(), account)?;
     }
-    let before = by_key(tx, &task.key)?;
     let read_us = read_at.timestamp_micros();
     let buried = match before {
         None => tombstones::take(tx, &task.key)?,
@@ -83,8 +88,8 @@ pub fn keep(tx: &Db, task: &Task, read_at: DateTime<Utc>) -> rusqlite::Result<(T
         Some(known) => (known.gone, !known.gone),
         None => (false, false),
     };
-    let changed = tx.execute(
-        "INSERT INTO tasks (source, source_key, task_id, container, title, description, url, status, source_status,
+    let stored = tx
+        .query_row(&format!("INSERT INTO tasks (source, source_key, task_id, container, title, description, url, status, source_status,
                             assignees, labels, entity, priority, due_ms, created_ms, seen_ms, read_us, closed, reopened, custom_id,
                             creator, links, due_day, home, gone, away)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
@@ -99,7 +104,8 @@ pub fn keep(tx: &Db, task: &Task, read_at: DateTime<Utc>) -> rusqlite::Result<(T
              creator = excluded.creator, links = excluded.links, due_day = excluded.due_day, home = excluded.home,
              gone = 0, away = 0, missed = 0, successor = NULL
          WHERE (excluded.seen_ms, excluded.read_us) >= (tasks.seen_ms, tasks.read_us)
-             AND ((tasks.gone = 0 AND tasks.away = 0) OR excluded.read_us >= tasks.read_us)",
+             AND ((tasks.gone = 0 AND tasks.away = 0) OR excluded.read_us >= tasks.read_us)
+         RETURNING {COLUMNS}"),
         params![
             task.key.source().as_str(),
             task.key.as_str(),
@@ -129,13 +135,14 @@ pub fn keep(tx: &Db, task: &Task, read_at: DateTime<Utc>) -> rusqlite::Result<(T
             task.home.as_deref().unwrap_or_default(),
             gone,
             away,
-        ],
-    )?;
-    let row = tx.query_row(
-        "SELECT id FROM tasks WHERE source = ?1 AND source_key = ?2",
-        params![task.key.source().as_str(), task.key.as_str()],
-        |row| row.get(0),
-    )?;
+        ], stored)
+        .optional()?;
+    let (after, changed) = match (stored, before) {
+        (Some(stored), _) => (stored, true),
+        (None, Some(before)) => (before.clone(), false),
+        // Only a stored task can be newer.
+        (None, None) => return Err(rusqlite::Error::QueryReturnedNoRows),
+    };
     let differs = before.is_none_or(|before| {
         // The reports do not contain the time of the last comment.
         let commented_at = before.task.commented_at;
@@ -145,7 +152,19 @@ pub fn keep(tx: &Db, task: &Task, read_at: DateTime<Utc>) -> rusqlite::Result<(T
         };
         before.gone || before.task != task
     });
-    Ok((row, changed > 0 && differs && buried.is_none()))
+    Ok((after, changed && differs && buried.is_none()))
+}
+
+/// The same for a test that does not hold the stored task.
+#[cfg(test)]
+pub fn keep_anew(
+    tx: &Db,
+    task: &Task,
+    read_at: DateTime<Utc>,
+) -> rusqlite::Result<(TaskRow, bool)> {
+    let before = by_key(tx, &task.key)?;
+    let (stored, changed) = keep(tx, task, read_at, before.as_ref())?;
+    Ok((stored.row, changed))
 }
 
 /// Marks a task as deleted, as its source reported at `known_at` (our clock). Reports that were requested earlier do

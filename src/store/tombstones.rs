@@ -137,13 +137,13 @@ mod tests {
         let store = store();
         tasks::mark_gone(&store, &key(), at(10)).unwrap();
         assert!(is_buried(&store, &key()).unwrap());
-        let (_, changed) = tasks::keep(&store, &task(5), at(9)).unwrap();
+        let (_, changed) = tasks::keep_anew(&store, &task(5), at(9)).unwrap();
         assert!(kept(&store).gone && !changed);
         assert!(!is_buried(&store, &key()).unwrap(), "its row has it now");
         // A report that is newer by the source's clock but was requested earlier does not either.
-        tasks::keep(&store, &task(8), at(9)).unwrap();
+        tasks::keep_anew(&store, &task(8), at(9)).unwrap();
         assert!(kept(&store).gone);
-        tasks::keep(&store, &task(8), at(11)).unwrap();
+        tasks::keep_anew(&store, &task(8), at(11)).unwrap();
         assert!(!kept(&store).gone, "it was put back");
         assert_eq!(kept(&store).task.title, "As of 8");
     }
@@ -152,7 +152,7 @@ mod tests {
     fn a_task_that_was_put_back_needs_no_row_of_before() {
         let store = store();
         tasks::mark_gone(&store, &key(), at(10)).unwrap();
-        let (_, changed) = tasks::keep(&store, &task(5), at(11)).unwrap();
+        let (_, changed) = tasks::keep_anew(&store, &task(5), at(11)).unwrap();
         assert!(changed && !kept(&store).gone && !kept(&store).away);
         assert!(!is_buried(&store, &key()).unwrap());
     }
@@ -167,7 +167,7 @@ mod tests {
                     false => tasks::mark_away(&store, &key(), at(12)).unwrap(),
                 }
             }
-            tasks::keep(&store, &task(5), at(11)).unwrap();
+            tasks::keep_anew(&store, &task(5), at(11)).unwrap();
             assert!(kept(&store).gone, "known until 12");
         }
     }
@@ -176,7 +176,7 @@ mod tests {
     fn what_moved_away_stays_away() {
         let store = store();
         tasks::mark_away(&store, &key(), at(10)).unwrap();
-        tasks::keep(&store, &task(5), at(9)).unwrap();
+        tasks::keep_anew(&store, &task(5), at(9)).unwrap();
         let known = kept(&store);
         assert!(known.away && !known.gone);
     }

@@ -136,9 +136,7 @@ pub fn as_linked_now(
         ..people::by_id(tx.db, before.id)?
     };
     let mut pin = None;
-    let pinned = people::pins(tx.db, person.id)?
-        .last()
-        .and_then(|pin| pin.task);
+    let pinned = people::current_pin(tx.db, person.id)?.and_then(|pin| pin.task);
     if let Some(row) = pinned
         && let Some(stored) = tasks::by_row(tx.db, row)?
         && before.is_concerned(&stored.task)

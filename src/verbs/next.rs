@@ -53,9 +53,7 @@ fn next_from(tx: &CommandTx<'_>, person: &Person, task: &Ref) -> Result<Reply, S
     let Some(stored) = tx.pressed_task(task)? else {
         return Err(Rejection::UnknownTask(reply::not_a_button()).into());
     };
-    let current = people::pins(tx.db, person.id)?
-        .last()
-        .and_then(|pin| pin.task);
+    let current = people::current_pin(tx.db, person.id)?.and_then(|pin| pin.task);
     if current == Some(stored.row) {
         return Ok(next(tx, person)?);
     }
@@ -72,9 +70,7 @@ fn next_from(tx: &CommandTx<'_>, person: &Person, task: &Ref) -> Result<Reply, S
 fn next(tx: &CommandTx<'_>, person: &Person) -> DbResult<Reply> {
     let ranked = queue(tx.db, person, tx.now, &tx.settings.weights)?;
     let rows: Vec<_> = ranked.iter().map(|(row, ..)| *row).collect();
-    let current = people::pins(tx.db, person.id)?
-        .last()
-        .and_then(|pin| pin.task);
+    let current = people::current_pin(tx.db, person.id)?.and_then(|pin| pin.task);
     let Some(next) = following(&rows, current) else {
         if rows.is_empty() && current.is_some() {
             // The pinned task is no longer in the queue, and neither is another: unpin it.

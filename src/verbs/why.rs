@@ -118,9 +118,7 @@ pub fn explain(
             Rank::Hidden(hidden_because(&hidden, person.zone))
         }
     };
-    let current = people::pins(tx.db, person.id)?
-        .last()
-        .and_then(|pin| pin.task);
+    let current = people::current_pin(tx.db, person.id)?.and_then(|pin| pin.task);
     let first = ranked
         .first()
         .map(|(_, task, score): &(TaskRow, Task, Score)| (task, score.total));
