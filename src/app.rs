@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 
 use crate::cli;
@@ -110,7 +111,14 @@ pub struct App {
 
 impl App {
     /// Opens the store, binds the API's listener, and connects the parts; nothing runs yet.
-    pub async fn build(config: &Config, clock: Clock) -> Result<App, AppError> {
+    ///
+    /// Boxed, as [`App::run`]: the code of an `async fn` is compiled again in each crate that awaits it.
+    #[inline(never)]
+    pub fn build(config: &Config, clock: Clock) -> BoxFuture<'_, Result<App, AppError>> {
+        Box::pin(App::built(config, clock))
+    }
+
+    async fn built(config: &Config, clock: Clock) -> Result<App, AppError> {
         let store = Store::open(&config.store.path)?;
         let configured: Vec<Configured> = config.people.iter().map(configured).collect();
         let slack = config.slack.as_ref();
@@ -286,9 +294,14 @@ impl App {
     /// Runs until `shutdown` resolves; then accepts no new work, finishes work under way within 10 s, and returns.
     ///
     /// Fails if a part ended before, naming it.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), AppError> {
+    #[inline(never)]
+    pub fn run(self, shutdown: BoxFuture<'static, ()>) -> BoxFuture<'static, Result<(), AppError>> {
+        Box::pin(self.run_until(shutdown))
+    }
+
+    async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), AppError> {
         // Installed before anything is counted.
-        let metrics = http::metrics::install();
+        http::metrics::install();
         // Before any work begins, so that work which ended the process twice is not begun again.
         self.set_aside.starts().await?;
         let stopping = CancellationToken::new();
@@ -369,10 +382,6 @@ impl App {
                 gaps.run(stopping).await;
                 Ok(())
             }
-        });
-        parts.start("the metrics", async move {
-            metrics.keep_up(stopping).await;
-            Ok(())
         });
         self.commands.tell_the_untold().await?;
         parts.run(shutdown, FINISH_WITHIN).await?;
@@ -622,7 +631,17 @@ async fn bind(
 }
 
 /// Runs `ivan webhooks …`, beside a running daemon or without one; returns the exit status.
-pub async fn webhooks(
+#[inline(never)]
+pub fn webhooks(
+    config: &Config,
+    command: cli::webhooks::WebhooksCommand,
+    json: bool,
+    clock: Clock,
+) -> BoxFuture<'_, Result<u8, AppError>> {
+    Box::pin(run_webhooks(config, command, json, clock))
+}
+
+async fn run_webhooks(
     config: &Config,
     command: cli::webhooks::WebhooksCommand,
     json: bool,
@@ -937,8 +956,8 @@ mod tests {
     use crate::domain::score::Weights;
     use crate::domain::source::{CommentPage, CommentsOf, Listing, Page};
     use crate::domain::source::{
-        Delivery, DeliveryRefusal, Headers, Places, UnreadablePayload, Webhook, WebhookFacts,
-        WebhookRules,
+        Delivery, DeliveryRefusal, Headers, Places, SignatureCheck, UnreadablePayload, Webhook,
+        WebhookFacts, WebhookRules,
     };
     use crate::domain::task::{Task, TaskKey};
     use crate::domain::undo::EffectState;
@@ -1022,7 +1041,7 @@ mod tests {
         fn hook_id(&self, _: &Headers<'_>, _: &[u8]) -> Option<String> {
             panic!("boom")
         }
-        fn is_signed(&self, _: &Headers<'_>, _: &[u8], _: &str) -> bool {
+        fn check(&self, _: &Headers<'_>, _: &str) -> Box<dyn SignatureCheck> {
             panic!("boom")
         }
         fn delivery(

@@ -19,6 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -74,7 +75,12 @@ pub enum DemoError {
 }
 
 /// Starts the sandbox and the daemon, reads lines until the end of input, and prints the changes at the end.
-pub async fn run() -> Result<(), DemoError> {
+#[inline(never)]
+pub fn run() -> LocalBoxFuture<'static, Result<(), DemoError>> {
+    Box::pin(talk())
+}
+
+async fn talk() -> Result<(), DemoError> {
     let folder = tempfile::Builder::new().prefix("ivan-demo-").tempdir()?;
     let mut stops = Interrupts::listen()?;
     // Opened before the slow steps, so that text typed from now on is the first line.
@@ -90,9 +96,9 @@ pub async fn run() -> Result<(), DemoError> {
     sandbox.clickup.add_hook(&url("clickup"), SECRET);
     sandbox.github.add_hook(&url("github"), SECRET);
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut daemon = tokio::spawn(app.run(async {
+    let mut daemon = tokio::spawn(app.run(Box::pin(async {
         let _ = stopped.await;
-    }));
+    })));
     tokio::select! {
         in_time = tokio::time::timeout(PATIENCE, ready(&commands, &sandbox)) => {
             in_time.map_err(|_| DemoError::NotReady)?;

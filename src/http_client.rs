@@ -25,6 +25,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
@@ -34,6 +35,7 @@ use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::source::{Limits, SourceStanding, TokenStanding};
 use crate::limits::Limit;
 use crate::runtime::lock;
+use crate::tls;
 
 pub(crate) use request::Request;
 pub(crate) use verdict::{SourceError, Verdict, is_page};
@@ -139,10 +141,12 @@ impl HttpClient {
     ) -> Result<HttpClient, InvalidSettings> {
         let unusable = |key, why| InvalidSettings { key, why };
         let base = parse_base(api_url).map_err(|why| unusable(system.api_url_key, why))?;
-        let http = connector(&base).build().map_err(|error| {
-            let why = format!("no HTTP client can be made: {}", reason(&error));
-            unusable(system.api_url_key, why)
-        })?;
+        let http = connector(&base)
+            .and_then(|builder| builder.build().map_err(|error| reason(&error)))
+            .map_err(|why| {
+                let why = format!("no HTTP client can be made: {why}");
+                unusable(system.api_url_key, why)
+            })?;
         let mut authorization = HeaderValue::try_from(authorization).map_err(|_| {
             let why = "holds characters that no token has, perhaps a line break".to_owned();
             unusable(system.token_key, why)
@@ -576,7 +580,7 @@ fn parse_base(api_url: &str) -> Result<Url, String> {
     Ok(base)
 }
 
-fn connector(base: &Url) -> reqwest::ClientBuilder {
+fn connector(base: &Url) -> Result<reqwest::ClientBuilder, String> {
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
@@ -584,14 +588,15 @@ fn connector(base: &Url) -> reqwest::ClientBuilder {
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(TOTAL_TIMEOUT)
         .http1_only();
-    if base.scheme() == "http" {
-        // Certificates are not needed: works where none are installed.
-        builder = builder.tls_certs_only([]);
-    }
+    let tls = match base.scheme() {
+        "http" => tls::without_certificates()?,
+        _ => ClientConfig::clone(&*tls::with_system_certificates()?),
+    };
+    builder = builder.tls_backend_preconfigured(tls);
     if is_loopback(base) {
         builder = builder.no_proxy();
     }
-    builder
+    Ok(builder)
 }
 
 fn is_loopback(base: &Url) -> bool {
@@ -724,7 +729,9 @@ mod tests {
     async fn silence_after_a_write_is_unknown_and_after_a_read_not_taken() {
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut rest = rest(&format!("http://{}", silent.local_addr().unwrap()));
-        let impatient = connector(&rest.base).timeout(Duration::from_millis(100));
+        let impatient = connector(&rest.base)
+            .unwrap()
+            .timeout(Duration::from_millis(100));
         rest.http = impatient.build().unwrap();
         let write = write(&rest).await.err().unwrap();
         assert!(matches!(write, WriteError::Unknown { .. }), "{write:?}");

@@ -3,10 +3,13 @@
 //! A delivery is stored before it is answered (P1) and processed later. If its payload lacks data, or arrives beside
 //! another of the same time, the task is read; several deliveries about one task share a read. Each source has its own
 //! loop, so a source without an answer delays only deliveries that need reads from it. Those wait with a back-off, or
-//! until the source answers another request, and are not read again meanwhile.
+//! until the source answers another request, and are not read again meanwhile. While deliveries flood in, storing them
+//! goes first, and the loops wait a little (`inbox/flood.rs`).
+
+mod flood;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -26,20 +29,25 @@ use crate::domain::source::{Delivery, UnreadablePayload, WebhookReader};
 use crate::domain::task::{Source, Task, TaskKey};
 use crate::ingest::{self, Applied, ReportOrigin};
 use crate::limits::Limit;
-use crate::runtime::{Backoff, CancellationToken};
+use crate::runtime::{Backoff, CancellationToken, lock};
 use crate::store::deliveries::{self, PageLimits, WaitingDelivery};
 use crate::store::{Store, StoreError, Tx, Wake, tasks};
+use flood::Flood;
 
 pub use crate::store::slack_events::Inserted;
 
 /// The limit of waiting deliveries: beyond it senders are asked to retry (P8).
 const WAITING_MAX: i64 = 20_000;
+/// The waiting deliveries beyond which they are processed at full speed, even while more flood in.
+const FLOOD_MAX: i64 = WAITING_MAX / 4 * 3;
 /// The deliveries processed together, and the tasks read at once for them.
 const TOGETHER: PageLimits = PageLimits {
     deliveries: 64,
     bytes: 8 * 1024 * 1024,
 };
 const READS: usize = 8;
+/// How long secrets are used from memory. A delivery that fits none of them has them read again at once.
+pub const SECRETS_FOR: Duration = Duration::from_secs(60);
 /// The most activities on one task that deliveries report together; of more, the newest are used.
 const ACTS_MAX: usize = 256;
 /// The first delay after a source did not answer, or the store failed.
@@ -60,6 +68,10 @@ struct Inner {
     sources: BTreeMap<Source, Arc<dyn SourceWriter>>,
     /// The secrets from bot.toml.
     secrets: BTreeMap<Source, String>,
+    /// The secrets of registered webhooks, as the store had them.
+    registered: Mutex<BTreeMap<Source, Registered>>,
+    /// The waiting deliveries, and how fast they come in.
+    flood: Flood,
     /// Changes when a delivery was stored.
     kept: watch::Sender<u64>,
     /// Changes when a source answered.
@@ -80,6 +92,12 @@ pub enum NotKept {
     /// The store refuses writes.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The secrets of a source's registered webhooks, by the webhook's id, and when they were read.
+struct Registered {
+    secrets: Vec<(String, String)>,
+    read_at: Instant,
 }
 
 /// A delivery and its events.
@@ -113,6 +131,8 @@ impl Inbox {
                     .map(|writer| (writer.source(), writer))
                     .collect(),
                 secrets,
+                registered: Mutex::default(),
+                flood: Flood::default(),
                 kept: watch::Sender::default(),
                 answers: Source::ALL
                     .into_iter()
@@ -134,8 +154,8 @@ impl Inbox {
     /// # Errors
     /// No part of it was stored: too many deliveries wait, or the store refuses writes.
     pub async fn keep(&self, delivery: Delivery) -> Result<Inserted, NotKept> {
-        let store = &self.inner.store;
-        let waiting = store.read(deliveries::count_waiting).await?;
+        let Inner { store, flood, .. } = &*self.inner;
+        let waiting = self.inner.count_waiting().await?;
         if waiting >= WAITING_MAX {
             Limit::Inbox.reached(format_args!(
                 "{waiting} deliveries wait to be worked off; {} is told to come again, and the next poll finds what it \
@@ -149,7 +169,11 @@ impl Inbox {
             tx.wake(Wake::Delivered);
             deliveries::keep(tx, &delivery, now)
         });
-        Ok(kept.await?)
+        let kept = kept.await?;
+        if kept == Inserted::New {
+            flood.one_arrived(Instant::now());
+        }
+        Ok(kept)
     }
 
     /// Records that a webhook of the source has delivered.
@@ -169,14 +193,29 @@ impl Inbox {
         source: Source,
         hook: Option<&str>,
     ) -> Result<Vec<String>, StoreError> {
-        let hook = hook.map(str::to_owned);
-        let mut secrets = self
-            .inner
-            .store
-            .read(move |connection| deliveries::secrets(connection, source, hook.as_deref()))
-            .await?;
+        let is_fresh = |of: &Registered| of.read_at.elapsed() < SECRETS_FOR;
+        if !self.inner.registered().get(&source).is_some_and(is_fresh) {
+            self.learn_secrets(source).await?;
+        }
+        let registered = self.inner.registered();
+        let all = registered.get(&source).into_iter();
+        let fitting = all
+            .flat_map(|of| &of.secrets)
+            .filter(|(id, _)| hook.is_none_or(|hook| hook == id));
+        let mut secrets: Vec<String> = fitting.map(|(_, secret)| secret.clone()).collect();
         secrets.extend(self.inner.secrets.get(&source).cloned());
         Ok(secrets)
+    }
+
+    /// Reads the secrets of a source's registered webhooks: `ivan webhooks` stores them beside a running daemon.
+    pub async fn learn_secrets(&self, source: Source) -> Result<(), StoreError> {
+        let read_at = Instant::now();
+        let store = &self.inner.store;
+        let secrets = store.read(move |connection| deliveries::secrets_by_hook(connection, source));
+        let secrets = secrets.await?;
+        let registered = Registered { secrets, read_at };
+        self.inner.registered().insert(source, registered);
+        Ok(())
     }
 
     /// Stores the secret of a registered webhook.
@@ -192,7 +231,9 @@ impl Inbox {
         self.inner
             .store
             .write(move |tx| deliveries::keep_hook(tx, source, &hook, &url, &secret, now))
-            .await
+            .await?;
+        self.inner.registered().remove(&source);
+        Ok(())
     }
 
     /// Retries deliveries that wait for a source, because the source has answered.
@@ -231,6 +272,10 @@ impl Inbox {
             kept.mark_unchanged();
             if let Some(answers) = &mut answers {
                 answers.mark_unchanged();
+            }
+            let calm = inner.flood.is_over(FLOOD_MAX);
+            if shutdown.run_until_cancelled(calm).await.is_none() {
+                return;
             }
             let worked_off = inner.work_off(&mut work).await;
             if let Err(trouble) = &worked_off {
@@ -364,6 +409,22 @@ enum Unprepared {
 }
 
 impl Inner {
+    fn registered(&self) -> MutexGuard<'_, BTreeMap<Source, Registered>> {
+        lock(&self.registered)
+    }
+
+    /// The number of waiting deliveries, counted in memory. The store counts at first, and when they seem to be too many.
+    async fn count_waiting(&self) -> Result<i64, StoreError> {
+        match self.flood.count_waiting(WAITING_MAX) {
+            Some(waiting) => Ok(waiting),
+            None => {
+                let waiting = self.store.read(deliveries::count_waiting).await?;
+                self.flood.counted(waiting);
+                Ok(waiting)
+            }
+        }
+    }
+
     /// Processes a source's waiting deliveries, oldest first. While some wait for the source, only newer ones.
     async fn work_off(&self, work: &mut Progress) -> Result<(), StoreError> {
         let mut walk = Walk {
@@ -408,6 +469,7 @@ impl Inner {
                 }
             };
             work.up_to = Some(last);
+            self.flood.is_over(FLOOD_MAX).await;
         }
         match &walk.trouble {
             Some(why) => work.hold(why),
@@ -648,6 +710,7 @@ impl Inner {
             })
             .await?;
         if wanted.is_empty() {
+            self.flood.one_left();
             return Ok(Ended::Applied);
         }
         if !asks {
@@ -668,7 +731,9 @@ impl Inner {
         let now = self.clock.now();
         self.store
             .write(move |tx| deliveries::handle(tx, id, &result, now).map(drop))
-            .await
+            .await?;
+        self.flood.one_left();
+        Ok(())
     }
 }
 
@@ -826,5 +891,80 @@ fn found(
             Refusal::Invisible | Refusal::Changed | Refusal::Other => Ok(()),
         },
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GITHUB: Source = Source::GitHub;
+
+    fn inbox(folder: &tempfile::TempDir) -> Inbox {
+        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let configured = BTreeMap::from([(GITHUB, "of bot.toml".to_owned())]);
+        Inbox::new(store, Clock::system(), vec![], vec![], configured)
+    }
+
+    /// `ivan webhooks` stores a secret beside the daemon.
+    async fn stores(inbox: &Inbox, hook: &'static str, secret: &'static str) {
+        let store = &inbox.inner.store;
+        let now = DateTime::UNIX_EPOCH;
+        store
+            .write(move |tx| deliveries::keep_hook(tx, GITHUB, hook, "https://a", secret, now))
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn secrets_are_used_from_memory_until_they_are_learned_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let inbox = inbox(&folder);
+        let known = async |hook| inbox.secrets(GITHUB, hook).await.unwrap();
+        stores(&inbox, "1", "first").await;
+        assert_eq!(known(Some("1")).await, ["first", "of bot.toml"]);
+        stores(&inbox, "2", "second").await;
+        assert_eq!(known(Some("2")).await, ["of bot.toml"]);
+        inbox.learn_secrets(GITHUB).await.unwrap();
+        assert_eq!(known(Some("2")).await, ["second", "of bot.toml"]);
+        assert_eq!(known(None).await, ["first", "second", "of bot.toml"]);
+        inbox
+            .remember_hook(GITHUB, "1", "https://a", "third")
+            .await
+            .unwrap();
+        assert_eq!(known(Some("1")).await, ["third", "of bot.toml"]);
+    }
+
+    #[tokio::test]
+    async fn a_full_inbox_takes_nothing_until_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let inbox = inbox(&folder);
+        let delivery = |key: &str| Delivery {
+            source: GITHUB,
+            dedupe_key: key.into(),
+            event: "issues".into(),
+            payload: b"{}".to_vec(),
+        };
+        assert_eq!(inbox.keep(delivery("a")).await, Ok(Inserted::New));
+        assert_eq!(inbox.keep(delivery("a")).await, Ok(Inserted::Duplicate));
+        assert_eq!(inbox.inner.count_waiting().await, Ok(1));
+        let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+             INSERT INTO deliveries (source, dedupe_key, event, payload, kept_ms)
+             SELECT 'github', 'full-' || i, 'issues', x'7b7d', 0 FROM n";
+        let store = &inbox.inner.store;
+        let filled = store.write(move |tx| tx.execute(fill, [WAITING_MAX - 1]));
+        filled.await.unwrap();
+        inbox.inner.flood.counted(WAITING_MAX);
+        let full = NotKept::Full {
+            waiting: WAITING_MAX,
+        };
+        assert_eq!(inbox.keep(delivery("b")).await, Err(full));
+        // Others made room: the store counts again.
+        let emptied = "DELETE FROM deliveries WHERE dedupe_key LIKE 'full-%'";
+        let emptied = store.write(move |tx| tx.execute(emptied, []));
+        emptied.await.unwrap();
+        assert_eq!(inbox.keep(delivery("b")).await, Ok(Inserted::New));
+        assert_eq!(inbox.keep(delivery("c")).await, Ok(Inserted::New));
+        assert_eq!(inbox.inner.count_waiting().await, Ok(3));
     }
 }

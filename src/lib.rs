@@ -39,7 +39,7 @@
 //! │   └── shown.rs · status.rs · strangers.rs · attempts.rs · progress.rs    what people have seen, health, unknown members, attempts
 //! ├── outbox.rs      carries operations out: a lane per person and task, repeating, giving up
 //! ├── completion.rs  a command's operations → its report, its message and the pin (completion/pins.rs)
-//! ├── inbox.rs       webhook deliveries → source events → ingest
+//! ├── inbox.rs       webhook deliveries → source events → ingest; inbox/flood.rs: waits while many come in
 //! ├── reconcile.rs   polls → source events → ingest; reconcile/comments.rs: comments · reconcile/failing.rs: logging of failures
 //! ├── ingest.rs      a source's report about a task → the mirror, and notices
 //! ├── notices.rs     changes of a task → notices to the people concerned
@@ -52,6 +52,7 @@
 //! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · schedules.rs · log.rs · slack_events.rs · forms.rs ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
 //! │       set_aside.rs · tombstones.rs · idle.rs
+//! ├── tls.rs         the TLS configuration of all clients
 //! ├── http_client.rs one HTTP exchange with a source
 //! │   └── request.rs · verdict.rs: meanings of answers · webhook.rs: signatures · clients.rs, fake.rs, damage.rs: tests of both clients
 //! ├── clickup/       a source: wire.rs, client.rs, writer.rs, undo.rs, hook.rs, poll.rs, due.rs, accounts.rs
@@ -66,7 +67,7 @@
 //! │   ├── routes.rs · describe.rs · openapi.rs · schemas.rs                    routes and their description
 //! │   ├── request.rs · queries.rs · reads.rs · writes.rs · daemon.rs           requests and handlers
 //! │   ├── answers/tasks.rs · answers/people.rs · answers/health.rs · problem.rs    answers
-//! │   └── hooks.rs: webhooks · metrics.rs
+//! │   └── hooks.rs: webhooks · metrics.rs, recorder.rs: GET /metrics
 //! ├── cli/           client.rs: the client of the API · print.rs: answers in words · webhooks.rs: `ivan webhooks`
 //! ├── demo.rs        `ivan demo`; demo/forms.rs, demo/blocks.rs, demo/terminal.rs
 //! └── sandbox/       Slack, ClickUp and GitHub on loopback (feature `demo`)
@@ -114,4 +115,5 @@ pub mod sandbox;
 pub mod set_aside;
 pub mod slack;
 pub mod store;
+mod tls;
 pub mod verbs;

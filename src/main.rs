@@ -126,7 +126,7 @@ async fn serve(config: &Config) -> ExitCode {
         Ok(app) => app,
         Err(error) => return fail(&error.to_string()),
     };
-    match app.run(stop).await {
+    match app.run(Box::pin(stop)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
     }

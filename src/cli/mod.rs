@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use futures_util::future::BoxFuture;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -425,7 +426,12 @@ pub struct DaemonTarget {
 }
 
 /// Sends a command to the daemon, prints the answer, and returns the exit status.
-pub async fn run(command: TaskCommand, target: DaemonTarget) -> u8 {
+#[inline(never)]
+pub fn run(command: TaskCommand, target: DaemonTarget) -> BoxFuture<'static, u8> {
+    Box::pin(run_command(command, target))
+}
+
+async fn run_command(command: TaskCommand, target: DaemonTarget) -> u8 {
     let printed = perform(&command, &target).await;
     // A closed output is no error.
     let _ = std::io::stdout().write_all(printed.out.as_bytes());

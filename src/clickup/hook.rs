@@ -13,8 +13,8 @@ use url::Url;
 use crate::domain::event::{Activity, ActivityKind, Actor, SourceEvent, TaskField};
 use crate::domain::operation::WriteError;
 use crate::domain::source::{
-    Delivery, DeliveryRefusal, Headers, Places, UnreadablePayload, Webhook, WebhookFacts,
-    WebhookKeeper, WebhookReader, WebhookRules,
+    Delivery, DeliveryRefusal, Headers, Places, SignatureCheck, UnreadablePayload, Webhook,
+    WebhookFacts, WebhookKeeper, WebhookReader, WebhookRules,
 };
 use crate::domain::task::{Source, TaskId, TaskKey};
 use crate::http_client::webhook::{self, Signature, is_name};
@@ -133,8 +133,8 @@ impl WebhookReader for ClickUp {
         peek.webhook_id.0.filter(|id| is_name(id))
     }
 
-    fn is_signed(&self, headers: &Headers<'_>, body: &[u8], secret: &str) -> bool {
-        SIGNATURE.holds(headers, body, secret)
+    fn check(&self, headers: &Headers<'_>, secret: &str) -> Box<dyn SignatureCheck> {
+        SIGNATURE.check(headers, secret)
     }
 
     fn delivery(

@@ -8,7 +8,7 @@ mod reader;
 mod remarks;
 mod secret;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -340,7 +340,11 @@ impl Config {
         path: Option<&Path>,
         env: impl Iterator<Item = (String, String)>,
     ) -> Result<Config, ConfigErrors> {
-        let env: Vec<(String, String)> = env.collect();
+        Config::load_with(path, env.collect())
+    }
+
+    #[inline(never)]
+    fn load_with(path: Option<&Path>, env: Vec<(String, String)>) -> Result<Config, ConfigErrors> {
         let file = layers::find(path, &env).map_err(whole)?;
         let file = file
             .as_ref()
@@ -888,7 +892,7 @@ fn people(reader: &mut Reader) -> Vec<PersonConfig> {
         // Makes the keys known, so that suggestions for misspelled ones work.
         positions.insert(0);
     }
-    let mut people: Vec<PersonConfig> = Vec::new();
+    let (mut people, mut taken) = (Vec::new(), Taken::default());
     for at in positions {
         let section = format!("people.{at}");
         let name = reader.optional(
@@ -919,7 +923,7 @@ fn people(reader: &mut Reader) -> Vec<PersonConfig> {
                 github,
                 clickup,
             };
-            if let Some((key, what)) = shared(&people, &person) {
+            if let Some((key, what)) = taken.by(&person) {
                 reader.error(
                     &format!("{section}.{key}"),
                     format!(
@@ -927,6 +931,7 @@ fn people(reader: &mut Reader) -> Vec<PersonConfig> {
                     ),
                 );
             }
+            taken.add(&person);
             people.push(person);
         }
     }
@@ -936,25 +941,42 @@ fn people(reader: &mut Reader) -> Vec<PersonConfig> {
     people
 }
 
-/// The key and value by which another person is already known, which would make the acting person unclear. A name may
-/// be another person's login.
-fn shared<'a>(
-    people: &[PersonConfig],
-    person: &'a PersonConfig,
-) -> Option<(&'static str, &'a str)> {
-    let anyone = |is: &dyn Fn(&PersonConfig) -> bool| people.iter().any(is);
-    [
-        ("slack", person.slack.as_deref()),
-        ("github", person.github.as_deref()),
-        ("clickup", person.clickup.as_deref()),
-        ("name", Some(person.name.as_str())),
-    ]
-    .into_iter()
-    .filter_map(|(key, value)| Some((key, value?)))
-    .find(|&(key, value)| match key {
-        "clickup" => anyone(&|other| other.clickup.as_deref() == Some(value)),
-        _ => anyone(&|other| other.is_called(value)),
-    })
+/// The names and accounts of the people read so far.
+#[derive(Default)]
+struct Taken {
+    /// Names, Slack ids and GitHub logins, in lower case: a name may be another person's login.
+    called: HashSet<String>,
+    clickup: HashSet<String>,
+}
+
+impl Taken {
+    /// The key and value by which another person is already known, which would make the acting person unclear.
+    fn by<'a>(&self, person: &'a PersonConfig) -> Option<(&'static str, &'a str)> {
+        [
+            ("slack", person.slack.as_deref()),
+            ("github", person.github.as_deref()),
+            ("clickup", person.clickup.as_deref()),
+            ("name", Some(person.name.as_str())),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .find(|&(key, value)| match key {
+            "clickup" => self.clickup.contains(value),
+            _ => self.called.contains(&value.to_ascii_lowercase()),
+        })
+    }
+
+    fn add(&mut self, person: &PersonConfig) {
+        let called = [
+            Some(&person.name),
+            person.slack.as_ref(),
+            person.github.as_ref(),
+        ];
+        let called = called.into_iter().flatten();
+        self.called
+            .extend(called.map(|name| name.to_ascii_lowercase()));
+        self.clickup.extend(person.clickup.clone());
+    }
 }
 
 fn api(reader: &mut Reader, people: &[PersonConfig]) -> ApiConfig {

@@ -292,6 +292,13 @@ pub enum DeliveryRefusal {
     Unreadable(String),
 }
 
+/// The verification of one signature, one piece of the body after the other.
+pub trait SignatureCheck: Send + Sync {
+    fn update(&mut self, piece: &[u8]);
+    /// Whether the signature fits all pieces; compared in constant time.
+    fn holds(&self) -> bool;
+}
+
 /// Reads a source's webhook requests and payloads.
 #[async_trait]
 pub trait WebhookReader: Send + Sync {
@@ -308,8 +315,15 @@ pub trait WebhookReader: Send + Sync {
     /// before its signature is checked. `body` is empty while it was not received.
     fn hook_id(&self, headers: &Headers<'_>, body: &[u8]) -> Option<String>;
 
+    /// Begins the verification that the owner of `secret` signed the body, which may still be arriving.
+    fn check(&self, headers: &Headers<'_>, secret: &str) -> Box<dyn SignatureCheck>;
+
     /// Whether the owner of `secret` signed the body; compared in constant time.
-    fn is_signed(&self, headers: &Headers<'_>, body: &[u8], secret: &str) -> bool;
+    fn is_signed(&self, headers: &Headers<'_>, body: &[u8], secret: &str) -> bool {
+        let mut check = self.check(headers, secret);
+        check.update(body);
+        check.holds()
+    }
 
     /// The delivery in a request whose signature is valid: event and dedupe key. Its payload is read later, by `read`.
     fn delivery(

@@ -15,8 +15,8 @@ use url::Url;
 use crate::domain::event::{Activity, ActivityKind, Actor, MissingParts, SourceEvent, TaskField};
 use crate::domain::operation::WriteError;
 use crate::domain::source::{
-    Delivery, DeliveryRefusal, Headers, Places, UnreadablePayload, Webhook, WebhookFacts,
-    WebhookKeeper, WebhookReader, WebhookRules,
+    Delivery, DeliveryRefusal, Headers, Places, SignatureCheck, UnreadablePayload, Webhook,
+    WebhookFacts, WebhookKeeper, WebhookReader, WebhookRules,
 };
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
 use crate::http_client::webhook::{self, Signature};
@@ -200,8 +200,8 @@ impl WebhookReader for GitHub {
         webhook::header(headers, "x-github-hook-id")
     }
 
-    fn is_signed(&self, headers: &Headers<'_>, body: &[u8], secret: &str) -> bool {
-        SIGNATURE.holds(headers, body, secret)
+    fn check(&self, headers: &Headers<'_>, secret: &str) -> Box<dyn SignatureCheck> {
+        SIGNATURE.check(headers, secret)
     }
 
     fn delivery(

@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::clock::Clock;
 use crate::commands::StoreError;
-use crate::domain::source::{Delivery, DeliveryRefusal, Headers, WebhookReader};
+use crate::domain::source::{Delivery, DeliveryRefusal, Headers, SignatureCheck, WebhookReader};
 use crate::domain::task::Source;
 use crate::inbox::{Inbox, Inserted, NotKept};
 use crate::limits::LogThrottle;
@@ -36,8 +36,10 @@ pub trait DeliveryStore: Send + Sync + 'static {
     /// Committed when this returns (P1).
     async fn keep(&self, delivery: Delivery) -> Result<Inserted, NotKept>;
     /// The secrets that may have signed a delivery of the webhook `hook`; for `None`, of any webhook of the source. If
-    /// a source has none at all, it has no route (P6).
+    /// a source has none at all, it has no route (P6). They may be as old as [`crate::inbox::SECRETS_FOR`].
     async fn secrets(&self, source: Source, hook: Option<&str>) -> Result<Vec<String>, StoreError>;
+    /// Reads the secrets of a source again: one may have been registered since.
+    async fn learn_secrets(&self, source: Source) -> Result<(), StoreError>;
 }
 
 #[async_trait]
@@ -50,6 +52,9 @@ impl DeliveryStore for Inbox {
     }
     async fn secrets(&self, source: Source, hook: Option<&str>) -> Result<Vec<String>, StoreError> {
         Inbox::secrets(self, source, hook).await
+    }
+    async fn learn_secrets(&self, source: Source) -> Result<(), StoreError> {
+        Inbox::learn_secrets(self, source).await
     }
 }
 
@@ -88,7 +93,7 @@ struct Limits {
     drained: usize,
     /// The time for a body to arrive. Senders give up after ten seconds (docs/contracts/github.md#delivery).
     body_within: Duration,
-    /// The time for one step of the store, of which there are two. The most impatient sender gives up after seven
+    /// The time for one step of the store, of which there are two: reading secrets, and storing. The most impatient sender gives up after seven
     /// seconds (docs/contracts/clickup.md#delivery).
     store_within: Duration,
     /// Bodies up to this many bytes are accepted on every connection at once; nearly all deliveries are smaller.
@@ -109,6 +114,8 @@ impl Default for Limits {
     }
 }
 
+/// The most secrets for which a signature is verified while the body arrives; others follow when it is there.
+const EARLY_MAX: usize = 4;
 /// The wait before a source should retry, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
@@ -146,11 +153,12 @@ impl Hooks {
             }
             Ok(of_hook)
         };
-        let secrets = in_time(self.limits.store_within, asked).await?;
-        if secrets.is_empty() {
-            return Err(Why::NoRoute);
-        }
-        Ok(secrets)
+        in_time(self.limits.store_within, asked).await
+    }
+
+    /// Reads the secrets of a source again.
+    async fn learn_secrets(&self, source: Source) -> Result<(), Why> {
+        in_time(self.limits.store_within, self.keeps.learn_secrets(source)).await
     }
 
     /// The known secrets without empty ones, which anyone could use.
@@ -378,7 +386,8 @@ async fn verify(request: Request, route: &Route) -> Result<Verified, Why> {
         .collect();
     let body_max = reader.terms().body_max;
     let mut arriving = Arriving::new(body, body_max, limits);
-    let refused = if declared(&parts.headers).is_some_and(|length| length > body_max) {
+    let length = declared(&parts.headers);
+    let refused = if length.is_some_and(|length| length > body_max) {
         Some(Why::TooLarge)
     } else if !reader.has_signature(&headers) {
         Some(Why::Unsigned)
@@ -391,17 +400,47 @@ async fn verify(request: Request, route: &Route) -> Result<Verified, Why> {
             arriving.drain().await;
         }
         let hook = reader.hook_id(&headers, &[]);
-        hooks.secrets(source, hook.as_deref()).await?;
+        if hooks.secrets(source, hook.as_deref()).await?.is_empty() {
+            hooks.learn_secrets(source).await?;
+            if hooks.secrets(source, hook.as_deref()).await?.is_empty() {
+                return Err(Why::NoRoute);
+            }
+        }
         return Err(why);
     }
-    let (body, room) = arriving.receive(&hooks.room).await?;
+    // The signature is verified while the body arrives, for the secrets that are known now.
+    let hook = reader.hook_id(&headers, &[]);
+    let known = match hooks.secrets(source, hook.as_deref()).await {
+        Ok(known) => known,
+        Err(why) => {
+            arriving.drain().await;
+            return Err(why);
+        }
+    };
+    let early = known.into_iter().take(EARLY_MAX);
+    let mut early: Checks = early
+        .map(|secret| {
+            let check = reader.check(&headers, &secret);
+            (secret, check)
+        })
+        .collect();
+    let (body, room) = arriving.receive(&hooks.room, length, &mut early).await?;
     let hook = reader.hook_id(&headers, &body);
+    let signed_by = |secret: &String| match early.iter().find(|(known, _)| known == secret) {
+        Some((_, check)) => check.holds(),
+        None => reader.is_signed(&headers, &body, secret),
+    };
     let secrets = hooks.secrets(source, hook.as_deref()).await?;
-    if !secrets
-        .iter()
-        .any(|secret| reader.is_signed(&headers, &body, secret))
-    {
-        return Err(Why::BadSignature);
+    if !secrets.iter().any(signed_by) {
+        // `ivan webhooks` may have registered one meanwhile.
+        hooks.learn_secrets(source).await?;
+        let secrets = hooks.secrets(source, hook.as_deref()).await?;
+        if secrets.is_empty() {
+            return Err(Why::NoRoute);
+        }
+        if !secrets.iter().any(signed_by) {
+            return Err(Why::BadSignature);
+        }
     }
     let delivery = reader.delivery(&headers, body, hooks.clock.now())?;
     Ok(Verified { delivery, room })
@@ -411,6 +450,9 @@ fn declared(headers: &HeaderMap) -> Option<usize> {
     let length = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
     length.parse().ok()
 }
+
+/// Verifications under way, each with its secret.
+type Checks = Vec<(String, Box<dyn SignatureCheck>)>;
 
 /// A body on its way, with a deadline.
 struct Arriving {
@@ -431,12 +473,15 @@ impl Arriving {
         }
     }
 
-    /// Receives all of it, with its share of the `room`.
+    /// Receives all of it, with its share of the `room`; each piece goes to the checks at once. `length` is the size that
+    /// the request declares.
     async fn receive(
         &mut self,
         room: &Arc<Semaphore>,
+        length: Option<usize>,
+        checks: &mut Checks,
     ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Why> {
-        let received = timeout_at(self.until, self.collect(room)).await;
+        let received = timeout_at(self.until, self.collect(room, length, checks)).await;
         match received.unwrap_or(Err(Why::Slow)) {
             Err(why @ (Why::TooLarge | Why::Busy)) => {
                 self.drain().await;
@@ -449,8 +494,12 @@ impl Arriving {
     async fn collect(
         &mut self,
         room: &Arc<Semaphore>,
+        length: Option<usize>,
+        checks: &mut Checks,
     ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Why> {
-        let (mut body, mut taken): (Vec<u8>, Option<OwnedSemaphorePermit>) = (Vec::new(), None);
+        let mut taken: Option<OwnedSemaphorePermit> = None;
+        // A declared size is believed as far as every connection may have it.
+        let mut body = Vec::with_capacity(length.unwrap_or(0).min(self.limits.small));
         while let Some(chunk) = self.stream.next().await {
             let chunk = chunk.map_err(|_| Why::CutOff)?;
             let length = body.len() + chunk.len();
@@ -471,6 +520,9 @@ impl Arriving {
             // Exact growth: by default the buffer would double.
             if body.capacity() < length {
                 body.reserve_exact(chunk.len().max(body.len() / 4));
+            }
+            for (_, check) in checks.iter_mut() {
+                check.update(&chunk);
             }
             body.extend_from_slice(&chunk);
         }

@@ -5,21 +5,15 @@
 //! (P8).
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
-use metrics_exporter_prometheus::{
-    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
-};
 
-use crate::runtime::{CancellationToken, slept};
+use super::recorder::Recorder;
 
 /// The media type of Prometheus' text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// How often measurements are moved into their buckets without a scrape. Until then each is kept in memory.
-const KEEP_UP_EVERY: Duration = Duration::from_secs(60);
 
 /// From a write that is answered at once to one that waits for a source for a day. In seconds.
 const OPERATION_BUCKETS: &[f64] = &[
@@ -41,19 +35,12 @@ const HISTOGRAMS: &[(&str, &[f64])] = &[
 
 /// The metrics so far. Clones show the same.
 #[derive(Clone)]
-pub struct Handle(PrometheusHandle);
+pub struct Handle(Recorder);
 
 impl Handle {
     /// All metrics, in Prometheus' text format.
     pub fn render(&self) -> String {
         self.0.render()
-    }
-
-    /// Keeps the memory of measurements bounded, until `shutdown`.
-    pub async fn keep_up(self, shutdown: CancellationToken) {
-        while slept(KEEP_UP_EVERY, &shutdown).await {
-            self.0.run_upkeep();
-        }
     }
 }
 
@@ -61,8 +48,8 @@ impl Handle {
 pub fn install() -> Handle {
     static INSTALLED: OnceLock<Handle> = OnceLock::new();
     let installed = INSTALLED.get_or_init(|| {
-        let recorder = recorder();
-        let handle = Handle(recorder.handle());
+        let recorder = Recorder::new(HISTOGRAMS);
+        let handle = Handle(recorder.clone());
         // Only a foreign recorder could be installed already: then ours stays empty, and logs that.
         match metrics::set_global_recorder(recorder) {
             Ok(()) => describe(),
@@ -77,24 +64,6 @@ pub fn install() -> Handle {
 pub(super) fn exposition(handle: &Handle) -> Response {
     let content = HeaderValue::from_static(TEXT);
     ([(header::CONTENT_TYPE, content)], handle.render()).into_response()
-}
-
-fn recorder() -> PrometheusRecorder {
-    let bucketed =
-        HISTOGRAMS
-            .iter()
-            .try_fold(PrometheusBuilder::new(), |builder, (name, buckets)| {
-                builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), buckets)
-            });
-    match bucketed {
-        Ok(builder) => builder.build_recorder(),
-        // Only empty buckets cause this. Without them there are quantiles, which cannot be aggregated, but are correct.
-        Err(error) => {
-            let error: BuildError = error;
-            tracing::error!("histograms have no buckets: {error}");
-            PrometheusBuilder::new().build_recorder()
-        }
-    }
 }
 
 /// Registers names, units and descriptions.
@@ -251,8 +220,8 @@ mod tests {
 
     #[test]
     fn names_and_units_are_those_of_the_design() {
-        let recorder = recorder();
-        let handle = Handle(recorder.handle());
+        let recorder = Recorder::new(HISTOGRAMS);
+        let handle = Handle(recorder.clone());
         with_local_recorder(&recorder, || {
             describe();
             for name in DESIGN {
@@ -318,7 +287,7 @@ mod tests {
                 names_in(&path, names);
                 continue;
             }
-            if path.ends_with("http/metrics.rs") {
+            if path.ends_with("http/metrics.rs") || path.ends_with("http/recorder.rs") {
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap();

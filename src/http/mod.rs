@@ -18,6 +18,7 @@ pub mod openapi;
 pub mod problem;
 mod queries;
 mod reads;
+mod recorder;
 mod request;
 mod routes;
 mod schemas;

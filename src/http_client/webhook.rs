@@ -5,7 +5,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::domain::source::{Delivery, DeliveryRefusal, Headers, UnreadablePayload};
+use crate::domain::source::{
+    Delivery, DeliveryRefusal, Headers, SignatureCheck, UnreadablePayload,
+};
 
 /// The longest valid id, key or event name, in bytes.
 const NAME_MAX: usize = 128;
@@ -31,14 +33,34 @@ impl Signature {
         self.claimed(headers).next().is_some()
     }
 
-    /// Whether the owner of `secret` signed these bytes; compared in constant time.
-    pub(crate) fn holds(&self, headers: &Headers<'_>, body: &[u8], secret: &str) -> bool {
-        let Ok(mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
+    /// Begins to verify that the owner of `secret` signed a body.
+    pub(crate) fn check(&self, headers: &Headers<'_>, secret: &str) -> Box<dyn SignatureCheck> {
+        Box::new(Check {
+            mac: Hmac::new_from_slice(secret.as_bytes()).ok(),
+            claimed: self.claimed(headers).collect(),
+        })
+    }
+}
+
+struct Check {
+    /// `None` if the secret cannot be a key.
+    mac: Option<Hmac<Sha256>>,
+    claimed: Vec<[u8; 32]>,
+}
+
+impl SignatureCheck for Check {
+    fn update(&mut self, piece: &[u8]) {
+        if let Some(mac) = &mut self.mac {
+            mac.update(piece);
+        }
+    }
+
+    fn holds(&self) -> bool {
+        let Some(mac) = &self.mac else {
             return false;
         };
-        let mac = mac.chain_update(body);
-        self.claimed(headers)
-            .any(|signature| mac.clone().verify_slice(&signature).is_ok())
+        let mut claimed = self.claimed.iter();
+        claimed.any(|signature| mac.clone().verify_slice(signature).is_ok())
     }
 }
 

@@ -13,6 +13,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -46,7 +47,12 @@ impl ControlledSandbox {
     ///
     /// # Errors
     /// When a port cannot be bound; the error names the service and its option.
-    pub async fn start(ports: Ports) -> io::Result<ControlledSandbox> {
+    #[inline(never)]
+    pub fn start(ports: Ports) -> BoxFuture<'static, io::Result<ControlledSandbox>> {
+        Box::pin(ControlledSandbox::started(ports))
+    }
+
+    async fn started(ports: Ports) -> io::Result<ControlledSandbox> {
         let sandbox = Sandbox::start_at(Seed::demo(), ports).await?;
         let control = FaultServer::open_at(routes(sandbox.clone()), ports.control).await;
         let control = control.map_err(|error| cannot_listen("Control", ports.control, error))?;
@@ -54,7 +60,12 @@ impl ControlledSandbox {
     }
 
     /// Stops listening and drops every connection.
-    pub async fn close(&self) {
+    #[inline(never)]
+    pub fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.end())
+    }
+
+    async fn end(&self) {
         self.control.close().await;
         self.sandbox.close().await;
     }

@@ -34,6 +34,7 @@ use crate::domain::reply::SlackHealth;
 use crate::limits::{Limit, LogThrottle};
 use crate::mailbox::{IncomingMessage, Inserted, StoreError};
 use crate::runtime::{Backoff, CancellationToken};
+use crate::tls;
 use queue::{Budget, ENVELOPES_MAX, GESTURES_RESERVE, Held, JOB_BYTES, JobQueue};
 use reopening::Reopening;
 
@@ -377,13 +378,19 @@ async fn connect(door: &impl Connector, timings: &Timings) -> Result<Socket, Fai
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(FRAME_MAX));
+    let tls = match url.starts_with("wss:") {
+        true => Some(tokio_tungstenite::Connector::Rustls(
+            tls::with_system_certificates().map_err(Failure::passing)?,
+        )),
+        false => None,
+    };
     let upgrade = async {
         // Its URL is a secret: errors do not contain it.
         let to = url
             .parse()
             .map_err(|_| WsError::Url(UrlError::NoHostName))?;
         let stream = door.dial(&to).await?;
-        client_async_tls_with_config(url, stream, Some(config), None).await
+        client_async_tls_with_config(url, stream, Some(config), tls).await
     };
     match timeout(timings.upgrade_limit, upgrade).await {
         Ok(Ok((socket, _response))) => Ok(socket),

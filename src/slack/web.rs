@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::rt::TokioExecutor;
+use rustls::ClientConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -37,6 +38,7 @@ use super::{SlackError, SlackToken};
 use crate::limits::Limit;
 use crate::mailbox::Post;
 use crate::runtime::RateLimiter;
+use crate::tls;
 
 /// The methods that `post` limits the rate of.
 pub const POST: &str = "chat.postMessage";
@@ -193,32 +195,21 @@ impl Web {
         let url = url::Url::parse(api_url)
             .map_err(|error| setup(format!("slack.api_url `{api_url}`: {error}")))?;
         let way = ProxyConnector::from_env();
-        let connector = match url.scheme() {
-            // Plain HTTP needs no certificates, and the sandbox must run on a machine without any.
-            "http" => HttpsConnectorBuilder::new().with_tls_config(
-                rustls::ClientConfig::builder_with_provider(Arc::new(ring()))
-                    .with_safe_default_protocol_versions()
-                    .map_err(|error| setup(format!("TLS: {error}")))?
-                    .with_root_certificates(rustls::RootCertStore::empty())
-                    .with_no_client_auth(),
-            ),
-            "https" => HttpsConnectorBuilder::new()
-                .with_provider_and_native_roots(ring())
-                .map_err(|error| {
-                    setup(format!(
-                        "no root certificates of this system can be read: {error}; install ca-certificates"
-                    ))
-                })?,
+        let tls = match url.scheme() {
+            "http" => tls::without_certificates().map_err(setup)?,
+            "https" => ClientConfig::clone(&*tls::with_system_certificates().map_err(setup)?),
             _ => {
                 return Err(setup(format!(
                     "slack.api_url `{api_url}` must begin with https:// (http:// for a sandbox)"
                 )));
             }
-        }
+        };
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls);
         // Not slack-morphism's own connector: that one supports neither http nor HTTP/1 (docs/contracts/slack.md#why-ivan-holds-its-own-connection).
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(way.clone());
+        let connector = connector
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(way.clone());
         let heads = legacy::Client::builder(TokioExecutor::new()).build(connector.clone());
         let api_url = api_url.trim_end_matches('/');
         let connector =
@@ -618,10 +609,6 @@ fn some(blocks: Vec<SlackBlock>) -> Option<Vec<SlackBlock>> {
 }
 
 /// The provider that the whole binary uses.
-fn ring() -> rustls::crypto::CryptoProvider {
-    rustls::crypto::ring::default_provider()
-}
-
 fn is(message: &Message, uid: &str) -> bool {
     message.metadata.event_payload.uid.as_deref() == Some(uid)
         && message.metadata.event_type.as_deref() == Some(METADATA)

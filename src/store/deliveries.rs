@@ -163,6 +163,15 @@ pub fn secrets(
     )
 }
 
+/// The secrets of a source's webhooks, each with its webhook's id.
+pub fn secrets_by_hook(connection: &Db, source: Source) -> rusqlite::Result<Vec<(String, String)>> {
+    connection.query_map(
+        "SELECT hook_id, secret FROM hooks WHERE source = ?1",
+        [source.as_str()],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
 /// The URLs that webhooks were registered for.
 pub fn hook_urls(connection: &Db, source: Source) -> rusqlite::Result<Vec<(String, String)>> {
     connection.query_map(

@@ -42,7 +42,45 @@ const ALONE: &str = "me";
 /// A person is identified by the Slack id, or by the name if there is none. A new name for an id is a new label. A new
 /// id under a name is a new person with no data of the former. A row without an id goes to the first person with its
 /// name and an id that is new here.
+///
+/// People who are already as configured are not written again.
 pub fn configure(tx: &Db, people: &[Configured]) -> rusqlite::Result<()> {
+    if !are_as_configured(tx, people)? {
+        write_configured(tx, people)?;
+    }
+    links::configure(tx)
+}
+
+/// Whether the present people are exactly these.
+fn are_as_configured(tx: &Db, people: &[Configured]) -> rusqlite::Result<bool> {
+    let mut wanted: Vec<&Configured> = people.iter().collect();
+    wanted.sort_by(|one, other| one.name.cmp(&other.name));
+    tx.query(
+        "SELECT name, slack_id, github, clickup_id, alone FROM people WHERE present = 1
+         ORDER BY name COLLATE BINARY",
+        [],
+        |rows| {
+            for person in wanted {
+                let Some(row) = rows.next()? else {
+                    return Ok(false);
+                };
+                let found = Configured {
+                    name: row.get(0)?,
+                    slack: row.get(1)?,
+                    github: row.get(2)?,
+                    clickup: row.get(3)?,
+                };
+                if found != *person || row.get::<_, bool>(4)? {
+                    return Ok(false);
+                }
+            }
+            // With nobody configured, there is the one person alone.
+            Ok(!people.is_empty() && rows.next()?.is_none())
+        },
+    )
+}
+
+fn write_configured(tx: &Db, people: &[Configured]) -> rusqlite::Result<()> {
     tx.execute("UPDATE people SET present = 0", [])?;
     let alone = Configured {
         name: ALONE.to_owned(),
@@ -100,7 +138,7 @@ pub fn configure(tx: &Db, people: &[Configured]) -> rusqlite::Result<()> {
            AND person_id IN (SELECT id FROM people WHERE present = 0)",
         [],
     )?;
-    links::configure(tx)
+    Ok(())
 }
 
 fn row_of(tx: &Db, which: &str, of: &[&String]) -> rusqlite::Result<Option<PersonId>> {
@@ -548,6 +586,40 @@ mod tests {
             told_in(&store, PersonId(ann)).unwrap().as_deref(),
             Some("D1")
         );
+    }
+
+    #[test]
+    fn people_who_are_as_configured_are_not_written_again() {
+        let store = store();
+        let with_accounts = Configured {
+            github: Some("bo".into()),
+            clickup: Some("32".into()),
+            ..someone("bo", Some("U2"))
+        };
+        let people = [
+            with_accounts,
+            someone("Ann", Some("U1")),
+            someone("Zoe", None),
+        ];
+        configure(&store, &people).unwrap();
+        let changes = || -> i64 {
+            let all = store.query_row("SELECT total_changes()", [], |row| row.get(0));
+            all.unwrap()
+        };
+        let (before, rows_before) = (changes(), rows(&store));
+        configure(&store, &people).unwrap();
+        assert_eq!(changes(), before);
+        // One less, and one other.
+        configure(&store, &people[..2]).unwrap();
+        assert_eq!(rows(&store).len(), 2);
+        let mut other = people.clone();
+        other[0].clickup = None;
+        configure(&store, &other).unwrap();
+        assert_eq!(rows(&store), rows_before);
+        assert_eq!(present(&store).unwrap()[0].clickup, None);
+        configure(&store, &[]).unwrap();
+        assert_eq!(rows(&store).len(), 1);
+        assert!(present(&store).unwrap()[0].alone);
     }
 
     #[test]

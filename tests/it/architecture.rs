@@ -28,10 +28,11 @@ const MAY_USE: &[(&str, Rooms)] = &[
     ("clock", Only(&[])),
     ("config", Only(&["domain"])),
     ("store", Only(&["limits", "clock", "domain", "runtime"])),
+    ("tls", Only(&["runtime"])),
     ("lenient", Only(&["limits", "domain"])),
     (
         "http_client",
-        Only(&["limits", "clock", "domain", "runtime"]),
+        Only(&["limits", "clock", "domain", "runtime", "tls"]),
     ),
     (
         "clickup",
@@ -149,7 +150,7 @@ const MAY_USE: &[(&str, Rooms)] = &[
     (
         "slack",
         Only(&[
-            "limits", "clock", "domain", "lenient", "mailbox", "runtime", "verbs",
+            "limits", "clock", "domain", "lenient", "mailbox", "runtime", "tls", "verbs",
         ]),
     ),
     (
@@ -178,7 +179,7 @@ const AT_HOME_IN: &[(&str, &[&str])] = &[
     ("clap", &["cli", "main", "verbs"]),
     ("clap_complete", &["cli"]),
     ("config", &["config"]),
-    ("hyper_rustls", &["slack"]),
+    ("hyper_rustls", &["slack", "tls"]),
     // Rooms count through the facade; the domain has no counters.
     (
         "metrics",
@@ -193,7 +194,6 @@ const AT_HOME_IN: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
-    ("metrics_exporter_prometheus", &["http"]),
     // The sandbox delivers webhooks with it.
     (
         "reqwest",

@@ -88,6 +88,10 @@ impl DeliveryStore for Shelf {
             .filter(|((_, of), _)| hook.is_none() || of.is_none() || of.as_deref() == hook);
         Ok(fitting.map(|(_, secret)| secret.clone()).collect())
     }
+
+    async fn learn_secrets(&self, _: Source) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 fn sign(secret: &str, body: &[u8]) -> String {
@@ -173,8 +177,8 @@ impl WebhookReader for Small {
     fn hook_id(&self, headers: &Headers<'_>, body: &[u8]) -> Option<String> {
         self.0.hook_id(headers, body)
     }
-    fn is_signed(&self, headers: &Headers<'_>, body: &[u8], secret: &str) -> bool {
-        self.0.is_signed(headers, body, secret)
+    fn check(&self, headers: &Headers<'_>, secret: &str) -> Box<dyn SignatureCheck> {
+        self.0.check(headers, secret)
     }
     fn delivery(
         &self,
