@@ -21,6 +21,7 @@ use crate::commands::{ChannelDefaults, CommandSettings, Commands, ReceiptMode};
 use crate::config::{self, Config};
 use crate::domain::entity::Entities;
 use crate::domain::link::Accounts;
+use crate::domain::reason::for_operators;
 use crate::domain::source::{Container, SourceReader, SourceStanding, SourceWriter, TokenStanding};
 use crate::domain::source::{WebhookKeeper, WebhookReader};
 use crate::domain::task::Source;
@@ -52,7 +53,7 @@ pub enum AppError {
     Store(#[from] StoreError),
     /// A listener's address cannot be bound.
     #[error(
-        "{what} cannot listen on {address} ({key}): {why}. Stop what uses it, or set another address"
+        "{what} cannot listen on {address} ({key}): {why}. Stop the other program, or set another address"
     )]
     Bind {
         /// The listener, as the first words of a sentence: `The API`.
@@ -307,18 +308,18 @@ impl App {
         let stopping = CancellationToken::new();
         let mut parts = Supervisor::new(stopping.clone());
         if let Ok(address) = self.listener.local_addr() {
-            tracing::info!(api = %address, store = %self.store.path().display(), "listening on {address}");
+            tracing::info!(api = %address, store = %self.store.path().display(), "listening");
         }
         if let Ok(address) = self.hooks.local_addr() {
-            tracing::info!(webhooks = %address, "webhooks are taken on {address}");
+            tracing::info!(webhooks = %address, "webhook listener on");
         }
         for warning in &self.warnings {
             tracing::warn!("{warning}");
         }
         for source in self.syncs.reconciler.sources() {
             if self.inbox.secrets(source, None).await?.is_empty() {
-                tracing::warn!(%source, "{source} has no webhook secret: there is no route for its webhooks, and what others change \
-                    there is seen only every sync.interval. `ivan webhooks register --url URL` sets one up (docs/webhooks.md)");
+                tracing::warn!(%source, "no webhook secret, so no webhook route: changes are seen only every sync.interval; `ivan \
+                     webhooks register --url URL` sets one up (docs/webhooks.md)");
             }
         }
         // Operations that finish during the shutdown are still reported. The guard cancels this in every case.
@@ -386,7 +387,7 @@ impl App {
         self.commands.tell_the_untold().await?;
         parts.run(shutdown, FINISH_WITHIN).await?;
         if let Err(trouble) = self.set_aside.stops().await {
-            tracing::warn!("that this was a clean stop was not kept: {trouble}");
+            tracing::warn!(error = %trouble, "clean stop not recorded");
         }
         Ok(())
     }
@@ -429,7 +430,7 @@ impl Syncs {
             alarms.found(&synced.containers).await,
         ] {
             if let Err(trouble) = told {
-                tracing::error!(%source, "operators were not told: {trouble}");
+                tracing::error!(%source, error = %trouble, "alert to operators not stored");
             }
         }
     }
@@ -525,7 +526,7 @@ impl Watched {
         match self.alarms.stands(source, &now).await {
             Ok(()) => *seen = now,
             Err(trouble) => {
-                tracing::error!(%source, "how {source} stands was not kept: {trouble}");
+                tracing::error!(%source, error = %trouble, "status of the source not stored");
             }
         }
     }
@@ -539,7 +540,7 @@ impl Synchronize for Syncs {
             self.went(source, synced.clone()).await;
             let synced = SyncOutcome {
                 changed: synced.changed,
-                error: synced.error,
+                error: synced.error.as_deref().map(for_operators),
             };
             all.insert(source, synced);
         }
@@ -563,7 +564,7 @@ async fn housekeeping(
     while !stopping.is_cancelled() {
         let now = clock.now();
         if let Err(trouble) = set_aside.give_up_old(retention).await {
-            tracing::error!("what is set aside was not looked at: {trouble}");
+            tracing::error!(error = %trouble, "cannot retry work that is set aside");
         }
         let step = store
             .write(move |tx| {
@@ -576,12 +577,12 @@ async fn housekeeping(
             Ok(rows) => {
                 tracing::info!(
                     rows,
-                    "forgot {rows} rows that were done with before store.retention, or older than store.log_retention"
+                    "deleted rows older than store.retention or store.log_retention"
                 );
                 continue;
             }
             Err(trouble) => {
-                tracing::error!("old rows could not be forgotten: {trouble}");
+                tracing::error!(error = %trouble, "cannot delete old rows");
             }
         }
         slept(PRUNE_EVERY, &stopping).await;
@@ -890,7 +891,7 @@ fn warnings(config: &Config) -> Vec<String> {
     let untouched = remarks.untouched();
     if !untouched.is_empty() {
         warnings.push(format!(
-            "the configuration still has values of bot.toml.example: {}",
+            "the configuration still has example values: {}",
             untouched.join(", ")
         ));
     }
@@ -920,7 +921,7 @@ fn api_token(config: &Config) -> Result<http::BearerToken, AppError> {
         },
     };
     http::BearerToken::new(&text).ok_or_else(|| {
-        trouble("is empty; delete it to have a new one made, and start again".to_owned())
+        trouble("is empty; delete it and start again to create a new one".to_owned())
     })
 }
 
@@ -928,7 +929,7 @@ fn api_token(config: &Config) -> Result<http::BearerToken, AppError> {
 fn make_token(path: &std::path::Path) -> Result<String, String> {
     use std::io::Write;
     let mut bytes = [0_u8; 32];
-    getrandom::fill(&mut bytes).map_err(|e| format!("the system gives no randomness: {e}"))?;
+    getrandom::fill(&mut bytes).map_err(|e| format!("no random numbers from the system: {e}"))?;
     let token = hex::encode(bytes);
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -940,8 +941,8 @@ fn make_token(path: &std::path::Path) -> Result<String, String> {
             writeln!(file, "{token}")?;
             file.sync_all()
         })
-        .map_err(|e| format!("cannot be made: {e}"))?;
-    tracing::info!(path = %path.display(), "made a token for the API: {}", path.display());
+        .map_err(|e| format!("cannot be created: {e}"))?;
+    tracing::info!(path = %path.display(), "created an API token");
     Ok(token)
 }
 
@@ -1183,7 +1184,7 @@ mod tests {
             }
         };
         assert!(
-            why.starts_with(&format!("{part} ended by itself: ")),
+            why.starts_with(&format!("{part} stopped unexpectedly: ")),
             "{why}"
         );
         assert!(why.contains("boom"), "{why}");

@@ -108,7 +108,7 @@ pub fn settle_with(
     for ((row, known), called) in rows.iter().zip(&known).zip(&called) {
         steps.push(step(tx, row, known.as_ref(), called, now)?);
     }
-    let Some(mut report) = reply::report(&steps, person.zone) else {
+    let Some(mut report) = reply::report(&steps, person.alone, person.zone) else {
         return Ok(());
     };
     let acted_on = known
@@ -494,7 +494,7 @@ fn step<'a>(
             },
             (OperationState::Refused, _) => StepState::Refused(
                 row.refusal.unwrap_or(Refusal::Other),
-                why.unwrap_or("It gave no reason"),
+                why.unwrap_or("No reason was given"),
             ),
             (OperationState::GivenUp, _) => StepState::GivenUp {
                 why: why.unwrap_or("It never answered"),

@@ -70,7 +70,7 @@ pub enum DemoError {
     #[error(transparent)]
     App(#[from] AppError),
     /// The daemon was not ready within the time limit.
-    #[error("the daemon was not ready within {} s; `RUST_BACKTRACE=1` and a bug report would help", PATIENCE.as_secs())]
+    #[error("the daemon was not ready within {} s; please report this bug with the output of `RUST_BACKTRACE=1`", PATIENCE.as_secs())]
     NotReady,
 }
 
@@ -304,8 +304,8 @@ impl Dm {
 
     fn greet(&mut self) {
         self.print(
-            "You are Ana, and this is your DM with Ivan. Slack, ClickUp and GitHub are simulated on this machine.\n\
-             Try `current`, then `done`. `help` shows the rest, `!help` what to press and what to break, Ctrl-D ends.\n",
+            "You are Ana, and this is your DM with Ivan. Slack, ClickUp and GitHub are simulated on this \
+                 machine.\nTry `current`, then `done`. `help` shows the rest, `!help` breaks things, Ctrl-D ends.\n",
         );
     }
 
@@ -442,7 +442,7 @@ impl Dm {
         };
         let text = text.replace("\\n", "\n");
         if text.trim().is_empty() {
-            return self.note("(nothing was said)");
+            return self.note("(empty message)");
         }
         let asked = self.sandbox.slack.says(ANA, &channel, &text);
         self.place.clone_from(&channel);
@@ -466,7 +466,7 @@ impl Dm {
     /// Presses a button of the last message shown, by its number or its name.
     async fn press(&mut self, which: &str) -> Waited<()> {
         if self.home.is_none() && self.last.is_none() {
-            return self.note("(there is nothing to press yet)");
+            return self.note("(no buttons yet)");
         }
         let (which, time) = match which.rsplit_once(' ') {
             Some((which, time)) if time.contains(':') => (which, Some(time)),
@@ -477,10 +477,10 @@ impl Dm {
             Err(why) => return self.note(&why),
         };
         match (button.is_time, time) {
-            (true, None) => return self.note("(a time is chosen there: `press 2 08:30`)"),
-            (false, Some(_)) => return self.note("(no time is chosen there)"),
+            (true, None) => return self.note("(add a time: `press 2 08:30`)"),
+            (false, Some(_)) => return self.note("(that button takes no time)"),
             (true, Some(time)) if !is_time_of_day(time) => {
-                return self.note("(that is not a time: `press 2 08:30`)");
+                return self.note("(not a time; try `press 2 08:30`)");
             }
             _ => {}
         }
@@ -541,12 +541,12 @@ impl Dm {
         }
         if found.is_some() {
             return Err(match self.home.is_some() {
-                true => format!("(button {which} is gone: `home` shows the tab as it is now)"),
+                true => format!("(button {which} is gone; `home` shows the tab again)"),
                 false => format!("(button {which} is gone)"),
             });
         }
         if shown.is_empty() {
-            return Err("(nothing can be pressed there)".to_owned());
+            return Err("(that message has no buttons)".to_owned());
         }
         let mut names: Vec<String> = (1..)
             .zip(&shown)
@@ -607,7 +607,7 @@ impl Dm {
         match &self.last {
             Some(Shown::Message { channel, posted }) => Ok((channel.clone(), posted.clone())),
             Some(Shown::Whisper(_)) => {
-                Err("(what only you see has no thread, and takes no reactions)".to_owned())
+                Err("(a message that only you see has no thread and no reactions)".to_owned())
             }
             None => Err(or.to_owned()),
         }
@@ -615,7 +615,7 @@ impl Dm {
 
     /// Adds a reaction to the last message shown.
     async fn react(&mut self, name: &str) -> Waited<()> {
-        const WITH_WHAT: &str = "(react to what, and with what? `react white_check_mark`)";
+        const WITH_WHAT: &str = "(try `react white_check_mark` after a message of Ivan)";
         let name = name.trim_matches(':');
         let found = match name.is_empty() {
             true => Err(WITH_WHAT.to_owned()),
@@ -628,7 +628,7 @@ impl Dm {
         let slack = &self.sandbox.slack;
         let stands = slack.reactions(&channel, &shown.ts);
         if stands.contains(&(ANA.to_owned(), name.to_owned())) {
-            return self.note("(it stands there already)");
+            return self.note("(you already reacted with that)");
         }
         let asked = self.behind_all(channel, Some(&shown));
         slack.reacts(ANA, &asked.channel, &shown.ts, name);
@@ -642,7 +642,7 @@ impl Dm {
         let name = name.trim_matches(':');
         let of_name = |(_, _, put): &(String, PostedMessage, String)| put == name;
         let Some(at) = self.reactions.iter().rposition(of_name) else {
-            return self.note("(there is no such reaction of yours)");
+            return self.note("(you have no such reaction)");
         };
         let (channel, shown, name) = self.reactions.remove(at);
         let asked = self.behind_all(channel, Some(&shown));
@@ -653,7 +653,7 @@ impl Dm {
 
     /// Replies in the thread of the last message shown.
     async fn say_under(&mut self, text: &str) -> Waited<()> {
-        const UNDER_WHAT: &str = "(say what, under which message?)";
+        const UNDER_WHAT: &str = "(try `thread TEXT` after a message of Ivan)";
         let text = text.replace("\\n", "\n");
         let found = match text.trim().is_empty() {
             true => Err(UNDER_WHAT.to_owned()),
@@ -723,7 +723,7 @@ impl Dm {
             "lose" => {
                 self.lost = true;
                 return self.note(
-                    "(the webhooks of Bo's next change get lost; `!poll` reads what they would have said)",
+                    "(the webhooks of Bo's next change will be lost; `!poll` finds the change)",
                 );
             }
             "poll" => return self.poll().await,
@@ -733,7 +733,7 @@ impl Dm {
             "down" => {
                 front.down();
                 self.down.insert(source);
-                "is down; what you ask of it is queued"
+                "is down; your commands for it are queued"
             }
             "up" => {
                 front.up();
@@ -742,7 +742,7 @@ impl Dm {
             }
             "lost" => {
                 front.spoil_next_write(FaultKind::ApplyThenDrop);
-                "will do the next write, and the response will be lost"
+                "will do the next write, but the response will be lost"
             }
             "slow" => {
                 front.spoil_next_write(FaultKind::Delay(SLOW));
@@ -787,11 +787,11 @@ impl Dm {
             github.release();
         }
         let Some(said) = said else {
-            return self.note("(nothing open has these words in its title)");
+            return self.note("(no open task has these words in its title)");
         };
         self.print(&format!("       {said}"));
         self.show_notice(match lost {
-            true => "(no notice: the webhooks got lost)",
+            true => "(no notice: the webhooks were lost)",
             false => "(no notice)",
         })
         .await
@@ -816,9 +816,9 @@ impl Dm {
             .map(|(source, _)| source.name())
             .collect();
         let read = match failed.as_slice() {
-            [] => format!("(both were read: {changed} changed)"),
-            [one] => format!("({one} cannot be read; the other was: {changed} changed)"),
-            _ => "(neither can be read)".to_owned(),
+            [] => format!("(polled both: {changed} changed)"),
+            [one] => format!("({one} is down; polled the other: {changed} changed)"),
+            _ => "(both are down)".to_owned(),
         };
         self.print(&format!("       {read}"));
         match changed {
@@ -1037,7 +1037,7 @@ impl Dm {
                 n => (n, "s"),
             };
             self.print(&format!(
-                "       ({n} command{s} still queued; a daemon that is not a demo would carry on)"
+                "       ({n} command{s} still queued; a real daemon would carry on)"
             ));
         }
         let now = holdings(&self.sandbox);
@@ -1133,18 +1133,18 @@ fn tells_more(known: &str, text: &str) -> bool {
 
 const NO_ANSWER: &str = "(Ivan did not answer)";
 const IGNORED: &str = "(Ivan ignores that reaction)";
-const NOT_FOR_IVAN: &str = "(not for Ivan: in channels it hears mentions, and `create`)";
+const NOT_FOR_IVAN: &str = "(not for Ivan: in channels it reads mentions and `create`)";
 
-const HELP: &str = "       press 1 · press open   a button of the last message; `press 2 08:30` chooses a time\n       \
-                       react eyes · unreact … a reaction on the last message; zzz and white_check_mark do something, too\n       \
+const HELP: &str = "       press 1 · press open   a button of the last message; `press 2 08:30` sets a time\n       \
+                       react eyes · unreact … a reaction on the last message; also zzz and white_check_mark\n       \
                        thread TEXT            a reply in the thread under the last message\n       \
                        #general create TITLE  in a channel; `@ivan done` mentions Ivan\n       \
                        /ivan TEXT             the slash command\n       \
-                       home                   the Home tab; `press` then means its buttons, too\n       \
-                       shortcut new_task      a form: `fill 1 TEXT`, then `submit` or `cancel`; `shortcut message` as well\n       \
+                       home                   the Home tab; `press` works there too\n       \
+                       shortcut new_task      a form: `fill 1 TEXT`, then `submit` or `cancel`; also `shortcut message`\n       \
                        !close WORDS           Bo completes the task with these words in its title, without Ivan\n       \
                        !comment WORDS: TEXT   Bo comments on it\n       \
-                       !lose · !poll          the webhooks of Bo's next change get lost · both sources are read\n       \
+                       !lose · !poll          lose the webhooks of Bo's next change · poll both sources\n       \
                        !down clickup · !up …  ClickUp goes down · comes back; `github` likewise\n       \
                        !clickup lost · slow   ClickUp's next write succeeds, but the response is lost · takes 6 s";
 

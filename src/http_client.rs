@@ -32,6 +32,7 @@ use url::{Host, Url};
 use crate::clock::Clock;
 use crate::domain::controls::json_without_controls;
 use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::reason::with_details;
 use crate::domain::source::{Limits, SourceStanding, TokenStanding};
 use crate::limits::Limit;
 use crate::runtime::lock;
@@ -144,11 +145,11 @@ impl HttpClient {
         let http = connector(&base)
             .and_then(|builder| builder.build().map_err(|error| reason(&error)))
             .map_err(|why| {
-                let why = format!("no HTTP client can be made: {why}");
+                let why = format!("cannot create an HTTP client: {why}");
                 unusable(system.api_url_key, why)
             })?;
         let mut authorization = HeaderValue::try_from(authorization).map_err(|_| {
-            let why = "holds characters that no token has, perhaps a line break".to_owned();
+            let why = "has a character that no token has, perhaps a line break".to_owned();
             unusable(system.token_key, why)
         })?;
         authorization.set_sensitive(true);
@@ -343,7 +344,7 @@ impl HttpClient {
             self.lost(
                 request,
                 &format!(
-                    "it is not what I expect (line {}, column {})",
+                    "unexpected JSON at line {}, column {}",
                     error.line(),
                     error.column()
                 ),
@@ -367,7 +368,7 @@ impl HttpClient {
             Some(wait) if wait > self.system.pause_max => limits.refused_until = None,
             Some(wait) if !wait.is_zero() => {
                 let why = format!(
-                    "{}'s rate limit is used up; I wait until it is open again",
+                    "{}'s rate limit is reached, so I am waiting for it to reset",
                     self.system.name
                 );
                 return Err(not_taken(why, Some(wait)));
@@ -428,7 +429,7 @@ impl HttpClient {
         while let Some(chunk) = response.chunk().await.map_err(|error| reason(&error))? {
             if body.len() + chunk.len() > BODY_MAX {
                 Limit::Answer.reached(format_args!(
-                    "an answer of {} is longer than {BODY_MAX} bytes and counts as none",
+                    "an answer of {} is longer than {BODY_MAX} bytes and is dropped",
                     self.system.name
                 ));
                 return Err(format!("it is longer than {BODY_MAX} bytes"));
@@ -446,7 +447,10 @@ impl HttpClient {
     /// The response was a success, and cannot be read.
     fn lost(&self, request: &Request, why: &str) -> WriteError {
         let (name, thing) = (self.system.name, &request.thing);
-        let why = format!("{name}'s answer about {thing} was lost: {why}");
+        let why = with_details(
+            format_args!("{name}'s answer was lost"),
+            format_args!("It was about {thing}: {why}"),
+        );
         without_answer(request, why)
     }
 
@@ -455,9 +459,18 @@ impl HttpClient {
         let name = self.system.name;
         let reason = reason(error);
         if error.is_connect() {
-            return not_taken(format!("{name} cannot be reached ({reason})"), None);
+            return not_taken(
+                with_details(
+                    format_args!("I can't reach {name}"),
+                    format_args!("Connection failed: {reason}"),
+                ),
+                None,
+            );
         }
-        let why = format!("{name} did not answer about {} ({reason})", request.thing);
+        let why = with_details(
+            format_args!("{name} is not responding"),
+            format_args!("No answer about {} ({reason})", request.thing),
+        );
         match error.is_builder() {
             true => not_taken(why, None),
             false => without_answer(request, why),
@@ -476,9 +489,9 @@ impl HttpClient {
     }
 
     fn cannot_be_used(&self, thing: &str, why: &str) -> String {
-        format!(
-            "{}'s answer about {thing} cannot be used: {why}",
-            self.system.name
+        with_details(
+            format_args!("{}'s answer is unusable", self.system.name),
+            format_args!("It was about {thing}: {why}"),
         )
     }
 
@@ -486,10 +499,11 @@ impl HttpClient {
     pub(crate) fn too_much(&self, thing: &str) -> WriteError {
         let name = self.system.name;
         Limit::Pages.reached(format_args!(
-            "all pages of {name} that a search reads do not show whether a write has arrived, which is looked for again"
+            "a search in {name} did not find out whether a write arrived, and is repeated"
         ));
-        let why = format!(
-            "there is too much new in {name} about {thing} to find out whether the write arrived"
+        let why = with_details(
+            format_args!("{name} has too many changes to tell whether the write arrived"),
+            format_args!("The search was in {thing}"),
         );
         not_taken(why, None)
     }
@@ -573,9 +587,9 @@ fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
 /// Parses the URL of the API: http or https, no query; a trailing slash is dropped.
 fn parse_base(api_url: &str) -> Result<Url, String> {
     let base = Url::parse(api_url.trim_end_matches('/'))
-        .map_err(|error| format!("is not an address ({error}); it begins with https://"))?;
+        .map_err(|error| format!("is not an address ({error}); expected https://…"))?;
     if !matches!(base.scheme(), "http" | "https") || base.query().is_some() {
-        return Err("must be an http or https address without a query".to_owned());
+        return Err("expected an http or https address without a query".to_owned());
     }
     Ok(base)
 }
@@ -616,7 +630,7 @@ fn reason(error: &reqwest::Error) -> String {
         } else {
             TOTAL_TIMEOUT
         };
-        return format!("nothing for {} s", limit.as_secs());
+        return format!("no answer for {} s", limit.as_secs());
     }
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
@@ -748,7 +762,7 @@ mod tests {
         let words = write.to_string();
         assert!(
             words.contains(
-                "GitHub's answer about the issue acme/widgets#7 was lost: it is longer than"
+                "GitHub's answer was lost. It was about the issue acme/widgets#7: it is longer than"
             ),
             "{words}"
         );

@@ -157,11 +157,7 @@ impl Inbox {
         let Inner { store, flood, .. } = &*self.inner;
         let waiting = self.inner.count_waiting().await?;
         if waiting >= WAITING_MAX {
-            Limit::Inbox.reached(format_args!(
-                "{waiting} deliveries wait to be worked off; {} is told to come again, and the next poll finds what it \
-                 does not send again",
-                delivery.source
-            ));
+            Limit::Inbox.reached(format_args!("{waiting} deliveries are waiting; {} is told to retry, and the next poll finds the rest", delivery.source));
             return Err(NotKept::Full { waiting });
         }
         let now = self.inner.clock.now();
@@ -279,7 +275,7 @@ impl Inbox {
             }
             let worked_off = inner.work_off(&mut work).await;
             if let Err(trouble) = &worked_off {
-                tracing::error!("deliveries wait: {trouble}");
+                tracing::error!(error = %trouble, "deliveries are waiting for the store");
             }
             let hears = worked_off.is_err() || work.hears();
             let held_until = work.held.as_ref().map(|held| held.until);
@@ -370,7 +366,7 @@ impl Progress {
 
     /// Stops requests to the source for a while. Logged once until it answers again.
     fn hold(&mut self, why: &WriteError) {
-        let (source, name) = (self.source, self.source.name());
+        let source = self.source;
         let attempts = self.held.as_ref().map_or(0, |held| held.attempts);
         let asked_for = match why {
             WriteError::NotTaken { retry_after, .. } => *retry_after,
@@ -383,17 +379,16 @@ impl Progress {
         });
         let seconds = wait.as_secs_f32();
         if attempts == 0 {
-            tracing::warn!(%source, "deliveries of {name} wait: {why}. {name} is asked again in {seconds:.1} s, \
-                and then less often");
+            tracing::warn!(%source, wait_s = seconds, error = %why, "deliveries are waiting for their source");
         } else {
-            tracing::debug!(%source, "deliveries of {name} still wait; it is asked again in {seconds:.1} s: {why}");
+            tracing::debug!(%source, wait_s = seconds, error = %why, "deliveries are still waiting for their source");
         }
     }
 
     fn is_done(&mut self) {
         if self.held.take().is_some() {
-            let (source, name) = (self.source, self.source.name());
-            tracing::info!(%source, "{name} answers again: its deliveries are worked off");
+            let source = self.source;
+            tracing::info!(%source, "the source responds again; processing its deliveries");
         }
         self.up_to = None;
     }
@@ -487,7 +482,7 @@ impl Inner {
         let (work, now) = (Work::Payloads(source), self.clock.now());
         if let Some(until) = self.store.rests(&work, now) {
             return Err(Unprepared::Source(WriteError::NotTaken {
-                why: format!("{work} is set aside; `ivan retry {work}` tries it again"),
+                why: format!("{work} is set aside; `ivan retry {work}` retries it"),
                 retry_after: (until - now).to_std().ok(),
             }));
         }
@@ -582,8 +577,7 @@ impl Inner {
                 }
                 Ok(events) => understood.push((waiting, events)),
                 Err(unreadable) => {
-                    tracing::warn!(delivery = %waiting.delivery.dedupe_key, %source,
-                        "a delivery of {source} is left alone: {unreadable}");
+                    tracing::warn!(delivery = %waiting.delivery.dedupe_key, %source, error = %unreadable, "unreadable delivery skipped");
                     left_alone.push((waiting.id, format!("unreadable: {}", unreadable.why)));
                 }
             }
@@ -685,7 +679,7 @@ impl Inner {
             });
         if let Some(error) = failed {
             let why = error.to_string();
-            tracing::debug!(delivery = %waiting.delivery.dedupe_key, "a delivery waits for its source: {why}");
+            tracing::debug!(delivery = %waiting.delivery.dedupe_key, error = why, "delivery is waiting for its source");
             let id = waiting.id;
             self.store
                 .write(move |tx| deliveries::failed(tx, id, &why))

@@ -97,7 +97,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Items<T, MAX> 
         }
         if more > 0 {
             Limit::Items.reached(format_args!(
-                "of a list in JSON the first {MAX} items are read, and {more} are not"
+                "a JSON list is cut to {MAX} items, leaving out {more}"
             ));
         }
         Ok(items)
@@ -223,7 +223,7 @@ pub(crate) fn frame(text: &str, values_max: usize) -> Option<Value> {
     let read = Tree { left: &mut left }.deserialize(&mut reader);
     if read.is_err() && left == 0 {
         Limit::FrameValues.reached(format_args!(
-            "a frame of Slack has more than {values_max} values and is not read"
+            "a frame from Slack has more than {values_max} values and is dropped"
         ));
     }
     let value = read.ok()?;
@@ -249,7 +249,7 @@ impl<'de> DeserializeSeed<'de> for Tree<'_> {
         *self.left = self
             .left
             .checked_sub(1)
-            .ok_or_else(|| D::Error::custom("it has more values than are read"))?;
+            .ok_or_else(|| D::Error::custom("it has too many values"))?;
         deserializer.deserialize_any(self)
     }
 }

@@ -11,6 +11,7 @@
 //! ├── limits.rs      every limit, by name: counted and logged where it is reached
 //! ├── clock.rs       the app's clock, which tests can shift
 //! ├── lenient.rs     JSON from outside, read leniently and in little memory
+//! ├── messages.rs    test: a sample of every message, and docs/messages.md made of them
 //! ├── config/        bot.toml, environment and *_file → Config, or every mistake at once
 //! │   └── layers.rs: origins · reader.rs: keys → values · remarks.rs: example values, open files · secret.rs: tokens that do not print
 //! ├── domain/        values and decisions: no IO, no clock, nothing of Slack, HTTP or SQL
@@ -21,6 +22,7 @@
 //! │   ├── carry_out.rs                                                         the one decision about sending a write
 //! │   ├── event.rs · log.rs · set_aside.rs                                     reports of sources, entries of the log, work set aside
 //! │   ├── reply.rs · reply/acts.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
+//! │   ├── reason.rs · spelling.rs                                              reasons of failures for people and operators, typos
 //! │   └── mention_text.rs · markdown.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, Markdown, control characters, reactions, scopes
 //! ├── command_tx/    CommandTx: the reads and writes of verbs in their transaction
 //! │   └── stop.rs: Rejection, Stop, CommandError · settings.rs · health.rs
@@ -105,6 +107,8 @@ pub mod ingest;
 mod lenient;
 pub mod limits;
 pub mod mailbox;
+#[cfg(test)]
+mod messages;
 pub mod notices;
 pub mod outbox;
 pub mod reconcile;

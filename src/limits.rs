@@ -148,12 +148,8 @@ impl Limit {
             return;
         };
         reached.times.fetch_add(1, Ordering::Relaxed);
-        if let Some(unsaid) = reached.said.pass(Instant::now()) {
-            tracing::warn!(
-                bound,
-                unsaid,
-                "the bound `{bound}` is reached: {what_follows} ({unsaid} more since the last such line)"
-            );
+        if let Some(suppressed) = reached.said.pass(Instant::now()) {
+            tracing::warn!(bound, suppressed, "limit reached: {what_follows}");
         }
     }
 

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             runtime.shutdown_background();
             exit
         }
-        Err(e) => fail(&format!("the runtime does not start: {e}")),
+        Err(e) => fail(&format!("cannot start the runtime: {e}")),
     }
 }
 
@@ -84,8 +84,7 @@ async fn run(cli: Cli) -> ExitCode {
 }
 
 #[cfg(not(feature = "demo"))]
-const WITHOUT_DEMO: &str = "This build has no demo and no sandbox: it was made with `--no-default-features`. \
-                            `cargo build --release` makes one that has them.";
+const WITHOUT_DEMO: &str = "This build has no demo and no sandbox (`--no-default-features`). Build with `cargo build --release` to get them.";
 
 /// Runs the three sandbox services and their control API until a signal.
 #[cfg(feature = "demo")]
@@ -93,7 +92,7 @@ async fn sandbox(ports: cli::SandboxPorts) -> ExitCode {
     use std::io::Write as _;
     let stop = match stop_signals() {
         Ok(stop) => stop,
-        Err(error) => return fail(&format!("the system takes no signal handlers: {error}")),
+        Err(error) => return fail(&format!("cannot install signal handlers: {error}")),
     };
     let ports = ivan::sandbox::Ports {
         slack: ports.slack_port,
@@ -103,12 +102,12 @@ async fn sandbox(ports: cli::SandboxPorts) -> ExitCode {
     };
     let sandbox = match ivan::sandbox::control::ControlledSandbox::start(ports).await {
         Ok(sandbox) => sandbox,
-        Err(error) => return fail(&format!("the sandbox does not start: {error}")),
+        Err(error) => return fail(&format!("cannot start the sandbox: {error}")),
     };
     let mut out = std::io::stdout();
     let written = out.write_all(sandbox.exports().as_bytes());
     if let Err(error) = written.and_then(|()| out.flush()) {
-        return fail(&format!("the addresses cannot be printed: {error}"));
+        return fail(&format!("cannot print the addresses: {error}"));
     }
     stop.await;
     sandbox.close().await;
@@ -120,7 +119,7 @@ async fn serve(config: &Config) -> ExitCode {
     // Installed here so that a signal while the store is opened also stops the daemon.
     let stop = match stop_signals() {
         Ok(stop) => stop,
-        Err(error) => return fail(&format!("the system takes no signal handlers: {error}")),
+        Err(error) => return fail(&format!("cannot install signal handlers: {error}")),
     };
     let app = match App::build(config, clock()).await {
         Ok(app) => app,
@@ -128,7 +127,8 @@ async fn serve(config: &Config) -> ExitCode {
     };
     match app.run(Box::pin(stop)).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error.to_string()),
+        // The log has the reason already.
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -143,8 +143,8 @@ fn clock() -> Clock {
         clock.shift(shift);
         tracing::warn!(
             shift_s = shift.num_seconds(),
-            "IVAN_CLOCK_SHIFT_S is set: this daemon takes it to be {}",
-            clock.now().to_rfc3339()
+            now = clock.now().to_rfc3339(),
+            "the clock is shifted by IVAN_CLOCK_SHIFT_S"
         );
     }
     clock
@@ -176,11 +176,12 @@ fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
                 else => return std::future::pending().await,
             };
             if stops {
-                tracing::info!("{name} received");
+                tracing::info!(signal = name, "signal received");
                 return;
             }
             tracing::info!(
-                "{name} is ignored; bot.toml is read at the start only, so restart Ivan for a change to count"
+                signal = name,
+                "signal ignored; restart to apply changes of bot.toml"
             );
         }
     })
@@ -212,7 +213,7 @@ fn check(config: &Config) -> ExitCode {
     }
     if !remarks.untouched().is_empty() {
         return fail(&format!(
-            "{} still as in bot.toml.example; fill in your own:\n  {}",
+            "{} still from bot.toml.example; fill in your own:\n  {}",
             are(remarks.untouched().len()),
             remarks.untouched().join("\n  ")
         ));
@@ -242,46 +243,52 @@ fn checked(config: &Config) -> String {
     let file = config.file().map_or("the environment".to_owned(), |path| {
         path.display().to_string()
     });
-    format!("{file} is well-formed. Configured: {}", names.join(", "))
+    format!("{file} is valid. Configured: {}", names.join(", "))
 }
 
 /// The address and token of the daemon's API: from the command line, the environment, or bot.toml and the token file.
 fn target(options: Options) -> Result<cli::DaemonTarget, ExitCode> {
-    let (url, token) = match (options.api_url, options.api_token) {
-        (Some(url), Some(token)) => (url, token),
+    const GIVEN: &str = "--api-token (IVAN_API_TOKEN)";
+    let (url, token, token_from) = match (options.api_url, options.api_token) {
+        (Some(url), Some(token)) => (url, token, GIVEN.to_owned()),
         (url, token) => {
             let config = Config::load(options.config.as_deref(), variables())
                 .map_err(|errors| fail(&format!("{errors}\n{WITHOUT_CONFIG}")))?;
             let url = url.unwrap_or_else(|| format!("http://{}", config.api.bind));
-            let token = match (token, &config.api.token) {
-                (Some(token), _) => token,
-                (None, Some(token)) => cli::ApiToken::new(token.expose()),
+            let (token, from) = match (token, &config.api.token) {
+                (Some(token), _) => (token, GIVEN.to_owned()),
+                (None, Some(token)) => {
+                    let file = config.file().map(|path| format!(" in {}", path.display()));
+                    let from = format!("api.token{}", file.unwrap_or_default());
+                    (cli::ApiToken::new(token.expose()), from)
+                }
                 (None, None) => {
                     let path = config.api_token_path();
                     let text = std::fs::read_to_string(&path).map_err(|e| {
                         eprintln!(
-                            "✗ The API's token {} cannot be read: {e}. `ivan serve` makes it at its first start; \
-                             run this as the same user, or give --api-token",
+                            "✗ Cannot read the API token {}: {e}. `ivan serve` creates it at its first start; run \
+                                 this as the same user, or use --api-token",
                             path.display()
                         );
                         ExitCode::from(cli::EXIT_UNREACHABLE)
                     })?;
-                    cli::ApiToken::new(text.trim())
+                    (cli::ApiToken::new(text.trim()), path.display().to_string())
                 }
             };
-            (url, token)
+            (url, token, from)
         }
     };
     Ok(cli::DaemonTarget {
         url,
         token,
+        token_from,
         actor: options.actor,
         json: options.json,
     })
 }
 
 const WITHOUT_CONFIG: &str =
-    "Or name the daemon with --api-url and --api-token (IVAN_API_URL, IVAN_API_TOKEN).";
+    "Or use --api-url and --api-token (IVAN_API_URL, IVAN_API_TOKEN) to reach a running daemon.";
 
 /// Logs go to standard error, so that answers can be piped.
 fn start_logging(format: &LogFormat, level: &str) {

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::completion::{CompletionTrigger, settle, settle_with};
 use crate::domain::carry_out::{MAY_STILL_ARRIVE, NextStep, SECOND_LOOK_AFTER, carry_out};
 use crate::domain::operation::{Outcome, Refusal, Write, WriteError};
+use crate::domain::reason::for_operators;
 use crate::domain::reply;
 use crate::domain::score::Weights;
 use crate::domain::set_aside::Work;
@@ -53,7 +54,7 @@ impl OutboxSettings {
 
 /// A lane ended unexpectedly. The daemon has to end too, because it would otherwise miss that lane's work.
 #[derive(Debug, thiserror::Error)]
-#[error("the outbox stopped: a lane crashed: {0}")]
+#[error("the outbox stopped: a lane panicked: {0}")]
 pub struct OutboxStopped(String);
 
 /// See the module.
@@ -170,7 +171,7 @@ impl Outbox {
                     }
                 }
                 Err(trouble) => {
-                    tracing::error!("the outbox cannot read what is pending: {trouble}");
+                    tracing::error!(error = %trouble, "the outbox cannot read pending operations");
                     self.inner.rest(&shutdown).await;
                     continue;
                 }
@@ -221,7 +222,7 @@ impl Inner {
                 Ok(Next::Over) => return,
                 Ok(_) => {}
                 Err(trouble) => {
-                    tracing::error!(lane, "lane {lane} rests: {trouble}");
+                    tracing::error!(lane, error = %trouble, "lane paused");
                     self.rest(&shutdown).await;
                 }
             }
@@ -317,7 +318,7 @@ impl Inner {
     /// unknown whether an interrupted one was applied.
     async fn not_connected(&self, row: &OperationRow, source: Source) -> Result<(), StoreError> {
         let why = format!(
-            "{} is not connected any more: its section is missing in bot.toml",
+            "{} is no longer connected\nIts section is missing in bot.toml",
             source.name()
         );
         let ended = OperationEnd {
@@ -340,7 +341,7 @@ impl Inner {
             Ok(turn) => turn,
             Err(_) => {
                 Limit::Attempts.reached(format_args!(
-                    "{AT_ONCE} writes are under way at {}, and further ones wait until one ends",
+                    "{AT_ONCE} writes to {} are in progress; further ones wait",
                     at.writer.source()
                 ));
                 match at.turns.acquire().await {
@@ -398,13 +399,12 @@ impl Inner {
             Ok(outcome) => {
                 at.answers();
                 at.stands_otherwise();
-                tracing::info!(operation = %id, %source, kind, outcome = outcome.word(), attempts = row.attempts + 1,
-                    "operation {id}: {kind} in {source}: {}", outcome.word());
+                tracing::info!(operation = %id, %source, kind, outcome = outcome.word(), attempts = row.attempts + 1, "operation done");
                 self.well(&row, outcome, begun).await
             }
             Err(NextStep::LookAgain) => {
                 at.answers();
-                tracing::info!(operation = %id, %source, kind, "operation {id}: its answer was lost and it is not there yet; looking once more");
+                tracing::info!(operation = %id, %source, kind, "operation's answer was lost and it has not arrived; looking once more");
                 let (seq, now) = (row.seq, self.clock.now());
                 let arrived = row.sent_at.map_or(now, |sent| sent + MAY_STILL_ARRIVE);
                 // Even if the clock was shifted meanwhile, the wait is no longer than that.
@@ -418,7 +418,7 @@ impl Inner {
             }
             Err(NextStep::TakenBack) => {
                 at.answers();
-                tracing::info!(operation = %id, %source, kind, "operation {id}: taken back before it was sent");
+                tracing::info!(operation = %id, %source, kind, "operation cancelled before it was sent");
                 let ended = OperationEnd {
                     state: OperationState::Cancelled,
                     outcome: None,
@@ -429,7 +429,7 @@ impl Inner {
             }
             Err(NextStep::Failed(WriteError::Refused { what, why })) => {
                 at.answers();
-                tracing::warn!(operation = %id, %source, kind, "operation {id}: {source} refused to {kind}: {why}");
+                tracing::warn!(operation = %id, %source, kind, error = for_operators(&why), "operation refused");
                 // If it was sent again, its trace had been searched before and was not there.
                 let perhaps_applied = row.operation.interrupted && !sent;
                 let ended = OperationEnd {
@@ -445,7 +445,7 @@ impl Inner {
             }
             Err(NextStep::Failed(WriteError::NotTaken { why, retry_after })) => {
                 at.fails();
-                tracing::warn!(operation = %id, %source, kind, "operation {id}: not taken, will be repeated: {why}");
+                tracing::warn!(operation = %id, %source, kind, error = for_operators(&why), "operation not accepted; will retry");
                 // An interruption before this attempt still counts; this attempt was certainly not applied.
                 let interrupted = row.operation.interrupted;
                 let paused_until = at.writer.standing().paused_until;
@@ -454,7 +454,7 @@ impl Inner {
             }
             Err(NextStep::Failed(WriteError::Unknown { why })) => {
                 at.fails();
-                tracing::warn!(operation = %id, %source, kind, "operation {id}: no answer, will be looked for: {why}");
+                tracing::warn!(operation = %id, %source, kind, error = for_operators(&why), "operation got no answer; will look for it");
                 let interrupted = sent || row.operation.interrupted;
                 self.failed(&row, interrupted, why, None, None).await
             }
@@ -618,7 +618,7 @@ impl Inner {
         let deadline = row.created_at + self.settings.give_up_after;
         let (seq, command, weights) = (row.seq, row.command, self.weights);
         if now >= deadline {
-            tracing::error!(operation = %row.operation.id, "operation {} is given up: {why}", row.operation.id);
+            tracing::error!(operation = %row.operation.id, error = for_operators(&why), "operation given up");
             let cancelled = self
                 .store
                 .write(move |tx| {
@@ -778,7 +778,7 @@ mod tests {
         let (outbox, _) = outbox(&folder, 1, true).await;
         let stopping = CancellationToken::new();
         let ended = outbox.run(stopping).await.unwrap_err().to_string();
-        assert!(ended.contains("a lane crashed"), "{ended}");
+        assert!(ended.contains("a lane panicked"), "{ended}");
         assert!(ended.contains("read badly"), "{ended}");
     }
 

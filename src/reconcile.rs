@@ -19,6 +19,7 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::reason::{self, for_operators};
 use crate::domain::set_aside::Work;
 use crate::domain::source::{Container, SourceReader, SourceWriter};
 use crate::domain::task::{Source, TaskKey};
@@ -293,17 +294,17 @@ impl Inner {
         let lasted = failing.went(self.clock.now(), synced.error.as_deref());
         match (&synced.error, lasted) {
             (None, None) => {
-                tracing::info!(%source, full, changed, ms, "read {source}: {changed} changed");
+                tracing::info!(%source, changed, full, ms, "poll done");
             }
             (None, Some(lasted)) => {
-                tracing::info!(%source, full, changed, ms, "read {source}: {changed} changed. It had failed {lasted}");
+                tracing::info!(%source, changed, full, ms, failed = lasted, "poll done after failures");
             }
             (Some(why), Some(lasted)) => {
                 let why = why.trim_end_matches('.');
-                tracing::warn!(%source, full, ms, "{why} (read {source}: {changed} changed; failing {lasted}, tried again by itself)");
+                tracing::warn!(%source, changed, full, ms, failing = lasted, error = for_operators(why), "poll failed");
             }
             (Some(why), None) => {
-                tracing::debug!(%source, full, ms, "{why} (read {source}: {changed} changed)");
+                tracing::debug!(%source, changed, full, ms, error = for_operators(why), "poll failed again");
             }
         }
     }
@@ -347,7 +348,7 @@ impl Inner {
                         failed => failed,
                     }
                 }
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(error.why().to_owned()),
             };
             errors.extend(walked.err());
         }
@@ -355,7 +356,7 @@ impl Inner {
             errors.extend(self.conversations(mirrored, &mut round).await.err());
         }
         if !errors.is_empty() {
-            synced.error = Some(errors.join("; "));
+            synced.error = Some(reason::together(errors.iter().map(String::as_str)));
         }
         synced
     }
@@ -374,14 +375,7 @@ impl Inner {
                     archived.remove(&container.id);
                 }
                 true if archived.insert(container.id.clone()) => {
-                    tracing::warn!(
-                        source = %container.source,
-                        "the {} {} ({}) is archived in {}: its tasks are not offered",
-                        container.source.container(),
-                        container.name,
-                        container.configured,
-                        container.source.name()
-                    );
+                    tracing::warn!(source = %container.source, name = container.name, id = container.configured, "the {} is archived, so its tasks are hidden", container.source.container());
                 }
                 true => {}
             }
@@ -409,7 +403,7 @@ impl Inner {
         let begun = match self.store.begin(&work).await {
             Ok(begun) => begun,
             Err(trouble) => {
-                tracing::warn!(%source, "comments in {source} were not read: {trouble}");
+                tracing::warn!(%source, error = %trouble, "comments not read");
                 return;
             }
         };
@@ -419,7 +413,7 @@ impl Inner {
             .is_over(begun, read.is_ok(), self.clock.now())
             .await;
         if let Err(why) = read {
-            tracing::warn!(%source, "comments in {source} were not read: {why}. The next poll asks again");
+            tracing::warn!(%source, error = for_operators(&why), "comments not read; the next poll tries again");
         }
     }
 
@@ -432,8 +426,7 @@ impl Inner {
         match reader.rest_until().filter(|_| !first) {
             None => Ok(()),
             Some(until) => Err(format!(
-                "{}'s rate limit is nearly used up, and what is left is kept for people's writes. \
-                 Reading goes on by itself at {}",
+                "{}'s rate limit is nearly reached, so I'm saving the rest for commands. Reading resumes at {}",
                 source.name(),
                 until.format("%Y-%m-%d %H:%M:%S UTC")
             )),
@@ -467,7 +460,7 @@ impl Inner {
                 .reader
                 .page(container, since, place.as_deref())
                 .await
-                .map_err(|error: WriteError| error.to_string())?;
+                .map_err(|error: WriteError| error.why().to_owned())?;
             newest = newest.max(page.tasks.iter().map(|task| task.updated_at).max());
             let tasks = page.tasks;
             *changed += self
@@ -511,13 +504,10 @@ impl Inner {
             }
         }
         Limit::Pages.reached(format_args!(
-            "{} does not end after {PAGES} pages, and its walk counts as failed",
+            "{} has more than {PAGES} pages; the poll counts as failed",
             container.name
         ));
-        Err(format!(
-            "{} did not end after {PAGES} pages",
-            container.name
-        ))
+        Err(format!("{} has more than {PAGES} pages", container.name))
     }
 
     /// Requests tasks missing in a complete full walk one by one: they may have been moved, deleted or hidden
@@ -537,11 +527,7 @@ impl Inner {
             .map_err(in_words)?;
         let mut changed = 0;
         if unmet.len() > ASKED_FOR {
-            Limit::Unmet.reached(format_args!(
-                "{} tasks are no longer listed in {}; {ASKED_FOR} are asked for now, the others after the next full walk",
-                unmet.len(),
-                container.name
-            ));
+            Limit::Unmet.reached(format_args!("{} tasks are no longer listed in {}; {ASKED_FOR} are looked up now, the rest after the next full poll", unmet.len(), container.name));
         }
         for (key, missed) in unmet.into_iter().take(ASKED_FOR) {
             self.turn(mirrored, first).await?;
@@ -1065,7 +1051,7 @@ mod tests {
         let reconciler = reconciler(&folder, &fake, Arc::new(|_| false));
         let before = Limit::Pages.times();
         let synced = reconciler.sync_source(Source::GitHub, false).await;
-        let why = format!("acme/widgets did not end after {PAGES} pages");
+        let why = format!("acme/widgets has more than {PAGES} pages");
         assert_eq!((synced.changed, synced.error), (1, Some(why)));
         assert!(Limit::Pages.times() > before);
         fake.endless.store(false, Ordering::SeqCst);

@@ -116,7 +116,7 @@ impl Recovery {
                 |keeper: &&Arc<dyn WebhookKeeper>| all || wanted.contains(&keeper.source());
             for keeper in inner.keepers.iter().filter(to_look) {
                 if let Err(trouble) = inner.look(keeper.as_ref(), all).await {
-                    tracing::error!("webhooks were not looked at: {trouble}");
+                    tracing::error!(error = %trouble, "cannot check webhooks");
                 }
             }
             let arrived = async {
@@ -180,7 +180,7 @@ impl Inner {
         });
         for (place, why) in &hooks.refused {
             if lock(&self.blind).insert((source, place.clone(), Blind::Webhooks)) {
-                tracing::warn!(%source, place, "webhooks of {source} cannot be looked at in {place}: {why}");
+                tracing::warn!(%source, place, error = %why, "cannot check webhooks");
             }
         }
         for hook in hooks.found.iter().filter(|hook| urls.contains(&hook.url)) {
@@ -214,11 +214,11 @@ impl Inner {
             && match keeper.reactivate(hook).await {
                 Ok(()) => true,
                 Err(why) => {
-                    tracing::warn!(source = %hook.source, "webhook {} could not be put back: {why}", hook.id);
+                    tracing::warn!(source = %hook.source, webhook = hook.id, error = %why, "cannot reactivate the webhook");
                     false
                 }
             };
-        tracing::warn!(source = %hook.source, back, "{} had stopped sending to {}: {}", hook.source, hook.url, hook.health);
+        tracing::warn!(source = %hook.source, url = hook.url, health = hook.health, reactivated = back, "the source had stopped sending to the webhook");
         if !back {
             lock(&self.put_back).remove(&hook.source);
         }
@@ -239,10 +239,7 @@ impl Inner {
         let may = lately.len() < REACTIVATIONS;
         match may {
             true => lately.push_back(now),
-            false => Limit::Reactivations.reached(format_args!(
-                "webhooks were put back to work {REACTIVATIONS} times within an hour, and this one is left to \
-                 `ivan webhooks repair`"
-            )),
+            false => Limit::Reactivations.reached(format_args!("reactivated webhooks {REACTIVATIONS} times within an hour; this one waits for `ivan webhooks repair`")),
         }
         may
     }
@@ -259,7 +256,7 @@ impl Inner {
                 for delivery in missed {
                     match self.inbox.keep(delivery).await {
                         Ok(Inserted::New) => {
-                            tracing::info!(%source, "a delivery of {source} that had failed was fetched");
+                            tracing::info!(%source, "fetched a failed delivery");
                         }
                         Ok(Inserted::Duplicate | Inserted::NotForUs) => {}
                         // The rest is fetched at the next check.
@@ -271,7 +268,7 @@ impl Inner {
             Err(why) => {
                 let place = &hook.place;
                 if lock(&self.blind).insert((source, place.clone(), Blind::Deliveries)) {
-                    tracing::warn!(%source, place, "failed deliveries of {source} to {place} cannot be fetched: {why}");
+                    tracing::warn!(%source, place, error = %why, "cannot fetch failed deliveries");
                 }
             }
         }
@@ -400,7 +397,7 @@ impl Alerts {
         self.store
             .write(move |tx| {
                 if deliveries::alarm(tx, &about, now)? {
-                    tracing::warn!(about, "operators are told: {}", words.plain());
+                    tracing::warn!(about, "told operators: {}", words.plain());
                     say(tx, &operators, &words, now)?;
                 }
                 Ok(())
@@ -414,7 +411,7 @@ impl Alerts {
         self.store
             .write(move |tx| {
                 if deliveries::all_well(tx, &about)?.is_some() {
-                    tracing::info!(about, "operators are told: {}", words.plain());
+                    tracing::info!(about, "told operators: {}", words.plain());
                     say(tx, &operators, &words, now)?;
                 }
                 Ok(())

@@ -36,7 +36,7 @@ pub struct Supervisor<E> {
 
 /// A task that failed, or ended before the shutdown.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{task} ended by itself: {why}. The daemon stops rather than go on without it")]
+#[error("{task} stopped unexpectedly: {why}. The daemon stops too")]
 pub struct TaskEnded<E> {
     pub task: &'static str,
     pub why: EndReason<E>,
@@ -47,9 +47,9 @@ pub struct TaskEnded<E> {
 pub enum EndReason<E> {
     #[error("{0}")]
     Failed(E),
-    #[error("it crashed ({0})")]
+    #[error("it panicked ({0})")]
     Panicked(String),
-    #[error("without a reason")]
+    #[error("no reason given")]
     Returned,
 }
 
@@ -105,10 +105,7 @@ impl<E: Display + Send + 'static> Supervisor<E> {
             watched = self.watch() => watched.err(),
         };
         self.shutdown.cancel();
-        match &early {
-            None => tracing::info!("stopping: finishing what is under way"),
-            Some(ended) => tracing::error!("{ended}"),
-        }
+        tracing::info!("stopping: finishing work in progress");
         let mut result = early.map_or(Ok(()), Err);
         let rest = async {
             while let Err(ended) = self.watch().await {
@@ -122,13 +119,13 @@ impl<E: Display + Send + 'static> Supervisor<E> {
             let unfinished = unfinished.join(", ");
             tracing::warn!(
                 unfinished,
-                "not everything finished within {} s ({unfinished}); what was accepted is in the store and goes on at the \
-                 next start",
-                within.as_secs_f32()
+                within_s = within.as_secs_f32(),
+                "stopped before everything finished; accepted work is stored and goes on at the next start"
             );
         }
         match &result {
             Ok(()) => tracing::info!("stopped"),
+            // The last line, so that it is found at the end of the log.
             Err(ended) => tracing::error!("stopped: {ended}"),
         }
         result

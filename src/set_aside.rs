@@ -40,7 +40,7 @@ impl SetAsideContext {
                 if !set_aside::starts(tx, now)? {
                     return set_aside::forget_done(tx);
                 }
-                tracing::info!("the daemon before this one was not stopped: it ended");
+                tracing::info!("the previous run did not stop cleanly");
                 for (work, ends) in set_aside::ended(tx, now)? {
                     setting.put_aside(tx, work, ends, now)?;
                 }
@@ -65,7 +65,7 @@ impl SetAsideContext {
             until,
             work,
         };
-        tracing::warn!(work = %aside.work, ends, "{} is set aside, for the daemon ended {ends} times while it was under way", aside.work);
+        tracing::warn!(work = %aside.work, ends, "set aside: the daemon crashed while this was in progress");
         set_aside::put_aside(tx, &aside)?;
         let known = !self.operators.is_empty();
         let id = aside.work.to_string();
@@ -128,7 +128,7 @@ impl SetAsideContext {
                         why: Some(NOBODY_TRIED.to_owned()),
                         refusal: None,
                     };
-                    tracing::warn!(operation = %row.operation.id, "operation {} is given up: {NOBODY_TRIED}", row.operation.id);
+                    tracing::warn!(operation = %row.operation.id, error = NOBODY_TRIED, "operation given up");
                     operations::end(tx, seq, &ended, now)?;
                     operations::perhaps_applied(tx, seq, row.operation.interrupted)?;
                     operations::cancel_rest(tx, command, now)?;
@@ -141,8 +141,8 @@ impl SetAsideContext {
 }
 
 /// The reason for giving up an operation that was set aside.
-const NOBODY_TRIED: &str = "It had stopped me twice and was set aside, and nobody had it tried again for as long as \
-                            store.retention keeps what is done with";
+const NOBODY_TRIED: &str =
+    "It crashed me twice and was set aside, and nobody retried it within store.retention";
 
 /// The recipient and place of a message about work set aside, and the text after "Not finished: ".
 #[derive(Default)]
@@ -178,21 +178,21 @@ fn recipient(tx: &Tx<'_>, work: &Work) -> DbResult<Recipient> {
             let to = set_aside::recipient_of_post(tx, *id)?;
             Ok(Recipient {
                 is_about_that: to.tells_set_aside,
-                ..in_dm(reader(to), "posting a message of mine to you")?
+                ..in_dm(reader(to), "posting a message to you")?
             })
         }
         Work::Reaction(id) => {
             let to = set_aside::recipient_of_reaction(tx, *id)?;
-            in_dm(reader(to), "putting a reaction on a message of yours")
+            in_dm(reader(to), "putting a reaction on your message")
         }
         Work::Home(user) => in_dm(Some(user.clone()), "showing your Home tab"),
         Work::Briefing(person) => {
             let person = people::by_id(tx, *person)?;
-            in_dm(person.slack, "telling you your briefing or your notices")
+            in_dm(person.slack, "sending your briefing or notices")
         }
         Work::History(channel) => Ok(Recipient {
             place: Some((channel.clone(), None)),
-            what: Text::new().text("reading what you wrote here while I was away"),
+            what: Text::new().text("reading what you wrote while I was offline"),
             is_about_that: false,
         }),
         Work::Delivery(_)
@@ -229,10 +229,8 @@ fn gesture(heard: &IncomingMessage) -> Text {
             words.text("your command ").code(quote(&heard.text))
         }
         Gesture::Replied | Gesture::InUnknownThread => words.text("your message in a thread"),
-        Gesture::Pressed(_) | Gesture::PressedAlone { .. } => {
-            words.text("the button that you pressed")
-        }
-        Gesture::Submitted { .. } => words.text("the form that you filled in"),
+        Gesture::Pressed(_) | Gesture::PressedAlone { .. } => words.text("the button you pressed"),
+        Gesture::Submitted { .. } => words.text("the form you submitted"),
         Gesture::Signed { .. } | Gesture::SignedOutcome => words.text("your reaction"),
         Gesture::OpenedHome => words.text("opening my Home tab"),
     }
@@ -299,12 +297,9 @@ fn about(tx: &Tx<'_>, work: &Work) -> DbResult<String> {
         }
         Work::Poll(source) => format!("reading {}", source.name()),
         Work::Comments(source) => format!("reading comments in {}", source.name()),
-        Work::Webhooks(source) => format!("looking at the webhooks of {}", source.name()),
+        Work::Webhooks(source) => format!("checking the webhooks of {}", source.name()),
         Work::Payloads(source) => {
-            format!(
-                "reading what the payloads of {} are read with",
-                source.name()
-            )
+            format!("preparing to read payloads of {}", source.name())
         }
     })
 }
@@ -424,7 +419,7 @@ mod tests {
         let given_up = state().await;
         assert_eq!(given_up.state, OperationState::GivenUp);
         let why = given_up.why.unwrap();
-        assert!(why.contains("nobody had it tried again"), "{why}");
+        assert!(why.contains("nobody retried it"), "{why}");
         assert_eq!(all(&setting).await, []);
     }
 

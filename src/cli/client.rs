@@ -36,8 +36,8 @@ pub enum ClientError {
     },
     /// A request may have been sent.
     #[error(
-        "The Ivan daemon at {url} gave no answer: {why}. Whether it has taken the command is not known: look \
-         (`ivan status`, `ivan current`) before you repeat it."
+        "The Ivan daemon at {url} did not answer: {why}. It may have accepted the command: check `ivan log` \
+             before you repeat it."
     )]
     Lost {
         /// The daemon's address, without a trailing slash.
@@ -47,7 +47,7 @@ pub enum ClientError {
     },
     /// The answer is no JSON object.
     #[error(
-        "{url} answered {status}, but not as Ivan's API does. Is that its address (--api-url, IVAN_API_URL, api.bind)?"
+        "{url} answered {status}, but is not Ivan's API. Check --api-url, IVAN_API_URL or api.bind."
     )]
     NotIvan {
         /// The address that answered, without a trailing slash.
@@ -56,7 +56,7 @@ pub enum ClientError {
         status: u16,
     },
     /// The HTTP client or a request could not be built. The innermost error.
-    #[error("The client of the API could not be made: {0}")]
+    #[error("Cannot set up the connection: {0}")]
     Client(String),
 }
 
@@ -83,11 +83,11 @@ impl DaemonClient {
         let url = read_url(&target.url)?;
         let mut headers = HeaderMap::new();
         let bearer = format!("Bearer {}", target.token.expose());
-        let mut bearer = header("the API's token", &bearer)?;
+        let mut bearer = header("the API token", &bearer)?;
         bearer.set_sensitive(true);
         headers.insert(AUTHORIZATION, bearer);
         if let Some(actor) = &target.actor {
-            let actor = header("the name of --as", actor)?;
+            let actor = header("the name in --as", actor)?;
             headers.insert(HeaderName::from_static("x-ivan-actor"), actor);
         }
         let cli = HeaderValue::from_static("cli");
@@ -168,16 +168,16 @@ impl DaemonClient {
 fn read_url(text: &str) -> Result<Url, ClientError> {
     let wrong = |why: &str| {
         ClientError::Usage(format!(
-            "The daemon's address (--api-url, IVAN_API_URL) {why}. It is like http://127.0.0.1:8787"
+            "The daemon's address (--api-url, IVAN_API_URL) {why}. Example: http://127.0.0.1:8787"
         ))
     };
-    let mut url = Url::parse(text).map_err(|error| wrong(&format!("is no URL: {error}")))?;
+    let mut url = Url::parse(text).map_err(|error| wrong(&format!("is not a URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("is neither http nor https"));
+        return Err(wrong("must be http or https"));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(wrong(
-            "has a name or a password in it; the token goes into IVAN_API_TOKEN",
+            "must not contain a name or password; put the token into IVAN_API_TOKEN",
         ));
     }
     url.set_query(None);
@@ -187,7 +187,7 @@ fn read_url(text: &str) -> Result<Url, ClientError> {
 
 fn header(what: &str, text: &str) -> Result<HeaderValue, ClientError> {
     HeaderValue::from_bytes(text.as_bytes())
-        .map_err(|_| ClientError::Usage(format!("{what} has characters that cannot be sent")))
+        .map_err(|_| ClientError::Usage(format!("{what} contains characters that cannot be sent")))
 }
 
 fn fresh_key() -> Result<String, ClientError> {
@@ -274,6 +274,7 @@ mod tests {
         DaemonTarget {
             url: url.to_owned(),
             token: ApiToken::new("correct-horse\n"),
+            token_from: "--api-token".to_owned(),
             actor: None,
             json: false,
         }
@@ -404,7 +405,11 @@ mod tests {
         assert!(matches!(trouble, ClientError::Lost { .. }), "{trouble:?}");
         let printed = failed(&trouble);
         assert_eq!(printed.exit, EXIT_UNREACHABLE);
-        assert!(printed.err.contains("is not known"), "{}", printed.err);
+        assert!(
+            printed.err.contains("It may have accepted the command"),
+            "{}",
+            printed.err
+        );
     }
 
     #[tokio::test]

@@ -51,12 +51,12 @@ const LOG: usize = 50;
 /// Entries per request if all are wanted: the most that the daemon returns.
 const PAGE: usize = 200;
 
-/// Carries out `done`, `comment` and `create` in ClickUp and GitHub.
+/// Work your ClickUp and GitHub tasks from Slack and the terminal
 #[derive(Debug, Parser)]
 #[command(name = "ivan", version, max_term_width = 100)]
 #[command(
-    after_help = "Exit status: 0 success, 1 refused or failed, 2 usage, 3 the daemon is not reachable, \
-                  75 accepted but still queued, or not read yet."
+    after_help = "Exit status: 0 success, 1 refused or failed, 2 usage, 3 the daemon is not reachable, 75 accepted but still \
+         queued, or not read yet."
 )]
 pub struct Cli {
     /// The global options, which any command accepts.
@@ -71,7 +71,7 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Options {
-    /// The configuration to use, instead of the first of $IVAN_CONFIG, ./bot.toml,
+    /// The configuration file, instead of the first of $IVAN_CONFIG, ./bot.toml,
     /// $XDG_CONFIG_HOME/ivan/bot.toml and /etc/ivan/bot.toml
     #[arg(long, global = true, value_name = "PATH")]
     pub config: Option<PathBuf>,
@@ -87,10 +87,10 @@ pub struct Options {
         hide_env_values = true
     )]
     pub api_token: Option<ApiToken>,
-    /// The actor: a name of [[people]], a Slack id or a GitHub login
+    /// Who is acting: a name, Slack id or GitHub login of [[people]]
     #[arg(long = "as", global = true, value_name = "PERSON")]
     pub actor: Option<String>,
-    /// Print the API's answer
+    /// Print the API's answer as JSON
     #[arg(long, global = true)]
     pub json: bool,
 }
@@ -130,17 +130,17 @@ impl FromStr for ApiToken {
 pub enum CliCommand {
     /// Run the daemon
     Serve,
-    /// Try it without accounts or network: the daemon against a sandbox Slack, ClickUp and GitHub
+    /// Try Ivan without accounts or network, against a simulated Slack, ClickUp and GitHub
     #[command(hide = cfg!(not(feature = "demo")))]
     Demo,
-    /// Run the sandbox Slack, ClickUp and GitHub alone, to try a Slack bot of your own against them
+    /// Run the simulated Slack, ClickUp and GitHub alone, to test your own Slack bot
     #[command(hide = cfg!(not(feature = "demo")), after_help = SANDBOX_HELP)]
     Sandbox(SandboxPorts),
     /// A command to the running daemon, by HTTP.
     #[command(flatten)]
     Task(TaskCommand),
-    /// List, register and repair the webhooks by which ClickUp and GitHub report changes
-    #[command(after_help = "With --json what it came to, without secrets.")]
+    /// List, register and repair webhooks
+    #[command(after_help = "--json prints the result without secrets.")]
     Webhooks {
         /// The action on the webhooks.
         #[command(subcommand)]
@@ -152,7 +152,7 @@ pub enum CliCommand {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Print a shell's completions
+    /// Print shell completions
     Completions {
         /// The shell to complete for
         shell: Shell,
@@ -171,7 +171,7 @@ pub struct SandboxPorts {
     /// The port of ClickUp
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub clickup_port: u16,
-    /// The port of the control API, where you act as the people in Slack and cause faults
+    /// The port of the control API, for acting as people in Slack and causing faults
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub control_port: u16,
 }
@@ -179,9 +179,9 @@ pub struct SandboxPorts {
 /// Actions on the configuration file; the daemon need not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum ConfigCommand {
-    /// Report all errors in it at once
+    /// Check the configuration
     Check,
-    /// Print it as it is parsed, secrets masked
+    /// Print the configuration, with secrets masked
     Show,
 }
 
@@ -197,7 +197,7 @@ pub enum TaskCommand {
         /// A task other than the current one
         #[arg(value_name = "REF")]
         task: Option<String>,
-        /// Add a comment, too
+        /// Add a comment
         #[arg(short, long, value_name = "TEXT")]
         comment: Option<String>,
     },
@@ -215,7 +215,7 @@ pub enum TaskCommand {
     /// Move on to the next task without completing
     #[command(visible_aliases = ["skip", "later"])]
     Next,
-    /// Make REF, or the current task, current and in progress
+    /// Make the task current and mark it as in progress
     #[command(after_help = REF_HELP)]
     Start {
         /// A task other than the current one
@@ -280,21 +280,21 @@ pub enum TaskCommand {
         #[arg(value_name = "REF")]
         task: Option<String>,
     },
-    /// Show the first three tasks of your queue, the due ones and the stuck ones
+    /// Show your briefing: top three tasks, due dates, people waiting, stuck items
     Morning,
-    /// Get `morning` in Slack on working days at that time, or turn it off; alone it shows it now
+    /// Get the briefing in Slack on working days at that time, or turn it off; without arguments: show it now
     Briefing {
         /// 8:30, 9am, off, or default: the team default
         #[arg(value_name = "TIME")]
         at: Option<String>,
     },
-    /// Hold notices in some hours, 20:00-8:00, or `off`; alone it shows the setting
+    /// Hold notices during quiet hours; without arguments: show the setting
     Quiet {
         /// 20:00-8:00, off, or default: the team default
         #[arg(value_name = "HOURS")]
         hours: Option<String>,
     },
-    /// Show outcomes as reactions, as messages, or follow the team default; alone it shows the setting
+    /// Choose confirmations in Slack: reactions, messages or the team default; without arguments: show the setting
     Receipts {
         /// reactions, messages, or default: the team default
         #[arg(value_name = "HOW")]
@@ -317,9 +317,9 @@ pub enum TaskCommand {
         #[arg(value_name = "N|FILTER")]
         words: Vec<ListWord>,
     },
-    /// Show your accounts, their origin, and the missing ones
+    /// Show your linked accounts and settings
     Whoami,
-    /// Link an account to you, so that tasks assigned to it are in your queue
+    /// Link your account, so its tasks are in your queue
     Link {
         /// The system of the account
         #[arg(value_parser = ["clickup", "github"], ignore_case = true)]
@@ -328,7 +328,7 @@ pub enum TaskCommand {
         #[arg(required = true, value_name = "ACCOUNT")]
         account: Vec<String>,
     },
-    /// Unlink the account that you linked
+    /// Unlink your account
     Unlink {
         /// The system of the account
         #[arg(value_parser = ["clickup", "github"], ignore_case = true)]
@@ -340,9 +340,9 @@ pub enum TaskCommand {
         #[arg(long)]
         full: bool,
     },
-    /// Show the daemon's health: connections, last sync, queued operations, set-aside work
+    /// Show connections, last sync, queued and set-aside work
     Status,
-    /// Retry work that ended the daemon twice and was set aside
+    /// Retry work that crashed the daemon twice and was set aside
     Retry {
         /// The id in `ivan status`: message-12, delivery-7, or the id of an operation
         #[arg(value_name = "ID")]
@@ -374,17 +374,17 @@ impl FromStr for ListWord {
     }
 }
 
-const SANDBOX_HELP: &str = "It prints its addresses and tokens as `export` lines and runs until Ctrl-C. docs/sandbox.md describes the \
-                            control API. Port 0 is any free port.";
+const SANDBOX_HELP: &str = "Prints addresses and tokens as `export` lines and runs until Ctrl-C. docs/sandbox.md describes the control API. \
+     Port 0 picks a free port.";
 
-const REF_HELP: &str = "REF is a number of the last list, a task id (clickup:<id>, github:<owner>/<repo>#<number>), \
-                        '#12' for an issue of the default repository, or the address of a task's page.";
+const REF_HELP: &str = "REF is a number of the last list, a task id (clickup:<id>, github:<owner>/<repo>#<number>), '#12' for an issue \
+     of the default repository, or a task's link.";
 
 const WHEN_AND_REF_HELP: &str = "WHEN is 2h, 3d, 1w, 15:30, tomorrow, tomorrow 14:00, mon 9:00, 1 dec or 2026-12-01, in \
                                  your time zone. REF is as for `ivan done`.";
 
-const LOG_HELP: &str = "N is how many, 50 unless told. REF is as for `ivan done`, but no bare number. For an export: \
-                        `ivan log --all --json`.";
+const LOG_HELP: &str = "N is the number of entries, 50 by default. REF is as for `ivan done`, but not a bare number. To export: `ivan \
+     log --all --json`.";
 
 /// The arguments of `ivan create`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -419,6 +419,8 @@ pub struct DaemonTarget {
     pub url: String,
     /// The bearer token of the API.
     pub token: ApiToken,
+    /// The origin of the token: `--api-token`, or the path of its file.
+    pub token_from: String,
     /// A name of `[[people]]`, a Slack id or a GitHub login; `None` for `api.default_person`.
     pub actor: Option<String>,
     /// Print the API's answer instead of words.
@@ -457,7 +459,10 @@ async fn perform(command: &TaskCommand, target: &DaemonTarget) -> Printed {
     };
     match asked.await {
         Ok(reply) => {
-            let words = print::words(command.what(), &reply, &chrono::Local);
+            let words = match reply.status {
+                NOT_AUTHORIZED => Printed::failed(&rejected(target), EXIT_FAILED),
+                _ => print::words(command.what(), &reply, &chrono::Local),
+            };
             if target.json {
                 print::as_json(words, &reply)
             } else {
@@ -466,6 +471,17 @@ async fn perform(command: &TaskCommand, target: &DaemonTarget) -> Printed {
         }
         Err(trouble) => failed(&trouble),
     }
+}
+
+/// The status for a wrong token.
+const NOT_AUTHORIZED: u16 = 401;
+
+fn rejected(
+    DaemonTarget {
+        url, token_from, ..
+    }: &DaemonTarget,
+) -> String {
+    format!("The daemon at {url} rejected the token from {token_from}.")
 }
 
 /// The first page of a log with all further ones, as one answer.

@@ -85,9 +85,7 @@ pub fn words<Z: TimeZone<Offset: Display>>(
         (AnswerKind::Sync, 200) => synced(json),
         (AnswerKind::Sync, 202) => Some(Printed {
             exit: EXIT_QUEUED,
-            ..Printed::ok(
-                "… The synchronisation goes on; `ivan status` tells how it went.\n".into(),
-            )
+            ..Printed::ok("… Still syncing; `ivan status` shows the result.\n".into())
         }),
         (AnswerKind::Status, 200) => status(json),
         _ => json
@@ -98,8 +96,8 @@ pub fn words<Z: TimeZone<Offset: Display>>(
     printed.unwrap_or_else(|| {
         let status = reply.status;
         let why = format!(
-            "The answer ({status}) is not one of Ivan's API. Is that its address (--api-url, IVAN_API_URL, api.bind), \
-             and is the daemon of this version?"
+            "Unexpected answer ({status}). Check --api-url, IVAN_API_URL or api.bind, and that the daemon has \
+                 this version."
         );
         Printed::failed(&why, EXIT_FAILED)
     })
@@ -164,7 +162,7 @@ fn current<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Print
 fn empty(json: &Value) -> Printed {
     let why = match text(json, "message") {
         Some(why) => clean(&why),
-        None => "Nothing to do: the queue is empty.".to_owned(),
+        None => "Your queue is empty.".to_owned(),
     };
     Printed {
         exit: match json.get("reason").and_then(Value::as_str) {
@@ -196,10 +194,7 @@ fn list<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed>
             true => (most, format!("{most} of them")),
             false => (most, "all".to_owned()),
         };
-        let _ = writeln!(
-            out,
-            "{more} more of {total}: add `{n}` to the command to see {sees}"
-        );
+        let _ = writeln!(out, "{more} more: add `{n}` to see {sees}");
     }
     Some(Printed::ok(out))
 }
@@ -227,9 +222,7 @@ fn why(json: &Value) -> Option<Printed> {
 fn log<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> {
     let entries = json.get("entries")?.as_array()?;
     if entries.is_empty() {
-        return Some(Printed::ok(
-            "Nothing was done, that is still known of.\n".into(),
-        ));
+        return Some(Printed::ok("No entries yet.\n".into()));
     }
     let mut out = String::new();
     for entry in entries {
@@ -241,7 +234,7 @@ fn log<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> 
         let at = time(entry, "at")?.with_timezone(zone);
         let who = text(entry, "person")
             .or_else(|| text(entry, "account"))
-            .unwrap_or_else(|| "somebody".to_owned());
+            .unwrap_or_else(|| "someone".to_owned());
         let mut line = vec![
             format!("{mark} {}", at.format("%Y-%m-%d %H:%M")),
             who,
@@ -312,7 +305,7 @@ fn status(json: &Value) -> Option<Printed> {
     let store = if writable {
         "writable"
     } else {
-        "✗ takes no writes"
+        "✗ not writable"
     };
     rows.push(("store".to_owned(), store.to_owned()));
     let slack_json = json.get("slack")?;
@@ -326,17 +319,16 @@ fn status(json: &Value) -> Option<Printed> {
     let missing = json.get("slack")?.get("missing_scopes");
     for one in missing.and_then(Value::as_array).into_iter().flatten() {
         let (scope, without) = (text(one, "scope")?, text(one, "without")?);
-        rows.push((
-            String::new(),
-            format!("✗ without the scope {scope}, {without}"),
-        ));
+        rows.push((String::new(), format!("✗ missing scope {scope}: {without}")));
     }
     let others = slack_json.get("other_links").and_then(Value::as_u64);
     if let Some(others) = others.filter(|&others| others > 0) {
-        let others = count(others, "link");
+        let others = count(others, "connection");
         rows.push((
             String::new(),
-            format!("✗ {others} of this app elsewhere: another daemon with the same app token?"),
+            format!(
+                "✗ {others} of this app elsewhere: is another daemon using the same app token?"
+            ),
         ));
     }
     for (source, health) in json.get("sources")?.as_object()? {
@@ -364,7 +356,7 @@ fn status(json: &Value) -> Option<Printed> {
         let since = ago(now, time(one, "since")?);
         rows.push((
             name.to_owned(),
-            format!("✗ {about}, set aside {since}: `ivan retry {id}` tries it again"),
+            format!("✗ {about}, set aside {since}: `ivan retry {id}` retries it"),
         ));
     }
     let mut out = String::new();
@@ -524,7 +516,7 @@ mod tests {
     #[test]
     fn an_empty_queue_is_said_to_be_so() {
         let nothing = json!({ "task_id": null, "title": null });
-        let said = Printed::ok("Nothing to do: the queue is empty.\n".into());
+        let said = Printed::ok("Your queue is empty.\n".into());
         assert_eq!(print(AnswerKind::Current, 200, nothing), said);
         assert_eq!(print(AnswerKind::List, 200, json!({ "tasks": [] })), said);
     }
@@ -551,10 +543,10 @@ mod tests {
     }
 
     #[rstest]
-    #[case(62, "60 more of 62: add `62` to the command to see all\n")]
-    #[case(3, "1 more of 3: add `3` to the command to see all\n")]
-    #[case(200, "198 more of 200: add `200` to the command to see all\n")]
-    #[case(500, "498 more of 500: add `200` to the command to see 200 of them\n")]
+    #[case(62, "60 more: add `62` to see all\n")]
+    #[case(3, "1 more: add `3` to see all\n")]
+    #[case(200, "198 more: add `200` to see all\n")]
+    #[case(500, "498 more: add `200` to see 200 of them\n")]
     #[case(2, "2. Login fails on Safari · GitHub acme/widgets#7 · open\n")]
     fn a_list_says_how_many_it_leaves_out(#[case] total: u64, #[case] ends: &str) {
         let answer = json!({ "tasks": [certificate(), login()], "total": total });
@@ -656,12 +648,12 @@ mod tests {
         ivan     0.1.0
         store    writable
         Slack    ✗ Slack refuses slack.app_token
-                 ✗ without the scope reactions:read, ✅, 💤 and 👀 on a card do nothing
+                 ✗ missing scope reactions:read: ✅, 💤 and 👀 on a card do nothing
         ClickUp  6 tasks, synced 2 min ago
         GitHub   1 task, never synced; ✗ no answer
         queued   2 operations
-        aside    ✗ a message of Ana, set aside 3 h ago: `ivan retry message-12` tries it again
-                 ✗ reading GitHub, set aside just now: `ivan retry poll-github` tries it again
+        aside    ✗ a message of Ana, set aside 3 h ago: `ivan retry message-12` retries it
+                 ✗ reading GitHub, set aside just now: `ivan retry poll-github` retries it
         ");
     }
 

@@ -55,8 +55,9 @@ impl FromStr for BaseUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<BaseUrl, String> {
-        let url = Url::parse(text)
-            .map_err(|error| format!("is no address ({error}); it is like https://bot.example"))?;
+        let url = Url::parse(text).map_err(|error| {
+            format!("is not an address ({error}). Example: https://bot.example")
+        })?;
         let on_this_machine = match url.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -67,16 +68,18 @@ impl FromStr for BaseUrl {
             "https" => {}
             "http" if on_this_machine => {}
             _ => {
-                return Err("must begin with https://: anybody on the way could read it".to_owned());
+                return Err(
+                    "must begin with https://, so that nobody can read it on the way".to_owned(),
+                );
             }
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("has a name or a password in it; the sources show addresses".to_owned());
+            return Err(
+                "must not contain a name or password: the sources show addresses".to_owned(),
+            );
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(
-                "has a `?` or a `#` in it; it is only where the daemon is reached".to_owned(),
-            );
+            return Err("must not contain `?` or `#`: give only the base address".to_owned());
         }
         let base = url.as_str().trim_end_matches('/');
         if let Some(source) = Source::ALL
@@ -85,7 +88,7 @@ impl FromStr for BaseUrl {
         {
             let base = base.trim_end_matches(&path_of(source));
             return Err(format!(
-                "is the address of {}'s webhook; give what comes before: {base}",
+                "is the address of {}'s webhook; give the base address: {base}",
                 source.name()
             ));
         }
@@ -186,9 +189,9 @@ impl Done {
     fn in_words(self) -> &'static str {
         match self {
             Done::Made => "made",
-            Done::Adopted => "already there",
-            Done::Changed => "already there, with other events: changed",
-            Done::Reactivated => "put back to work",
+            Done::Adopted => "already registered",
+            Done::Changed => "already registered; events updated",
+            Done::Reactivated => "reactivated",
         }
     }
 }
@@ -385,15 +388,15 @@ impl At<'_> {
     async fn problem(&self, hook: &Webhook) -> Result<Option<String>, Trouble> {
         if !hook.active {
             let mend = if self.addresses().await?.contains(&hook.url) {
-                "`ivan webhooks repair` puts it back to work".to_owned()
+                "`ivan webhooks repair` reactivates it".to_owned()
             } else {
                 let base = hook.url.trim_end_matches('/');
                 let base = base.trim_end_matches(&path_of(self.source));
                 format!(
-                    "If it is this daemon's, `ivan webhooks register --url {base}` puts it back to work"
+                    "If it belongs to this daemon, `ivan webhooks register --url {base}` reactivates it"
                 )
             };
-            return Ok(Some(format!("It is not active: nothing is sent. {mend}")));
+            return Ok(Some(format!("It is inactive, so nothing is sent. {mend}")));
         }
         let kept = async |hook: &str| -> Result<bool, Trouble> {
             Ok(!self.remember.secrets(self.source, hook).await?.is_empty())
@@ -403,7 +406,7 @@ impl At<'_> {
             || kept(ANY_HOOK).await?;
         Ok((!is_known).then(|| {
             format!(
-                "Its secret is not known here, and what it sends is refused. {}",
+                "Its secret is not known here, so its deliveries are rejected. {}",
                 self.keeper.facts().on_unknown_secret
             )
         }))
@@ -424,16 +427,16 @@ fn is_same(one: &[String], other: &[String]) -> bool {
 fn generated() -> Result<Secret, String> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes)
-        .map_err(|error| format!("the system gives no randomness: {error}"))?;
+        .map_err(|error| format!("no random numbers from the system: {error}"))?;
     Ok(Secret::new(hex::encode(bytes)))
 }
 
 /// The next step after a failure.
 fn hint(keeper: &dyn WebhookKeeper, trouble: &Trouble) -> &'static str {
     match trouble {
-        Trouble::Here(_) => "Run it as the user that the daemon runs as, with the same bot.toml",
+        Trouble::Here(_) => "Run this as the daemon's user, with the same bot.toml",
         Trouble::Source(WriteError::NotTaken { .. } | WriteError::Unknown { .. }) => {
-            "Run it again when the source answers: what is there by then is kept"
+            "Run this again when the source responds; existing webhooks are kept"
         }
         Trouble::Source(WriteError::Refused { .. }) => keeper.facts().on_refusal,
     }
@@ -462,7 +465,7 @@ fn as_json(reports: &[Report]) -> Printed {
 fn in_words(reports: &[Report]) -> Printed {
     if reports.is_empty() {
         return Printed::failed(
-            "No source is configured: fill in [clickup] or [github] of bot.toml",
+            "No source is configured: fill in [clickup] or [github] in bot.toml",
             EXIT_FAILED,
         );
     }
@@ -484,15 +487,14 @@ fn in_words(reports: &[Report]) -> Printed {
         for address in &report.missing {
             let _ = writeln!(
                 out,
-                "  ✗ {} was registered and is not there. `ivan webhooks repair` makes it again",
+                "  ✗ {} was registered and is gone. `ivan webhooks repair` creates it again",
                 clean(address)
             );
         }
         if report.webhooks.is_empty() && report.missing.is_empty() && report.error.is_none() {
             let _ = writeln!(
                 out,
-                "  No webhook was registered: changes are found by polls. `ivan webhooks register --url https://…` \
-                 makes one"
+                "  No webhook: changes are found by polling. `ivan webhooks register --url https://…` creates one"
             );
         }
         match report.others {

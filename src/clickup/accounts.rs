@@ -45,8 +45,8 @@ impl Accounts for ClickUp {
         match found.as_slice() {
             [only] => Ok(only.clone()),
             [] => Err(refused(format!(
-                "ClickUp's workspace {} has no member `{shown}`. Type the name as ClickUp shows it, the member's e-mail \
-                 address or id; an invitation has to be accepted first",
+                "ClickUp has no member `{shown}` in workspace {}. Try the member's e-mail address; they must have \
+                     accepted their invitation",
                 self.team_id
             ))),
             several => Err(refused(format!(

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::reason::with_remedy;
 use crate::http_client::{
     self, HttpClient, InvalidSettings, OPERATOR_WAIT, RawResponse, SourceFacts, clipped, is_page,
     not_taken, number, reset,
@@ -194,7 +195,7 @@ pub(crate) fn classify(
     let said = Said::read(body);
     if status == 429 || said.code() == "APP_002" {
         return ClickUpVerdict::Wait {
-            why: format!("ClickUp's rate limit is used up ({said})"),
+            why: format!("ClickUp's rate limit is reached ({said})"),
             wait: Some(limited_for(headers, now)),
         };
     }
@@ -203,18 +204,18 @@ pub(crate) fn classify(
         (400..500, "ITEM_013") => refused(
             Refusal::Gone,
             format!(
-                "ClickUp says that {thing} was deleted ({said}). Restore it from ClickUp's Trash if it is needed"
+                "ClickUp can't find {thing}: it was deleted ({said}). Restore it from ClickUp's Trash if you need it"
             ),
         ),
-        (400..500, "CRTSK_001") => ClickUpVerdict::Own(ClickUpOnly::UnknownStatus(format!(
-            "ClickUp's list has no such status for {thing} ({said}). \
-             Set clickup.complete_status to a status of that list"
+        (400..500, "CRTSK_001") => ClickUpVerdict::Own(ClickUpOnly::UnknownStatus(with_remedy(
+            format_args!("ClickUp's list has no such status ({said})"),
+            format_args!("It was for {thing}. Set clickup.complete_status to a status of its list"),
         ))),
         (400..500, "OAUTH_171") => refused(
             Refusal::Other,
             format!(
-                "ClickUp already has {thing} for this address, which it does not show to this account ({said}). \
-                 Delete it with the account that made it, or use another address"
+                "ClickUp already has {thing} for this address, and this account can't see it ({said}). Delete it \
+                     with the account that created it, or use another address"
             ),
         ),
         (400..500, code) if is_token_dead(code) => ClickUpVerdict::DeadToken(token_dead(&said)),
@@ -223,15 +224,16 @@ pub(crate) fn classify(
         (404, _) => ClickUpVerdict::Failed(invisible(thing, &said)),
         (403, _) => refused(
             Refusal::Other,
-            format!(
-                "ClickUp does not allow this on {thing} ({said}). \
-                 Give the account of clickup.token the permission, or do it in ClickUp itself"
+            with_remedy(
+                format_args!("ClickUp doesn't let me change {thing} ({said}). Do it in ClickUp"),
+                "Or give the account of clickup.token the permission",
             ),
         ),
         (408 | 500.., _) => SYSTEM.failed(request, status, &said),
         (..400, _) => ClickUpVerdict::Failed(not_taken(
-            format!(
-                "ClickUp's address answers with a redirect (HTTP {status}): check clickup.api_url"
+            with_remedy(
+                "ClickUp redirects me, so I can't reach it",
+                format_args!("HTTP {status}; check clickup.api_url"),
             ),
             Some(OPERATOR_WAIT),
         )),
@@ -268,18 +270,20 @@ fn is_invisible(code: &str) -> bool {
 
 /// The message for a dead token. Queued work is not refused for it: once the operator replaces the token, it is sent.
 fn token_dead(said: &Said) -> String {
-    format!(
-        "ClickUp refuses the token ({said}). Put a valid one into clickup.token and restart Ivan; \
-         what is queued is kept until then"
+    with_remedy(
+        format_args!("ClickUp rejects the token ({said})"),
+        "Set a new clickup.token and restart. Queued work is safe",
     )
 }
 
 fn invisible(thing: &str, said: &Said) -> WriteError {
     WriteError::Refused {
         what: Refusal::Invisible,
-        why: format!(
-            "ClickUp has no such thing as {thing}, or does not show it to this account ({said}). \
-             Check the id, or share it with the account of clickup.token"
+        why: with_remedy(
+            format_args!("ClickUp can't find {thing}, or I may not see it"),
+            format_args!(
+                "It said: {said}. Check the id, or share it with the account of clickup.token"
+            ),
         ),
     }
 }

@@ -52,10 +52,9 @@ const SIGNATURE: Signature = Signature {
 
 pub(crate) const FACTS: WebhookFacts = WebhookFacts {
     chooses_secret: true,
-    on_unknown_secret: "ClickUp shows a secret when a webhook is made: put it into clickup.webhook_secret, or delete the \
-                        webhook (DELETE /webhook/<id> of ClickUp's API) and register again",
-    on_refusal: "ClickUp shows and makes webhooks for the user of clickup.token, who must be a member of the workspace \
-                 clickup.team_id, no guest",
+    on_unknown_secret: "ClickUp shows the secret only when a webhook is created. Set it as clickup.webhook_secret, or delete the \
+         webhook (DELETE /webhook/<id> in ClickUp's API) and register again",
+    on_refusal: "The user of clickup.token must be a member of the workspace clickup.team_id, not a guest",
 };
 
 /// How many history items are searched for ids.
@@ -189,7 +188,7 @@ impl WebhookReader for ClickUp {
         let id = id.ok_or_else(|| unreadable("it names no task".to_owned()))?;
         let id = id.to_string();
         if TaskId::clickup(&id).is_none() {
-            return Err(unreadable("it names a task by an odd id".to_owned()));
+            return Err(unreadable("its task id is malformed".to_owned()));
         }
         if self.is_elsewhere(&payload.history_items) && !self.mapping.is_guest(&id) {
             return Ok(Vec::new());
@@ -970,8 +969,8 @@ mod tests {
     }
 
     #[rstest]
-    #[case::not_allowed(403, json!({"err": "No permission"}), "does not allow")]
-    #[case::not_shown(401, json!({"err": "Team not authorized", "ECODE": "OAUTH_027"}), "does not show")]
+    #[case::not_allowed(403, json!({"err": "No permission"}), "doesn't let me")]
+    #[case::not_shown(401, json!({"err": "Team not authorized", "ECODE": "OAUTH_027"}), "or I may not see it")]
     #[tokio::test]
     async fn a_workspace_that_refuses_is_named(
         #[case] status: u16,

@@ -23,6 +23,7 @@ use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::reason::with_remedy;
 use crate::domain::source::Limits;
 pub use crate::http_client::InvalidSettings;
 use crate::runtime::lock;
@@ -143,9 +144,9 @@ impl ClickUp {
         }
         Err(WriteError::Refused {
             what: Refusal::NotMirrored,
-            why: format!(
-                "ClickUp has {thing} in a list that I do not follow ({list}). \
-                 Add the list to clickup.lists, or do it in ClickUp itself"
+            why: with_remedy(
+                format_args!("I don't follow the list of {thing} in ClickUp. Do it there"),
+                format_args!("Or add {list} to clickup.lists"),
             ),
         })
     }

@@ -133,11 +133,8 @@ impl SourceReader for ClickUp {
     ) -> Result<Page, WriteError> {
         let cursor = match page {
             None => Cursor::first(false, since),
-            Some(token) => Cursor::parse(token).ok_or_else(|| {
-                refused(format!(
-                    "ClickUp's listing cannot go on from `{token}`; begin it anew"
-                ))
-            })?,
+            Some(token) => Cursor::parse(token)
+                .ok_or_else(|| refused(format!("ClickUp's listing has no page `{token}`")))?,
         };
         let mut request = Request::get(
             format!("/list/{}/task", segment(&container.id)),
@@ -162,11 +159,7 @@ impl SourceReader for ClickUp {
         let tasks = listed.tasks.into_iter().filter_map(|task| {
             task.into_task(&self.mapping, Some(&container.id))
                 .inspect_err(|why| {
-                    tracing::warn!(
-                        source = "clickup",
-                        "a task of list {} is left out: {why}",
-                        container.id
-                    );
+                    tracing::warn!(source = "clickup", list = container.id, error = %why, "skipped an unreadable task");
                 })
                 .ok()
         });
@@ -192,18 +185,17 @@ impl SourceReader for ClickUp {
             CommentsOf::Task(key) => key,
             CommentsOf::Container(list) => {
                 return Err(refused(format!(
-                    "ClickUp's comments are asked for by task, not for the list {}",
+                    "ClickUp lists comments by task, not for list {}",
                     list.name
                 )));
             }
         };
         let start = match page {
             None => None,
-            Some(token) => Some(behind(token).ok_or_else(|| {
-                refused(format!(
-                    "ClickUp's comments cannot go on from `{token}`; begin anew"
-                ))
-            })?),
+            Some(token) => Some(
+                behind(token)
+                    .ok_or_else(|| refused(format!("ClickUp's comments have no page `{token}`")))?,
+            ),
         };
         // Without our own id, our comments would count as another person's.
         self.me().await?;

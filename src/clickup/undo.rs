@@ -38,7 +38,7 @@ impl ClickUp {
                 .map(Some)
                 .ok_or_else(|| {
                     refused(format!(
-                        "ClickUp's list of {} has no status for an open task. Give it one, or move the task",
+                        "The ClickUp list of {} has no open status. Add one, or move the task",
                         named(&now.key)
                     ))
                 })
@@ -104,7 +104,7 @@ impl ClickUp {
         Ok(match self.walk_comments(&now.key, since, is_it).await? {
             None => EffectState::Gone,
             Some(found) if found.says(comment.text) => EffectState::AsLeft,
-            Some(_) => EffectState::Changed("the comment says something else now".to_owned()),
+            Some(_) => EffectState::Changed("the comment was edited".to_owned()),
         })
     }
 
@@ -115,14 +115,14 @@ impl ClickUp {
         let page: WireCommentPage = self.client.send(&request).await?;
         if !page.comments.is_empty() {
             return Ok(EffectState::Changed(
-                "somebody has commented on it".to_owned(),
+                "someone has commented on it".to_owned(),
             ));
         }
         let request = Request::get(path(key, ""), thing).with("include_subtasks", true);
         let family: Family = self.client.send(&request).await?;
         Ok(match family.subtasks.is_empty() {
             true => EffectState::AsLeft,
-            false => EffectState::Changed("it has subtasks now".to_owned()),
+            false => EffectState::Changed("it now has subtasks".to_owned()),
         })
     }
 }

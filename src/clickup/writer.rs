@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::change::TaskChange;
 use crate::domain::mention_text::MentionText;
 use crate::domain::operation::{NewTask, Operation, Place, WriteError, WriteReceipt};
+use crate::domain::reason::with_remedy;
 use crate::domain::source::{SourceStanding, SourceWriter};
 use crate::domain::task::{Account, Priority, Source, Task, TaskKey};
 use crate::domain::undo::EffectState;
@@ -286,11 +287,15 @@ impl ClickUp {
             .or_else(|| find(&|status| status.kind == "done"))
             .ok_or_else(|| {
                 let names: Vec<&str> = list.statuses.iter().map(|s| s.status.as_str()).collect();
-                refused(format!(
-                    "ClickUp's list of {} has no status that finishes a task (it has: {}). \
-                     Set clickup.complete_status to one of them",
-                    named(&now.key),
-                    names.join(", ")
+                refused(with_remedy(
+                    format_args!(
+                        "The ClickUp list of {} has no status for completed tasks",
+                        named(&now.key)
+                    ),
+                    format_args!(
+                        "Set clickup.complete_status to one of: {}",
+                        names.join(", ")
+                    ),
                 ))
             })
     }
@@ -309,9 +314,9 @@ impl ClickUp {
         }
         let number = |account: &Account| {
             account.id.parse::<i64>().map_err(|_| {
-                refused(format!(
-                    "`{}` is no member of ClickUp: its members have numbers. Whoever runs me can mend it in [[people]]",
-                    account.id
+                refused(with_remedy(
+                    format_args!("`{}` is not a ClickUp member", account.id),
+                    "Set the member's id, a number, in [[people]]",
                 ))
             })
         };
@@ -351,7 +356,7 @@ impl ClickUp {
                 Ok(list)
             }
             Place::Repo(repo) => Err(refused(format!(
-                "ClickUp has no repositories: {repo} is not a list"
+                "ClickUp has no repositories, and {repo} is not a list"
             ))),
         }
     }
@@ -482,8 +487,9 @@ pub(super) fn named(key: &TaskKey) -> String {
 fn members(handles: &[String]) -> Result<Vec<i64>, WriteError> {
     let number = |handle: &String| {
         handle.parse().map_err(|_| {
-            refused(format!(
-                "`{handle}` is not the id of a member of ClickUp, which is a number. Put that into [[people]] of bot.toml"
+            refused(with_remedy(
+                format_args!("`{handle}` is not a ClickUp member"),
+                "Set the member's id, a number, in [[people]]",
             ))
         })
     };

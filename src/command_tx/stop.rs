@@ -34,7 +34,7 @@ pub enum Rejection {
     #[error("{}", .0.plain())]
     Full(Text),
     /// The same `Idempotency-Key` came with another request: 422.
-    #[error("this Idempotency-Key was used for another request; use a new key for a new request")]
+    #[error("This Idempotency-Key was used for another request. Use a new key")]
     KeyReused,
     /// The actor is not clear: 422.
     #[error(transparent)]
@@ -44,15 +44,11 @@ pub enum Rejection {
 /// The reason why the actor is not clear.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WhoActs {
-    /// The request names no person, and no default person is configured.
-    #[error(
-        "several people are configured: name the one who acts with X-Ivan-Actor (--as), by name, Slack id or GitHub login"
-    )]
-    NotNamed,
+    /// The request names no person, and no default person is configured. The names to choose from.
+    #[error("Who is acting? {}", name_one(.0))]
+    NotNamed(Vec<String>),
     /// No configured person has this name. It is cut to 80 characters.
-    #[error(
-        "nobody of the name `{0}` is among [[people]]; X-Ivan-Actor (--as) takes a name, a Slack id or a GitHub login"
-    )]
+    #[error("I don't know `{0}`. Use a name, Slack id or GitHub login of [[people]]")]
     NotKnown(String),
 }
 
@@ -101,5 +97,30 @@ impl Stop {
             Stop::Rejected(rejection) => Ok(rejection),
             Stop::Db(error) => Err(error),
         }
+    }
+}
+
+/// The advice to name one of these people.
+fn name_one(people: &[String]) -> String {
+    const FEW: usize = 5;
+    let options: Vec<String> = people
+        .iter()
+        .take(FEW)
+        .map(|name| match name.contains(char::is_whitespace) {
+            true => format!("--as \"{name}\""),
+            false => format!("--as {name}"),
+        })
+        .collect();
+    let more = if people.len() > FEW {
+        " or another name"
+    } else {
+        ""
+    };
+    match options.as_slice() {
+        [] => "Use --as NAME (X-Ivan-Actor over HTTP).".to_owned(),
+        options => format!(
+            "Use {}{more} (X-Ivan-Actor over HTTP).",
+            options.join(" or ")
+        ),
     }
 }

@@ -177,7 +177,7 @@ impl Commands {
             Err(error) => {
                 again(AFTER_TROUBLE);
                 let name = source.name();
-                tracing::info!(person = %person.name, "{} is looked for in {name} later: {error}", person.name);
+                tracing::info!(person = %person.name, source = name, %error, "cannot look up the account by e-mail; will try again");
                 return Ok(());
             }
         };
@@ -198,7 +198,7 @@ impl Commands {
         match linked {
             true => {
                 let name = source.name();
-                tracing::info!(person = %person.name, "{} is linked to the {name} member with their e-mail address", person.name);
+                tracing::info!(person = %person.name, source = name, "account linked by e-mail");
             }
             false => again(LOOK_AGAIN),
         }
@@ -224,7 +224,7 @@ impl Commands {
             let found = match in_time(ASIDE_WITHIN, answer).await {
                 Ok(found) => found,
                 Err(error) => {
-                    tracing::info!(%source, "an account is shown as it was known: {error}");
+                    tracing::info!(%source, %error, "account not confirmed; showing the last known name");
                     return Ok(());
                 }
             };
@@ -250,7 +250,7 @@ async fn in_time<T>(
     answer: impl Future<Output = Result<T, WriteError>>,
 ) -> Result<T, WriteError> {
     let late = |_| WriteError::Unknown {
-        why: "it did not answer in time".to_owned(),
+        why: "no answer in time".to_owned(),
     };
     timeout(limit, answer).await.map_err(late)?
 }

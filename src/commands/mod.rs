@@ -280,10 +280,7 @@ impl Commands {
             };
             let commands = Commands { inner };
             if let Err(trouble) = commands.tell_it_waits(command).await {
-                tracing::error!(
-                    command = command.0,
-                    "nobody was told that command {command} is queued: {trouble}"
-                );
+                tracing::error!(command = command.0, error = %trouble, "cannot report that the command is queued");
             }
         });
     }
@@ -303,7 +300,9 @@ impl Commands {
         let person = match (present.as_slice(), named) {
             ([only], None) => Ok(only),
             ([only], Some(_)) if only.alone => Ok(only),
-            (_, None) => Err(WhoActs::NotNamed),
+            (people, None) => Err(WhoActs::NotNamed(
+                people.iter().map(|person| person.name.clone()).collect(),
+            )),
             (people, Some(name)) => person::called(people, name)
                 .ok_or_else(|| WhoActs::NotKnown(name.chars().take(80).collect())),
         };
@@ -576,8 +575,7 @@ fn read_cursor(cursor: &str) -> Result<(TaskRow, TaskKey), Rejection> {
 
 fn not_a_cursor(listing: &str) -> Rejection {
     Rejection::Unfit(Text::new().text(format!(
-        "cursor is not one that an answer of GET /{listing} gave as next_cursor, or it is from an older store. Begin with \
-         the first page"
+        "This cursor is not a next_cursor of GET /{listing}, or is from an older store. Start with the first page"
     )))
 }
 

@@ -166,7 +166,7 @@ pub(crate) fn run(
         let waiting = operations::count_pending_of(tx.db, person.id, OUTBOX_MAX)?;
         if waiting >= OUTBOX_MAX {
             Limit::Outbox.reached(format_args!(
-                "{waiting} writes of one person wait for an outcome, and the next are turned down"
+                "one person has {waiting} waiting writes; further ones are rejected"
             ));
             return Err(Rejection::Full(reply::too_many_writes(waiting)).into());
         }

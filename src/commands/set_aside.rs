@@ -38,7 +38,7 @@ impl Commands {
         });
         let about = retried.await?;
         if let Some(about) = &about {
-            tracing::info!(%work, "{work} is tried again: {about}");
+            tracing::info!(%work, about, "retrying work that was set aside");
         }
         Ok(about.map(|about| words::tried_again(&about)))
     }

@@ -45,16 +45,16 @@ impl fmt::Display for ValueOrigin {
             ValueOrigin::File(path) => write!(f, "{}", path.display()),
             ValueOrigin::Variable(name) => write!(f, "environment variable {name}"),
             ValueOrigin::SecretFile { path, named_by } => {
-                write!(f, "{}, as {named_by} says", path.display())
+                write!(f, "{}, given by {named_by}", path.display())
             }
             ValueOrigin::Missing {
                 file: Some(file),
                 variable,
-            } => write!(f, "neither in {} nor in {variable}", file.display()),
+            } => write!(f, "set it in {} or {variable}", file.display()),
             ValueOrigin::Missing {
                 file: None,
                 variable,
-            } => write!(f, "no bot.toml, and not in {variable}"),
+            } => write!(f, "no bot.toml; set it there or in {variable}"),
             ValueOrigin::Whole => Ok(()),
         }
     }
@@ -199,6 +199,15 @@ pub fn find(
         }
     }
     Ok(None)
+}
+
+/// The places where `bot.toml` is looked for.
+pub fn looked_at(named: Option<&Path>, env: &[(String, String)]) -> Vec<String> {
+    let (places, _) = places(named, env);
+    places
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect()
 }
 
 /// The places for `bot.toml` in order, and whether the place was given explicitly.

@@ -318,8 +318,8 @@ impl ConfigErrors {
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.len() {
-            1 => write!(f, "1 mistake in the configuration:")?,
-            many => write!(f, "{many} mistakes in the configuration:")?,
+            1 => write!(f, "1 error in the configuration:")?,
+            many => write!(f, "{many} errors in the configuration:")?,
         }
         for error in &self.0 {
             write!(f, "\n  {error}")?;
@@ -345,11 +345,12 @@ impl Config {
 
     #[inline(never)]
     fn load_with(path: Option<&Path>, env: Vec<(String, String)>) -> Result<Config, ConfigErrors> {
+        let looked_at = layers::looked_at(path, &env);
         let file = layers::find(path, &env).map_err(whole)?;
         let file = file
             .as_ref()
             .map(|(path, text)| (path.as_path(), text.as_str()));
-        Config::read(file, env.into_iter())
+        Config::read_known(file, env.into_iter(), &looked_at).0
     }
 
     /// Reads the text of a file, variables, and the secret files that they name, but nothing else. For the demo and for
@@ -358,7 +359,7 @@ impl Config {
         file: Option<(&Path, &str)>,
         env: impl Iterator<Item = (String, String)>,
     ) -> Result<Config, ConfigErrors> {
-        Config::read_known(file, env).0
+        Config::read_known(file, env, &[]).0
     }
 
     /// The file that was read, if any.
@@ -381,10 +382,11 @@ impl Config {
         &self.remarks
     }
 
-    /// Reads the configuration; also returns the known keys.
+    /// Reads the configuration; also returns the known keys. `looked_at`: the places without a file, for the error.
     fn read_known(
         file: Option<(&Path, &str)>,
         env: impl Iterator<Item = (String, String)>,
+        looked_at: &[String],
     ) -> (Result<Config, ConfigErrors>, BTreeSet<String>) {
         let layers = match Layers::read(file, env) {
             Ok(layers) => layers,
@@ -400,12 +402,13 @@ impl Config {
         if configured.is_empty() {
             reader.error(
                 "",
-                match &path {
-                    Some(_) => "no source is configured; fill in [clickup], [github] or both",
-                    None => {
-                        "no bot.toml was found and no source is configured; copy bot.toml.example to bot.toml and fill \
-                         in [clickup], [github] or both"
-                    }
+                &match &path {
+                    None if !looked_at.is_empty() => format!(
+                        "no bot.toml found (looked at {}); copy bot.toml.example to bot.toml and fill it in. `ivan demo` \
+                         needs none",
+                        looked_at.join(", ")
+                    ),
+                    _ => "no source is configured; fill in [clickup], [github] or both".to_owned(),
                 },
             );
         }
@@ -546,7 +549,7 @@ fn place(
     {
         reader.error(
             &key("list"),
-            format!("is `{list}`, which is neither clickup.list_id nor among clickup.lists"),
+            format!("`{list}` is not a configured list; add it to clickup.lists"),
         );
     }
     if let Some(repo) = &repo
@@ -555,7 +558,7 @@ fn place(
     {
         reader.error(
             &key("repo"),
-            format!("is `{repo}`, which is neither github.repo nor among github.repos"),
+            format!("`{repo}` is not a configured repository; add it to github.repos"),
         );
     }
     Place { given, list, repo }
@@ -585,10 +588,7 @@ fn channels(
         let Place { given, list, repo } = place(reader, key, clickup, github);
         let entity = reader.optional(&key("entity"), &ENTITY, "no client");
         if list.is_some() && repo.is_some() {
-            reader.error(
-                &key("repo"),
-                "is given beside a list; a task is made in one place, so keep one",
-            );
+            reader.error(&key("repo"), "conflicts with the list; keep one of them");
         }
         let of_place = match (&list, &repo) {
             (Some(_), _) => Some((Source::ClickUp, "list")),
@@ -600,7 +600,7 @@ fn channels(
         {
             reader.error(
                 &key("source"),
-                format!("is `{source}`, and {place} is one of {other}"),
+                format!("`{source}` does not match: {place} belongs to {other}"),
             );
         }
         let source = given.or(of_place.map(|(source, _)| source));
@@ -616,14 +616,14 @@ fn channels(
             };
             reader.error(
                 &key(name),
-                format!("means {source}, and [{source}] is not configured"),
+                format!("needs {source}, but [{source}] is not configured"),
             );
         }
         let Some(id) = id else { continue };
         if channels.iter().any(|other| other.id == id) {
             reader.error(
                 &key("id"),
-                format!("is `{id}`, which another of [[slack.channels]] has; keep one"),
+                format!("`{id}` is used by another of [[slack.channels]]; keep one"),
             );
         }
         channels.push(ChannelConfig {
@@ -659,7 +659,7 @@ fn entities(
             &key("id"),
             &ENTITY,
             !none,
-            "what stands in the tag client:<id> and in [CLIENT:<id>]",
+            "the id in the tag client:<id> and in [CLIENT:<id>]",
         );
         let name = reader.optional(&key("name"), &TEXT, "the id");
         let aliases = reader.or(&key("aliases"), &TEXTS, Vec::new());
@@ -667,7 +667,7 @@ fn entities(
         if list.is_some() && repo.is_some() && given.is_none() {
             reader.error(
                 &key("source"),
-                "is missing beside a list and a repo: it says in which of them a task is made",
+                "missing; with a list and a repo, it says which one gets new tasks",
             );
         }
         let source = match (given, &list, &repo) {
@@ -696,7 +696,7 @@ fn entities(
                 };
                 reader.error(
                     &key(name),
-                    format!("means {part}, and [{part}] is not configured"),
+                    format!("needs {part}, but [{part}] is not configured"),
                 );
             }
         }
@@ -716,9 +716,7 @@ fn entities(
             if entities.iter().any(|other| other.is_called(text)) {
                 reader.error(
                     &key(name),
-                    format!(
-                        "has `{text}`, as another of [[entities]] is called; each needs its own"
-                    ),
+                    format!("`{text}` is used by another of [[entities]]; names must be unique"),
                 );
             }
         }
@@ -743,7 +741,7 @@ fn known_to_channels<'a>(
         {
             reader.error(
                 &format!("slack.channels.{at}.entity"),
-                format!("is `{named}`, which none of [[entities]] is called"),
+                format!("`{named}` is not one of [[entities]]"),
             );
         }
     }
@@ -761,13 +759,13 @@ fn clickup(reader: &mut Reader) -> Option<ClickUpConfig> {
         "clickup.team_id",
         &TEAM,
         here,
-        "the workspace's id: the first number in its address",
+        "the workspace's id, the first number in its address",
     );
     let list_id = reader.required(
         "clickup.list_id",
         &LIST,
         here,
-        "the list for new tasks: its address, or the id in it",
+        "the list for new tasks, as its address or id",
     );
     let lists = reader.or("clickup.lists", &LISTS, Vec::new());
     let complete_status = reader.or("clickup.complete_status", &TEXT, "complete".into());
@@ -778,7 +776,7 @@ fn clickup(reader: &mut Reader) -> Option<ClickUpConfig> {
     );
     let webhook_secret = reader.phrase(
         "clickup.webhook_secret",
-        "webhooks that `ivan webhooks register` makes have their own, in the store",
+        "webhooks from `ivan webhooks register` have their own secrets, in the store",
     );
     let api_url = reader.or(
         "clickup.api_url",
@@ -817,7 +815,7 @@ fn github(reader: &mut Reader) -> Option<GitHubConfig> {
     let repos = reader.or("github.repos", &REPOS, Vec::new());
     let webhook_secret = reader.phrase(
         "github.webhook_secret",
-        "`ivan webhooks register` makes one and keeps it in the store",
+        "`ivan webhooks register` creates one in the store",
     );
     let api_url = reader.or("github.api_url", &ADDRESS, "https://api.github.com".into());
     let in_progress_label = reader.or("github.in_progress_label", &TEXT, "in progress".into());
@@ -860,7 +858,7 @@ fn queue(reader: &mut Reader, configured: &[Source]) -> QueueConfig {
     if reader.was_given(KEY) && !configured.is_empty() && !configured.contains(&default_source) {
         reader.error(
             KEY,
-            format!("is `{default_source}`, and [{default_source}] is not configured"),
+            format!("`{default_source}` is not configured; fill in [{default_source}]"),
         );
     }
     let usual = Weights::default();
@@ -898,12 +896,12 @@ fn people(reader: &mut Reader) -> Vec<PersonConfig> {
         let name = reader.optional(
             &format!("{section}.name"),
             &TEXT,
-            "the GitHub login or an id",
+            "the GitHub login, or the Slack or ClickUp id",
         );
         let slack = reader.optional(
             &format!("{section}.slack"),
             &SLACK_ID,
-            "this person cannot command from Slack",
+            "this person can't use Slack",
         );
         let github = reader.optional(
             &format!("{section}.github"),
@@ -913,7 +911,7 @@ fn people(reader: &mut Reader) -> Vec<PersonConfig> {
         let clickup = reader.optional(
             &format!("{section}.clickup"),
             &CLICKUP_ID,
-            "by their e-mail address, or whom they link",
+            "found by e-mail, or linked by the person",
         );
         let usual = github.as_ref().or(slack.as_ref()).or(clickup.as_ref());
         if let Some(name) = name.or(usual.cloned()) {
@@ -927,7 +925,7 @@ fn people(reader: &mut Reader) -> Vec<PersonConfig> {
                 reader.error(
                     &format!("{section}.{key}"),
                     format!(
-                        "`{what}` is what another of [[people]] is called; each needs their own"
+                        "`{what}` is used by another of [[people]]; names and ids must be unique"
                     ),
                 );
             }
@@ -990,12 +988,12 @@ fn api(reader: &mut Reader, people: &[PersonConfig]) -> ApiConfig {
         token: reader.secret(
             "api.token",
             "",
-            "made at first start, in the file api-token beside the store",
+            "created at first start, in the file api-token beside the store",
         ),
         default_person: reader.optional(
             PERSON,
             &TEXT,
-            "the only person acts; of several, the one who is named",
+            "the only person; with several, requests must name one",
         ),
     };
     if let Some(named) = &api.default_person
@@ -1003,7 +1001,7 @@ fn api(reader: &mut Reader, people: &[PersonConfig]) -> ApiConfig {
     {
         reader.error(
             PERSON,
-            format!("is `{named}`, which is no name, slack or github of any of [[people]]"),
+            format!("`{named}` is not the name, slack or github of any of [[people]]"),
         );
     }
     api
@@ -1027,7 +1025,7 @@ fn webhooks(reader: &mut Reader, api: SocketAddr) -> WebhooksConfig {
         reader.error(
             BIND,
             format!(
-                "is `{bind}`, where the API listens (api.bind); webhooks have an address of their own, which may be exposed"
+                "`{bind}` is the address of the API (api.bind); webhooks need their own, since it is exposed"
             ),
         );
     }
@@ -1043,7 +1041,7 @@ fn sync(reader: &mut Reader) -> SyncConfig {
         let interval = show_duration(&sync.interval);
         reader.error(
             "sync.full_interval",
-            format!("is shorter than sync.interval, {interval}"),
+            format!("must not be shorter than sync.interval ({interval})"),
         );
     }
     sync
@@ -1060,7 +1058,7 @@ fn outbox(reader: &mut Reader) -> OutboxConfig {
         let initial = show_duration(&outbox.retry_initial);
         reader.error(
             "outbox.retry_max",
-            format!("is shorter than outbox.retry_initial, {initial}"),
+            format!("must not be shorter than outbox.retry_initial ({initial})"),
         );
     }
     outbox
@@ -1190,7 +1188,7 @@ fn clickup_id(text: String) -> Result<String, String> {
         Ok(text)
     } else {
         Err(format!(
-            "`{text}` is not a ClickUp id; it is a number from an address"
+            "`{text}` is not a ClickUp id; use the number from its address"
         ))
     }
 }
@@ -1211,7 +1209,7 @@ fn slack_id(text: String) -> Result<String, String> {
         Ok(text)
     } else {
         Err(format!(
-            "`{text}` is not a Slack id such as U0ANN01; it is under ⋮ → Copy member ID in the person's profile"
+            "expected a Slack id such as U0ANN01 (in the profile: ⋮ → Copy member ID), found `{text}`"
         ))
     }
 }
@@ -1224,7 +1222,7 @@ const CHANNEL_ID: ValueFormat<String> = ValueFormat {
             Ok(id)
         } else {
             Err(format!(
-                "`{id}` is not the id of a channel such as C0GENERAL; click the channel's name, it is at the end"
+                "expected a channel's id such as C0GENERAL (click the channel's name; it is at the end), found `{id}`"
             ))
         }
     },
@@ -1238,7 +1236,7 @@ const ENTITY: ValueFormat<String> = ValueFormat {
             Ok(entity)
         } else {
             Err(format!(
-                "`{entity}` cannot be a client: it has at most {ENTITY_MAX} characters, and no brackets or commas"
+                "expected a client's name (up to {ENTITY_MAX} characters, no brackets or commas), found `{entity}`"
             ))
         }
     },
@@ -1253,7 +1251,7 @@ const LOGIN: ValueFormat<String> = ValueFormat {
             Ok(login)
         } else {
             Err(format!(
-                "`{login}` is not a GitHub login; write it without @"
+                "expected a GitHub login without @, found `{login}`"
             ))
         }
     },
@@ -1277,7 +1275,7 @@ fn repo(text: &str) -> Result<RepoName, String> {
     // GitHub allows no repository name that ends in `.git`: it is the end of an address.
     let named = RepoName::parse(text).filter(|_| !text.ends_with(".git"));
     named.ok_or_else(|| {
-        let told = format!("`{text}` is not a repository as owner/name");
+        let told = format!("expected a repository as owner/name, found `{text}`");
         match repo_of_address(text) {
             Some(name) => format!("{told}; write `{name}`"),
             None => told,
@@ -1303,18 +1301,20 @@ const ADDRESS: ValueFormat<String> = ValueFormat {
         let rest = address
             .strip_prefix("https://")
             .or_else(|| address.strip_prefix("http://"))
-            .ok_or_else(|| format!("`{address}` does not begin with https:// or http://"))?;
+            .ok_or_else(|| {
+                format!("expected an address with https:// or http://, found `{address}`")
+            })?;
         if rest.contains('@') {
-            return Err("has an @ in it; names and passwords do not go into an address".to_owned());
+            return Err("contains an @; an address must not have a name or password".to_owned());
         }
         if let Some(without) = address.strip_suffix('/') {
-            return Err(format!("`{address}` ends in a slash; write `{without}`"));
+            return Err(format!("remove the slash at the end: `{without}`"));
         }
         let fits =
             |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '\\' | '"' | '<' | '>');
         if rest.is_empty() || rest.starts_with(['/', ':']) || !rest.chars().all(fits) {
             return Err(format!(
-                "`{address}` is not the address of an API, such as https://host/path"
+                "expected the address of an API, such as https://host/path, found `{address}`"
             ));
         }
         Ok(address)
@@ -1326,7 +1326,7 @@ const SOCKET: ValueFormat<SocketAddr> = ValueFormat {
     parse: |value| {
         let socket = text(value)?;
         socket.parse().map_err(|_| {
-            format!("`{socket}` is not an IP address with a port, such as 127.0.0.1:8787")
+            format!("expected an IP address with a port, such as 127.0.0.1:8787, found `{socket}`")
         })
     },
     show: |socket| quote(&socket.to_string()),
@@ -1335,7 +1335,7 @@ const SOCKET: ValueFormat<SocketAddr> = ValueFormat {
 const SOURCE: ValueFormat<Source> = ValueFormat {
     parse: |value| {
         let name = text(value)?;
-        Source::parse(&name).ok_or_else(|| format!("is `{name}`; it is clickup or github"))
+        Source::parse(&name).ok_or_else(|| format!("expected clickup or github, found `{name}`"))
     },
     show: |source| quote(source.as_str()),
 };
@@ -1345,7 +1345,7 @@ const CHANNEL_COMMANDS: ValueFormat<ChannelCommandsConfig> = ValueFormat {
         "bare" => Ok(ChannelCommandsConfig::Bare),
         "mention" => Ok(ChannelCommandsConfig::Mention),
         "off" => Ok(ChannelCommandsConfig::Off),
-        other => Err(format!("is `{other}`; it is bare, mention or off")),
+        other => Err(format!("expected bare, mention or off, found `{other}`")),
     },
     show: |commands| {
         quote(match commands {
@@ -1360,7 +1360,7 @@ const THREAD_REPLIES: ValueFormat<ThreadRepliesConfig> = ValueFormat {
     parse: |value| match text(value)?.as_str() {
         "hint" => Ok(ThreadRepliesConfig::Hint),
         "comment" => Ok(ThreadRepliesConfig::Comment),
-        other => Err(format!("is `{other}`; it is hint or comment")),
+        other => Err(format!("expected hint or comment, found `{other}`")),
     },
     show: |replies| {
         quote(match replies {
@@ -1374,7 +1374,7 @@ const RECEIPTS: ValueFormat<ReceiptsConfig> = ValueFormat {
     parse: |value| match text(value)?.as_str() {
         "message" => Ok(ReceiptsConfig::Message),
         "reactions" => Ok(ReceiptsConfig::Reactions),
-        other => Err(format!("is `{other}`; it is message or reactions")),
+        other => Err(format!("expected message or reactions, found `{other}`")),
     },
     show: |receipts| {
         quote(match receipts {
@@ -1390,7 +1390,7 @@ const BRIEFING: ValueFormat<Option<NaiveTime>> = ValueFormat {
         match typed.as_str() {
             "off" => Ok(None),
             time => time_of_day(time).map(Some).ok_or_else(|| {
-                format!("is `{time}`; it is a time of day such as 8:30 or 9am, or off")
+                format!("expected a time such as 8:30 or 9am, or off, found `{time}`")
             }),
         }
     },
@@ -1406,9 +1406,7 @@ const QUIET: ValueFormat<Option<QuietHours>> = ValueFormat {
         match typed.as_str() {
             "off" => Ok(None),
             hours => QuietHours::parse(hours).map(Some).ok_or_else(|| {
-                format!(
-                    "is `{hours}`; it is two times of day that differ, such as 20:00-8:00 or 8pm-8am, or off"
-                )
+                format!("expected hours such as 20:00-8:00 or 8pm-8am, or off, found `{hours}`")
             }),
         }
     },
@@ -1422,7 +1420,7 @@ const LOG_FORMAT: ValueFormat<LogFormat> = ValueFormat {
     parse: |value| match text(value)?.as_str() {
         "pretty" => Ok(LogFormat::Pretty),
         "json" => Ok(LogFormat::Json),
-        other => Err(format!("is `{other}`; it is pretty or json")),
+        other => Err(format!("expected pretty or json, found `{other}`")),
     },
     show: |format| {
         quote(match format {
@@ -1438,7 +1436,7 @@ const LOG_LEVEL: ValueFormat<String> = ValueFormat {
         match level.as_str() {
             "off" | "error" | "warn" | "info" | "debug" | "trace" => Ok(level),
             _ => Err(format!(
-                "is `{level}`; it is off, error, warn, info, debug or trace"
+                "expected off, error, warn, info, debug or trace, found `{level}`"
             )),
         }
     },
@@ -1451,7 +1449,9 @@ const RATE: ValueFormat<u32> = ValueFormat {
         u32::try_from(rate)
             .ok()
             .filter(|&rate| rate <= 1000)
-            .ok_or_else(|| format!("is {rate}; it is a whole number up to 1000, or 0 for no limit"))
+            .ok_or_else(|| {
+                format!("expected a whole number up to 1000, or 0 for no limit, found {rate}")
+            })
     },
     show: u32::to_string,
 };
@@ -1463,7 +1463,7 @@ const POINTS: ValueFormat<i64> = ValueFormat {
         if (-MOST..=MOST).contains(&points) {
             Ok(points)
         } else {
-            Err(format!("is {points}; points go up to {MOST}"))
+            Err(format!("expected points up to {MOST}, found {points}"))
         }
     },
     show: i64::to_string,
@@ -1473,7 +1473,7 @@ const DURATION: ValueFormat<Duration> = ValueFormat {
     parse: |value| {
         let typed = text(value)?;
         parse_duration(&typed).ok_or_else(|| {
-            format!("is `{typed}`; it is a whole number with its unit, such as 500ms, 1s, 5m, 24h or 30d")
+            format!("expected a whole number with a unit, such as 500ms, 1s, 5m, 24h or 30d, found `{typed}`")
         })
     },
     show: |duration| quote(&show_duration(duration)),

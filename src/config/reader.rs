@@ -9,6 +9,7 @@ use ::config::{Value, ValueKind};
 
 use super::layers::{GivenValue, Layers, ValueOrigin, variable};
 use super::secret::Secret;
+use crate::domain::spelling::distance;
 
 /// One mistake: the key, the reason, and the origin of the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -286,7 +287,7 @@ impl Reader {
                     (true, false) => (Some(direct), None),
                     (false, true) => (None, Some(file)),
                     _ => {
-                        let why = format!("is given twice: here and as {key_file}; keep one");
+                        let why = format!("also given as {key_file}; keep one");
                         self.fail(key, why, direct.origin);
                         return None;
                     }
@@ -359,7 +360,7 @@ impl Reader {
             file: self.layers.file.clone(),
             variable: variable(key),
         };
-        self.fail(key, format!("is missing: {hint}"), origin);
+        self.fail(key, format!("missing: {hint}"), origin);
     }
 
     fn fail(&mut self, key: &str, why: String, origin: ValueOrigin) {
@@ -373,14 +374,11 @@ impl Reader {
     fn unknown(&self, key: &str) -> String {
         let section = format!("{key}.");
         if self.known.iter().any(|known| known.starts_with(&section)) {
-            return format!("is a section: write its keys below `[{key}]`");
+            return format!("this is a section; write its keys below `[{key}]`");
         }
         match suggestions(key, &self.known).as_slice() {
-            [] => "is not a key that I know; bot.toml.example has them all".to_owned(),
-            near => format!(
-                "is not a key that I know; did you mean {}?",
-                near.join(" or ")
-            ),
+            [] => "unknown key; bot.toml.example lists all keys".to_owned(),
+            near => format!("unknown key; did you mean {}?", near.join(" or ")),
         }
     }
 }
@@ -391,14 +389,11 @@ pub fn text(value: &Value) -> Result<String, String> {
         ValueKind::String(text) => text.trim().to_owned(),
         ValueKind::I64(number) => number.to_string(),
         other => {
-            return Err(format!(
-                "is {}; write a text in quotation marks",
-                noun(other)
-            ));
+            return Err(format!("expected a text in quotes, found {}", noun(other)));
         }
     };
     if text.is_empty() {
-        return Err("is empty; write a value, or leave the key out".to_owned());
+        return Err("empty; set a value or remove the key".to_owned());
     }
     Ok(text)
 }
@@ -415,7 +410,7 @@ pub fn texts(value: &Value) -> Result<Vec<String>, String> {
             .collect()),
         ValueKind::I64(number) => Ok(vec![number.to_string()]),
         other => Err(format!(
-            "is {}; write a list such as [\"a\", \"b\"]",
+            "expected a list such as [\"a\", \"b\"], found {}",
             noun(other)
         )),
     }
@@ -428,8 +423,8 @@ pub fn boolean(value: &Value) -> Result<bool, String> {
         ValueKind::String(text) => text
             .trim()
             .parse()
-            .map_err(|_| format!("is `{text}`; write true or false")),
-        other => Err(format!("is {}; write true or false", noun(other))),
+            .map_err(|_| format!("expected true or false, found `{text}`")),
+        other => Err(format!("expected true or false, found {}", noun(other))),
     }
 }
 
@@ -439,13 +434,12 @@ pub fn integer(value: &Value) -> Result<i64, String> {
         ValueKind::String(text) => text
             .trim()
             .parse()
-            .map_err(|_| format!("is `{text}`; write a whole number")),
-        other => Err(format!("is {}; write a whole number", noun(other))),
+            .map_err(|_| format!("expected a whole number, found `{text}`")),
+        other => Err(format!("expected a whole number, found {}", noun(other))),
     }
 }
 
-const IN_QUOTES: &str =
-    "is in quotation marks, which count as a part of it here; write it without them";
+const IN_QUOTES: &str = "remove the quotes; here they count as part of the value";
 
 /// Whether a text is in quotation marks: `docker --env-file` and other tools keep them around a value.
 fn in_quotes(text: &str) -> bool {
@@ -472,27 +466,41 @@ fn is_quoted(value: &Value) -> bool {
 /// A token must be visible ASCII, because it is sent in a header. Errors do not repeat the token.
 fn token(text: String, prefix: &str) -> Result<Secret, String> {
     if text.is_empty() {
-        return Err("is empty".to_owned());
+        return Err("empty".to_owned());
     }
     if in_quotes(&text) {
         return Err(IN_QUOTES.to_owned());
     }
     if !text.chars().all(|c| c.is_ascii_graphic()) {
-        return Err("has a space in it, or a character that no token has".to_owned());
+        return Err("contains a space or a character that no token has".to_owned());
     }
     if let Some(kind) = rotating(&text, prefix) {
         return Err(format!(
-            "is {kind} of an app whose tokens rotate, and ends within 12 hours. Ivan does not renew tokens, and Slack does not turn \
-             rotation off again: make an app without it, from deploy/slack-manifest.yaml"
+            "found {kind} of an app with token rotation, which expires within 12 hours. Ivan does not renew \
+                 tokens, and rotation cannot be turned off: create a new app from deploy/slack-manifest.yaml"
         ));
     }
     if !text.starts_with(prefix) {
-        return Err(format!(
-            "does not begin with `{prefix}`; it is another kind of token"
-        ));
+        let found = match KINDS.iter().find(|(prefix, _)| text.starts_with(prefix)) {
+            Some((prefix, kind)) => format!("{kind} ({prefix}…)"),
+            None => "another kind of token".to_owned(),
+        };
+        let kind = KINDS.iter().find(|(own, _)| *own == prefix);
+        let kind = kind.map_or("a token", |(_, kind)| kind);
+        return Err(format!("expected {kind} ({prefix}…), found {found}"));
     }
     Ok(Secret::new(text))
 }
+
+/// The kinds of tokens by how they begin.
+const KINDS: &[(&str, &str)] = &[
+    ("xapp-", "an app-level token"),
+    ("xoxb-", "a bot token"),
+    ("xoxp-", "a user token"),
+    ("pk_", "a ClickUp token"),
+    ("ghp_", "a classic GitHub token"),
+    ("github_pat_", "a fine-grained GitHub token"),
+];
 
 /// Tokens of Slack apps with token rotation: `xoxe.xoxb-…` and `xoxe.xoxp-…`, and the refresh token `xoxe-…`.
 fn rotating(text: &str, prefix: &str) -> Option<&'static str> {
@@ -508,10 +516,10 @@ fn rotating(text: &str, prefix: &str) -> Option<&'static str> {
 /// A phrase may contain spaces, as in GitHub's own example.
 fn phrase(text: String) -> Result<Secret, String> {
     if text.is_empty() {
-        return Err("is empty".to_owned());
+        return Err("empty".to_owned());
     }
     if text.chars().any(char::is_control) {
-        return Err("has a line break or another control character in it".to_owned());
+        return Err("contains a line break or another control character".to_owned());
     }
     Ok(Secret::new(text))
 }
@@ -607,45 +615,10 @@ fn suggestions<'a>(key: &str, known: &'a BTreeSet<String>) -> Vec<&'a str> {
         .collect()
 }
 
-/// The edit distance: letters to insert, delete, change, or swap with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    // The rows for the previous one and two letters of `a`.
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for (i, &x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, &y) in b.iter().enumerate() {
-            let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX - 1);
-            let mut best = (at(&last, j) + usize::from(x != y))
-                .min(at(&last, j + 1) + 1)
-                .min(at(&row, j) + 1);
-            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(&y) && b.get(j - 1) == Some(&x);
-            if swapped {
-                best = best.min(at(&before_last, j - 1) + 1);
-            }
-            row.push(best);
-        }
-        before_last = std::mem::replace(&mut last, row);
-    }
-    last.last().copied().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rstest::rstest;
-
-    #[rstest]
-    #[case("bot_token", "bot_token", 0)]
-    #[case("bot_tokne", "bot_token", 1)]
-    #[case("bot_tokn", "bot_token", 1)]
-    #[case("botttoken", "bot_token", 1)]
-    #[case("", "abc", 3)]
-    #[case("abc", "", 3)]
-    fn letters_between_two_words(#[case] a: &str, #[case] b: &str, #[case] letters: usize) {
-        assert_eq!(distance(a, b), letters);
-    }
 
     #[rstest]
     #[case("slak.bot_token", &["slack.bot_token"])]

@@ -34,7 +34,7 @@ impl ConfigWarnings {
             .filter_map(|(path, keys)| {
                 let mode = mode(path).filter(|mode| mode & 0o007 != 0)?;
                 Some(format!(
-                    "{} has mode {mode:04o}, so every user of this machine can get at {}: `chmod 600 {}`",
+                    "{} has mode {mode:04o}, so every user of this machine can read {}: run `chmod 600 {}`",
                     path.display(),
                     keys.join(", "),
                     path.display()

@@ -138,12 +138,12 @@ fn five_mistakes_are_told_at_once_with_key_reason_and_origin() {
     )
     .unwrap_err();
     insta::assert_snapshot!(errors, @r"
-    5 mistakes in the configuration:
-      slack.app_token: does not begin with `xapp-`; it is another kind of token (./bot.toml)
-      slack.bot_token: is missing: the bot token, from OAuth & Permissions of the Slack app (neither in ./bot.toml nor in IVAN__SLACK__BOT_TOKEN)
-      github.repo: `widgets` is not a repository as owner/name (environment variable IVAN__GITHUB__REPO)
-      outbox.retry_max: is `60`; it is a whole number with its unit, such as 500ms, 1s, 5m, 24h or 30d (./bot.toml)
-      clickup.complete_staus: is not a key that I know; did you mean clickup.complete_status? (./bot.toml)
+    5 errors in the configuration:
+      slack.app_token: expected an app-level token (xapp-…), found a bot token (xoxb-…) (./bot.toml)
+      slack.bot_token: missing: the bot token, from OAuth & Permissions of the Slack app (set it in ./bot.toml or IVAN__SLACK__BOT_TOKEN)
+      github.repo: expected a repository as owner/name, found `widgets` (environment variable IVAN__GITHUB__REPO)
+      outbox.retry_max: expected a whole number with a unit, such as 500ms, 1s, 5m, 24h or 30d, found `60` (./bot.toml)
+      clickup.complete_staus: unknown key; did you mean clickup.complete_status? (./bot.toml)
     ");
     assert!(!errors.to_string().contains("sesame"));
 }
@@ -151,167 +151,172 @@ fn five_mistakes_are_told_at_once_with_key_reason_and_origin() {
 #[rstest]
 #[case::not_a_text(
     "[log]\nlevel = true",
-    "log.level: is a boolean; write a text in quotation marks (./bot.toml)"
+    "log.level: expected a text in quotes, found a boolean (./bot.toml)"
 )]
 #[case::empty(
     "[log]\nlevel = ' '",
-    "log.level: is empty; write a value, or leave the key out (./bot.toml)"
+    "log.level: empty; set a value or remove the key (./bot.toml)"
 )]
 #[case::level(
     "[log]\nlevel = 'loud'",
-    "log.level: is `loud`; it is off, error, warn, info, debug or trace (./bot.toml)"
+    "log.level: expected off, error, warn, info, debug or trace, found `loud` (./bot.toml)"
 )]
 #[case::format(
     "[log]\nformat = 'xml'",
-    "log.format: is `xml`; it is pretty or json (./bot.toml)"
+    "log.format: expected pretty or json, found `xml` (./bot.toml)"
 )]
 #[case::channel(
     "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nchannel_commands = 'all'",
-    "slack.channel_commands: is `all`; it is bare, mention or off (./bot.toml)"
+    "slack.channel_commands: expected bare, mention or off, found `all` (./bot.toml)"
 )]
 #[case::thread_replies(
     "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nthread_replies = 'yes'",
-    "slack.thread_replies: is `yes`; it is hint or comment (./bot.toml)"
+    "slack.thread_replies: expected hint or comment, found `yes` (./bot.toml)"
 )]
 #[case::receipts(
     "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nreceipts = 'both'",
-    "slack.receipts: is `both`; it is message or reactions (./bot.toml)"
+    "slack.receipts: expected message or reactions, found `both` (./bot.toml)"
 )]
 #[case::briefing(
     "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nbriefing = 'early'",
-    "slack.briefing: is `early`; it is a time of day such as 8:30 or 9am, or off (./bot.toml)"
+    "slack.briefing: expected a time such as 8:30 or 9am, or off, found `early` (./bot.toml)"
 )]
 #[case::briefing_as_a_number(
     "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nbriefing = 8",
-    "slack.briefing: is `8`; it is a time of day such as 8:30 or 9am, or off (./bot.toml)"
+    "slack.briefing: expected a time such as 8:30 or 9am, or off, found `8` (./bot.toml)"
 )]
 #[case::quiet(
     "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nquiet = '20:00'",
-    "slack.quiet: is `20:00`; it is two times of day that differ, such as 20:00-8:00 or 8pm-8am, or off (./bot.toml)"
+    "slack.quiet: expected hours such as 20:00-8:00 or 8pm-8am, or off, found `20:00` (./bot.toml)"
 )]
 #[case::quiet_of_no_length(
     "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nquiet = '8:00-8am'",
-    "slack.quiet: is `8:00-8am`; it is two times of day that differ, such as 20:00-8:00 or 8pm-8am, or off (./bot.toml)"
+    "slack.quiet: expected hours such as 20:00-8:00 or 8pm-8am, or off, found `8:00-8am` (./bot.toml)"
 )]
 #[case::user(
     "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['@ana']",
-    "slack.allowed_users: `@ana` is not a Slack id such as U0ANN01; it is under ⋮ → Copy member ID in the person's profile (./bot.toml)"
+    "slack.allowed_users: expected a Slack id such as U0ANN01 (in the profile: ⋮ → Copy member ID), found `@ana` \
+     (./bot.toml)"
 )]
 #[case::space_in_a_token(
     "[api]\ntoken = 'open sesame'",
-    "api.token: has a space in it, or a character that no token has (./bot.toml)"
+    "api.token: contains a space or a character that no token has (./bot.toml)"
 )]
 #[case::duration_unit(
     "[store]\nretention = '30 weeks'",
-    "store.retention: is `30 weeks`; it is a whole number with its unit, such as 500ms, 1s, 5m, 24h or 30d (./bot.toml)"
+    "store.retention: expected a whole number with a unit, such as 500ms, 1s, 5m, 24h or 30d, found `30 weeks` \
+     (./bot.toml)"
 )]
 #[case::duration_number(
     "[store]\nretention = 30",
-    "store.retention: is `30`; it is a whole number with its unit, such as 500ms, 1s, 5m, 24h or 30d (./bot.toml)"
+    "store.retention: expected a whole number with a unit, such as 500ms, 1s, 5m, 24h or 30d, found `30` (./bot.toml)"
 )]
 #[case::duration_zero(
     "[store]\nretention = '0d'",
-    "store.retention: is `0d`; it is a whole number with its unit, such as 500ms, 1s, 5m, 24h or 30d (./bot.toml)"
+    "store.retention: expected a whole number with a unit, such as 500ms, 1s, 5m, 24h or 30d, found `0d` (./bot.toml)"
 )]
 #[case::duration_too_long(
     "[store]\nretention = '99999999999999999999d'",
-    "store.retention: is `99999999999999999999d`; it is a whole number with its unit, such as 500ms, 1s, 5m, 24h or 30d (./bot.toml)"
+    "store.retention: expected a whole number with a unit, such as 500ms, 1s, 5m, 24h or 30d, found \
+     `99999999999999999999d` (./bot.toml)"
 )]
 #[case::retry_order(
     "[outbox]\nretry_initial = '2m'",
-    "outbox.retry_max: is shorter than outbox.retry_initial, 2m (default)"
+    "outbox.retry_max: must not be shorter than outbox.retry_initial (2m) (default)"
 )]
 #[case::full_sync_order(
     "[sync]\ninterval = '2d'",
-    "sync.full_interval: is shorter than sync.interval, 2d (default)"
+    "sync.full_interval: must not be shorter than sync.interval (2d) (default)"
 )]
 #[case::operator(
     "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\noperators = ['#ops']",
-    "slack.operators: `#ops` is not a Slack id such as U0ANN01; it is under ⋮ → Copy member ID in the person's profile (./bot.toml)"
+    "slack.operators: expected a Slack id such as U0ANN01 (in the profile: ⋮ → Copy member ID), found `#ops` \
+     (./bot.toml)"
 )]
 #[case::webhooks_where_the_api_is(
     "[webhooks]\nbind = '127.0.0.1:8787'",
-    "webhooks.bind: is `127.0.0.1:8787`, where the API listens (api.bind); webhooks have an address of their own, which may be exposed (./bot.toml)"
+    "webhooks.bind: `127.0.0.1:8787` is the address of the API (api.bind); webhooks need their own, since it is \
+     exposed (./bot.toml)"
 )]
 #[case::webhook_secret_of_two_lines(
     "[github]\ntoken = 't'\nrepo = 'a/b'\nwebhook_secret = \"open\\nsesame\"",
-    "github.webhook_secret: has a line break or another control character in it (./bot.toml)"
+    "github.webhook_secret: contains a line break or another control character (./bot.toml)"
 )]
 #[case::address_scheme(
     "[github]\ntoken = 't'\nrepo = 'a/b'\napi_url = 'api.github.com'",
-    "github.api_url: `api.github.com` does not begin with https:// or http:// (./bot.toml)"
+    "github.api_url: expected an address with https:// or http://, found `api.github.com` (./bot.toml)"
 )]
 #[case::address_slash(
     "[github]\ntoken = 't'\nrepo = 'a/b'\napi_url = 'https://ghe.test/api/v3/'",
-    "github.api_url: `https://ghe.test/api/v3/` ends in a slash; write `https://ghe.test/api/v3` (./bot.toml)"
+    "github.api_url: remove the slash at the end: `https://ghe.test/api/v3` (./bot.toml)"
 )]
 #[case::address_user(
     "[github]\ntoken = 't'\nrepo = 'a/b'\napi_url = 'https://u:p@ghe.test'",
-    "github.api_url: has an @ in it; names and passwords do not go into an address (./bot.toml)"
+    "github.api_url: contains an @; an address must not have a name or password (./bot.toml)"
 )]
 #[case::rate(
     "[github]\ntoken = 't'\nrepo = 'a/b'\nwrites_per_second = -1",
-    "github.writes_per_second: is -1; it is a whole number up to 1000, or 0 for no limit (./bot.toml)"
+    "github.writes_per_second: expected a whole number up to 1000, or 0 for no limit, found -1 (./bot.toml)"
 )]
 #[case::fraction(
     "[github]\ntoken = 't'\nrepo = 'a/b'\nwrites_per_second = 0.5",
-    "github.writes_per_second: is a number with a fraction; write a whole number (./bot.toml)"
+    "github.writes_per_second: expected a whole number, found a number with a fraction (./bot.toml)"
 )]
 #[case::repos(
     "[github]\ntoken = 't'\nrepo = 'a/b'\nrepos = ['https://github.com/a/c']",
-    "github.repos: `https://github.com/a/c` is not a repository as owner/name; write `a/c` (./bot.toml)"
+    "github.repos: expected a repository as owner/name, found `https://github.com/a/c`; write `a/c` (./bot.toml)"
 )]
 #[case::labels(
     "[github]\ntoken = 't'\nrepo = 'a/b'\n[github.priority_labels]\nurgent = true",
-    "github.priority_labels.urgent: is a boolean; write a list such as [\"a\", \"b\"] (./bot.toml)"
+    "github.priority_labels.urgent: expected a list such as [\"a\", \"b\"], found a boolean (./bot.toml)"
 )]
 #[case::socket(
     "[api]\nbind = 'localhost'",
-    "api.bind: `localhost` is not an IP address with a port, such as 127.0.0.1:8787 (./bot.toml)"
+    "api.bind: expected an IP address with a port, such as 127.0.0.1:8787, found `localhost` (./bot.toml)"
 )]
 #[case::points(
     "[queue.score]\nrevenue = 99999999999",
-    "queue.score.revenue: is 99999999999; points go up to 1000000 (./bot.toml)"
+    "queue.score.revenue: expected points up to 1000000, found 99999999999 (./bot.toml)"
 )]
 #[case::source(
     "[queue]\ndefault_source = 'jira'",
-    "queue.default_source: is `jira`; it is clickup or github (./bot.toml)"
+    "queue.default_source: expected clickup or github, found `jira` (./bot.toml)"
 )]
 #[case::source_that_is_absent(
     "[queue]\ndefault_source = 'github'",
-    "queue.default_source: is `github`, and [github] is not configured (./bot.toml)"
+    "queue.default_source: `github` is not configured; fill in [github] (./bot.toml)"
 )]
 #[case::person_unknown(
     "[api]\ndefault_person = 'Bo'\n[[people]]\nname = 'Ana'",
-    "api.default_person: is `Bo`, which is no name, slack or github of any of [[people]] (./bot.toml)"
+    "api.default_person: `Bo` is not the name, slack or github of any of [[people]] (./bot.toml)"
 )]
 #[case::person_twice(
     "[[people]]\nslack = 'U1'\ngithub = 'ana'\n[[people]]\nslack = 'U2'\ngithub = 'Ana'",
-    "people.1.github: `Ana` is what another of [[people]] is called; each needs their own (./bot.toml)"
+    "people.1.github: `Ana` is used by another of [[people]]; names and ids must be unique (./bot.toml)"
 )]
 #[case::person_of_anothers_name(
     "[[people]]\nname = 'bo'\n[[people]]\nname = 'Bodo'\ngithub = 'Bo'",
-    "people.1.github: `Bo` is what another of [[people]] is called; each needs their own (./bot.toml)"
+    "people.1.github: `Bo` is used by another of [[people]]; names and ids must be unique (./bot.toml)"
 )]
 #[case::login(
     "[[people]]\ngithub = '@ana'",
-    "people.0.github: `@ana` is not a GitHub login; write it without @ (./bot.toml)"
+    "people.0.github: expected a GitHub login without @, found `@ana` (./bot.toml)"
 )]
 #[case::unknown_key(
     "[api]\nport = 8787",
-    "api.port: is not a key that I know; bot.toml.example has them all (./bot.toml)"
+    "api.port: unknown key; bot.toml.example lists all keys (./bot.toml)"
 )]
 #[case::unknown_section(
     "[[peeple]]\nslack = 'U1'",
-    "peeple.0.slack: is not a key that I know; did you mean people.0.slack? (./bot.toml)"
+    "peeple.0.slack: unknown key; did you mean people.0.slack? (./bot.toml)"
 )]
 #[case::another_section(
     "[api]\nretry_max = '1s'",
-    "api.retry_max: is not a key that I know; did you mean outbox.retry_max? (./bot.toml)"
+    "api.retry_max: unknown key; did you mean outbox.retry_max? (./bot.toml)"
 )]
 #[case::section_as_key(
     "queue = 'clickup'",
-    "queue: is a section: write its keys below `[queue]` (./bot.toml)"
+    "queue: this is a section; write its keys below `[queue]` (./bot.toml)"
 )]
 fn a_bad_value_is_told(#[case] toml: &str, #[case] told: &str) {
     assert_eq!(mistake(toml, &[]), told);
@@ -320,37 +325,37 @@ fn a_bad_value_is_told(#[case] toml: &str, #[case] told: &str) {
 #[rstest]
 #[case::channel_of_another_list(
     "[[slack.channels]]\nid = 'C0GENERAL'\nlist = '77'",
-    "slack.channels.0.list: is `77`, which is neither clickup.list_id nor among clickup.lists (./bot.toml)"
+    "slack.channels.0.list: `77` is not a configured list; add it to clickup.lists (./bot.toml)"
 )]
 #[case::channel_without_its_source(
     "[[slack.channels]]\nid = 'C0GENERAL'\nrepo = 'acme/widgets'",
-    "slack.channels.0.repo: means github, and [github] is not configured (./bot.toml)"
+    "slack.channels.0.repo: needs github, but [github] is not configured (./bot.toml)"
 )]
 #[case::channel_with_a_source_that_is_not_there(
     "[[slack.channels]]\nid = 'C0GENERAL'\nsource = 'github'",
-    "slack.channels.0.source: means github, and [github] is not configured (./bot.toml)"
+    "slack.channels.0.source: needs github, but [github] is not configured (./bot.toml)"
 )]
 #[case::channel_of_two_minds(
     "[[slack.channels]]\nid = 'C0GENERAL'\nsource = 'clickup'\nrepo = 'acme/widgets'",
-    "slack.channels.0.source: is `clickup`, and repo is one of github (./bot.toml)"
+    "slack.channels.0.source: `clickup` does not match: repo belongs to github (./bot.toml)"
 )]
 #[case::channel_without_an_id(
     "[[slack.channels]]\nentity = 'acme'",
-    "slack.channels.0.id: is missing: the channel's id, at the end of its details (click its name) (neither in ./bot.toml nor in \
-     IVAN__SLACK__CHANNELS__0__ID)"
+    "slack.channels.0.id: missing: the channel's id, at the end of its details (click its name) (set it in \
+     ./bot.toml or IVAN__SLACK__CHANNELS__0__ID)"
 )]
 #[case::channel_by_its_name(
     "[[slack.channels]]\nid = '#general'",
-    "slack.channels.0.id: `#general` is not the id of a channel such as C0GENERAL; click the channel's name, it is at \
-     the end (./bot.toml)"
+    "slack.channels.0.id: expected a channel's id such as C0GENERAL (click the channel's name; it is at the end), \
+     found `#general` (./bot.toml)"
 )]
 #[case::channel_twice(
     "[[slack.channels]]\nid = 'C1'\n[[slack.channels]]\nid = 'C1'",
-    "slack.channels.1.id: is `C1`, which another of [[slack.channels]] has; keep one (./bot.toml)"
+    "slack.channels.1.id: `C1` is used by another of [[slack.channels]]; keep one (./bot.toml)"
 )]
 #[case::channel_with_an_odd_client(
     "[[slack.channels]]\nid = 'C1'\nentity = 'a[b]'",
-    "slack.channels.0.entity: `a[b]` cannot be a client: it has at most 64 characters, and no brackets or commas \
+    "slack.channels.0.entity: expected a client's name (up to 64 characters, no brackets or commas), found `a[b]` \
      (./bot.toml)"
 )]
 fn a_channel_that_cannot_be_is_told(#[case] toml: &str, #[case] told: &str) {
@@ -407,10 +412,10 @@ fn a_channel_has_the_source_of_its_place() {
 }
 
 #[rstest]
-#[case(("IVAN__QUEUE__SCORE__URGENT", "many"), "queue.score.urgent: is `many`; write a whole number (environment variable IVAN__QUEUE__SCORE__URGENT)")]
-#[case(("IVAN__SLACK", "off"), "slack: is a section: write its keys below `[slack]` (environment variable IVAN__SLACK)")]
-#[case(("IVAN__LOG__LEVL", "info"), "log.levl: is not a key that I know; did you mean log.level? (environment variable IVAN__LOG__LEVL)")]
-#[case(("ivan__log__level", "loud"), "log.level: is `loud`; it is off, error, warn, info, debug or trace (environment variable ivan__log__level)")]
+#[case(("IVAN__QUEUE__SCORE__URGENT", "many"), "queue.score.urgent: expected a whole number, found `many` (environment variable IVAN__QUEUE__SCORE__URGENT)")]
+#[case(("IVAN__SLACK", "off"), "slack: this is a section; write its keys below `[slack]` (environment variable IVAN__SLACK)")]
+#[case(("IVAN__LOG__LEVL", "info"), "log.levl: unknown key; did you mean log.level? (environment variable IVAN__LOG__LEVL)")]
+#[case(("ivan__log__level", "loud"), "log.level: expected off, error, warn, info, debug or trace, found `loud` (environment variable ivan__log__level)")]
 #[case(("IVAN__API__TOKEN_FILE", "/nowhere/token"), "api.token_file: cannot read /nowhere/token: No such file or directory (os error 2) (environment variable IVAN__API__TOKEN_FILE)")]
 fn a_variable_is_named_as_it_was_set(#[case] variable: (&str, &str), #[case] told: &str) {
     assert_eq!(mistake("", &[variable]), told);
@@ -420,12 +425,12 @@ fn a_variable_is_named_as_it_was_set(#[case] variable: (&str, &str), #[case] tol
 fn without_any_source_the_first_steps_are_told() {
     let errors = Config::read(None, std::iter::empty()).unwrap_err();
     insta::assert_snapshot!(errors, @r"
-    1 mistake in the configuration:
-      no bot.toml was found and no source is configured; copy bot.toml.example to bot.toml and fill in [clickup], [github] or both
+    1 error in the configuration:
+      no source is configured; fill in [clickup], [github] or both
     ");
     let errors = read("[log]\nlevel = 'info'", &[]).unwrap_err();
     insta::assert_snapshot!(errors, @r"
-    1 mistake in the configuration:
+    1 error in the configuration:
       no source is configured; fill in [clickup], [github] or both (./bot.toml)
     ");
 }
@@ -434,7 +439,7 @@ fn without_any_source_the_first_steps_are_told() {
 fn a_file_that_is_no_toml_is_named_and_not_repeated() {
     let errors = read("[slack]\nbot_token = xoxb-sesame\n", &[]).unwrap_err();
     insta::assert_snapshot!(errors, @r"
-    1 mistake in the configuration:
+    1 error in the configuration:
       TOML parse error at line 2, column 13: string values must be quoted, expected literal string (./bot.toml)
     ");
 }
@@ -466,14 +471,14 @@ fn a_secret_can_have_its_own_file() {
     );
     assert_eq!(
         twice.unwrap_err().to_string(),
-        "1 mistake in the configuration:\n  clickup.token: is given twice: here and as clickup.token_file; keep one (./bot.toml)"
+        "1 error in the configuration:\n  clickup.token: also given as clickup.token_file; keep one (./bot.toml)"
     );
     fs::write(path, "\n").unwrap();
     let empty = read(&file(&format!("token_file = '{path}'")), &[]);
     assert_eq!(
         empty.unwrap_err().to_string(),
         format!(
-            "1 mistake in the configuration:\n  clickup.token: is empty ({path}, as ./bot.toml says)"
+            "1 error in the configuration:\n  clickup.token: empty ({path}, given by ./bot.toml)"
         )
     );
 }
@@ -528,7 +533,7 @@ fn a_named_file_is_read_and_has_to_be_there() {
     assert_eq!(
         errors.to_string(),
         format!(
-            "1 mistake in the configuration:\n  cannot be read: No such file or directory (os error 2) ({})",
+            "1 error in the configuration:\n  cannot be read: No such file or directory (os error 2) ({})",
             path.display()
         )
     );
@@ -578,7 +583,7 @@ fn what_is_in_force_can_be_shown() {
     lists = []  # default
     complete_status = "so \"done\""  # ./bot.toml
     # in_progress_status is not set: the first custom status of the list
-    # webhook_secret is not set: webhooks that `ivan webhooks register` makes have their own, in the store
+    # webhook_secret is not set: webhooks from `ivan webhooks register` have their own secrets, in the store
     api_url = "https://api.clickup.com/api/v2"  # default
 
     # [github] is not configured
@@ -606,20 +611,20 @@ fn what_is_in_force_can_be_shown() {
     name = "Ana"  # ./bot.toml
     slack = "U0ANN01"  # ./bot.toml
     # github is not set: none, unless they link one
-    # clickup is not set: by their e-mail address, or whom they link
+    # clickup is not set: found by e-mail, or linked by the person
 
     [[people]]
-    # name is not set: the GitHub login or an id
-    # slack is not set: this person cannot command from Slack
+    # name is not set: the GitHub login, or the Slack or ClickUp id
+    # slack is not set: this person can't use Slack
     github = "bo"  # ./bot.toml
-    # clickup is not set: by their e-mail address, or whom they link
+    # clickup is not set: found by e-mail, or linked by the person
 
     # [[entities]] is not configured
 
     [api]
     bind = "127.0.0.1:8787"  # default
-    # token is not set: made at first start, in the file api-token beside the store
-    # default_person is not set: the only person acts; of several, the one who is named
+    # token is not set: created at first start, in the file api-token beside the store
+    # default_person is not set: the only person; with several, requests must name one
 
     [webhooks]
     bind = "127.0.0.1:8788"  # default
@@ -730,7 +735,7 @@ fn a_value_in_quotation_marks_is_told(
          [github]\ntoken = 't'\nrepo = 'acme/widgets'"
     );
     let errors = read(&toml, &[(variable, value)]).unwrap_err().to_string();
-    let told = format!("{key}: is in quotation marks, which count");
+    let told = format!("{key}: remove the quotes; here they count");
     assert!(errors.contains(&told), "{errors}");
     assert!(
         !errors.contains("pat_x") && !errors.contains("xoxb-x"),
@@ -750,7 +755,7 @@ fn a_token_in_quotation_marks_is_told_wherever_it_stands() {
     ] {
         let errors = read(&toml, &[]).unwrap_err().to_string();
         assert!(
-            errors.contains("clickup.token: is in quotation marks"),
+            errors.contains("clickup.token: remove the quotes"),
             "{errors}"
         );
         assert!(!errors.contains("sesame"), "{errors}");
@@ -774,7 +779,7 @@ fn a_token_that_rotates_is_told(#[case] key: &str, #[case] token: &str, #[case] 
         "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'",
         &[(&variable, token)],
     );
-    let begins = format!("slack.{key}: is {kind} of an app whose tokens rotate");
+    let begins = format!("slack.{key}: found {kind} of an app with token rotation");
     assert!(told.starts_with(&begins), "{told}");
     assert!(
         told.contains("deploy/slack-manifest.yaml") && !told.contains("abc"),
@@ -812,7 +817,7 @@ fn files_with_secrets_that_others_can_read_are_named(#[case] mode: u32, #[case] 
     let of = |path: &Path, key: &str| {
         let path = path.display();
         format!(
-            "{path} has mode {mode:04o}, so every user of this machine can get at {key}: `chmod 600 {path}`"
+            "{path} has mode {mode:04o}, so every user of this machine can read {key}: run `chmod 600 {path}`"
         )
     };
     assert_eq!(
@@ -898,7 +903,7 @@ mod example {
             panic!("not TOML:\n{text}")
         };
         let shown: BTreeSet<String> = layers.values.into_keys().collect();
-        let (_, known) = Config::read_known(file, std::iter::empty());
+        let (_, known) = Config::read_known(file, std::iter::empty(), &[]);
         assert_eq!(shown, known);
     }
 

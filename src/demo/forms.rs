@@ -152,13 +152,14 @@ impl Dm {
                 let mut typed = said.iter().rev().filter(|message| message["user"] != bot);
                 let nth = number.trim().parse::<usize>().unwrap_or(1).max(1);
                 let Some(ts) = typed.nth(nth - 1).and_then(|one| one["ts"].as_str()) else {
-                    return self.note("(nobody has said so many things there)");
+                    return self.note("(there are not that many messages)");
                 };
                 slack.message_action(ANA, &self.place, ts, "create_task");
             }
             _ => {
                 return self.note(
-                    "(`shortcut new_task`, or `shortcut message` for what was typed last, `shortcut message 2` before)",
+                    "(try `shortcut new_task`, or `shortcut message` for the last message, `shortcut message 2` \
+                         for the one before)",
                 );
             }
         }
@@ -192,12 +193,12 @@ impl Dm {
         let kind = field.element["type"].as_str().unwrap_or_default();
         if kind == "static_select" && !value.is_empty() && field.choice(&value).is_none() {
             let hint = field.hint();
-            return self.note(&format!("(that cannot be chosen there{hint})"));
+            return self.note(&format!("(not one of the choices{hint})"));
         }
         let is_day =
             value.is_empty() || chrono::NaiveDate::parse_from_str(&value, "%Y-%m-%d").is_ok();
         if kind == "datepicker" && !is_day {
-            return self.note("(that is not a day: YYYY-MM-DD)");
+            return self.note("(not a date; use YYYY-MM-DD)");
         }
         let id = field.id.to_owned();
         form.filled.insert(id, value);
@@ -242,7 +243,7 @@ impl Dm {
             Some(form) => {
                 let id = form.view["id"].as_str().unwrap_or_default();
                 self.sandbox.slack.closes(id);
-                self.note("(closed; nothing was done)")
+                self.note("(closed)")
             }
         }
     }
@@ -395,7 +396,7 @@ impl Dm {
     }
 }
 
-const NO_FORM: &str = "(no form is open: `shortcut new_task`, or press Comment on a card)";
+const NO_FORM: &str = "(no form is open; try `shortcut new_task`, or press Comment on a card)";
 
 fn id_of(view: &Value) -> String {
     view["id"].as_str().unwrap_or_default().to_owned()

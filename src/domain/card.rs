@@ -37,6 +37,15 @@ pub enum CardPart {
     Controls(Vec<Control>),
 }
 
+impl CardPart {
+    /// Mentions these operators by their Slack ids.
+    pub fn mention(&mut self, operators: &[String]) {
+        if let CardPart::Text(words) = self {
+            *words = std::mem::take(words).mentioning(operators);
+        }
+    }
+}
+
 /// A control for one setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -19,10 +19,10 @@ pub enum NextStep {
     Failed(#[from] WriteError),
     /// Its trace was searched for and not found. Listings lag behind writes: look once more before sending again
     /// (docs/contracts/github.md#lost-answers, docs/contracts/clickup.md#lost-answers).
-    #[error("not there at the first look")]
+    #[error("not found at the first look")]
     LookAgain,
     /// It was taken back before it was sent, and was certainly not applied: it has ended.
-    #[error("taken back before it was sent")]
+    #[error("undone before it was sent")]
     TakenBack,
 }
 
@@ -121,7 +121,7 @@ where
         Some(UndoTarget::Effect(effect)) => effect,
         Some(UndoTarget::NotSent) => return Err(NextStep::TakenBack),
         Some(UndoTarget::Nothing(why)) => return Err(refused((*why).to_owned()).into()),
-        None => return Err(refused("What it did is not known any more".to_owned()).into()),
+        None => return Err(refused("I no longer know what it did".to_owned()).into()),
     };
     let gone = |task: Task| match op.interrupted {
         true => Outcome::Applied(WriteReceipt { task, trace: None }),
@@ -130,7 +130,7 @@ where
     let key = match (effect, op.write.task()) {
         (Effect::Created { left }, _) => &left.key,
         (_, Some(key)) => key,
-        (_, None) => return Err(refused("Its task is not known".to_owned()).into()),
+        (_, None) => return Err(refused("I don't know its task".to_owned()).into()),
     };
     let now = match (writer.read(key).await, effect) {
         (Ok(now), _) => now,
@@ -152,7 +152,7 @@ where
         EffectState::Gone => return Ok(gone(now)),
         EffectState::Changed(how) => {
             return Err(refused(format!(
-                "It has changed in {} since: {how}. I left it as it is",
+                "It changed in {} since ({how}), so I left it as it is",
                 op.write.source().name()
             ))
             .into());

@@ -107,23 +107,23 @@ impl TaskChange {
         }
     }
 
-    /// The subject of `… queued`, and the words for a change that failed.
+    /// The start of `… is waiting`, and the words for a change that failed.
     pub(super) fn words(&self) -> (&'static str, &'static str) {
         match self {
-            TaskChange::Assign { .. } => ("Assignment", "Not assigned"),
-            TaskChange::Due(_) | TaskChange::DueOn(_) => ("Due date", "Due date not set"),
-            TaskChange::Priority(_) => ("Priority", "Priority not set"),
-            TaskChange::Pause { .. } | TaskChange::Resume { .. } => ("Pause", "Not paused"),
+            TaskChange::Assign { .. } => ("Assignment of ", "Not assigned"),
+            TaskChange::Due(_) | TaskChange::DueOn(_) => ("Due date of ", "Due date not changed"),
+            TaskChange::Priority(_) => ("Priority of ", "Priority not changed"),
+            TaskChange::Pause { .. } | TaskChange::Resume { .. } => ("Pause of ", "Not paused"),
         }
     }
 
     /// How the task differs from the state that we left, as the end of a sentence.
     pub fn difference(&self) -> &'static str {
         match self {
-            TaskChange::Assign { .. } => "it is assigned otherwise now",
-            TaskChange::Due(_) | TaskChange::DueOn(_) => "it has another due date now",
-            TaskChange::Priority(_) => "it has another priority now",
-            TaskChange::Pause { .. } | TaskChange::Resume { .. } => "it has another status now",
+            TaskChange::Assign { .. } => "its assignees changed",
+            TaskChange::Due(_) | TaskChange::DueOn(_) => "its due date changed",
+            TaskChange::Priority(_) => "its priority changed",
+            TaskChange::Pause { .. } | TaskChange::Resume { .. } => "its status changed",
         }
     }
 }

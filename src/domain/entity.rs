@@ -2,6 +2,7 @@
 //!
 //! `[[entities]]` of bot.toml lists them. If the list is empty, any name is a client, stored as it was typed.
 
+use super::spelling::distance;
 use super::task::{RepoName, Source, Task};
 
 /// One of `[[entities]]`.
@@ -138,27 +139,6 @@ fn nearness(wanted: &str, name: &str) -> Option<usize> {
     let slips = distance(wanted, name);
     let begins = name.starts_with(wanted) || wanted.starts_with(name);
     (begins || slips <= 2 && slips < wanted.chars().count()).then_some(slips)
-}
-
-/// The edit distance: how many characters must be inserted, removed or changed.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, a) in (1..).zip(one.chars()) {
-        let mut next = vec![line];
-        for (b, pair) in other.iter().zip(row.windows(2)) {
-            let (&[diagonal, above], Some(&left)) = (pair, next.last()) else {
-                continue;
-            };
-            next.push(
-                (diagonal + usize::from(a != *b))
-                    .min(above + 1)
-                    .min(left + 1),
-            );
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

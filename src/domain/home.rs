@@ -48,8 +48,6 @@ pub struct Home {
     pub receipts: ReceiptMode,
     /// The settings of their own; all others follow bot.toml.
     pub own: Vec<ScheduleSetting>,
-    /// The team settings of bot.toml.
-    pub settings: Vec<Text>,
 }
 
 /// The Home tab from top to bottom. The least important parts are last, because the end is cut if there is no room.
@@ -91,7 +89,6 @@ pub fn parts(home: Home) -> Vec<CardPart> {
         own: home.own,
     };
     parts.extend(settings.parts());
-    parts.push(CardPart::Text(lines(home.settings)));
     parts
 }
 
@@ -122,11 +119,11 @@ impl Settings {
         }];
         let mut briefing = vec![time("Briefing at", PickerSetting::Briefing, self.briefing)];
         if self.briefing.is_some() {
-            briefing.push(button("No briefing", ButtonAction::Briefing(None)));
+            briefing.push(button("Turn off", ButtonAction::Briefing(None)));
         }
         let mut quiet = match self.quiet {
             None => vec![button(
-                "Quiet nights",
+                "Quiet at night",
                 ButtonAction::Quiet(Some(QuietHours::NIGHT)),
             )],
             Some(hours) => {
@@ -139,7 +136,7 @@ impl Settings {
         };
         let mut receipts = vec![match self.receipts {
             ReceiptMode::Message => button(
-                "Reactions too",
+                "Add reactions",
                 ButtonAction::Receipts(ReceiptMode::Reactions),
             ),
             ReceiptMode::Reactions => button(
@@ -154,7 +151,7 @@ impl Settings {
             (ScheduleSetting::Receipts, &mut receipts),
         ] {
             if own(setting) {
-                controls.push(button("As for everybody", ButtonAction::Usual(setting)));
+                controls.push(button("Use team default", ButtonAction::Usual(setting)));
             }
         }
         let is_own = own(ScheduleSetting::Briefing);
@@ -174,10 +171,10 @@ impl Settings {
 }
 
 /// The view for a person who may not give commands or is not configured: the reason.
-pub fn nothing_for(why: &str) -> Vec<CardPart> {
+pub fn nothing_for(why: Text) -> Vec<CardPart> {
     vec![
         CardPart::Heading(reply::HOME_NOBODY.to_owned()),
-        CardPart::Text(Text::new().text(why)),
+        CardPart::Text(why),
     ]
 }
 
@@ -277,7 +274,6 @@ mod tests {
             zone: Tz::UTC,
             receipts: ReceiptMode::Message,
             own: Vec::new(),
-            settings: Vec::new(),
         }
     }
 
@@ -289,8 +285,8 @@ mod tests {
             [
                 vec!["Mute mute:on"],
                 vec!["pick:briefing None"],
-                vec!["Quiet nights quiet:20:00-08:00"],
-                vec!["Reactions too receipts:reactions"],
+                vec!["Quiet at night quiet:20:00-08:00"],
+                vec!["Add reactions receipts:reactions"],
             ]
         );
         let all = Home {
@@ -307,8 +303,8 @@ mod tests {
                 vec!["Unmute mute:off"],
                 vec![
                     "pick:briefing Some(08:00:00)",
-                    "No briefing briefing:off",
-                    "As for everybody usual:briefing"
+                    "Turn off briefing:off",
+                    "Use team default usual:briefing"
                 ],
                 vec![
                     "pick:quiet_from Some(20:00:00)",
@@ -317,7 +313,7 @@ mod tests {
                 ],
                 vec![
                     "Messages only receipts:message",
-                    "As for everybody usual:receipts"
+                    "Use team default usual:receipts"
                 ],
             ]
         );

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::change::TaskChange;
 use super::mention_text::MentionText;
 use super::profile::ContainerKind;
+use super::reason::{self, for_operators};
 use super::task::{Account, RepoName, Source, Task, TaskKey, TaskStatus};
 use super::undo::{Effect, UndoKind, UndoRequest, UndoTarget};
 
@@ -374,7 +375,7 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
     /// The source refuses, and would again. The text names the system, the reason and the next step.
-    #[error("{why}")]
+    #[error("{}", for_operators(why))]
     Refused {
         /// The kind of refusal.
         what: Refusal,
@@ -382,7 +383,7 @@ pub enum WriteError {
         why: String,
     },
     /// Certainly not applied: rate limit, no connection, or a failed read. Retry, not before `retry_after`.
-    #[error("{why}")]
+    #[error("{}", for_operators(why))]
     NotTaken {
         /// The reason, for the person and the log.
         why: String,
@@ -390,7 +391,7 @@ pub enum WriteError {
         retry_after: Option<Duration>,
     },
     /// Perhaps applied: time-out, lost connection, 5xx after sending a write. Look before sending again.
-    #[error("{why}")]
+    #[error("{}", for_operators(why))]
     Unknown {
         /// The reason, for the person and the log.
         why: String,
@@ -398,11 +399,19 @@ pub enum WriteError {
 }
 
 impl WriteError {
+    /// The reason, with its details for operators (`reason.rs`).
+    pub fn why(&self) -> &str {
+        match self {
+            WriteError::Refused { why, .. }
+            | WriteError::NotTaken { why, .. }
+            | WriteError::Unknown { why } => why,
+        }
+    }
+
     /// One error for all places that failed. A temporary one outranks one that an operator must fix, because all places
     /// are then read again.
     pub fn together(errors: Vec<WriteError>) -> Option<WriteError> {
-        let why = errors.iter().map(WriteError::to_string);
-        let why = why.collect::<Vec<_>>().join("; ");
+        let why = reason::together(errors.iter().map(WriteError::why));
         let (refused, passing): (Vec<_>, Vec<_>) = errors
             .into_iter()
             .partition(|error| matches!(error, WriteError::Refused { .. }));

@@ -2,11 +2,14 @@
 //!
 //! The mailbox calls [`may_act`] before it reads a command; the queue calls [`Person::is_concerned`].
 
+use std::fmt;
+
 use chrono_tz::Tz;
 
 pub use super::ids::PersonId;
 use super::mention;
 use super::profile::HandleKind;
+use super::reply::Text;
 use super::task::{Account, Source, Task};
 
 /// A person in Slack, linked to a GitHub login and a ClickUp member.
@@ -149,27 +152,55 @@ pub enum Membership {
     Uncertain(String),
 }
 
-/// The reason why a person may not act. `Display` is the polite refusal (P6).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// The reason why a person may not act (P6).
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotAllowed {
     /// Not a full member of the workspace: a guest, a bot, a deactivated account, or one of another workspace.
-    #[error(
-        "I only take commands from full members of this workspace. Whoever runs me can name you in slack.allowed_users."
-    )]
     NotFullMember,
     /// Not in `slack.allowed_users`, which is not empty.
-    #[error(
-        "I only take commands from the people named in slack.allowed_users. Whoever runs me can add you there."
-    )]
     NotNamed,
     /// Not one of `[[people]]`.
-    #[error("I do not know you yet. Whoever runs me can add you as one of [[people]].")]
     Unknown,
     /// The account's status is ambiguous, so it may change with the next look-up.
-    #[error(
-        "I can't tell yet who you are: Slack's answer about your account is incomplete. Nothing was done. Try again in a minute; if it stays like this, my log has the reason."
-    )]
     NotCertain,
+}
+
+impl NotAllowed {
+    /// The refusal. `told`: the operators are told of this person.
+    pub fn words(&self, told: bool) -> Text {
+        let words = Text::new();
+        match self {
+            NotAllowed::NotFullMember => words
+                .text("I only take commands from full members of this workspace. Ask ")
+                .operators()
+                .text(" to allow you."),
+            NotAllowed::NotNamed => words
+                .text("You're not on the list of people who may use Ivan here. Ask ")
+                .operators()
+                .text(" to add you."),
+            NotAllowed::Unknown if told => words
+                .text("You're not set up yet. I've asked ")
+                .operators()
+                .text(" to add you."),
+            NotAllowed::Unknown => words
+                .text("You're not set up yet. Ask ")
+                .operators()
+                .text(" to add you."),
+            NotAllowed::NotCertain => words
+                .text(
+                    "Slack hasn't told me who you are yet, so nothing changed. Try again in a minute. If it keeps \
+                     failing, tell ",
+                )
+                .operators()
+                .text("."),
+        }
+    }
+}
+
+impl fmt::Display for NotAllowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words(false).plain())
+    }
 }
 
 /// Whether Slack's `member` may act in the workspace `team`. Only the people in `allowed` may, or every full member if

@@ -122,7 +122,7 @@ impl Source {
                 home_keys: "clickup.list_id or clickup.lists",
                 ids: TaskIdForm::Own,
                 handles: HandleKind::Ids,
-                link: "link clickup NAME-OR-EMAIL",
+                link: "link clickup you@example.com",
                 finds_by_email: true,
                 unassignable: "they have no access to the list.",
                 labels: "tags",
@@ -148,8 +148,7 @@ impl Source {
                 handles: HandleKind::Logins,
                 link: "link github LOGIN",
                 finds_by_email: false,
-                unassignable: "they have no access to the repository, or the account of github.token may not assign \
-                               there.",
+                unassignable: "they have no access to the repository, or I may not assign there.",
                 labels: "labels",
                 progress_mark: "label",
                 named_statuses: false,

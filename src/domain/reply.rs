@@ -16,6 +16,7 @@ use super::filter::Filter;
 use super::operation::{Outcome, Refusal, TEXT_MAX, Write};
 use super::profile::TaskIdForm;
 use super::queue::EmptyQueue;
+use super::reason::{for_operators, for_owner, for_people};
 use super::receipts::ReceiptMode;
 use super::score::Score;
 use super::source::Container;
@@ -30,12 +31,16 @@ pub use morning::{
     HELD_BLOCK, briefing_by_config, held, home_briefing, home_quiet, morning_lead, morning_rest,
 };
 
-pub use identity::{key_of_people, not_confirmed, not_linked, whoami};
+pub use identity::{not_confirmed, not_linked, whoami};
 
 /// The longest name of a client.
 pub const ENTITY_MAX: usize = 64;
 /// The longest list.
 pub const LIST_MAX: usize = 50;
+/// The operators, where no Slack id of theirs is known or no mention is possible.
+pub const AN_OPERATOR: &str = "an Ivan operator";
+/// The most operators that one text mentions.
+const MENTIONED_MAX: usize = 2;
 
 /// A short text with links in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -58,6 +63,8 @@ pub enum Span {
     },
     /// Text to type, shown as code.
     Code(String),
+    /// The operators by their Slack ids, as a mention where the surface has them; without ids "an Ivan operator".
+    Operators(Vec<String>),
     /// The title of a finished task, struck through; without a URL it is text.
     Struck {
         /// The title, as its author wrote it.
@@ -109,6 +116,23 @@ impl Text {
     /// Appends text to type, shown as code.
     pub fn code(mut self, text: impl Into<String>) -> Text {
         self.0.push(Span::Code(text.into()));
+        self
+    }
+
+    /// The operators: a person asks them to change the configuration.
+    pub fn operators(mut self) -> Text {
+        self.0.push(Span::Operators(Vec::new()));
+        self
+    }
+
+    /// With these operators' Slack ids, to be mentioned.
+    #[must_use]
+    pub fn mentioning(mut self, operators: &[String]) -> Text {
+        for span in &mut self.0 {
+            if let Span::Operators(ids) = span {
+                *ids = operators.iter().take(MENTIONED_MAX).cloned().collect();
+            }
+        }
         self
     }
 
@@ -190,6 +214,7 @@ impl Text {
                 | Span::Link { text, .. }
                 | Span::Struck { text, .. }
                 | Span::Time { text, .. } => text.as_str(),
+                Span::Operators(_) => AN_OPERATOR,
             })
             .collect()
     }
@@ -276,15 +301,9 @@ impl Report {
     /// The text for Slack: mark, event, next task.
     pub fn words(&self) -> Text {
         let words = self.lead();
-        let stop = match words.plain().ends_with(['.', '!', '?', '…']) {
-            true => "",
-            false => ".",
-        };
         match &self.next {
-            Some(next) => words
-                .text(format!("{stop} Next: "))
-                .link(&next.title, &next.url),
-            None if self.emptied => words.text(format!("{stop} Nothing is left in your queue.")),
+            Some(next) => stopped(words).text(" Next: ").link(&next.title, &next.url),
+            None if self.emptied => stopped(words).text(" Nothing is left in your queue."),
             None => words,
         }
     }
@@ -296,14 +315,28 @@ impl Report {
             .then(self.message.clone());
         // Only if the words can change: an answer over HTTP is given once.
         match self.state {
-            ReportState::Queued => words.text(" I will say here how it ends."),
+            ReportState::Queued if words.plain().ends_with(KEEP_TRYING) => {
+                words.text(" and update this message.")
+            }
+            ReportState::Queued => stopped(words).text(" I'll update this message."),
             _ => words,
         }
     }
 }
 
+/// The end of a text about a write that will be sent again.
+const KEEP_TRYING: &str = "I'll keep trying";
+
+/// With a stop at the end of the sentence.
+fn stopped(words: Text) -> Text {
+    match words.plain().ends_with(['.', '!', '?', '…']) {
+        true => words,
+        false => words.text("."),
+    }
+}
+
 /// One operation of a command, with its state.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Step<'a> {
     /// The ULID of the operation, `operation_id` in the API.
     pub operation_id: &'a str,
@@ -353,13 +386,66 @@ pub enum StepState<'a> {
 
 /// The report of a command from its steps: the first is the request, a second is the comment that goes with it. `None`
 /// without a step.
-pub fn report(steps: &[Step<'_>], zone: Tz) -> Option<Report> {
-    let (first, rest) = steps.split_first()?;
-    let mut report = first_step(first, zone);
-    for step in rest {
-        second_step(&mut report, step);
+///
+/// `owner`: the reader runs Ivan alone, so the remedies of operators are theirs.
+pub fn report(steps: &[Step<'_>], owner: bool, zone: Tz) -> Option<Report> {
+    let reasons: Vec<Option<String>> = steps
+        .iter()
+        .map(|step| {
+            step.end.why().map(|why| match owner {
+                true => for_owner(why),
+                false => for_people(why).to_owned(),
+            })
+        })
+        .collect();
+    let mut steps = steps.iter().zip(&reasons).map(|(step, why)| Step {
+        end: step.end.because(why.as_deref()),
+        ..*step
+    });
+    let mut report = first_step(&steps.next()?, zone);
+    for step in steps {
+        second_step(&mut report, &step);
     }
     Some(report)
+}
+
+impl<'a> StepState<'a> {
+    fn why(self) -> Option<&'a str> {
+        match self {
+            StepState::Pending { why, .. } => why,
+            StepState::Refused(_, why)
+            | StepState::GivenUp { why, .. }
+            | StepState::SetAside { why, .. } => Some(why),
+            StepState::Well(_) | StepState::Cancelled => None,
+        }
+    }
+
+    /// The same end for another reason.
+    fn because(self, reason: Option<&'a str>) -> StepState<'a> {
+        match (self, reason) {
+            (StepState::Pending { turn, .. }, why) => StepState::Pending { why, turn },
+            (StepState::Refused(what, _), Some(why)) => StepState::Refused(what, why),
+            (
+                StepState::GivenUp {
+                    perhaps_applied, ..
+                },
+                Some(why),
+            ) => StepState::GivenUp {
+                why,
+                perhaps_applied,
+            },
+            (
+                StepState::SetAside {
+                    perhaps_applied, ..
+                },
+                Some(why),
+            ) => StepState::SetAside {
+                why,
+                perhaps_applied,
+            },
+            (end, _) => end,
+        }
+    }
 }
 
 fn first_step(step: &Step<'_>, zone: Tz) -> Report {
@@ -402,7 +488,7 @@ fn first_step(step: &Step<'_>, zone: Tz) -> Report {
                 Text::new()
                     .text(format!("{}: ", not_done(write)))
                     .then(subject)
-                    .text(". You took it back in time, and nothing was changed."),
+                    .text(". You undid it in time, so nothing changed."),
             ),
         },
     };
@@ -469,11 +555,8 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Text, zone: Tz) -> Text {
             }
         }
         (Outcome::AlreadySo { .. }, _) if step.completed_here => {
-            Text::new().text("Note: ").then(subject).text(format!(
-                " is already {} in {}",
-                task.source_status,
-                source.name()
-            ))
+            let already = format!("Already {} in {}: ", task.source_status, source.name());
+            Text::new().text(already).then(subject)
         }
         (Outcome::AlreadySo { .. }, _) => Text::new()
             .text("Note: ")
@@ -489,11 +572,11 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Text, zone: Tz) -> Text {
             .text("Note: ")
             .then(subject)
             .text(format!(
-                " was completed and has been reopened in {} since (",
+                " was completed, and reopened in {} since (",
                 source.name()
             ))
             .moment(task.updated_at, zone)
-            .text("); I left it as it is"),
+            .text("), so I left it open"),
     }
 }
 
@@ -526,29 +609,27 @@ fn queued(
     zone: Tz,
 ) -> Text {
     let what = match write {
-        Write::Complete { .. } => "Completion",
-        Write::Comment { .. } => "Comment",
-        Write::Create(_) => "Creation",
-        Write::Start { .. } => "Start",
-        Write::Reopen { .. } => "Reopening",
+        Write::Complete { .. } => "Completion of ",
+        Write::Comment { .. } => "Comment on ",
+        Write::Create(_) => "Creation of ",
+        Write::Start { .. } => "Start of ",
+        Write::Reopen { .. } => "Reopening of ",
         Write::Change { change, .. } => change.words().0,
-        Write::Undo(_) => "Undo",
+        Write::Undo(_) => "Undo for ",
     };
-    let words = Text::new().text(format!("{what} queued: ")).then(subject);
+    let words = Text::new().text(what).then(subject).text(" is waiting: ");
     let source = write.source().name();
     match (why, turn) {
-        (Some(why), None) => words.text(format!(". {} I keep trying.", sentence(why))),
+        (Some(why), None) => words.text(format!("{} {KEEP_TRYING}", sentence(why))),
         (Some(why), Some(turn)) => words
-            .text(format!(". {} I try again at ", sentence(why)))
-            .time(turn, zone)
-            .text("."),
+            .text(format!("{} Next try at ", sentence(why)))
+            .time(turn, zone),
         (None, Some(turn)) => words
             .text(format!(
-                ". {source} wants writes one after the other, and its turn comes at "
+                "{source} takes one write at a time. It is sent at "
             ))
-            .time(turn, zone)
-            .text("."),
-        (None, None) => words.text(format!(". {source} has not answered yet.")),
+            .time(turn, zone),
+        (None, None) => words.text(format!("{source} has not answered yet")),
     }
 }
 
@@ -566,16 +647,13 @@ fn not_done(write: &Write) -> &'static str {
 
 fn given_up(write: &Write, subject: Text, why: &str, perhaps_applied: bool) -> Text {
     let words = Text::new()
-        .text(format!("Given up. {}: ", not_done(write)))
+        .text(format!("{}: ", not_done(write)))
         .then(subject)
-        .text(format!(". {}", sentence(why)));
+        .text(format!(". I gave up: {}", sentence(why)));
     if perhaps_applied {
-        words.text(format!(
-            " It may have worked all the same: look in {} before you repeat it.",
-            write.source().name()
-        ))
+        words.text(perhaps(write.source()))
     } else {
-        words.text(" Nothing was changed; repeat the command to try again.")
+        words.text(" Nothing changed. Repeat the command to try again.")
     }
 }
 
@@ -585,12 +663,17 @@ fn set_aside(write: &Write, subject: Text, why: &str, perhaps_applied: bool) -> 
         .then(subject)
         .text(format!(". {}", sentence(why)));
     match perhaps_applied {
-        true => words.text(format!(
-            " It may have worked all the same: look in {} before you repeat it.",
-            write.source().name()
-        )),
+        true => words.text(perhaps(write.source())),
         false => words,
     }
+}
+
+/// The advice after a write that may have been applied.
+fn perhaps(source: Source) -> String {
+    format!(
+        " It may have worked: check {} before you repeat it.",
+        source.name()
+    )
 }
 
 fn second_step(report: &mut Report, step: &Step<'_>) {
@@ -606,7 +689,7 @@ fn second_step(report: &mut Report, step: &Step<'_>) {
             let why = why
                 .map(|why| format!(". {}", sentence(why)))
                 .unwrap_or_default();
-            message.text(format!("; your comment is queued{why}"))
+            message.text(format!("; your comment is waiting{why}"))
         }
         StepState::Refused(_, why) => {
             message.text(format!(". ✗ Your comment was not added. {}", sentence(why)))
@@ -614,10 +697,14 @@ fn second_step(report: &mut Report, step: &Step<'_>) {
         StepState::GivenUp {
             why,
             perhaps_applied: false,
-        } => message.text(format!(". ✗ Your comment was given up. {}", sentence(why))),
-        StepState::GivenUp { why, .. } => message.text(format!(
-            ". ✗ Your comment was given up, and may be there all the same. {}",
+        } => message.text(format!(
+            ". ✗ Your comment was not added. I gave up: {}",
             sentence(why)
+        )),
+        StepState::GivenUp { why, .. } => message.text(format!(
+            ". ✗ Your comment may not have been added. I gave up: {}{}",
+            sentence(why),
+            perhaps(step.write.source())
         )),
         StepState::SetAside { .. } if report.state == ReportState::SetAside => message,
         StepState::SetAside { why, .. } => {
@@ -628,8 +715,17 @@ fn second_step(report: &mut Report, step: &Step<'_>) {
     };
 }
 
-/// A source's reason as a sentence of ours.
+/// The part of a reason that is for everybody, as a sentence.
 fn sentence(why: &str) -> String {
+    ended(for_people(why))
+}
+
+/// All of a reason, as sentences.
+fn sentences(why: &str) -> String {
+    ended(&for_operators(why))
+}
+
+fn ended(why: &str) -> String {
     let why = why.trim();
     let begun = match why.strip_prefix("the ") {
         Some(rest) => format!("The {rest}"),
@@ -644,7 +740,7 @@ fn sentence(why: &str) -> String {
 /// A refusal while it was still unknown whether an earlier attempt had been applied.
 pub fn perhaps_applied_before(why: &str, source: Source) -> String {
     format!(
-        "{} It may have worked all the same before that: look in {} before you repeat it",
+        "{} An earlier attempt may have worked: check {} before you repeat it",
         sentence(why),
         source.name()
     )
@@ -746,17 +842,17 @@ pub struct SourceHealth {
 /// The alert to operators about an answer that Slack refuses in every form.
 pub fn unpostable(person: Option<&str>, code: &str) -> Text {
     let to = person.map_or_else(String::new, |name| format!(" to {name}"));
-    let learns = person.unwrap_or("its reader");
+    let reader = person.unwrap_or("its reader");
     Text::new().text(format!(
-        "✗ Slack refuses an answer of mine{to} ({code}), and I gave it up. Tell {learns} to look at `log`: what was done \
-         is done. I say this once a day for each reason."
+        "✗ Slack rejected a message of mine{to} ({code}), so it was dropped. `log` shows {reader} what was done. I report \
+         each reason once a day."
     ))
 }
 
 /// The content of a Home tab that Slack refuses.
 pub fn home_refused(code: &str) -> Text {
     Text::new().text(format!(
-        "✗ Slack refuses this page ({code}). Type `current` or `list` in the Messages tab; nothing is lost."
+        "✗ Slack rejected this page ({code}). Nothing is lost: type `current` or `list` in the Messages tab."
     ))
 }
 
@@ -769,9 +865,11 @@ pub fn lately_given_up(codes: &[(String, DateTime<Utc>)], zone: Tz) -> Option<Te
         .fold(first.clone(), |codes, (code, _)| format!("{codes}, {code}"));
     Some(
         Text::new()
-            .text(format!("✗ Slack refuses answers of mine ({codes}), first "))
+            .text(format!(
+                "✗ Slack has rejected messages of mine ({codes}) since "
+            ))
             .moment(*since, zone)
-            .text("; those were given up. `log` shows what was done."),
+            .text("; they were dropped. `log` shows what was done."),
     )
 }
 
@@ -779,8 +877,8 @@ pub fn lately_given_up(codes: &[(String, DateTime<Utc>)], zone: Tz) -> Option<Te
 fn held_back(blocked: usize, snoozed: usize) -> Text {
     let held_back = [
         (blocked > 0).then(|| match blocked {
-            1 => "1 task waits for another (`list blocked`)".to_owned(),
-            more => format!("{more} tasks wait for others (`list blocked`)"),
+            1 => "1 task is blocked (`list blocked`)".to_owned(),
+            more => format!("{more} tasks are blocked (`list blocked`)"),
         }),
         (snoozed > 0).then(|| match snoozed {
             1 => "1 task is snoozed (`list snoozed`)".to_owned(),
@@ -789,17 +887,17 @@ fn held_back(blocked: usize, snoozed: usize) -> Text {
     ];
     let held_back: Vec<String> = held_back.into_iter().flatten().collect();
     Text::new().text(format!(
-        "Nothing in your queue can be worked on now: {}.",
-        held_back.join(", and ")
+        "Nothing to work on right now: {}.",
+        held_back.join(" and ")
     ))
 }
 
 /// The reason for an empty queue.
 pub fn empty(why: &EmptyQueue) -> Text {
-    let unassigned = "Your queue is empty: no open task is assigned to you.";
+    let unassigned = "Your queue is empty: no open tasks are assigned to you.";
     let text = match why {
         EmptyQueue::NotRead(sources) => format!(
-            "I have not been able to read {} yet. `status` tells how that goes.",
+            "I'm still reading {}. Try again in a minute; `status` shows the connection.",
             names(sources, " and ")
         ),
         EmptyQueue::NotLinked(sources) => format!(
@@ -837,16 +935,14 @@ fn link_it(sources: &[Source]) -> String {
 
 /// The API's answer to the `next` of a person with one task.
 pub fn still(title: &str) -> Text {
-    Text::new().text(format!(
-        "There is no other task in your queue. Still: {title}"
-    ))
+    Text::new().text(format!("No other task in your queue. Still: {title}"))
 }
 
 /// The alert to operators, once a person, when a member of the workspace outside of [[people]] uses Ivan.
 pub fn stranger(name: &str, id: &str) -> Text {
     Text::new().text(format!(
-        "{name} ({id}) wrote to me and is none of [[people]], so I did nothing. To give them a queue, add them to bot.toml with \
-         slack = \"{id}\" and restart me. I say this once."
+        "{name} ({id}) wrote to me but is not set up, so I did nothing. To give them a queue, add them to [[people]] in \
+         bot.toml with slack = \"{id}\" and restart. I won't repeat this."
     ))
 }
 
@@ -874,41 +970,39 @@ pub fn refusal(why: Text) -> Text {
 pub fn too_many_messages(waiting: i64, text: &str) -> Text {
     Text::new()
         .text(format!(
-            "{waiting} of your messages wait for me already, which is all that I take from one person. I have not acted \
-             on this one: "
+            "{waiting} of your messages are still waiting, the most that I accept from one person. I did not act on this \
+             one: "
         ))
         .code(quote(text))
-        .text(". Type it again when the others are answered.")
+        .text(". Type it again when I've answered the others.")
 }
 
 /// A person has this many writes without an outcome, so no further one is accepted.
 pub fn too_many_writes(waiting: i64) -> Text {
     Text::new().text(format!(
-        "{waiting} changes that you asked for are not through yet, which is all that I take from one person: a source \
-         is slow or does not answer. Nothing was done for this one; ask again when those are through. `status` shows \
-         how many there are."
+        "{waiting} of your changes are still waiting, the most that I accept from one person, so nothing changed. ClickUp or \
+         GitHub is slow or not responding; `status` shows which. Try again when they are through."
     ))
 }
 
 /// The alert to operators that the store refuses writes. It bypasses the store, which cannot store it.
 pub fn store_refuses(why: &str) -> Text {
     Text::new().text(format!(
-        "✗ I cannot store anything ({why}), so I take no commands and no webhooks until I can: senders are asked to \
-         come again, and what I have taken is safe. Free disk space where `store.path` is, or look at the rights of \
-         the file. I try every second and go on by myself."
+        "✗ I can't write to disk ({why}), so I accept no commands and no webhooks. Accepted work is safe, and senders are \
+         told to retry. Free disk space at store.path, or check the permissions of the file. I try again every second."
     ))
 }
 
 /// The notice to operators that this is over.
 pub fn store_well() -> Text {
-    Text::new().text("✓ I can store again, and go on with everything that waited.")
+    Text::new().text("✓ Disk is writable again; queued work resumed.")
 }
 
 /// The notice to a person whose message could not be stored.
 pub fn not_stored() -> Text {
     Text::new().text(
-        "✗ I cannot store anything at the moment, so nothing has been done yet. Slack sends me your message again for a \
-         few minutes: if I can store by then, I act on it and answer here. If I do not answer, type it again later.",
+        "✗ I can't save anything right now, so nothing changed. Slack will deliver your message again for a few minutes. If \
+         I haven't answered by then, type it again.",
     )
 }
 
@@ -938,18 +1032,18 @@ pub fn notice(task: &Task, act: &Activity, is_current: bool, zone: Tz) -> Text {
             let words = Text::new()
                 .text(format!(
                     "{} changed the {what} of ",
-                    who.unwrap_or("Somebody")
+                    who.unwrap_or("Someone")
                 ))
                 .then(subject)
                 .text(format!(" in {source}"));
             return match (field, now) {
                 (TaskField::Title, _) => words,
-                (_, Some(now)) => words.text(": it is ").then(now).text(" now"),
-                (_, None) => words.text(": it has none now"),
+                (_, Some(now)) => words.text(" to ").then(now),
+                (_, None) => words.text(" to none"),
             };
         }
         ActivityKind::Commented { text, .. } => {
-            let who = who.unwrap_or("Somebody");
+            let who = who.unwrap_or("Someone");
             return Text::new()
                 .said(who)
                 .text(" commented on ")
@@ -978,28 +1072,27 @@ pub fn notice(task: &Task, act: &Activity, is_current: bool, zone: Tz) -> Text {
 /// After `mute` or `unmute`.
 pub fn muted(muted: bool) -> Text {
     Text::new().text(match muted {
-        true => {
-            "✓ I tell you nothing unasked from now on. Type `unmute` to hear again what others do."
-        }
-        false => "✓ I tell you again what others do to your tasks.",
+        true => "✓ Notices are off. `unmute` turns them back on.",
+        false => "✓ Notices are on. I'll tell you what others do to your tasks.",
     })
 }
 
 /// The alert to an operator that a source has been unreadable for a while.
 pub fn source_failing(source: Source, since: DateTime<Utc>, why: &str, zone: Tz) -> Text {
     Text::new()
-        .text(format!("✗ {} has not been readable since ", source.name()))
+        .text(format!("✗ I haven't been able to read {} since ", source.name()))
         .moment(since, zone)
         .text(format!(
-            ": {why}. What people ask of it is queued; changes made there reach nobody. I keep trying and say here when \
-             it works again."
+            ". {} Commands are queued, and changes made there are not seen. I'll keep trying and post here when \
+                 it works.",
+            sentences(why)
         ))
 }
 
 /// The notice to an operator that this is over.
 pub fn source_well(source: Source) -> Text {
     Text::new().text(format!(
-        "✓ {} is readable again, and its changes are read.",
+        "✓ I can read {} again, and caught up with its changes.",
         source.name()
     ))
 }
@@ -1009,7 +1102,7 @@ pub fn archived(container: &Container) -> Text {
     let Container { source, name, .. } = container;
     let key = source.profile().home_keys;
     Text::new().text(format!(
-        "✗ The {} {name} is archived in {}, so its tasks are not offered. Restore it there, or take {} out of {key}.",
+        "✗ The {} {name} is archived in {}, so its tasks are hidden. Restore it there, or remove {} from {key}.",
         source.container(),
         source.name(),
         container.configured
@@ -1020,7 +1113,7 @@ pub fn archived(container: &Container) -> Text {
 pub fn unarchived(container: &Container) -> Text {
     let Container { source, name, .. } = container;
     Text::new().text(format!(
-        "✓ The {} {name} is not archived in {} any more, and its tasks are offered again.",
+        "✓ The {} {name} is no longer archived in {}; its tasks are back.",
         source.container(),
         source.name()
     ))
@@ -1029,32 +1122,32 @@ pub fn unarchived(container: &Container) -> Text {
 /// The alert to operators, and the line in `status`, when Slack counts more links of the app than are held here.
 pub fn app_is_shared(others: u32) -> Text {
     Text::new().text(format!(
-        "✗ Slack counts {others} more {} of this app than I hold: another daemon with the same slack.app_token takes \
-         some of the messages, or a link broke unseen. Stop the other one, or give it an app of its own.",
+        "✗ Slack counts {others} more {} of this app than I have open. Either another daemon uses the same slack.app_token \
+         and gets some of the messages, or a connection broke unnoticed. Stop the other daemon, or give it its own app.",
         match others {
-            1 => "link",
-            _ => "links",
+            1 => "connection",
+            _ => "connections",
         }
     ))
 }
 
 /// The notice to operators that the app's links are all held here again.
 pub fn app_is_ours() -> Text {
-    Text::new().text("✓ Slack counts no other link of this app any more.")
+    Text::new().text("✓ Slack counts no other connection of this app any more.")
 }
 
 /// The alert to an operator that a source rejects the token.
 pub fn token_refused(why: &str) -> Text {
     Text::new().text(format!(
-        "✗ {} I say here when it works again.",
-        sentence(why)
+        "✗ {} I'll post here when it works.",
+        sentences(why)
     ))
 }
 
 /// The notice to an operator that this is over.
 pub fn token_well(source: Source) -> Text {
     Text::new().text(format!(
-        "✓ {} takes the token again, and what was queued is carried out.",
+        "✓ {} accepts the token again; queued work resumed.",
         source.name()
     ))
 }
@@ -1062,7 +1155,7 @@ pub fn token_well(source: Source) -> Text {
 /// The notice to an operator that a rule of an organization no longer refuses.
 pub fn rule_well(source: Source, account: &str) -> Text {
     Text::new().text(format!(
-        "✓ {} lets me reach {account} again, and what was queued is carried out.",
+        "✓ {} lets me access {account} again; queued work resumed.",
         source.name()
     ))
 }
@@ -1071,20 +1164,17 @@ pub fn rule_well(source: Source, account: &str) -> Text {
 pub fn token_ends(source: Source, ends: DateTime<Utc>, zone: Tz) -> Text {
     let (name, key) = (source.name(), source.as_str());
     Text::new()
-        .text(format!("✗ {name} takes its token only until "))
+        .text(format!("✗ {name} token expires on "))
         .moment(ends, zone)
         .text(format!(
-            ". Make a new one, put it into {key}.token and restart me before then: what people ask after that waits. I \
-             say here when it is done."
+            ". After that, commands wait. Create a new token, set {key}.token and restart. I'll post here when it \
+                 is done."
         ))
 }
 
 /// The notice to an operator about a new token, or a later expiry.
 pub fn token_stays(source: Source) -> Text {
-    Text::new().text(format!(
-        "✓ The token of {} does not end soon any more.",
-        source.name()
-    ))
+    Text::new().text(format!("✓ {} token renewed.", source.name()))
 }
 
 /// The alert to an operator about a webhook that its source had suspended.
@@ -1092,12 +1182,12 @@ pub fn hook_suspended(source: Source, url: &str, health: &str, back: bool) -> Te
     let name = source.name();
     Text::new().text(match back {
         true => format!(
-            "✗ {name} had stopped sending to {url} ({health}). I have put the webhook back to work and read what it \
-             missed. Look at the proxy or tunnel in front of me if this happens again."
+            "✗ {name} had stopped sending to {url} ({health}). I reactivated the webhook and caught up. If this happens again, \
+             check the proxy or tunnel in front of Ivan."
         ),
         false => format!(
-            "✗ {name} has stopped sending to {url} ({health}), and putting it back has not helped. Changes are read \
-             every `sync.interval` only. See docs/webhooks.md, then run `ivan webhooks repair`."
+            "✗ {name} has stopped sending to {url} ({health}), and reactivating the webhook did not help. Changes are seen only \
+             every sync.interval. Check docs/webhooks.md, then run `ivan webhooks repair`."
         ),
     })
 }
@@ -1110,7 +1200,7 @@ pub fn hook_well(source: Source, url: &str) -> Text {
 /// Commands that were typed while Ivan was away, too long ago to run without asking.
 pub fn typed_while_away(typed: &[&str]) -> Text {
     let mut words = Text::new().text(
-        "Slack did not bring me this when you typed it, so I have not acted on it. Type again what still holds:",
+        "I was offline when you typed this, so I did not act on it. Type again what you still want:",
     );
     for text in typed {
         words = words.text("\n• ").code(quote(text));
@@ -1130,7 +1220,7 @@ pub fn quote(text: &str) -> String {
 /// No task was shown before the command was typed, so nothing was changed; `card` is current from now on.
 pub fn no_current(card: Text) -> Text {
     Text::new()
-        .text("No current task, so nothing was changed. Current now: ")
+        .text("No current task, so nothing changed. Current now: ")
         .then(card)
 }
 
@@ -1142,7 +1232,8 @@ pub fn no_current_in(empty: Text) -> Text {
 /// A reaction to an answer about one task that shows the next one.
 pub fn reaction_on_outcome() -> Text {
     Text::new().text(
-        "That message shows two tasks, so a reaction to it changes nothing. Press a button there, or type `current` and react to the card.",
+        "That message shows two tasks, so a reaction on it does nothing. Press a button there, or type `current` \
+             and react to the card.",
     )
 }
 
@@ -1156,7 +1247,7 @@ pub fn not_taken_over(files: &[String], forwarded: bool) -> Option<Text> {
         (_, true) => "The forwarded message and its files were".to_owned(),
     };
     Some(Text::new().text(format!(
-        "{what} not taken over: this command has no text. Send it again with `comment on REF: TEXT`, and I add its address."
+        "{what} not used: this command takes no text. To add a link to it, send it with `comment on REF: TEXT`."
     )))
 }
 
@@ -1167,9 +1258,7 @@ pub fn files_without_address(names: &[String]) -> Option<Text> {
         [name] => format!("The file {} was", code(name)),
         _ => "Some of the files were".to_owned(),
     };
-    Some(Text::new().text(format!(
-        "{what} not taken over: Slack gives me no address for it."
-    )))
+    Some(Text::new().text(format!("{what} not added: Slack gives me no link for it.")))
 }
 
 /// A message without text, with only a file or a forwarded message, is no command.
@@ -1177,15 +1266,15 @@ pub fn no_command_with(snippet: Option<&str>, files: &[String], forwarded: bool)
     let hint = "Add `create TITLE` or `comment on REF: TEXT` to it.";
     Text::new().text(match (snippet, files) {
         (Some(name), _) => format!(
-            "This came as a file ({}): Slack makes one of a long text, and I do not read files. Send it in shorter \
-             messages, or send the file with `comment on REF:`, and its address is the comment.",
+            "Slack turned your long text into a file ({}), and I don't read files. Send shorter messages, or send the file with \
+             `comment on REF:` to add a link to it.",
             code(name)
         ),
         (None, []) if forwarded => {
-            format!("I see a forwarded message, and no command with it. {hint}")
+            format!("This is a forwarded message without a command. {hint}")
         }
-        (None, [name]) => format!("I see a file ({}), and no command with it. {hint}", code(name)),
-        (None, _) => format!("I see files, and no command with them. {hint}"),
+        (None, [name]) => format!("This is a file ({}) without a command. {hint}", code(name)),
+        (None, _) => format!("These are files without a command. {hint}"),
     })
 }
 
@@ -1199,6 +1288,29 @@ fn code(name: &str) -> String {
     format!("`{name}`")
 }
 
+/// The answer to a greeting; `name`: if people are told apart.
+pub fn greeting(name: Option<&str>, current: Option<&Task>) -> Text {
+    let name = name.map_or_else(String::new, |name| format!(" {name}"));
+    let words = Text::new().text(format!("Hi{name}. "));
+    match current {
+        Some(task) => words
+            .text("Your current task is ")
+            .link(&task.title, &task.url)
+            .text(". Type ")
+            .code("list")
+            .text(", ")
+            .code("done"),
+        None => words
+            .text("Type ")
+            .code("list")
+            .text(", ")
+            .code("create TITLE"),
+    }
+    .text(" or ")
+    .code("help")
+    .text(".")
+}
+
 /// The pressed button is unknown to this version.
 pub fn not_a_button() -> Text {
     Text::new().text("That button is from an older version. Type `current`.")
@@ -1207,7 +1319,8 @@ pub fn not_a_button() -> Text {
 /// A command without a task, in a thread whose answers the store has only in part.
 pub fn unknown_thread() -> Text {
     Text::new().text(
-        "I don't remember which task this thread is about, so nothing changed. Name the task, as in `done #12`, or type the command outside of the thread.",
+        "I don't remember which task this thread is about, so nothing changed. Name the task, as in `done #12`, \
+             or type the command outside the thread.",
     )
 }
 
@@ -1223,62 +1336,63 @@ pub fn no_title() -> String {
 
 /// A form without a place for the task.
 pub fn no_place() -> String {
-    "Choose the list or the repository that the task goes into.".to_owned()
+    "Choose a list or repository for the task.".to_owned()
 }
 
 /// A person without a known account in a source.
 pub fn not_assignable(name: Option<&str>, source: Source) -> Text {
-    let who = name.unwrap_or("that person");
-    let system = source.name();
-    Text::new().text(format!(
-        "I know no {system} account of {who}, so the task cannot be assigned to them. Choose somebody else or nobody; \
-         whoever runs me can add the account to [[people]]."
-    ))
+    let whose = name.map_or_else(|| "that person's".to_owned(), |name| format!("{name}'s"));
+    Text::new()
+        .text(format!(
+            "I don't know {whose} {} account, so the task can't be assigned to them. Choose someone else or \
+                 nobody, or ask ",
+            source.name()
+        ))
+        .operators()
+        .text(" to add the account.")
 }
 
 /// A due date for a place that has none.
 pub fn no_due_date() -> Text {
-    Text::new()
-        .text("An issue in GitHub has no due date. Clear the date, or choose a list of ClickUp.")
+    Text::new().text("GitHub issues have no due date. Clear the date, or choose a ClickUp list.")
 }
 
 /// A form that another version of Ivan, or another app, made.
 pub fn not_a_form() -> String {
-    "This form is from an older version, so nothing was done. Close it and open it again."
-        .to_owned()
+    "This form is from an older version, so nothing changed. Close it and open it again.".to_owned()
 }
 
 /// A form, or a command, that could not be stored.
 pub fn not_kept() -> String {
-    "✗ I could not write that down, so nothing was done: my store cannot be written to at the moment. Try again in a \
-     minute; if it stays so, whoever runs me finds the reason in my log."
-        .to_owned()
+    format!(
+        "✗ I couldn't save that, so nothing changed. Try again in a minute. If it keeps failing, tell {AN_OPERATOR}; the \
+         reason is in the log."
+    )
 }
 
 /// A form whose storing takes longer than Slack waits. Sending it again does no harm.
 pub fn form_is_slow() -> String {
-    "My store is slow, and I do not know yet whether this is written down. Press the button again: it is done once."
-        .to_owned()
+    "I'm not sure that was saved. Press again; it will only happen once.".to_owned()
 }
 
 /// A command whose storing takes longer than Slack waits.
 pub fn command_is_slow() -> String {
-    "… My store is slow, and I do not know yet whether this is written down. If I have not answered in a minute, type \
-     it again."
-        .to_owned()
+    "… I'm not sure that was saved. If I haven't answered in a minute, type it again.".to_owned()
 }
 
 /// Slack's time for opening a form was over.
 pub fn press_again() -> Text {
-    refusal(Text::new().text(
-        "Slack gives me three seconds to open a form, and they were over. Nothing was done: press it again.",
-    ))
+    refusal(
+        Text::new().text(
+            "The form opened too late for Slack, so nothing changed. Press the button again.",
+        ),
+    )
 }
 
 /// A form that Slack does not open.
 pub fn form_refused(why: &str) -> Text {
     refusal(Text::new().text(format!(
-        "The form could not be opened, and nothing was done. {} Until it works, type the command: `help` lists them.",
+        "The form could not be opened, so nothing changed. {} Type the command instead: `help` lists them.",
         sentence(why)
     )))
 }
@@ -1286,26 +1400,26 @@ pub fn form_refused(why: &str) -> Text {
 /// The same message, a second time.
 pub fn made_before(task: &Task) -> Text {
     Text::new()
-        .text("✓ This message is a task already: ")
+        .text("✓ Already a task: ")
         .link(&task.title, &task.url)
         .text(format!(" · {}", place(task)))
 }
 
 /// The rejection of a number by a person who was never shown a list.
 pub fn no_list_yet() -> Text {
-    Text::new().text("I have not shown you a list yet. Type `list`, then use its numbers.")
+    Text::new().text("You haven't seen a list yet. Type `list`, then use its numbers.")
 }
 
 /// The rejection of a number that the last list does not have.
 pub fn not_in_list(number: usize) -> Text {
     Text::new().text(format!(
-        "The list that I showed you last has no number {number}. Type `list` to see it anew."
+        "Your last list has no number {number}. Type `list` to see it again."
     ))
 }
 
 /// The rejection of an id without a task; a sentence without a full stop.
 pub fn names_no_task(id: &TaskId) -> Text {
-    Text::new().text(format!("{id} is not among the tasks that I know"))
+    Text::new().text(format!("I don't know a task {id}"))
 }
 
 /// The rejection of a request about a task that was deleted at its source.
@@ -1317,46 +1431,49 @@ pub fn deleted(task: &Task) -> Text {
 
 /// The text about a source that bot.toml does not configure.
 pub fn not_connected(source: Source) -> Text {
-    Text::new().text(format!(
-        "{} is not connected here. Whoever runs me can add [{source}] to bot.toml.",
-        source.name()
-    ))
+    Text::new()
+        .text(format!("{} is not connected. Ask ", source.name()))
+        .operators()
+        .text(" to connect it.")
 }
 
 /// The rejection of an issue in a repository that was never polled.
 pub fn not_read_yet(repo: &RepoName) -> Text {
     Text::new().text(format!(
-        "I have not been able to read {repo} in GitHub yet, so nothing was changed. `status` tells how that goes."
+        "I'm still reading {repo} from GitHub, so nothing changed. Try again in a minute; `status` shows the \
+             connection."
     ))
 }
 
 /// The rejection of a repository that is not in `github.repos`.
 pub fn repo_not_followed(repo: &RepoName) -> Text {
-    Text::new().text(format!(
-        "I do not follow the repository {repo}. Whoever runs me can add it to github.repos in bot.toml."
-    ))
+    Text::new()
+        .text(format!("I don't follow the repository {repo}. Ask "))
+        .operators()
+        .text(" to add it.")
 }
 
 /// The rejection of a ClickUp list, by id, that is not in `clickup.lists`.
 pub fn list_not_followed(list: &str) -> Text {
-    Text::new().text(format!(
-        "I do not follow the ClickUp list {list}. Whoever runs me can add it to clickup.lists in bot.toml."
-    ))
+    Text::new()
+        .text(format!("I don't follow the ClickUp list {list}. Ask "))
+        .operators()
+        .text(" to add it.")
 }
 
 /// The rejection of a client's name that does not fit into a tag or a title.
 pub fn odd_entity() -> Text {
     Text::new().text(format!(
-        "The name of a client has 1 to {ENTITY_MAX} characters, without brackets, commas or line breaks. \
-         Nothing was created."
+        "A client's name has 1 to {ENTITY_MAX} characters, without brackets, commas or line breaks. Nothing was \
+             created."
     ))
 }
 
 /// The rejection of a title: the limit of the source and the length, in characters.
 pub fn title_too_long(source: Source, max: usize, length: usize) -> Text {
     Text::new().text(format!(
-        "{} takes titles of at most {max} characters, and this one has {length}. \
-         Nothing was created: shorten it, and put the rest on the lines after the first.",
+        "The title is too long for {}: {length} characters, {max} at most. Nothing was created. Shorten it and put the rest on \
+         the lines after the first.",
         source.name()
     ))
 }
@@ -1364,8 +1481,7 @@ pub fn title_too_long(source: Source, max: usize, length: usize) -> Text {
 /// The rejection of a text over `TEXT_MAX`; `length` in characters.
 pub fn text_too_long(length: usize) -> Text {
     Text::new().text(format!(
-        "A text may have at most {TEXT_MAX} characters, and this one has {length}. \
-         Nothing was changed: send it in parts."
+        "The text is too long: {length} characters, {TEXT_MAX} at most. Nothing changed. Send it in parts."
     ))
 }
 
@@ -1382,7 +1498,7 @@ pub const HOME_ACCOUNTS: &str = "Accounts";
 /// The heading of the person's settings.
 pub const HOME_SETTINGS: &str = "Settings";
 /// The heading for a person who may not give commands or is not configured.
-pub const HOME_NOBODY: &str = "Nothing here for you yet";
+pub const HOME_NOBODY: &str = "Almost there";
 
 /// The number of open tasks, and of those completed today.
 pub fn home_lead(open: usize, completed_today: i64) -> Text {
@@ -1430,7 +1546,7 @@ pub fn home_trouble(source: Source, why: &str) -> Text {
 /// A person's identity in Slack.
 pub fn home_in_slack(name: &str, alone: bool) -> Text {
     Text::new().text(match alone {
-        true => "Slack: connected. Everybody here shares one queue, of every open task.".to_owned(),
+        true => "Slack: connected. Everyone here shares one queue of all open tasks.".to_owned(),
         false => format!("Slack: you are {name}"),
     })
 }
@@ -1448,8 +1564,8 @@ pub fn home_account(source: Source, account: Option<&str>, alone: bool) -> Text 
 /// Whether a person gets notices.
 pub fn home_notices(muted: bool) -> Text {
     Text::new().text(match muted {
-        true => "Notices: off. You hear nothing unasked.",
-        false => "Notices: on. You hear what others do to your tasks.",
+        true => "Notices: off",
+        false => "Notices: on (what others do to your tasks)",
     })
 }
 
@@ -1457,30 +1573,15 @@ pub fn home_notices(muted: bool) -> Text {
 pub fn home_receipts(by: ReceiptMode, own: bool) -> Text {
     let whose = as_set(own);
     Text::new().text(match by {
-        ReceiptMode::Message => format!("Receipts: messages, {whose}."),
-        ReceiptMode::Reactions => format!(
-            "Receipts: messages, and a reaction on yours, {whose}. A comment that arrives gets the reaction alone."
-        ),
+        ReceiptMode::Message => format!("Receipts: messages{whose}"),
+        ReceiptMode::Reactions => format!("Receipts: reactions and messages{whose}"),
     })
 }
 
 /// The origin of the setting in force, in the Home tab.
 fn as_set(own: bool) -> &'static str {
     match own {
-        true => "as you set",
-        false => "as for everybody here",
+        true => "",
+        false => " (team default)",
     }
-}
-
-/// The treatment of a plain reply, which is the same for all.
-pub fn home_replies(become_comments: bool) -> Text {
-    Text::new()
-        .text(match become_comments {
-            true => {
-                "A plain reply in a task's thread becomes a comment on it, for everybody here ("
-            }
-            false => "A plain reply in a task's thread gets a hint, for everybody here (",
-        })
-        .code("slack.thread_replies")
-        .text(").")
 }

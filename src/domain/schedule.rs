@@ -14,11 +14,6 @@ use super::when::{clock, instant, local};
 /// How late a delayed briefing may still be sent.
 pub const LATE: Duration = Duration::hours(3);
 
-/// The accepted forms of a time of day, for help and hints.
-pub const TIME_HELP: &str = "`8:30` or `9am`";
-/// The same for quiet hours.
-pub const HOURS_HELP: &str = "`20:00-8:00` or `8pm-8am`";
-
 /// Parses a text that is only a time of day: `8:30`, `9am`.
 pub fn time_of_day(text: &str) -> Option<NaiveTime> {
     let text = text.trim().to_lowercase();

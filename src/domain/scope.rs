@@ -28,32 +28,32 @@ const SCOPES: &[Scope] = &[
     Scope {
         name: "im:history",
         is_used: |_| true,
-        without: "what is typed to me directly is not heard; `/ivan` still is",
+        without: "direct messages don't reach me; `/ivan` still works",
     },
     Scope {
         name: "im:read",
         is_used: |_| true,
-        without: "the first message of somebody who writes while I am away is not found",
+        without: "I miss a person's first message if they write it while I am offline",
     },
     Scope {
         name: "im:write",
         is_used: |_| true,
-        without: "who never wrote to me is told things all the same, but what I was interrupted at may come twice",
+        without: "after an interruption, people who never wrote to me may get a message twice",
     },
     Scope {
         name: "app_mentions:read",
         is_used: |uses| uses.mentions,
-        without: "mentions in channels are not heard",
+        without: "mentions in channels don't reach me",
     },
     Scope {
         name: "chat:write",
         is_used: |_| true,
-        without: "nothing can be answered, and nobody is told anything",
+        without: "I can't answer or send notices",
     },
     Scope {
         name: "commands",
         is_used: |_| true,
-        without: "there is no `/ivan`, and there are no shortcuts",
+        without: "`/ivan` and the shortcuts don't work",
     },
     Scope {
         name: "reactions:read",
@@ -63,27 +63,27 @@ const SCOPES: &[Scope] = &[
     Scope {
         name: REACT,
         is_used: |uses| uses.reacts,
-        without: "⏳, ✅ and ❌ do not stand on your messages; a message says the same",
+        without: "I can't put ⏳, ✅ and ❌ on your messages, so I send messages instead",
     },
     Scope {
         name: "users:read",
         is_used: |_| true,
-        without: "nobody is recognised, so that nobody may command",
+        without: "I recognise nobody, so nobody can give commands",
     },
     Scope {
         name: "users:read.email",
         is_used: |uses| uses.emails,
-        without: "nobody's ClickUp account is found by their e-mail address; they type `link clickup NAME-OR-EMAIL`",
+        without: "I can't find ClickUp accounts by e-mail; people type `link clickup NAME-OR-EMAIL`",
     },
     Scope {
         name: "channels:history",
         is_used: |uses| uses.bare,
-        without: "in public channels only mentions are heard: no `create` without one, and no replies in threads",
+        without: "in public channels I see only mentions, so no bare `create` and no replies in threads",
     },
     Scope {
         name: "groups:history",
         is_used: |uses| uses.bare,
-        without: "in private channels only mentions are heard: no `create` without one, and no replies in threads",
+        without: "in private channels I see only mentions, so no bare `create` and no replies in threads",
     },
 ];
 

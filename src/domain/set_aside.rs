@@ -166,7 +166,7 @@ fn told(operators: bool, id: &str) -> Text {
     match operators {
         true => Text::new().text(" I've told the operators."),
         false => Text::new()
-            .text(" An operator can have me try it again with ")
+            .text(" An operator can retry it with ")
             .code(format!("ivan retry {id}"))
             .text("."),
     }
@@ -177,21 +177,20 @@ pub fn to_its_person(what: Text, operators: bool, id: &str) -> Text {
     Text::new()
         .text("✗ Not finished: ")
         .then(what)
-        .text(" stopped me twice, so I set it aside.")
+        .text(" crashed me twice, so I set it aside.")
         .then(told(operators, id))
 }
 
 /// The reason stored with an unfinished operation.
 pub fn why(operators: bool, id: &str) -> String {
     format!(
-        "It stopped me twice, so I set it aside.{}",
+        "It crashed me twice, so I set it aside.{}",
         told(operators, id).plain()
     )
 }
 
 /// The reason for an unfinished undo whose command is set aside.
-pub const BEHIND: &str =
-    "The command that it takes back is set aside, and so is this until that is tried again";
+pub const BEHIND: &str = "The command to undo is set aside, so this waits until that is retried";
 
 /// The message to operators about work that is set aside.
 pub fn to_operators(set_aside: &SetAside, zone: Tz) -> Text {
@@ -199,34 +198,34 @@ pub fn to_operators(set_aside: &SetAside, zone: Tz) -> Text {
         work, about, ends, ..
     } = set_aside;
     let words = Text::new()
-        .text("✗ I was stopped ")
+        .text("✗ I crashed ")
         .text(match ends {
             ..=2 => "twice".to_owned(),
             more => format!("{more} times"),
         })
-        .text(" while this was under way: ")
+        .text(" during this work: ")
         .said(about)
-        .text(". It is set aside; everything else goes on. ");
+        .text(". I set it aside and went on with everything else. ");
     let words = match set_aside.until {
         Some(until) => words
-            .text("I try it again at ")
+            .text("Next try at ")
             .moment(until, zone)
             .text(", or now with "),
-        None => words.text("Try it again with "),
+        None => words.text("Retry it with "),
     };
     words
         .code(format!("ivan retry {work}"))
         .text("; ")
         .code("ivan status")
-        .text(" lists what is set aside, and the log before the last two starts may say why.")
+        .text(" lists such work, and the log before the last two starts may show the cause.")
 }
 
 /// The message that recurring work succeeded after it had been set aside.
 pub fn went_well(about: &str) -> Text {
     Text::new()
-        .text("✓ It went well this time, and is not set aside any more: ")
+        .text("✓ Worked this time: ")
         .said(about)
-        .text(".")
+        .text(". It is no longer set aside.")
 }
 
 /// The part of `status` about work that is set aside.
@@ -234,7 +233,7 @@ pub fn listed(all: &[SetAside], zone: Tz) -> Option<Text> {
     if all.is_empty() {
         return None;
     }
-    let mut words = Text::new().text("\nSet aside, for it stopped me twice:");
+    let mut words = Text::new().text("\nSet aside after two crashes:");
     for one in all.iter().take(LISTED_MAX) {
         words = words
             .text("\n✗ ")
@@ -244,38 +243,33 @@ pub fn listed(all: &[SetAside], zone: Tz) -> Option<Text> {
             .text(", since ")
             .moment(one.since, zone);
         if let Some(until) = one.until {
-            words = words.text("; tried again at ").moment(until, zone);
+            words = words.text("; next try at ").moment(until, zone);
         }
     }
     if all.len() > LISTED_MAX {
         words = words.text(format!("\nand {} more", all.len() - LISTED_MAX));
     }
-    Some(
-        words
-            .text("\n")
-            .code("ivan retry ID")
-            .text(" tries one again."),
-    )
+    Some(words.text("\n").code("ivan retry ID").text(" retries one."))
 }
 
 /// The answer to `retry`.
 pub fn tried_again(about: &str) -> Text {
     Text::new()
-        .text("✓ Tried again: ")
+        .text("✓ Retrying: ")
         .said(about)
         .text(". ")
         .code("ivan status")
-        .text(" says if it is set aside once more.")
+        .text(" shows whether it worked.")
 }
 
 /// The answer to `retry` for an unknown id.
 pub fn nothing_set_aside(id: &str) -> Text {
     Text::new()
-        .text("Nothing of the id ")
+        .text("Nothing with the id ")
         .code(id.chars().take(80).collect::<String>())
         .text(" is set aside. ")
         .code("ivan status")
-        .text(" lists what is.")
+        .text(" lists such work.")
 }
 
 #[cfg(test)]
@@ -331,12 +325,12 @@ mod tests {
         let command = Text::new().text("your command ").code("done #1");
         assert_eq!(
             to_its_person(command.clone(), true, "message-12").plain(),
-            "✗ Not finished: your command done #1 stopped me twice, so I set it aside. I've told the operators."
+            "✗ Not finished: your command done #1 crashed me twice, so I set it aside. I've told the operators."
         );
         assert_eq!(
             to_its_person(command, false, "message-12").plain(),
-            "✗ Not finished: your command done #1 stopped me twice, so I set it aside. An operator can have me try it \
-             again with ivan retry message-12."
+            "✗ Not finished: your command done #1 crashed me twice, so I set it aside. An operator can retry it with \
+             ivan retry message-12."
         );
         let mut set_aside = SetAside {
             work: Work::Message(EventId(12)),
@@ -347,13 +341,13 @@ mod tests {
         };
         assert_eq!(
             to_operators(&set_aside, Tz::UTC).plain(),
-            "✗ I was stopped twice while this was under way: a message of Ana. It is set aside; everything else goes \
-             on. Try it again with ivan retry message-12; ivan status lists what is set aside, and the log before the \
-             last two starts may say why."
+            "✗ I crashed twice during this work: a message of Ana. I set it aside and went on with everything else. \
+             Retry it with ivan retry message-12; ivan status lists such work, and the log before the last two starts \
+             may show the cause."
         );
         set_aside.until = Some(DateTime::UNIX_EPOCH + Duration::hours(1));
         let words = to_operators(&set_aside, Tz::UTC).plain();
-        assert!(words.contains("I try it again at "), "{words}");
+        assert!(words.contains("Next try at "), "{words}");
         let many = vec![set_aside; LISTED_MAX + 3];
         let words = listed(&many, Tz::UTC).unwrap().plain();
         assert!(words.contains("\nand 3 more\n"), "{words}");

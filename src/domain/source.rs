@@ -231,7 +231,7 @@ pub trait SourceReader: Send + Sync {
 
 /// A payload that cannot be understood. It is counted, logged, and answered like any other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the payload of {event} cannot be read: {why}")]
+#[error("unreadable payload of {event}: {why}")]
 pub struct UnreadablePayload {
     /// The event of the delivery: `issues`; `taskStatusUpdated`.
     pub event: String,

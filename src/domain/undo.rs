@@ -123,7 +123,7 @@ pub enum EffectState {
 impl Effect {
     /// The state as far as the task itself shows it.
     pub(super) fn stands(&self, now: &Task) -> EffectState {
-        let is_now = || EffectState::Changed(format!("it is {} now", now.source_status));
+        let is_now = || EffectState::Changed(format!("it is now {}", now.source_status));
         match self {
             Effect::Completed { left, at, .. } => {
                 let closed = now.closed.as_ref();
@@ -134,7 +134,7 @@ impl Effect {
                     TaskStatus::Done if again => {
                         let by = closed.and_then(|closed| closed.by.as_ref());
                         EffectState::Changed(match by {
-                            Some(by) => format!("it was completed again, by {}", by.name),
+                            Some(by) => format!("{} completed it again", by.name),
                             None => "it was completed again".to_owned(),
                         })
                     }
@@ -182,19 +182,19 @@ fn profile(task: &Task) -> &'static Profile {
 fn difference(left: &Task, now: &Task) -> Option<String> {
     let said = |words: &str| Some(words.to_owned());
     if left.title != now.title {
-        said("it has another title now")
+        said("its title changed")
     } else if left.description != now.description {
-        said("its description was changed")
+        said("its description changed")
     } else if !same(&left.source_status, &now.source_status) {
-        Some(format!("it is {} now", now.source_status))
+        Some(format!("it is now {}", now.source_status))
     } else if left.assignees != now.assignees {
-        said("it was assigned to somebody else")
+        said("its assignees changed")
     } else if left.labels != now.labels {
-        Some(format!("its {} were changed", profile(now).labels))
+        Some(format!("its {} changed", profile(now).labels))
     } else if left.due.map(|due| due.at) != now.due.map(|due| due.at) {
-        said("its due date was changed")
+        said("its due date changed")
     } else if left.priority != now.priority {
-        said("its priority was changed")
+        said("its priority changed")
     } else {
         None
     }
@@ -304,16 +304,12 @@ mod tests {
     #[rstest]
     #[case::done(completed(), done(10, None), EffectState::AsLeft)]
     #[case::done_by_us(completed(), done(10, Some(true)), EffectState::AsLeft)]
-    #[case::done_anew(completed(), done(11, None), changed("it was completed again, by bo"))]
-    #[case::done_by_another(
-        completed(),
-        done(10, Some(false)),
-        changed("it was completed again, by bo")
-    )]
+    #[case::done_anew(completed(), done(11, None), changed("bo completed it again"))]
+    #[case::done_by_another(completed(), done(10, Some(false)), changed("bo completed it again"))]
     #[case::done_otherwise(
         completed(),
         Task { source_status: "shipped".into(), ..done(10, None) },
-        changed("it is shipped now")
+        changed("it is now shipped")
     )]
     #[case::open_again(completed(), task(TaskStatus::Todo, "to do"), EffectState::Gone)]
     #[case::started(
@@ -325,25 +321,25 @@ mod tests {
     #[case::moved_on(
         started(),
         task(TaskStatus::InProgress, "testing"),
-        changed("it is testing now")
+        changed("it is now testing")
     )]
     #[case::started_and_done(
         started(),
         task(TaskStatus::Done, "complete"),
-        changed("it is complete now")
+        changed("it is now complete")
     )]
     #[case::labelled(labelled(), issue(TaskStatus::InProgress, "open"), EffectState::AsLeft)]
     #[case::label_removed(labelled(), issue(TaskStatus::Todo, "open"), EffectState::Gone)]
     #[case::labelled_and_closed(
         labelled(),
         issue(TaskStatus::Done, "closed"),
-        changed("it is closed now")
+        changed("it is now closed")
     )]
     #[case::reopened(reopened(), task(TaskStatus::Todo, "to do"), EffectState::AsLeft)]
     #[case::reopened_and_started(
         reopened(),
         task(TaskStatus::InProgress, "in review"),
-        changed("it is in review now")
+        changed("it is now in review")
     )]
     #[case::done_again(reopened(), task(TaskStatus::Done, "complete"), EffectState::Gone)]
     #[case::created(
@@ -359,17 +355,17 @@ mod tests {
     #[case::created_and_done(
         created(task(TaskStatus::Todo, "to do")),
         task(TaskStatus::Done, "complete"),
-        changed("it is complete now")
+        changed("it is now complete")
     )]
     #[case::created_and_renamed(
         created(task(TaskStatus::Todo, "to do")),
         Task { title: "Login works".into(), ..task(TaskStatus::Todo, "to do") },
-        changed("it has another title now")
+        changed("its title changed")
     )]
     #[case::created_and_tagged(
         created(task(TaskStatus::Todo, "to do")),
         Task { labels: vec!["ops".into()], ..task(TaskStatus::Todo, "to do") },
-        changed("its tags were changed")
+        changed("its tags changed")
     )]
     fn stands(#[case] effect: Effect, #[case] now: Task, #[case] expected: EffectState) {
         assert_eq!(effect.stands(&now), expected);

@@ -93,7 +93,7 @@ impl DueWhen {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotThen {
     /// The time is not after now.
-    #[error("{text} is over")]
+    #[error("{text} is in the past")]
     Past {
         /// The resolved time.
         at: DateTime<Utc>,
@@ -101,16 +101,16 @@ pub enum NotThen {
         text: String,
     },
     /// The day, as `1 Dec 2026`, is before today.
-    #[error("{0} is over")]
+    #[error("{0} is in the past")]
     PastDay(String),
     /// The time span is zero.
-    #[error("that is no time ahead")]
+    #[error("that time is in the past")]
     NoTime,
     /// The time is more than 12 months ahead.
     #[error("that is more than a year ahead")]
     TooFar,
     /// The date does not exist, as 30 February.
-    #[error("there is no such day in the calendar")]
+    #[error("there is no such date")]
     NoSuchDay,
 }
 
@@ -538,9 +538,9 @@ mod tests {
     #[case::days("3d", Some(Ok("2026-11-26")))]
     #[case::a_week("1w", Some(Ok("2026-11-30")))]
     #[case::a_year("23 nov 2027", Some(Ok("2027-11-23")))]
-    #[case::over("2026-11-22", Some(Err("22 Nov 2026 is over")))]
+    #[case::over("2026-11-22", Some(Err("22 Nov 2026 is in the past")))]
     #[case::too_far("24 nov 2027", Some(Err("that is more than a year ahead")))]
-    #[case::no_such_day("2026-02-30", Some(Err("there is no such day in the calendar")))]
+    #[case::no_such_day("2026-02-30", Some(Err("there is no such date")))]
     // These name a time.
     #[case::today_at("today 17:00", None)]
     #[case::tomorrow_at("tomorrow at 2pm", None)]
@@ -586,17 +586,17 @@ mod tests {
     }
 
     #[rstest]
-    #[case::over_today("today 9:00", "23 Nov 2026 09:00 is over")]
-    #[case::over_by_date("2026-11-22", "22 Nov 2026 09:00 is over")]
-    #[case::this_morning("23 nov", "23 Nov 2026 09:00 is over")]
-    #[case::last_year("1 dec 2025", "1 Dec 2025 09:00 is over")]
-    #[case::no_time("0h", "that is no time ahead")]
+    #[case::over_today("today 9:00", "23 Nov 2026 09:00 is in the past")]
+    #[case::over_by_date("2026-11-22", "22 Nov 2026 09:00 is in the past")]
+    #[case::this_morning("23 nov", "23 Nov 2026 09:00 is in the past")]
+    #[case::last_year("1 dec 2025", "1 Dec 2025 09:00 is in the past")]
+    #[case::no_time("0h", "that time is in the past")]
     #[case::too_far("53w", "that is more than a year ahead")]
     #[case::a_minute_too_far("23 nov 2027 12:01", "that is more than a year ahead")]
     #[case::far_too_far("999999w", "that is more than a year ahead")]
-    #[case::no_such_day("31 nov", "there is no such day in the calendar")]
-    #[case::no_such_day_ever("2026-02-30", "there is no such day in the calendar")]
-    #[case::no_such_day_that_year("29 feb 2027", "there is no such day in the calendar")]
+    #[case::no_such_day("31 nov", "there is no such date")]
+    #[case::no_such_day_ever("2026-02-30", "there is no such date")]
+    #[case::no_such_day_that_year("29 feb 2027", "there is no such date")]
     #[case::leap_day_is_too_far("29 feb", "that is more than a year ahead")]
     fn cannot_be_meant(#[case] typed: &str, #[case] why: &str) {
         let refused = When::parse(typed).unwrap().after(at(MONDAY_NOON), Z);

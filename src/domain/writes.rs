@@ -150,10 +150,7 @@ async fn undo<S: Writes + ?Sized>(
     let (Some(UndoTarget::Effect(effect)), Some(now)) = (&op.past.to_undo, now) else {
         return Err(WriteError::Refused {
             what: Refusal::Other,
-            why: format!(
-                "there is nothing to take back in {}",
-                source.source().name()
-            ),
+            why: format!("there is nothing to undo in {}", source.source().name()),
         });
     };
     match effect {

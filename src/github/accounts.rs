@@ -34,8 +34,7 @@ impl Accounts for GitHub {
         let login = called.trim().trim_start_matches('@');
         if !is_login(login) {
             return Err(refused(format!(
-                "`{}` is no GitHub login: it has letters, digits and hyphens, as in the address of the profile, \
-                 https://github.com/LOGIN",
+                "`{}` is not a GitHub login. Use the name in the profile's address, https://github.com/LOGIN",
                 called.chars().take(80).collect::<String>()
             )));
         }
@@ -44,13 +43,13 @@ impl Accounts for GitHub {
             .await?
         else {
             return Err(refused(format!(
-                "GitHub has no user {login}, or does not show them to me: accounts that a company manages are shown only to \
-                 accounts of its own. The login is in the address of the profile, https://github.com/LOGIN"
+                "GitHub has no user {login} that I can see. Use the name in the profile's address, \
+                     https://github.com/LOGIN"
             )));
         };
         if user.kind != "User" {
             return Err(refused(format!(
-                "GitHub's {} is no person ({}). Type the login of your own account",
+                "{} is not a person's account in GitHub ({}). Type your own login",
                 user.login,
                 user.kind.to_lowercase()
             )));
@@ -74,8 +73,8 @@ impl Accounts for GitHub {
         // One of the unavailable repositories may be the one where they work.
         Err(trouble.unwrap_or_else(|| {
             refused(format!(
-                "GitHub does not let issues be assigned to {} in any repository that I follow ({}). Have them added to \
-                 one there, then link again",
+                "{} can't be assigned issues in any repository that I follow ({}). Get access to one in GitHub, \
+                     then link again",
                 user.login,
                 here.join(", ")
             ))
@@ -167,15 +166,14 @@ mod tests {
     #[case::as_it_is("ana", Ok("31 ana"))]
     #[case::in_another_case_with_an_at(" @Ana ", Ok("31 ana"))]
     #[case::in_a_repository_that_was_renamed("mia", Ok("34 mia"))]
-    #[case::nobody(
-        "nobody",
-        Err("GitHub has no user nobody, or does not show them to me")
-    )]
-    #[case::no_login("../repos", Err("`../repos` is no GitHub login"))]
-    #[case::an_organisation("acme", Err("GitHub's acme is no person (organization)"))]
+    #[case::nobody("nobody", Err("GitHub has no user nobody that I can see"))]
+    #[case::no_login("../repos", Err("`../repos` is not a GitHub login"))]
+    #[case::an_organisation("acme", Err("acme is not a person's account in GitHub (organization)"))]
     #[case::not_from_here(
         "outside",
-        Err("assigned to outside in any repository that I follow (acme/widgets, acme/gadgets)")
+        Err(
+            "outside can't be assigned issues in any repository that I follow (acme/widgets, acme/gadgets)"
+        )
     )]
     #[case::no_answer("busy", Err("502"))]
     #[tokio::test]

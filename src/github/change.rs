@@ -66,14 +66,14 @@ impl GitHub {
         for login in logins {
             if !self.can_be_assigned(&name, login).await? {
                 return Ok(refused(format!(
-                    "GitHub does not let {} be assigned to {login}. Give them access to the repository first",
+                    "GitHub doesn't let me assign {} to {login}. They need access to the repository",
                     now.id.short(),
                 )));
             }
         }
         Ok(match now.assignees.len() {
             ASSIGNEES_MAX.. => refused(format!(
-                "{} is assigned to {ASSIGNEES_MAX} people already, and GitHub takes no more. Take somebody off first",
+                "{} already has {ASSIGNEES_MAX} assignees, the most in GitHub. Remove one first",
                 now.id.short()
             )),
             _ => may_not(now),
@@ -110,7 +110,7 @@ impl GitHub {
         };
         if wanted.is_empty() && self.mapping.field_priority(now).is_some() {
             return Err(refused(format!(
-                "{} has its priority from the field Priority in GitHub, and I only set labels. Change the field there",
+                "{} gets its priority from the field Priority in GitHub, and I only set labels. Change it there",
                 now.id.short()
             )));
         }
@@ -153,7 +153,9 @@ impl GitHub {
             }
         }
         Err(refused(match wanted {
-            [] => "github.priority_labels names no label for that priority".to_owned(),
+            [] => {
+                "There is no label for that priority\nAdd one to github.priority_labels".to_owned()
+            }
             wanted => format!(
                 "{name} has no label {} in GitHub. Make it there first, or name another in github.priority_labels",
                 wanted.join(" or ")
@@ -187,7 +189,8 @@ impl GitHub {
 /// The token's account may read the issue, but not assign it.
 fn may_not(now: &Task) -> WriteError {
     refused(format!(
-        "GitHub does not let me say to whom {} is assigned. Give the account of github.token write access to the repository",
+        "GitHub does not let me say to whom {} is assigned. Give the account of github.token write access to the \
+             repository",
         now.id.short()
     ))
 }

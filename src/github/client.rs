@@ -18,6 +18,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::reason::with_remedy;
 use crate::http_client::{
     self, AccessNeed, HttpClient, InvalidSettings, OPERATOR_WAIT, RawResponse, SourceFacts,
     clipped, is_page, not_taken, number, reset,
@@ -145,7 +146,7 @@ impl GitHubClient {
         match own {
             Some(url) => Ok(Request::follow(url, thing)),
             None => Err(http_client::refused(format!(
-                "GitHub's listing of {thing} goes on at an address that is not one of its API's: not followed"
+                "GitHub's next page of {thing} is not on its API, so I did not follow it"
             ))),
         }
     }
@@ -268,7 +269,7 @@ fn spacing(per_second: f64) -> Result<Duration, InvalidSettings> {
 fn astray(request: &Request) -> WriteError {
     not_taken(
         format!(
-            "GitHub redirects the request for {} elsewhere: not followed. Check github.api_url",
+            "GitHub redirects me, so I can't reach it\nThe request was for {}; check github.api_url",
             request.thing
         ),
         Some(OPERATOR_WAIT),
@@ -377,7 +378,7 @@ pub(crate) fn classify(
     let said = Said::read(body);
     if let Some(wait) = limited_for(status, headers, &said, now) {
         return GitHubVerdict::Wait {
-            why: format!("GitHub's rate limit is used up ({said})"),
+            why: format!("GitHub's rate limit is reached ({said})"),
             wait,
         };
     }
@@ -385,42 +386,51 @@ pub(crate) fn classify(
     match status {
         300..=399 => GitHubVerdict::Own(MovedElsewhere),
         // Queued work is not refused for a dead token: once the operator replaces the token, it is sent.
-        401 => GitHubVerdict::DeadToken(format!(
-            "GitHub refuses the token ({said}). Put a valid one into github.token and restart Ivan; \
-             what is queued is kept until then"
+        401 => GitHubVerdict::DeadToken(with_remedy(
+            format_args!("GitHub rejects the token ({said})"),
+            "Set a new github.token and restart. Queued work is safe",
         )),
         // The token is valid, but a rule blocks it: an administrator can change that, too.
         403 | 451 if let Some(remedy) = rule_remedy(&said, headers) => {
-            GitHubVerdict::Ruled(format!(
-                "GitHub does not let me reach {thing} ({said}). {remedy}; what is queued is kept until then"
+            GitHubVerdict::Ruled(with_remedy(
+                format_args!("GitHub doesn't let me access {thing} ({said})"),
+                format_args!("{remedy}. Queued work is safe"),
             ))
         }
         403 => refused(
             Refusal::Other,
-            format!(
-                "GitHub does not allow this on {thing} ({said}). {}",
-                remedy(&said, headers, request.needs)
-            ),
+            match remedy_in_github(&said) {
+                Some(remedy) => {
+                    format!("GitHub doesn't let me change {thing} ({said}). {remedy}")
+                }
+                None => with_remedy(
+                    format_args!("GitHub doesn't let me change {thing} ({said})"),
+                    remedy(headers, request.needs),
+                ),
+            },
         ),
         404 => refused(
             Refusal::Invisible,
-            format!(
-                "GitHub has no such thing as {thing}, or does not show it to this account ({said}). {}",
-                request
-                    .needs
-                    .unwrap_or("Check the name, or give github.token access to the repository")
+            with_remedy(
+                format_args!("GitHub can't find {thing}, or I may not see it"),
+                format_args!(
+                    "It said: {said}. {}",
+                    request
+                        .needs
+                        .unwrap_or("Check the name, or give github.token access to the repository")
+                ),
             ),
         ),
         410 if said.mentions("disabled") => refused(
             Refusal::Other,
             format!(
-                "GitHub has issues switched off for {thing} ({said}). Switch them on in its settings"
+                "GitHub issues are turned off for {thing} ({said}). Turn them on in its settings"
             ),
         ),
         410 => refused(
             Refusal::Gone,
             format!(
-                "GitHub says that {thing} was deleted ({said}). Create it anew if it is needed"
+                "GitHub can't find {thing}: it was deleted ({said}). Create a new one if you need it"
             ),
         ),
         408 | 500.. => SYSTEM.failed(request, status, &said),
@@ -434,28 +444,27 @@ fn rule_remedy(said: &Said, headers: &HeaderMap) -> Option<String> {
     const RULES: [(&str, &str); 13] = [
         (
             "ip allow list",
-            "Let the address of Ivan's host in: put it on the organization's IP allow list, under Settings, \
-             Authentication security",
+            "Add the address of Ivan's host to the organization's IP allow list (Settings, Authentication security)",
         ),
         (
             "ip address is not permitted",
-            "Let the address of Ivan's host in, under the organization's Settings, Authentication security",
+            "Allow the address of Ivan's host (the organization's Settings, Authentication security)",
         ),
         (
             "lifetime",
-            "Make a token that ends as soon as the organization asks, put it into github.token and restart Ivan",
+            "Create a token with the lifetime that the organization asks for, set github.token and restart",
         ),
         (
             "forbids access via",
-            "Put a token of a kind that the organization allows into github.token and restart Ivan",
+            "Set github.token to a kind of token that the organization allows, and restart",
         ),
         (
             "access restrictions",
-            "An owner of the organization approves the app of github.token, under Settings, Third-party access",
+            "An owner of the organization must approve the app of github.token (Settings, Third-party access)",
         ),
         (
             "two-factor",
-            "Switch two-factor authentication on for the account of github.token",
+            "Turn on two-factor authentication for the account of github.token",
         ),
         (
             "must be verified",
@@ -463,33 +472,32 @@ fn rule_remedy(said: &Said, headers: &HeaderMap) -> Option<String> {
         ),
         (
             "billing",
-            "An owner of the organization settles its billing with GitHub",
+            "An owner of the organization must settle its billing with GitHub",
         ),
         (
             "access blocked",
-            "GitHub has blocked it; its owner clears that with GitHub Support",
+            "GitHub has blocked it; its owner must contact GitHub Support",
         ),
         (
             "suspended",
-            "An administrator ends the suspension, or put the token of another account into github.token and restart \
-             Ivan",
+            "An administrator must end the suspension, or set github.token to another account's token and restart",
         ),
         (
             "enterprise managed user",
-            "Put the token of an account that may use this organization into github.token and restart Ivan",
+            "Set github.token to the token of an account that may use this organization, and restart",
         ),
         (
             "migrat",
-            "It is locked while it is moved, and opens when that is done",
+            "It is locked while it is moved, and opens afterwards",
         ),
         (
             "saml",
-            "Whoever made github.token authorises it in GitHub's settings, under the token's \"Configure SSO\"",
+            "The owner of github.token must authorise it in GitHub's settings, under the token's \"Configure SSO\"",
         ),
     ];
     let rule = RULES.iter().find(|(words, _)| said.mentions(words));
     let signed_on = single_sign_on(headers)
-        .map(|at| format!("Whoever made github.token authorises it for single sign-on {at}"));
+        .map(|at| format!("The owner of github.token must authorise it for single sign-on {at}"));
     signed_on.or_else(|| rule.map(|(_, remedy)| (*remedy).to_owned()))
 }
 
@@ -507,16 +515,23 @@ fn single_sign_on(headers: &HeaderMap) -> Option<String> {
     })
 }
 
-/// The remedy for a 403 that is no rate limit.
-fn remedy(said: &Said, headers: &HeaderMap, needs: Option<&str>) -> String {
+/// The remedy for a 403 that anyone with access can apply.
+fn remedy_in_github(said: &Said) -> Option<&'static str> {
+    if said.mentions("locked") {
+        Some("Unlock the conversation in GitHub first")
+    } else if said.mentions("archived") {
+        Some("Unarchive the repository in GitHub first")
+    } else {
+        None
+    }
+}
+
+/// The operator's remedy for a 403 that is no rate limit.
+fn remedy(headers: &HeaderMap, needs: Option<&str>) -> String {
     let needed = headers
         .get("x-accepted-github-permissions")
         .and_then(|permissions| permissions.to_str().ok());
-    if said.mentions("locked") {
-        "Unlock the conversation in GitHub first".to_owned()
-    } else if said.mentions("archived") {
-        "Unarchive the repository in GitHub first".to_owned()
-    } else if let Some(permissions) = needed {
+    if let Some(permissions) = needed {
         let permissions: String = permissions.chars().take(100).collect();
         match needs {
             Some(needs) => format!("Give github.token the permission {permissions}. {needs}"),
@@ -525,7 +540,7 @@ fn remedy(said: &Said, headers: &HeaderMap, needs: Option<&str>) -> String {
     } else if let Some(needs) = needs {
         needs.to_owned()
     } else {
-        "Give github.token write access to its issues, or do it in GitHub itself".to_owned()
+        "Give github.token write access to its issues, or do it in GitHub".to_owned()
     }
 }
 
@@ -701,40 +716,46 @@ mod tests {
 
     #[rstest]
     #[case::address(
-        "Although you appear to have the correct authorization credentials, the `acme` organization has an IP allow list enabled, and your IP address is not permitted to access this resource.",
-        "IP allow list, under Settings"
+        "Although you appear to have the correct authorization credentials, the `acme` organization has an IP \
+             allow list enabled, and your IP address is not permitted to access this resource.",
+        "IP allow list (Settings"
     )]
     #[case::address_named(
-        "the `acme` organization has an IP allow list enabled, and 34.210.66.22 is not permitted to access this resource.",
-        "Let the address of Ivan's host in"
+        "the `acme` organization has an IP allow list enabled, and 34.210.66.22 is not permitted to access this \
+             resource.",
+        "Add the address of Ivan's host"
     )]
     #[case::lifetime(
-        "The 'acme' organization forbids access via a fine-grained personal access tokens if the token's lifetime is greater than 366 days.",
-        "Make a token that ends as soon"
+        "The 'acme' organization forbids access via a fine-grained personal access tokens if the token's lifetime \
+             is greater than 366 days.",
+        "Create a token with the lifetime"
     )]
     #[case::kind(
-        "`acme` forbids access via a personal access token (classic). Please use a GitHub App, OAuth App, or a personal access token with fine-grained permissions.",
-        "Put a token of a kind"
+        "`acme` forbids access via a personal access token (classic). Please use a GitHub App, OAuth App, or a \
+             personal access token with fine-grained permissions.",
+        "a kind of token that"
     )]
     #[case::app(
-        "Although you appear to have the correct authorization credentials, the `acme` organization has enabled OAuth App access restrictions",
-        "approves the app"
+        "Although you appear to have the correct authorization credentials, the `acme` organization has enabled \
+             OAuth App access restrictions",
+        "must approve the app"
     )]
     #[case::saml(
-        "Resource protected by organization SAML enforcement. You must grant your Personal Access token access to this organization.",
+        "Resource protected by organization SAML enforcement. You must grant your Personal Access token access to \
+             this organization.",
         "Configure SSO"
     )]
     #[case::blocked("Repository access blocked", "GitHub Support")]
-    #[case::suspended("Sorry. Your account was suspended.", "ends the suspension")]
+    #[case::suspended("Sorry. Your account was suspended.", "end the suspension")]
     #[case::billing(
         "Repository access is disabled due to a billing issue",
-        "settles its billing"
+        "settle its billing"
     )]
     #[case::managed(
         "Unauthorized: As an Enterprise Managed User, you cannot access this content",
         "an account that may use this organization"
     )]
-    #[case::migration("Repository has been locked for migration.", "opens when that is done")]
+    #[case::migration("Repository has been locked for migration.", "opens afterwards")]
     fn a_rule_that_an_administrator_mends_is_no_refusal(#[case] said: &str, #[case] remedy: &str) {
         for request in [a_write(), a_read()] {
             let verdict = classify(&request, 403, &HeaderMap::new(), &message(said), now());
@@ -742,7 +763,7 @@ mod tests {
                 panic!("{verdict:?}");
             };
             assert!(why.contains(remedy), "{why}");
-            assert!(why.contains("what is queued is kept"), "{why}");
+            assert!(why.contains("Queued work is safe"), "{why}");
             assert!(!why.contains("write access"), "{why}");
         }
     }
@@ -807,7 +828,7 @@ mod tests {
     #[rstest]
     #[case(
         "required; url=https://github.com/orgs/acme/sso?authorization_request=A1",
-        "authorises it for single sign-on at https://github.com/orgs/acme/sso?authorization_request=A1;"
+        "authorise it for single sign-on at https://github.com/orgs/acme/sso?authorization_request=A1."
     )]
     #[case("required", "for single sign-on in GitHub's settings")]
     #[case(

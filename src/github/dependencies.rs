@@ -30,7 +30,7 @@ impl GitHub {
             Ok(got) => got.value.items,
             // The issue itself can still be used.
             Err(WriteError::Refused { why, .. }) => {
-                tracing::debug!(source = "github", "not read: {why}");
+                tracing::debug!(source = "github", error = %why, "dependencies not read");
                 return Ok(());
             }
             Err(error) => return Err(error),

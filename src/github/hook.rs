@@ -79,12 +79,12 @@ const SIGNATURE: Signature = Signature {
 
 pub(crate) const FACTS: WebhookFacts = WebhookFacts {
     chooses_secret: false,
-    on_unknown_secret: "`ivan webhooks register` with its address gives it a new one",
-    on_refusal: "GitHub lets only tokens of a repository's administrator see and make webhooks: a fine-grained token with \
-                 the permission Webhooks: read and write (Settings → Developer settings → Fine-grained tokens → Edit), or \
-                 a classic one with the scope admin:repo_hook. Or make it by hand: the repository's Settings → Webhooks → \
-                 Add webhook; content type application/json; as secret the text of github.webhook_secret; the events \
-                 Issues, Issue comments, Issue dependencies and Repositories",
+    on_unknown_secret: "Run `ivan webhooks register` with its address to set a new one",
+    on_refusal: "Only a token of a repository administrator may manage webhooks: fine-grained with the permission Webhooks: \
+         read and write (Settings → Developer settings → Fine-grained tokens → Edit), or classic with the scope \
+         admin:repo_hook. Or create the webhook by hand: the repository's Settings → Webhooks → Add webhook; content \
+         type application/json; secret github.webhook_secret; events Issues, Issue comments, Issue dependencies and \
+         Repositories",
 };
 
 /// Actions on an issue that may change its task (docs/contracts/github.md#events). New ones appear without notice and are ignored.
@@ -119,8 +119,8 @@ const MISSED_MAX: usize = 200;
 /// The most bytes of them.
 const MISSED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-const NEEDS: &str = "For webhooks a fine-grained token needs the permission `Webhooks: read and write`, a classic one \
-                     the scope `admin:repo_hook`, and its account must administer the repository";
+const NEEDS: &str = "Managing webhooks needs the permission `Webhooks: read and write` (fine-grained token) or the scope \
+     `admin:repo_hook` (classic), and an administrator's account";
 
 // ---------------------------------------------------------------- requests and payloads
 
@@ -588,10 +588,7 @@ impl WebhookKeeper for GitHub {
         // The newest attempt stands for all of its delivery.
         failed.retain(|one| healthy.insert(one.guid.clone()));
         if failed.len() > MISSED_MAX {
-            Limit::Missed.reached(format_args!(
-                "{} deliveries to {name} failed; {MISSED_MAX} are fetched, and the poll completes the rest",
-                failed.len()
-            ));
+            Limit::Missed.reached(format_args!("{} deliveries to {name} failed; {MISSED_MAX} are fetched, and the poll finds the rest", failed.len()));
             failed.truncate(MISSED_MAX);
         }
         let (mut missed, mut bytes) = (Vec::new(), 0);
@@ -602,10 +599,8 @@ impl WebhookKeeper for GitHub {
             bytes += delivery.payload.len();
             missed.push(delivery);
             if bytes > MISSED_BYTES_MAX {
-                Limit::Missed.reached(format_args!(
-                    "the failed deliveries to {name} are longer than {MISSED_BYTES_MAX} bytes; some are fetched, and the \
-                     poll completes the rest"
-                ));
+                Limit::Missed.reached(format_args!("the failed deliveries to {name} are longer than {MISSED_BYTES_MAX} bytes; some are fetched, and \
+                     the poll finds the rest"));
                 break;
             }
         }
@@ -749,7 +744,7 @@ impl GitHub {
             }
         }
         Limit::Pages.reached(format_args!(
-            "{} are more than {PAGES_MAX} pages in GitHub, and no more are read",
+            "{} has more than {PAGES_MAX} pages in GitHub; the rest is not read",
             request.thing
         ));
         Ok(())
@@ -770,11 +765,7 @@ impl GitHub {
             Err(error) => return Err(error),
         };
         let Some(payload) = detail.and_then(AttemptDetail::into_payload) else {
-            tracing::warn!(
-                source = "github",
-                delivery = attempt.guid,
-                "a missed delivery of {name} cannot be had: the poll completes it"
-            );
+            tracing::warn!(source = "github", repository = %name, delivery = attempt.guid, "cannot fetch a missed delivery; the poll finds its changes");
             return Ok(None);
         };
         Ok(Some(Delivery {

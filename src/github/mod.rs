@@ -27,6 +27,7 @@ use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::reason::with_remedy;
 use crate::domain::source::{Container, Limits};
 use crate::domain::task::{RepoName, Source};
 pub use crate::http_client::InvalidSettings;
@@ -207,7 +208,10 @@ impl GitHub {
         let found: Repository = self.client.get(&request).await?.value;
         if found.id != id {
             return Err(WriteError::NotTaken {
-                why: format!("GitHub answers with repository {} for {id}", found.id),
+                why: format!(
+                    "GitHub answered with repository {} instead of {id}",
+                    found.id
+                ),
                 retry_after: None,
             });
         }
@@ -230,7 +234,7 @@ impl GitHub {
     /// Stores a repository's current name, and whether it is archived.
     fn learn(&self, found: &Repository) -> Result<RepoName, WriteError> {
         let name = RepoName::parse(&found.full_name).ok_or_else(|| WriteError::NotTaken {
-            why: format!("GitHub calls repository {} by an odd name", found.id),
+            why: format!("GitHub gave repository {} a malformed name", found.id),
             retry_after: None,
         })?;
         for one in self.lock_followed().iter_mut() {
@@ -308,8 +312,9 @@ fn same_name(one: &str, other: &str) -> bool {
 fn not_followed(thing: &str) -> WriteError {
     WriteError::Refused {
         what: Refusal::NotMirrored,
-        why: format!(
-            "I do not follow {thing} in GitHub. Add it to github.repos, or do it in GitHub itself"
+        why: with_remedy(
+            format_args!("I don't follow the repository of {thing} in GitHub. Do it there"),
+            "Or add it to github.repos",
         ),
     }
 }

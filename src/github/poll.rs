@@ -242,10 +242,9 @@ impl SourceReader for GitHub {
                     }
                     tasks.push(task);
                 }
-                Err(why) => tracing::warn!(
-                    source = "github",
-                    "an issue of repository {id} is left out: {why}"
-                ),
+                Err(why) => {
+                    tracing::warn!(source = "github", repository = id, error = %why, "skipped an unreadable issue")
+                }
             }
         }
         Ok(Page {
@@ -268,7 +267,7 @@ impl SourceReader for GitHub {
             CommentsOf::Container(container) => container,
             CommentsOf::Task(task) => {
                 return Err(refused(format!(
-                    "GitHub's comments are asked for by repository, not by {}",
+                    "GitHub lists comments by repository, not by {}",
                     task.as_str()
                 )));
             }

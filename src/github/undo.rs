@@ -109,9 +109,7 @@ impl GitHub {
             {
                 Ok(EffectState::AsLeft)
             }
-            Ok(_) => Ok(EffectState::Changed(
-                "the comment says something else now".to_owned(),
-            )),
+            Ok(_) => Ok(EffectState::Changed("the comment was edited".to_owned())),
             // The issue was read just now: a part that it does not show is gone.
             Err(WriteError::Refused {
                 what: Refusal::Invisible | Refusal::Gone,
@@ -130,11 +128,11 @@ impl GitHub {
         let hung: IssueExtras = self.client.get(&request).await?.value;
         let changed = |how: &str| Ok(EffectState::Changed(how.to_owned()));
         if hung.comments > 0 {
-            changed("somebody has commented on it")
+            changed("someone has commented on it")
         } else if hung.sub_issues.total > 0 {
-            changed("it has sub-issues now")
+            changed("it now has sub-issues")
         } else if hung.milestone.is_some() {
-            changed("it has a milestone now")
+            changed("it now has a milestone")
         } else {
             Ok(EffectState::AsLeft)
         }

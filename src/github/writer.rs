@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::change::TaskChange;
 use crate::domain::mention_text::MentionText;
 use crate::domain::operation::{NewTask, Operation, Place, Refusal, WriteError, WriteReceipt};
+use crate::domain::reason::with_remedy;
 use crate::domain::source::{SourceStanding, SourceWriter};
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
 use crate::domain::undo::EffectState;
@@ -43,7 +44,7 @@ impl SourceWriter for GitHub {
         if got.value.is_pull_request() {
             return Err(WriteError::Refused {
                 what: Refusal::Invisible,
-                why: format!("{thing} is a pull request in GitHub; I only work on issues"),
+                why: format!("{thing} is a pull request in GitHub. I only work on issues"),
             });
         }
         let me = self.me().await?;
@@ -310,14 +311,16 @@ impl GitHub {
         Err(if followed {
             WriteError::Refused {
                 what: Refusal::Gone,
-                why: format!("{thing} was transferred in GitHub: it is {new} now, use that"),
+                why: format!("{thing} was transferred in GitHub. It is now {new}, so use that"),
             }
         } else {
             WriteError::Refused {
                 what: Refusal::NotMirrored,
-                why: format!(
-                    "{thing} was transferred in GitHub to {new}, which I do not follow. \
-                     Add {home} to github.repos, or do it in GitHub itself"
+                why: with_remedy(
+                    format_args!(
+                        "{thing} was transferred in GitHub to {new}, which I don't follow. Do it there"
+                    ),
+                    format_args!("Or add {home} to github.repos"),
                 ),
             }
         })
@@ -412,18 +415,22 @@ impl GitHub {
             Place::Repo(wanted) => wanted,
             Place::List(list) => {
                 return Err(refused(format!(
-                    "GitHub has no lists: {list} is not a repository"
+                    "GitHub has no lists, and {list} is not a repository"
                 )));
             }
         };
         let (id, known_as) = self.followed_as(wanted).await?;
         match self.repository(wanted).await {
             Ok(found) if found.id == id => Ok((id, self.learn(&found)?)),
-            Ok(found) => Err(refused(format!(
-                "{wanted} is another repository in GitHub now (id {}) than the one that I follow \
-                 (id {id}, last known as {known_as}). Nothing was written; put the present name into github.repo \
-                 or github.repos",
-                found.id
+            Ok(found) => Err(refused(with_remedy(
+                format_args!(
+                    "{wanted} is now a different repository in GitHub, so nothing changed"
+                ),
+                format_args!(
+                    "It has the id {}; I follow the id {id}, last known as {known_as}. Set its present name in \
+                     github.repo or github.repos",
+                    found.id
+                ),
             ))),
             // The redirect from an old name has ended.
             Err(WriteError::Refused { .. }) => Ok((id, self.locate_by_id(id).await?)),
@@ -488,7 +495,7 @@ pub(super) fn seconds(time: DateTime<Utc>) -> String {
 pub(super) fn parts(key: &TaskKey) -> Result<(u64, u64), WriteError> {
     key.github_parts().ok_or_else(|| WriteError::Refused {
         what: Refusal::Invisible,
-        why: format!("`{}` is no issue in GitHub", key.as_str()),
+        why: format!("`{}` is not an issue in GitHub", key.as_str()),
     })
 }
 

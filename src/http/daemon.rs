@@ -23,7 +23,7 @@ pub(super) async fn operation(
     let unknown = || {
         Problem::new(
             ProblemKind::UnknownOperation,
-            "There is no operation of this id. Operations are kept for store.retention after their outcome",
+            "No operation has this id. Operations are kept for store.retention after their outcome",
         )
     };
     let Path(id) = path.map_err(|_| unknown())?;
@@ -69,11 +69,11 @@ pub(super) async fn sync(
     let full = body.full.unwrap_or(false);
     let slot = api.syncs.clone().try_acquire_owned().map_err(|_| {
         Limit::Syncs.reached(format_args!(
-            "{SYNCS_MAX} synchronisations run, and one more is answered 503"
+            "{SYNCS_MAX} syncs are running; another one is answered 503"
         ));
         Problem::new(
             ProblemKind::Busy,
-            "Several synchronisations are running already; wait for them and ask again",
+            "Several syncs are already running. Wait for them and try again",
         )
     })?;
     let synchronize = api.sync.clone();
@@ -92,10 +92,10 @@ pub(super) async fn sync(
                 Ok(Json(report).into_response())
             }
             Err(error) => {
-                tracing::error!("a synchronisation ended in a defect of the daemon: {error}");
+                tracing::error!(%error, "sync panicked");
                 Err(Problem::new(
                     ProblemKind::Defect,
-                    "The synchronisation ended in a defect of the daemon; its log says where",
+                    "The sync failed with an internal error; see the log",
                 ))
             }
         },
@@ -124,7 +124,7 @@ fn ready(health: &HealthView) -> Result<Json<Readiness>, Problem> {
     if readiness.ready {
         return Ok(Json(readiness));
     }
-    let why = format!("{}; `ivan status` says more", readiness.lacking());
+    let why = format!("{}; see `ivan status`", readiness.lacking());
     Err(Problem::new(ProblemKind::NotReady, why).with(Extension::NotReady(readiness)))
 }
 

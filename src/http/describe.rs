@@ -61,8 +61,8 @@ pub(super) fn verb(row: &Row, named: bool) -> Description {
         .once()
         .wait(WRITE_WAIT.as_secs())
         .with_body(body)
-        .answers::<WriteAnswer>("It is so in the source now")
-        .answers_with::<WriteAnswer>(202, "Durable, and not yet taken by the source")
+        .answers::<WriteAnswer>("Done in the source")
+        .answers_with::<WriteAnswer>(202, "Stored, and not yet accepted by the source")
         .problems(&[400, 413, 415, 422])
         .problems(&problems)
 }
@@ -109,7 +109,7 @@ impl Description {
             .name("wait")
             .parameter_in(ParameterIn::Query)
             .description(Some(format!(
-                "Seconds to wait for the outcome before 202; more than {longest} are {longest}."
+                "Seconds to wait for the outcome before 202, {longest} at most."
             )))
             .schema(Some(seconds));
         self.map(|operation| operation.parameter(wait))

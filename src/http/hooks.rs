@@ -250,48 +250,38 @@ impl Route {
         let (key, event) = (delivery.dedupe_key.clone(), delivery.event.clone());
         let kept = self.hooks.keep(delivery).await?;
         let source = self.source;
-        tracing::debug!(%source, delivery = key, event, ?kept, "delivery {key} of {source}: {event}");
+        tracing::debug!(%source, delivery = key, event, ?kept, "webhook delivery");
         Ok(kept)
     }
 
     /// Logs one line for the operator. Lines that strangers can cause are throttled, so that they cannot fill the log.
     fn say(&self, why: &Why) {
         let source = self.source;
-        let (name, what) = (source.name(), self.in_words(why));
+        let what = self.in_words(why);
         match why {
-            Why::Ignored(event) => tracing::debug!(%source, event, "{name} sent {event}: ignored"),
+            Why::Ignored(event) => tracing::debug!(%source, event, "webhook event ignored"),
             Why::Unknown(event) => {
-                tracing::info!(%source, event, "{name} sent {event}, which is new to us: ignored");
+                tracing::info!(%source, event, "unknown webhook event ignored");
             }
             Why::Unreadable(_) => {
-                tracing::warn!(%source, "a signed webhook of {name} is ignored: {what}")
+                tracing::warn!(%source, error = what, "signed webhook ignored")
             }
             // The limit has logged it already.
-            Why::Full => tracing::debug!(%source, "a webhook of {name} is not kept: {what}"),
+            Why::Full => tracing::debug!(%source, error = what, "webhook rejected"),
             // No action is needed: the source is asked to repeat it, and a poll finds it. It may even be stored by now.
             Why::SlowStore(within) => {
                 if let Some(unsaid) = self.hooks.slow.pass(Instant::now()) {
                     let seconds = within.as_secs_f32();
-                    tracing::warn!(
-                        %source,
-                        unsaid,
-                        "a webhook of {name} was answered 503: the store did not answer within {seconds} s ({unsaid} \
-                         more since the last such line). What was missed is found by the next poll"
-                    );
+                    tracing::warn!(%source, suppressed = unsaid, seconds, "webhook answered 503: the store did not respond in time; the next poll finds its changes");
                 }
             }
             Why::Store(why) => {
                 if let Some(unsaid) = self.hooks.unkept.pass(Instant::now()) {
-                    tracing::error!(
-                        %source,
-                        unsaid,
-                        "a webhook of {name} is not kept, and was answered 503: {why} ({unsaid} more since the last \
-                         such line). What was missed is found by the next poll"
-                    );
+                    tracing::error!(%source, suppressed = unsaid, error = %why, "webhook answered 503: it could not be stored; the next poll finds its changes");
                 }
             }
             Why::NoRoute => {
-                tracing::debug!(%source, "a webhook of {name} is not taken: no secret for it is known");
+                tracing::debug!(%source, "webhook rejected: no secret is known");
             }
             Why::Unsigned
             | Why::BadSignature
@@ -301,12 +291,8 @@ impl Route {
             | Why::Busy => {
                 if let Some(unsaid) = self.refusals.pass(Instant::now()) {
                     let result = why.word();
-                    tracing::warn!(
-                        %source, result, unsaid,
-                        "a webhook of {name} was refused: {what} ({unsaid} more since the last such line). Either the \
-                         secret here is not the one that {name} signs with (`ivan webhooks list`), or somebody else \
-                         knocks"
-                    );
+                    tracing::warn!(%source, result, suppressed = unsaid, error = what, "webhook rejected: compare the secret with the source's (`ivan webhooks list`), or the sender \
+                         is a stranger");
                 }
             }
         }
@@ -315,21 +301,21 @@ impl Route {
     /// The text for the log, and for the page where the source shows our answer.
     fn in_words(&self, why: &Why) -> String {
         match why {
-            Why::Ignored(_) => "Nothing follows from this event".to_owned(),
-            Why::Unknown(_) => "This event is not known".to_owned(),
+            Why::Ignored(_) => "This event is ignored".to_owned(),
+            Why::Unknown(_) => "Unknown event".to_owned(),
             Why::Unreadable(why) => why.clone(),
             Why::NoRoute => "There is nothing here".to_owned(),
             Why::Unsigned => format!(
-                "It is not signed; wanted is the header `{}`",
+                "Not signed: the header `{}` is missing",
                 self.reader.terms().signature
             ),
-            Why::BadSignature => "Its signature fits no secret that is known here".to_owned(),
-            Why::TooLarge => "Its body is too large".to_owned(),
-            Why::Slow => "Its body did not arrive in time".to_owned(),
-            Why::CutOff => "Its body did not arrive completely".to_owned(),
-            Why::Busy => "Too many large bodies arrive at once".to_owned(),
-            Why::Full => "Too many deliveries wait to be worked off; send it again".to_owned(),
-            Why::Store(_) | Why::SlowStore(_) => "It could not be kept; send it again".to_owned(),
+            Why::BadSignature => "The signature matches no secret".to_owned(),
+            Why::TooLarge => "The body is too large".to_owned(),
+            Why::Slow => "The body did not arrive in time".to_owned(),
+            Why::CutOff => "The body is incomplete".to_owned(),
+            Why::Busy => "Too many large bodies at once; send it again".to_owned(),
+            Why::Full => "Too many deliveries are waiting; send it again".to_owned(),
+            Why::Store(_) | Why::SlowStore(_) => "It could not be stored; send it again".to_owned(),
         }
     }
 

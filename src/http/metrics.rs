@@ -53,7 +53,7 @@ pub fn install() -> Handle {
         // Only a foreign recorder could be installed already: then ours stays empty, and logs that.
         match metrics::set_global_recorder(recorder) {
             Ok(()) => describe(),
-            Err(error) => tracing::error!("nothing is counted: {error}"),
+            Err(error) => tracing::error!(%error, "metrics are off"),
         }
         handle
     });
@@ -71,85 +71,85 @@ fn describe() {
     describe_counter!(
         "ivan_deliveries_total",
         Unit::Count,
-        "Webhook requests by their source and what became of them: accepted, duplicate, ignored, unknown (an event that \
-         is new to us), unreadable, bad_signature, unsigned, no_route, too_large, slow, cut_off, busy, full, store"
+        "Webhook requests by source and result: accepted, duplicate, ignored, unknown (unknown event), \
+             unreadable, bad_signature, unsigned, no_route, too_large, slow, cut_off, busy, full, store"
     );
     describe_counter!(
         "ivan_operations_total",
         Unit::Count,
-        "Writes to a source that have ended, by how: applied, already_so, overtaken, refused, given_up, cancelled"
+        "Finished writes by outcome: applied, already_so, overtaken, refused, given_up, cancelled"
     );
     describe_histogram!(
         "ivan_operation_seconds",
         Unit::Seconds,
-        "From the command that asked for a write to its end"
+        "Time from a command to the outcome of its write"
     );
     describe_gauge!(
         "ivan_operations_pending",
         Unit::Count,
-        "Writes that are accepted and have no outcome yet"
+        "Writes without an outcome yet"
     );
     describe_counter!(
         "ivan_slack_envelopes_total",
         Unit::Count,
-        "Envelopes of Slack by their type and what became of them: kept, duplicate, not_kept, dropped, answered, \
-         unanswered, rate_limited, or why they were ignored"
+        "Slack envelopes by type and result: kept, duplicate, not_kept, dropped, answered, unanswered, \
+             rate_limited, or the reason for ignoring them"
     );
     describe_counter!(
         "ivan_slack_found_in_history_total",
         Unit::Count,
-        "Messages that Slack did not deliver, found in the history of their DM: acted_on, or asked_about"
+        "Messages that Slack did not deliver, found in the history of a DM: acted_on or asked_about"
     );
     describe_counter!(
         "ivan_slack_refusals_total",
         Unit::Count,
-        "Messages that Slack refused, by its code and what became of them: said_plainly (as text without blocks), given_up"
+        "Messages that Slack rejected, by code and result: said_plainly (sent as text without blocks), given_up"
     );
     describe_gauge!(
         "ivan_slack_connected",
         Unit::Count,
-        "1 while there is a link to Slack, else 0"
+        "1 while connected to Slack, else 0"
     );
     describe_histogram!(
         "ivan_sync_seconds",
         Unit::Seconds,
-        "How long a poll of a source took"
+        "Duration of a poll of a source"
     );
     describe_counter!(
         "ivan_sync_changes_total",
         Unit::Count,
-        "Tasks that a poll found changed"
+        "Changed tasks found by polls"
     );
     describe_counter!(
         "ivan_source_requests_total",
         Unit::Count,
-        "Requests to a source by method and HTTP status; `none` where there was no answer"
+        "Requests to a source by method and HTTP status; `none` without an answer"
     );
     describe_gauge!(
         "ivan_source_ratelimit_remaining",
         Unit::Count,
-        "Requests that the source still takes in this window, as it said last"
+        "Requests left in the source's current rate-limit window"
     );
     describe_counter!(
         "ivan_bounds_reached_total",
         Unit::Count,
-        "How often a bound was reached, by its name (docs/reliability.md)"
+        "How often a limit was reached, by name (docs/reliability.md)"
     );
     describe_gauge!(
         "ivan_set_aside",
         Unit::Count,
-        "Work that was under way at two ends of the process and is not begun any more"
+        "Work that was in progress at two crashes and is set aside"
     );
     describe_counter!(
         "ivan_set_aside_total",
         Unit::Count,
-        "Work that was set aside, by its kind: message, delivery, operation, post, reaction, home, history, briefing, \
-         poll, comments, webhooks, payloads"
+        "Work set aside, by kind: message, delivery, operation, post, reaction, home, history, briefing, poll, \
+             comments, webhooks, payloads"
     );
     describe_gauge!(
         "ivan_store_writable",
         Unit::Count,
-        "1 while the store takes writes, else 0"
+        "1 while the store is writable, else 0"
     );
     describe_counter!(
         "ivan_store_statements_total",
@@ -169,17 +169,17 @@ fn describe() {
     describe_counter!(
         "ivan_store_refused_total",
         Unit::Count,
-        "Writes of which nothing was kept, because the disk is full or the store failed"
+        "Writes lost because the disk is full or the store failed"
     );
     describe_counter!(
         "ivan_rows_forgotten_total",
         Unit::Count,
-        "Rows that were done with for longer than store.retention, by table"
+        "Rows deleted after store.retention, by table"
     );
     describe_histogram!(
         "ivan_event_lag_seconds",
         Unit::Seconds,
-        "From a change, by the source's clock, to when it was known here"
+        "Time from a change, by the source's clock, until it was known here"
     );
 }
 

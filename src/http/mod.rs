@@ -200,8 +200,8 @@ fn guard<S: Clone + Send + Sync + 'static>(routes: Router<S>, token: BearerToken
 async fn no_such_path() -> Problem {
     Problem::new(
         ProblemKind::NoSuchPath,
-        "The API has no such path. GET /openapi.json lists them; in a path, a task id is percent-encoded \
-         (github:acme%2Fwidgets%237)",
+        "No such path. GET /openapi.json lists all paths. Percent-encode task ids in a path \
+             (github:acme%2Fwidgets%237)",
     )
 }
 
@@ -209,7 +209,7 @@ async fn method_not_allowed(request: Request) -> Problem {
     Problem::new(
         ProblemKind::MethodNotAllowed,
         format!(
-            "This path does not answer to {}; the Allow header says to what it does",
+            "This path does not support {}; see the Allow header",
             request.method()
         ),
     )
@@ -223,8 +223,8 @@ async fn authorize(State(token): State<BearerToken>, request: Request, next: Nex
     }
     Problem::new(
         ProblemKind::NotAuthorized,
-        "The API's token is wanted as `Authorization: Bearer <token>`. It is api.token of the configuration, or the \
-         file api-token beside the store",
+        "Missing or wrong token. Send `Authorization: Bearer <token>` with api.token, or the content of the file \
+             api-token beside the store",
     )
     .into_response()
 }
@@ -248,12 +248,12 @@ async fn observe(request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_) => Problem::new(
             ProblemKind::TimedOut,
-            "The daemon did not answer in time. Ask again with the same Idempotency-Key",
+            "The daemon did not answer in time. Repeat the request with the same Idempotency-Key",
         )
         .into_response(),
     };
     let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis());
-    tracing::debug!(%method, path, status, ms, "{method} {path} answered {status}");
+    tracing::debug!(%method, path, status, ms, "request");
     response
 }
 
@@ -318,7 +318,7 @@ async fn serve_as(
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!("{name} cannot accept connections: {error}; trying again");
+                tracing::warn!(listener = name, %error, "cannot accept connections; trying again");
                 slept(ACCEPT_AGAIN_AFTER, &shutdown).await;
             }
         }
@@ -332,8 +332,9 @@ async fn serve_as(
     if timeout(FINISH_WITHIN, finish).await.is_err() {
         let cut = connections.len();
         tracing::warn!(
+            listener = name,
             cut,
-            "{cut} connections of {name} were cut off: they did not end in time"
+            "connections cut off: they did not end in time"
         );
         connections.shutdown().await;
     }
@@ -355,7 +356,7 @@ async fn accept(
                 name, connections, ..
             } = serving;
             serving.bound.reached(format_args!(
-                "{name} serves {connections} connections, and further ones wait until one ends"
+                "{name} serves {connections} connections; further ones wait"
             ));
             let slot = Arc::clone(slots).acquire_owned().await;
             slot.map_err(io::Error::other)?
@@ -396,7 +397,7 @@ async fn serve_connection(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!("a connection of {} ended: {error}", serving.name);
+        tracing::debug!(listener = serving.name, %error, "connection ended");
     }
 }
 
@@ -404,7 +405,7 @@ fn report_panic(name: &str, ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        tracing::error!("a request to {name} ended in a defect of the daemon: {error}");
+        tracing::error!(listener = name, %error, "request handler panicked");
     }
 }
 

@@ -44,10 +44,10 @@ pub fn document(version: &str) -> OpenApi {
         .version(version)
         .license(Some(license.build()))
         .description(Some(format!(
-            "Tasks of ClickUp and issues of GitHub: what is current, and what is to become of it. A write is durable \
-             before it is answered, and has its effect in the source once; with an `Idempotency-Key` a repeated \
-             request is the same operation. A body is JSON of at most {BODY_MAX} bytes. Errors are problem documents \
-             (RFC 9457)."
+            "ClickUp tasks and GitHub issues: the current task, the queue, and commands on them. A write is \
+                 stored before it is answered and takes effect in the source exactly once; with an `Idempotency-Key`, \
+                 a repeated request is the same operation. Bodies are JSON of at most {BODY_MAX} bytes. Errors are \
+                 problem documents (RFC 9457)."
         )));
     OpenApiBuilder::new()
         .info(info.build())
@@ -63,14 +63,14 @@ fn components() -> Components {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some(
-            "`api.token` of the configuration, or the file `api-token` beside the store.",
+            "`api.token` of the configuration, or the content of the file `api-token` beside the store.",
         ));
     let actor = header("X-Ivan-Actor", text()).description(Some(
-        "Who acts: a name of `[[people]]`, a Slack id or a GitHub login. Needed where several people are configured \
-         and no `api.default_person`.",
+        "Who is acting: a name of `[[people]]`, a Slack id or a GitHub login. Required with several people and no \
+             `api.default_person`.",
     ));
     let key = header("Idempotency-Key", text().max_length(Some(KEY_MAX))).description(Some(
-        "The same key with the same request is the same operation; with another request it is refused.",
+        "The same key with the same request is the same operation; with another request it is rejected.",
     ));
     let task_id = in_path("task_id", Ref::from_schema_name(TaskId::name()))
         .description(Some("Percent-encoded: `github:acme%2Fwidgets%237`."));

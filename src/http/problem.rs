@@ -142,27 +142,25 @@ impl ProblemKind {
             ProblemKind::NotJson => (S::UNSUPPORTED_MEDIA_TYPE, "not-json", "Body is not JSON"),
             ProblemKind::BadBody => (S::UNPROCESSABLE_ENTITY, "bad-body", "Bad body"),
             ProblemKind::SlowBody => (S::REQUEST_TIMEOUT, "slow-body", "Body not received"),
-            ProblemKind::NoActor => (S::UNPROCESSABLE_ENTITY, "no-actor", "Who acts is not known"),
-            ProblemKind::Unfit => (S::UNPROCESSABLE_ENTITY, "unfit", "Cannot be done as asked"),
+            ProblemKind::NoActor => (S::UNPROCESSABLE_ENTITY, "no-actor", "Unknown actor"),
+            ProblemKind::Unfit => (S::UNPROCESSABLE_ENTITY, "unfit", "Not possible"),
             ProblemKind::KeyReused => (
                 S::UNPROCESSABLE_ENTITY,
                 "key-reused",
                 "Idempotency-Key used for another request",
             ),
-            ProblemKind::Changed => (S::CONFLICT, "changed", "Changed in its source since"),
+            ProblemKind::Changed => (S::CONFLICT, "changed", "Changed in the meantime"),
             ProblemKind::NothingToUndo => (S::CONFLICT, "nothing-to-undo", "Nothing to undo"),
-            ProblemKind::Gone => (S::NOT_FOUND, "gone", "Gone from its source"),
+            ProblemKind::Gone => (S::NOT_FOUND, "gone", "Task is gone"),
             ProblemKind::SourceRefused => {
                 (S::BAD_GATEWAY, "source-refused", "Refused by the source")
             }
             ProblemKind::GivenUp => (S::BAD_GATEWAY, "given-up", "Given up"),
             ProblemKind::Busy => (S::SERVICE_UNAVAILABLE, "busy", "Busy"),
             ProblemKind::NotReady => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
-            ProblemKind::StoreTrouble => {
-                (S::SERVICE_UNAVAILABLE, "store", "Trouble with the store")
-            }
+            ProblemKind::StoreTrouble => (S::SERVICE_UNAVAILABLE, "store", "Store unavailable"),
             ProblemKind::TimedOut => (S::GATEWAY_TIMEOUT, "timed-out", "Timed out"),
-            ProblemKind::Defect => (S::INTERNAL_SERVER_ERROR, "defect", "Defect of the daemon"),
+            ProblemKind::Defect => (S::INTERNAL_SERVER_ERROR, "defect", "Internal error"),
         }
     }
 }
@@ -276,12 +274,12 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     /// Logs the store's error for the operator, since it is handled here.
     fn from(trouble: StoreError) -> Problem {
-        tracing::warn!(store = %trouble.path, "the API could not answer: {trouble}");
+        tracing::warn!(error = %trouble, "request failed: the store is unavailable");
         Problem::new(
             ProblemKind::StoreTrouble,
             format!(
-                "{trouble}. What was asked may not have been kept: ask again with the same Idempotency-Key once the \
-                 store is well (free disk space, permissions of the file)"
+                "{trouble}. The request may not have been saved: check disk space and permissions, then repeat it \
+                     with the same Idempotency-Key"
             ),
         )
     }
@@ -337,7 +335,7 @@ mod tests {
             problem.document(),
             json!({
                 "type": "urn:ivan:problem:gone",
-                "title": "Gone from its source",
+                "title": "Task is gone",
                 "status": 404,
                 "detail": "It was deleted.",
                 "success": false,
@@ -394,7 +392,10 @@ mod tests {
             "{detail}"
         );
         assert_eq!(Problem::from(Rejection::KeyReused).status(), 422);
-        for who in [WhoActs::NotNamed, WhoActs::NotKnown("zoe".into())] {
+        for who in [
+            WhoActs::NotNamed(vec!["Ana".into()]),
+            WhoActs::NotKnown("zoe".into()),
+        ] {
             let problem = Problem::from(Rejection::from(who.clone())).document();
             assert_eq!(problem["status"], 422);
             assert_eq!(problem["detail"], who.to_string());

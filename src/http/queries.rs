@@ -107,7 +107,7 @@ impl TasksQuery {
     pub fn read(uri: &Uri) -> Result<TaskFilter, Problem> {
         let asked: TasksQuery = query(uri)?;
         let bad = |word: &str, is: &str, not: &str| {
-            let why = format!("`{word}` is {is}; not `{}`", start_of(not));
+            let why = format!("`{word}` must be {is}, not `{}`", start_of(not));
             Problem::new(ProblemKind::BadQuery, why)
         };
         let status = match asked.status.as_deref() {
@@ -136,7 +136,7 @@ fn read_limit(text: &str) -> Result<usize, Problem> {
     limit
         .filter(|limit| (1..=TASKS_MAX).contains(limit))
         .ok_or_else(|| {
-            let why = format!("`limit` is 1 to {TASKS_MAX}; not `{}`", start_of(text));
+            let why = format!("`limit` must be 1 to {TASKS_MAX}, not `{}`", start_of(text));
             Problem::new(ProblemKind::BadQuery, why)
         })
 }

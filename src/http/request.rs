@@ -137,7 +137,7 @@ impl WriteRequest {
         let command = self.command(row)?;
         let members = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&self.body);
         if members.is_ok_and(|members| members.contains_key("ref")) {
-            let why = "The body: unknown field `ref`: the path names the task";
+            let why = "Bad body: unknown field `ref`: the path names the task";
             return Err(Problem::new(ProblemKind::BadBody, why));
         }
         Ok(command.about(task))
@@ -171,7 +171,7 @@ impl WriteRequest {
             Ok(text) => Ok(json_without_controls(text)),
             Err(error) => Err(Problem::new(
                 ProblemKind::BadBody,
-                format!("The body: {error}"),
+                format!("Bad body: {error}"),
             )),
         }
     }
@@ -214,31 +214,32 @@ impl WriteRequest {
 fn no_body() -> Problem {
     Problem::new(
         ProblemKind::BadBody,
-        "The body is empty; a JSON object is wanted. GET /openapi.json says of what shape",
+        "The body is empty. Send a JSON object; GET /openapi.json describes it",
     )
 }
 
-/// A verb's own words name their field; others are serde's, about the body.
+/// A verb's own sentences begin with a capital letter or a quoted value; others are serde's, about the body.
 fn unread(error: &serde_json::Error) -> Problem {
     let why = error.to_string();
-    let own = why.starts_with('`').then(|| why.rsplit_once(" at line "));
+    let is_own = why.starts_with(|c: char| c == '`' || c.is_uppercase()) && !error.is_eof();
+    let own = is_own.then(|| why.rsplit_once(" at line "));
     let why = match own {
         Some(Some((words, _))) => words.to_owned(),
         Some(None) => why,
-        None => format!("The body: {why}"),
+        None => format!("Bad body: {why}"),
     };
     Problem::new(ProblemKind::BadBody, why)
 }
 
 fn unreceived(rejection: BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        let why = format!("A body may have {BODY_MAX} bytes at most");
+        let why = format!("The body is larger than {BODY_MAX} bytes");
         Limit::ApiBody.reached(format_args!(
             "a request with more than {BODY_MAX} bytes is answered 413"
         ));
         return Problem::new(ProblemKind::BodyTooLarge, why);
     }
-    Problem::new(ProblemKind::SlowBody, "The body did not arrive completely")
+    Problem::new(ProblemKind::SlowBody, "The body is incomplete")
 }
 
 pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
@@ -267,7 +268,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let key = text_header(headers, "idempotency-key")?;
     match key {
         Some(key) if key.len() > KEY_MAX => {
-            let why = format!("An Idempotency-Key may have {KEY_MAX} bytes at most");
+            let why = format!("The Idempotency-Key is longer than {KEY_MAX} bytes");
             Err(Problem::new(ProblemKind::BadHeader, why))
         }
         key => Ok(key),
@@ -291,7 +292,7 @@ fn read_wait(text: &str) -> Result<Duration, Problem> {
     let seconds: u64 = text.parse().map_err(|_| {
         let longest = WAIT_MAX.as_secs();
         let why = format!(
-            "`wait` is whole seconds, 0 to {longest}; not `{}`",
+            "`wait` must be whole seconds, 0 to {longest}, not `{}`",
             start_of(text)
         );
         Problem::new(ProblemKind::BadQuery, why)

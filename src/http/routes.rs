@@ -68,8 +68,8 @@ fn tasks() -> Vec<Route> {
             r::current,
             operation("current", "The current task")
                 .about(
-                    "With nothing pinned the first of the queue is pinned, as showing does. All fields are null when \
-                     the queue is empty. `reason` and `message` are added if that does not mean that nothing is to do.",
+                    "If nothing is pinned, the first of the queue is pinned. All fields are null when the queue \
+                         is empty; `reason` and `message` then say why, unless there is nothing to do.",
                 )
                 .actor()
                 .answers::<CurrentJson>("The current task")
@@ -78,36 +78,36 @@ fn tasks() -> Vec<Route> {
         reads(
             "/why",
             r::why,
-            operation("why", "Why a task is where it is in the queue")
+            operation("why", "Explain a task's place in the queue")
                 .about(
-                    "Of the current task (with nothing pinned the first of the queue is pinned), or of the one that \
-                     `ref` names, hidden ones too. The points add up to its score.",
+                    "For the current task (if nothing is pinned, the first of the queue is pinned), or for `ref`, \
+                         hidden tasks included. The points add up to its score.",
                 )
                 .actor()
                 .query::<WhyQuery>()
-                .answers::<WhyAnswer>("The points and the place")
+                .answers::<WhyAnswer>("Points and place")
                 .problems(&[400, 404, 422]),
         ),
         reads(
             "/morning",
             r::morning,
-            operation("morning", "The briefing")
+            operation("morning", "Get the briefing")
                 .about(
-                    "The first three of the queue with their reasons, what is overdue and due today, who waits, and \
-                     what is queued or stuck. The numbers of `top` name their tasks in a `ref` until the queue is \
-                     shown again; with nothing pinned the first of the queue is pinned, as showing does.",
+                    "The top three tasks with reasons, tasks overdue and due today, people waiting, and queued or \
+                         stuck work. The numbers of `top` work as `ref` until the queue is shown again. If nothing is \
+                         pinned, the first of the queue is pinned.",
                 )
                 .actor()
-                .answers::<BriefingAnswer>("The briefing, now")
+                .answers::<BriefingAnswer>("The briefing")
                 .problems(&[422]),
         ),
         reads(
             "/queue",
             r::queue,
-            operation("queue", "The queue in order, numbered")
+            operation("queue", "List the queue")
                 .about(
-                    "Showing binds the numbers: each names its task in a `ref` until the queue is shown again. What is \
-                     blocked or snoozed is not in the queue; `filter` asks for that instead, and narrows.",
+                    "The numbers work as `ref` until the queue is shown again. Blocked and snoozed tasks are not \
+                         in the queue; `filter` lists those, or narrows the queue.",
                 )
                 .actor()
                 .query::<QueueQuery>()
@@ -117,8 +117,8 @@ fn tasks() -> Vec<Route> {
         reads(
             "/tasks",
             r::tasks,
-            operation("listTasks", "Tasks, page by page")
-                .about("Tasks that were deleted, or moved to where nothing is mirrored, are not listed.")
+            operation("listTasks", "List tasks")
+                .about("Deleted tasks, and tasks moved to a place that is not mirrored, are left out.")
                 .actor()
                 .query::<TasksQuery>()
                 .answers::<TaskPageAnswer>("One page of tasks")
@@ -127,7 +127,7 @@ fn tasks() -> Vec<Route> {
         reads(
             "/tasks/{task_id}",
             r::task,
-            operation("getTask", "One task")
+            operation("getTask", "Get a task")
                 .actor()
                 .answers::<TaskJson>("The task")
                 .problems(&[400, 404, 422]),
@@ -142,11 +142,11 @@ fn people() -> Vec<Route> {
         reads(
             "/log",
             r::log,
-            operation("log", "Who did what, newest first")
+            operation("log", "List the activity log")
                 .about(
-                    "What was asked of Ivan and has its outcome, and what others did in the sources. Without an actor \
-                     what everybody did; with one what that person did, or with `task` what was done to a task of \
-                     theirs. Entries are never changed, and kept for `store.log_retention`.",
+                    "Commands with their outcomes, and changes by others in the sources, newest first. Without an \
+                         actor: everyone's; with one: that person's, or with `task` the history of a task of theirs. \
+                         Entries are never changed, and are kept for `store.log_retention`.",
                 )
                 .actor()
                 .query::<LogQuery>()
@@ -156,52 +156,52 @@ fn people() -> Vec<Route> {
         reads(
             "/whoami",
             r::whoami,
-            operation("whoami", "Which accounts are the person's")
+            operation("whoami", "Get the person's accounts")
                 .about(
-                    "Each configured source with the person's account there: where the link comes from, what it is \
-                     called now, and when the source confirmed that. Without `[[people]]` Ivan is one person's \
-                     (`alone`), and nobody has accounts.",
+                    "The person's account at each configured source: the origin of the link, its present name, \
+                         and when the source last confirmed it. Without `[[people]]`, everyone shares one queue \
+                         (`alone`) and there are no accounts.",
                 )
                 .actor()
-                .answers::<WhoamiAnswer>("Who the person is")
+                .answers::<WhoamiAnswer>("The person's accounts")
                 .problems(&[422]),
         ),
         reads(
             "/rhythm",
             r::rhythm,
-            choice("rhythm", "When somebody is told what they have not just asked for")
-                .answers::<ScheduleAnswer>("What is in force for them")
+            choice("rhythm", "Get briefing and quiet hours")
+                .answers::<ScheduleAnswer>("The settings in force")
                 .problems(&[422]),
         ),
         writes(
             "/briefing",
             w::briefing,
-            choice("setBriefing", "Have the briefing sent on working days, or no more")
+            choice("setBriefing", "Set the briefing")
                 .body::<verbs::Briefing>()
-                .answers::<ScheduleAnswer>("What is in force now")
+                .answers::<ScheduleAnswer>("The settings in force")
                 .problems(&[400, 413, 415, 422]),
         ),
         writes(
             "/quiet",
             w::quiet,
-            choice("setQuietHours", "Hold notices in some hours, or no more")
+            choice("setQuietHours", "Set quiet hours")
                 .body::<verbs::Quiet>()
-                .answers::<ScheduleAnswer>("What is in force now")
+                .answers::<ScheduleAnswer>("The settings in force")
                 .problems(&[400, 413, 415, 422]),
         ),
         reads(
             "/receipts",
             r::receipts,
-            choice("receipts", "How somebody learns in Slack what became of what they asked")
-                .answers::<ReceiptsAnswer>("What is in force for them")
+            choice("receipts", "Get confirmation settings")
+                .answers::<ReceiptsAnswer>("The settings in force")
                 .problems(&[422]),
         ),
         writes(
             "/receipts",
             w::set_receipts,
-            choice("setReceipts", "Have outcomes stand on one's own messages too, or no more")
+            choice("setReceipts", "Set confirmations")
                 .body::<verbs::Receipts>()
-                .answers::<ReceiptsAnswer>("What is in force now")
+                .answers::<ReceiptsAnswer>("The settings in force")
                 .problems(&[400, 413, 415, 422]),
         ),
     ]
@@ -236,59 +236,59 @@ fn daemon() -> Vec<Route> {
         reads(
             "/operations/{operation_id}",
             d::operation,
-            operation("getOperation", "What became of a write")
+            operation("getOperation", "Get an operation")
                 .answers::<OperationAnswer>("The operation")
                 .problems(&[404]),
         ),
         writes(
             "/operations/{operation_id}/retry",
             d::retry,
-            operation("retry", "Try again what is set aside")
+            operation("retry", "Retry set-aside work")
                 .about(
-                    "Takes the id of an operation, or another id that GET /status lists in `set_aside`. An operation \
-                     goes on as after any restart: what may have been applied is looked for before it is sent again.",
+                    "Takes the id of an operation, or another id from `set_aside` of GET /status. A write that \
+                         may have been applied is looked for before it is sent again.",
                 )
-                .answers::<Retried>("It is tried again")
+                .answers::<Retried>("Retrying")
                 .problems(&[404]),
         ),
         writes(
             "/sync",
             d::sync,
-            operation("sync", "Bring the mirror up to date")
-                .about("Asks every source what changed since it was last asked; with `full`, for everything.")
+            operation("sync", "Sync with the sources")
+                .about("Reads changes from every source; with `full`, everything.")
                 .wait(SYNC_WAIT.as_secs())
                 .body::<d::SyncBody>()
-                .answers::<SyncReport>("Every source has answered, well or not")
-                .answers_with::<SyncReport>(202, "It goes on: `wait` is over")
+                .answers::<SyncReport>("Every source was read or has failed")
+                .answers_with::<SyncReport>(202, "Still syncing after `wait`")
                 .problems(&[400, 413, 415, 422]),
         ),
         reads(
             "/status",
             d::status,
-            operation("status", "Connections, last synchronisation, queued operations")
+            operation("status", "Get connections, last sync and queued work")
                 .answers::<StatusAnswer>("The daemon's health")
                 .problems(&[]),
         ),
         reads(
             "/healthz",
             d::healthz,
-            operation("healthz", "The process answers")
+            operation("healthz", "Check that the process runs")
                 .open()
-                .answers::<Alive>("It does"),
+                .answers::<Alive>("It runs"),
         ),
         reads(
             "/readyz",
             d::readyz,
-            operation("readyz", "Ready to take commands")
+            operation("readyz", "Check that Ivan is ready for commands")
                 .about(
-                    "Ready: the store takes writes and Slack, where configured, is connected. Sources are reported and \
-                     hold nothing back.",
+                    "Ready: the store is writable and Slack, if configured, is connected. Sources are reported, \
+                         but don't affect readiness.",
                 )
                 .open()
                 .answers::<Readiness>("Ready")
                 .response(
                     503,
-                    "Not ready; the document has the members of the ready answer too",
+                    "Not ready; the body has the fields of the ready answer too",
                     PROBLEM_JSON,
                     Content::new(Some(not_ready)),
                 ),
@@ -296,10 +296,10 @@ fn daemon() -> Vec<Route> {
         reads(
             "/metrics",
             d::measured,
-            operation("metrics", "What was counted and measured, for Prometheus")
+            operation("metrics", "Get metrics for Prometheus")
                 .response(
                     200,
-                    "Prometheus' text format",
+                    "Prometheus text format",
                     "text/plain",
                     Content::new(Some(String::schema())),
                 )
@@ -308,7 +308,7 @@ fn daemon() -> Vec<Route> {
         reads(
             "/openapi.json",
             d::describe,
-            operation("openapi", "This document")
+            operation("openapi", "Get this document")
                 .response(
                     200,
                     "OpenAPI 3.1",

@@ -50,24 +50,32 @@ pub(super) fn queued() -> Object {
     only(
         true,
         Type::Boolean,
-        "The source has not taken it yet; GET /operations/{operation_id} says what becomes of it. Only there when true.",
+        "The source has not accepted it yet; GET /operations/{operation_id} shows its outcome. Only present when true.",
     )
 }
 
 pub(super) fn goes_on() -> Object {
-    only(true, Type::Boolean, "It goes on. Only there when true.")
+    only(
+        true,
+        Type::Boolean,
+        "Still running. Only present when true.",
+    )
 }
 
 pub(super) fn succeeded() -> Object {
-    only(true, Type::Boolean, "It is tried again.")
+    only(true, Type::Boolean, "Retrying.")
 }
 
 pub(super) fn failed() -> Object {
-    only(false, Type::Boolean, "Of a write that its source refused.")
+    only(
+        false,
+        Type::Boolean,
+        "Only for a write that its source refused.",
+    )
 }
 
 pub(super) fn alive() -> Object {
-    only("ok", Type::String, "The process answers.")
+    only("ok", Type::String, "The process runs.")
 }
 
 #[cfg(test)]

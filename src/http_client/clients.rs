@@ -281,7 +281,7 @@ fn a_rate_limit_says_how_long(
 #[case(Source::GitHub, 403, &message("Repository was archived so is read-only."), &["so is read-only", "Unarchive the repository"])]
 #[case(Source::GitHub, 403, &message("Resource not accessible by integration"), &["not accessible by integration", "permission issues=write"])]
 #[case(Source::GitHub, 404, &message("Not Found"), &["Not Found", "github.token access"])]
-#[case(Source::GitHub, 410, &message("Issues are disabled for this repo"), &["disabled for this repo", "Switch them on"])]
+#[case(Source::GitHub, 410, &message("Issues are disabled for this repo"), &["disabled for this repo", "Turn them on"])]
 #[case::field(Source::GitHub, 422, &json!({"message": "Validation Failed", "errors": [{"resource": "Issue", "field": "title", "code": "missing_field"}]}).to_string(), &["Validation Failed title missing_field"])]
 fn a_refusal_names_system_thing_reason_and_remedy(
     #[case] source: Source,

@@ -7,6 +7,7 @@ use reqwest::header::HeaderMap;
 
 use super::{OPERATOR_WAIT, Request, SourceFacts, not_taken};
 use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::reason::{with_details, with_remedy};
 
 /// The meaning of a response. `Own` is the part of one source alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,9 +69,12 @@ impl SourceFacts {
         let kind = if is_page(headers) { ", a web page" } else { "" };
         Verdict::Failed(without_answer(
             request,
-            format!(
-                "{name} did not answer about {thing}: something on the way there did (HTTP {status}{kind}), a firewall, a \
-                 proxy or a login page. Let Ivan's host reach {name}'s API"
+            with_remedy(
+                format_args!("I can't reach {name}: something else answered in its place"),
+                format_args!(
+                    "HTTP {status}{kind} about {thing}, from a firewall, a proxy or a login page. Let Ivan's host reach \
+                 {name}'s API"
+                ),
             ),
         ))
     }
@@ -83,7 +87,10 @@ impl SourceFacts {
         said: &impl fmt::Display,
     ) -> Verdict<Own> {
         let (name, thing) = (self.name, &request.thing);
-        let why = format!("{name} failed at {thing} (HTTP {status}, {said})");
+        let why = with_details(
+            format_args!("{name} is having problems"),
+            format_args!("HTTP {status} about {thing}: {said}"),
+        );
         Verdict::Failed(without_answer(request, why))
     }
 
@@ -95,8 +102,9 @@ impl SourceFacts {
         said: &impl fmt::Display,
     ) -> Verdict<Own> {
         let (name, thing) = (self.name, &request.thing);
-        let why = format!(
-            "{name} refuses this for {thing} ({said}; HTTP {status}). Change it and try again"
+        let why = with_details(
+            format_args!("{name} rejected this ({said})"),
+            format_args!("HTTP {status} about {thing}"),
         );
         Verdict::refused(Refusal::Other, why)
     }

@@ -98,9 +98,7 @@ pub(crate) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, DeliveryRefu
     }
     serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        DeliveryRefusal::Unreadable(format!(
-            "The body is not JSON as expected (line {line}, column {column})"
-        ))
+        DeliveryRefusal::Unreadable(format!("Unexpected JSON (line {line}, column {column})"))
     })
 }
 
@@ -112,7 +110,7 @@ pub(crate) fn payload<'a, T: Deserialize<'a>>(
     serde_json::from_str(text).map_err(|error| UnreadablePayload {
         event: delivery.event.clone(),
         why: format!(
-            "it is not the JSON that Ivan expects (line {}, column {})",
+            "unexpected JSON (line {}, column {})",
             error.line(),
             error.column()
         ),

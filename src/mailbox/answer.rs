@@ -14,12 +14,13 @@ use crate::domain::log::Via;
 use crate::domain::person::{NotAllowed, Person, SlackMember};
 use crate::domain::reaction;
 use crate::domain::reply::{self, Text};
+use crate::domain::task::TaskStatus;
 use crate::store::messages::{self, MessageDraft};
 use crate::store::operations::Surface;
 use crate::store::reactions::{self, NewReaction};
 use crate::store::slack_events::dm_of;
 use crate::store::{Db, DbResult, Wake, forms, people, tasks};
-use crate::verbs::Command;
+use crate::verbs::{Command, is_greeting};
 
 /// The place for the answer to a command.
 struct AnswerTo {
@@ -43,7 +44,7 @@ impl MailTx<'_> {
         if is_overheard(heard) && (person.is_none() || asked.is_err()) {
             tracing::debug!(
                 person = member.id,
-                "not acted on: whoever did that in a channel may not act"
+                "ignored: this person may not act in the channel"
             );
             return Ok(None);
         }
@@ -55,10 +56,14 @@ impl MailTx<'_> {
             receipts.unwrap_or(self.inner.commands.settings().receipts) == ReceiptMode::Reactions;
         let (is_own, alone) = told_by_reaction(heard, &asked, reactions_too);
         let done = match (&mut person, asked) {
+            (Some(person), Err(_)) if heard.direct && is_greeting(&heard.text) => {
+                Ok(Handled::Replied(self.greet(person)?.into()))
+            }
             (_, Err(rejection)) => Err(rejection.into()),
             (None, Ok(_)) => {
                 self.tell_of_a_stranger(member)?;
-                let words = Text::new().text(NotAllowed::Unknown.to_string());
+                let told = self.tells_operators(member);
+                let words = NotAllowed::Unknown.words(told);
                 Err(Rejection::Unfit(words).into())
             }
             (Some(person), Ok(command)) => {
@@ -309,6 +314,20 @@ impl MailTx<'_> {
             ..MessageDraft::default()
         };
         self.post(&draft)
+    }
+
+    /// The answer to a greeting. The current task was shown before, so the answer pins nothing.
+    fn greet(&self, person: &Person) -> DbResult<Text> {
+        let pinned = people::pins(self.db, person.id)?
+            .last()
+            .and_then(|pin| pin.task);
+        let stored = match pinned {
+            Some(row) => tasks::by_row(self.db, row)?,
+            None => None,
+        };
+        let current = stored.filter(|one| one.task.status != TaskStatus::Done && !one.gone);
+        let name = (!person.alone).then_some(person.name.as_str());
+        Ok(reply::greeting(name, current.as_ref().map(|one| &one.task)))
     }
 
     /// The words of a refusal. Without a current task the first of the queue becomes it, and is shown.

@@ -55,7 +55,7 @@ pub struct PlaceChoice {
 impl Mailbox {
     /// Whether a person may open a form at all.
     pub async fn may_open(&self, member: &SlackMember, team: &str) -> Result<(), CommandError> {
-        let refused = |why: NotAllowed| Rejection::Unfit(Text::new().text(why.to_string()));
+        let refused = |why: NotAllowed| Rejection::Unfit(why.words(false));
         if let Err(why) = self.may_act(member, team) {
             self.note_stranger(member, &why);
             return Err(refused(why).into());

@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{Inner, Mailbox, ThreadReplies, WaitingMessage};
+use super::{Inner, Mailbox, WaitingMessage};
 use crate::command_tx::why_empty;
 use crate::commands::person_of;
 use crate::completion::{open, shown};
 use crate::domain::card::{Card, CardPart, card};
 use crate::domain::home::{self, CARDS_MAX, Home, WAITING_MAX};
 use crate::domain::person::{NotAllowed, Person, SlackMember};
-use crate::domain::reply;
+use crate::domain::reply::{self, Text};
 use crate::domain::schedule::ScheduleSetting;
 use crate::domain::score::day_begins;
 use crate::domain::task::{Source, TaskStatus};
@@ -108,10 +108,13 @@ impl Mailbox {
                     .into_iter()
                     .filter(|home| which(home))
                     .map(|home| {
-                        let parts = match &home.refusal {
-                            Some(why) => home::nothing_for(why),
+                        let mut parts = match &home.refusal {
+                            Some(why) => home::nothing_for(Text::new().text(why)),
                             None => shown_to(connection, &inner, &home.user, now)?,
                         };
+                        for part in &mut parts {
+                            part.mention(&inner.settings.operators);
+                        }
                         Ok(HomeTab {
                             user: home.user,
                             parts,
@@ -131,7 +134,9 @@ impl Mailbox {
         match self.may_act(member, team) {
             Ok(()) => home,
             Err(why) => HomeTab {
-                parts: home::nothing_for(&why.to_string()),
+                parts: home::nothing_for(
+                    why.words(false).mentioning(&self.inner.settings.operators),
+                ),
                 ..home
             },
         }
@@ -166,7 +171,7 @@ fn shown_to(
         .find(|person| person.alone || person.slack.as_deref() == Some(user));
     match person {
         Some(person) => Ok(home::parts(gathered(connection, inner, &person, now)?)),
-        None => Ok(home::nothing_for(&NotAllowed::Unknown.to_string())),
+        None => Ok(home::nothing_for(NotAllowed::Unknown.words(false))),
     }
 }
 
@@ -238,8 +243,5 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         .into_iter()
         .filter_map(|(setting, own)| own.then_some(setting))
         .collect(),
-        settings: vec![reply::home_replies(
-            inner.settings.thread_replies == ThreadReplies::Comment,
-        )],
     })
 }

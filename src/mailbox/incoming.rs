@@ -13,7 +13,7 @@ use crate::command_tx::{CommandError, Rejection};
 use crate::commands::person_of;
 use crate::domain::mention;
 use crate::domain::person::SlackMember;
-use crate::domain::reply::{self, Text};
+use crate::domain::reply;
 use crate::limits::Limit;
 use crate::store::messages::{self, MessageDraft};
 use crate::store::{StoreError, Wake, people, slack_events};
@@ -79,7 +79,7 @@ impl Inbound for Mailbox {
                 if !is_overheard(heard) {
                     self.note_stranger(member, &why);
                 }
-                (Err(Text::new().text(why.to_string())), None)
+                (Err(why.words(false)), None)
             }
         };
         let asked = match asked {
@@ -144,7 +144,7 @@ impl Mailbox {
                 return Ok(kept);
             }
             Limit::Heard.reached(format_args!(
-                "{waiting} messages of one person wait to be acted on, and the next are turned down"
+                "one person has {waiting} waiting messages; further ones are rejected"
             ));
             mail.turn_away(&heard, reply::too_many_messages(waiting, &heard.text))?;
             if let Some(id) = slack_events::known(tx, &heard.keys)? {

@@ -74,7 +74,17 @@ pub trait Outbound: Send + Sync + 'static {
 impl Outbound for Mailbox {
     async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreError> {
         let store = &self.inner.store;
-        store.read(move |db| messages::outgoing(db, at_most)).await
+        let mut outgoing = store
+            .read(move |db| messages::outgoing(db, at_most))
+            .await?;
+        let operators = &self.inner.settings.operators;
+        for message in &mut outgoing {
+            message.words = std::mem::take(&mut message.words).mentioning(operators);
+            for part in &mut message.parts {
+                part.mention(operators);
+            }
+        }
+        Ok(outgoing)
     }
 
     async fn something_to_post(&self) {

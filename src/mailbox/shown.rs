@@ -87,8 +87,8 @@ impl Mailbox {
         }
         tracing::warn!(
             person = waiting.heard.user,
-            "answers in a direct message are not known to this store, which may be an older copy: what it showed before \
-             them counts no more"
+            "a direct message has answers that this store lacks (an older copy?); list numbers and cards from before \
+             no longer count"
         );
         let user = waiting.heard.user.clone();
         self.inner

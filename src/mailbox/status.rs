@@ -90,7 +90,7 @@ impl Mailbox {
                 0 => drop(deliveries::all_well(mail.db, ABOUT)?),
                 _ => drop(deliveries::alarm(mail.db, ABOUT, mail.now)?),
             }
-            tracing::warn!("operators are told: {}", words.plain());
+            tracing::warn!("told operators: {}", words.plain());
             mail.tell_operators(&words, None)
         })
         .await

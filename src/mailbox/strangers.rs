@@ -34,15 +34,18 @@ impl Strangers {
             return false;
         }
         logged.insert(id.to_owned(), now);
-        tracing::info!(
-            person = id,
-            "{id} asked for something and {is}; they were told so"
-        );
+        tracing::info!(person = id, "rejected a person who {is}");
         true
     }
 }
 
 impl MailTx<'_> {
+    /// Whether an operator other than the member is told of them.
+    pub(super) fn tells_operators(&self, member: &SlackMember) -> bool {
+        let mut operators = self.inner.settings.operators.iter();
+        operators.any(|id| *id != member.id)
+    }
+
     /// Tells operators, once per person, of a full member outside of [[people]] who used Ivan.
     pub(super) fn tell_of_a_stranger(&self, member: &SlackMember) -> DbResult<()> {
         self.inner

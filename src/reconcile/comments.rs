@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::event::ActivityKind;
 use crate::domain::operation::WriteError;
+use crate::domain::reason::for_operators;
 use crate::domain::source::{CommentsOf, Container, Listing, SourceComment};
 use crate::domain::task::{Task, TaskKey};
 use crate::ingest::{self, ReportOrigin};
@@ -169,7 +170,7 @@ impl Inner {
             }
         }
         Limit::Pages.reached(format_args!(
-            "{} has more than {PAGES} pages of new comments; the next poll goes on from there",
+            "{} has more than {PAGES} pages of new comments; the next poll goes on",
             container.name
         ));
         Ok(())
@@ -195,7 +196,7 @@ impl Inner {
         let mut is_more = due.len() > AT_ONCE;
         for conversation in due.iter().take(AT_ONCE.min(round.left)) {
             if let Err(rests) = self.turn(mirrored, false).await {
-                tracing::debug!(%source, "comments wait: {rests}");
+                tracing::debug!(%source, error = for_operators(&rests), "comments are waiting");
                 is_more = true;
                 break;
             }
@@ -230,7 +231,11 @@ impl Inner {
                 }
                 // Gone or hidden: walks find out which.
                 Err(WriteError::Refused { why, .. }) => {
-                    tracing::debug!(task = conversation.key.as_str(), "no comments: {why}");
+                    tracing::debug!(
+                        task = conversation.key.as_str(),
+                        error = for_operators(&why),
+                        "comments not read"
+                    );
                     page = None;
                 }
                 Err(error) => return Err(error.to_string()),
@@ -240,10 +245,7 @@ impl Inner {
             }
         }
         if page.is_some() {
-            Limit::Pages.reached(format_args!(
-                "the task {} has more than {TASK_PAGES} pages of new comments; the oldest of them are told to nobody",
-                conversation.key.as_str()
-            ));
+            Limit::Pages.reached(format_args!("task {} has more than {TASK_PAGES} pages of new comments; no notices for the oldest", conversation.key.as_str()));
         }
         found.reverse();
         self.hear(mirrored, found, conversation.news).await?;

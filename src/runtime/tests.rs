@@ -43,14 +43,17 @@ async fn dies(how: impl Future<Output = Result<(), String>> + Send + 'static) ->
 async fn a_task_that_panics_fails_or_just_ends_stops_the_others_and_is_named() {
     let why = dies(async { panic!("the {} is down", "drum") }).await;
     assert!(
-        why.starts_with("the ear ended by itself: it crashed (the drum is down)."),
+        why.starts_with("the ear stopped unexpectedly: it panicked (the drum is down)."),
         "{why}"
     );
     let why = dies(async { Err("no air".to_owned()) }).await;
-    assert!(why.starts_with("the ear ended by itself: no air."), "{why}");
+    assert!(
+        why.starts_with("the ear stopped unexpectedly: no air."),
+        "{why}"
+    );
     let why = dies(ready(Ok(()))).await;
     assert!(
-        why.starts_with("the ear ended by itself: without a reason."),
+        why.starts_with("the ear stopped unexpectedly: no reason given."),
         "{why}"
     );
 }
@@ -75,7 +78,7 @@ async fn a_task_that_fails_while_it_stops_is_named_too() {
     let ended = soon(supervisor.run(ready(()), WITHIN)).await.unwrap_err();
     let why = ended.to_string();
     assert!(
-        why.starts_with("a part ended by itself: too late."),
+        why.starts_with("a part stopped unexpectedly: too late."),
         "{why}"
     );
 }

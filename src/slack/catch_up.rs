@@ -149,7 +149,7 @@ pub async fn run(catch_up: CatchUp, shutdown: CancellationToken) -> Result<(), S
                 swept = Some(Instant::now());
                 list_at = swept;
                 if let Err(trouble) = catch_up.all().await {
-                    tracing::error!("which DMs are to be read is not known yet: {trouble}");
+                    tracing::error!(error = %trouble, "cannot read which DMs to catch up on");
                     catch_up.outage.over.notify_one();
                     if !slept(backoff.next(), &shutdown).await {
                         return Ok(());
@@ -167,8 +167,8 @@ pub async fn run(catch_up: CatchUp, shutdown: CancellationToken) -> Result<(), S
                     Err(Failed::Web(error)) if error.lacks_scope() => {
                         if !lacks_scope {
                             tracing::info!(
-                                "The app lacks the scope im:read. First messages of people who wrote while Ivan was away are \
-                                 not found. docs/slack.md says what to do"
+                                "the app lacks the scope im:read: first messages of people who wrote while Ivan was \
+                                 offline are not found; see docs/slack.md"
                             );
                         }
                         lacks_scope = true;
@@ -185,10 +185,7 @@ pub async fn run(catch_up: CatchUp, shutdown: CancellationToken) -> Result<(), S
                             Failed::Web(WebError::NotTaken { .. } | WebError::Unknown { .. })
                             | Failed::Store(_) => backoff.next(),
                         };
-                        tracing::debug!(
-                            wait_ms = millis(wait),
-                            "the app's DMs are not listed yet: {error}"
-                        );
+                        tracing::debug!(wait_ms = millis(wait), %error, "cannot list the app's DMs yet");
                         Some(Instant::now() + wait)
                     }
                 };
@@ -242,20 +239,14 @@ pub async fn run(catch_up: CatchUp, shutdown: CancellationToken) -> Result<(), S
             }
             // A final refusal: there is no history to compare with.
             Failed::Web(WebError::Refused { .. }) => {
-                tracing::warn!(channel, "the history of {channel} is not read: {error}");
+                tracing::warn!(channel, %error, "history not read");
                 catch_up.compare.compared(&channel, false, now);
                 continue;
             }
         };
         catch_up.compare.not_compared(&look, of_all, now + wait);
         if let Some(unsaid) = failures.pass(now) {
-            tracing::warn!(
-                channel,
-                unsaid,
-                wait_ms = millis(wait),
-                "DMs are not compared with their history yet; what Slack did not deliver waits: {error} ({unsaid} more \
-                 since the last such line)"
-            );
+            tracing::warn!(channel, suppressed = unsaid, wait_ms = millis(wait), %error, "cannot compare DMs with their history yet");
         }
         if of_all && !slept(wait, &shutdown).await {
             return Ok(());
@@ -294,8 +285,7 @@ impl Found {
             channel,
             acted_on = kept,
             asked_about = asked,
-            "Slack did not deliver messages in {channel}; they were found in its history: {kept} are acted on, {asked} \
-             asked about"
+            "found messages that Slack did not deliver"
         );
     }
 }
@@ -334,7 +324,7 @@ impl CatchUp {
     /// Makes every DM due, those with the newest messages first.
     async fn all(&self) -> Result<(), StoreError> {
         if let Err(trouble) = self.mailbox.slack_begins(self.started).await {
-            tracing::debug!("since when the store is Slack's is not written down yet: {trouble}");
+            tracing::debug!(error = %trouble, "the start of the store's time is not recorded yet");
         }
         let mut dms = self.mailbox.dms().await?;
         dms.sort_by_key(|(_, last)| std::cmp::Reverse(*last));

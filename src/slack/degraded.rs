@@ -122,10 +122,7 @@ impl DegradedNotices {
                 Ok(_) => return,
                 Err(error) => error,
             };
-            tracing::warn!(
-                channel,
-                "that the store takes nothing was not said in {channel}: {error}"
-            );
+            tracing::warn!(channel, %error, "cannot tell people that the store is unavailable");
             let again = match &error {
                 WebError::Limited { after, .. } => after.unwrap_or_else(|| backoff.next()),
                 WebError::NotTaken { .. } => backoff.next(),

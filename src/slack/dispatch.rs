@@ -93,7 +93,7 @@ impl Members {
         }
         if known.members.len() >= MEMBERS_MAX {
             Limit::Members.reached(format_args!(
-                "{MEMBERS_MAX} people are remembered; who was not seen lately is asked about again"
+                "{MEMBERS_MAX} people are cached; those seen least recently are dropped"
             ));
             let fresh = |since: &Instant| now.duration_since(*since) < self.keep_for;
             known.members.retain(|_, (_, since)| fresh(since));
@@ -167,9 +167,7 @@ pub async fn run(
                 for next in waiting {
                     if acting.len() >= PEOPLE_AT_ONCE {
                         if !busy.contains(&next.heard.user) {
-                            Limit::PeopleAtOnce.reached(format_args!(
-                                "the messages of {PEOPLE_AT_ONCE} people are being acted on, and the next wait"
-                            ));
+                            Limit::PeopleAtOnce.reached(format_args!("messages of {PEOPLE_AT_ONCE} people are being processed; the next wait"));
                             break;
                         }
                         continue;
@@ -181,10 +179,7 @@ pub async fn run(
             }
             Err(trouble) => {
                 let wait = backoff.next();
-                tracing::error!(
-                    wait_ms = millis(wait),
-                    "what was heard cannot be read: {trouble}"
-                );
+                tracing::error!(wait_ms = millis(wait), error = %trouble, "cannot read incoming messages");
                 if !slept(wait, &shutdown).await {
                     break;
                 }
@@ -244,10 +239,7 @@ impl Dispatcher {
                 Ok(()) => return next.heard.user,
                 Err(NotActedOn::Store(trouble)) => {
                     let wait = backoff.next();
-                    tracing::error!(
-                        wait_ms = millis(wait),
-                        "a message could not be acted on and will be again: {trouble}"
-                    );
+                    tracing::error!(wait_ms = millis(wait), error = %trouble, "cannot process a message yet");
                     // The store itself signals when it accepts writes again.
                     if self
                         .mailbox
@@ -267,11 +259,7 @@ impl Dispatcher {
                 }
                 Err(NotActedOn::Unknown(error)) => {
                     let wait = wait_after(&error, &mut backoff, &self.timings);
-                    tracing::warn!(
-                        wait_ms = millis(wait),
-                        person = next.heard.user,
-                        "a message waits for Slack to say who sent it: {error}"
-                    );
+                    tracing::warn!(wait_ms = millis(wait), person = next.heard.user, %error, "message waits until Slack identifies its sender");
                     wait
                 }
             };
@@ -377,9 +365,7 @@ impl Dispatcher {
         match self.web.permalink(&origin.channel, &origin.ts).await {
             Ok(link) => origin.link = Some(link),
             Err(error) => {
-                tracing::info!(
-                    "a message's address is as it usually is, for Slack does not tell it: {error}"
-                );
+                tracing::info!(%error, "Slack does not give a message's link; using the usual form");
             }
         }
     }
@@ -401,7 +387,7 @@ pub async fn member_now(web: &Web, members: &Members, id: &str) -> Result<SlackM
         Ok(user) => member(id, &user),
         // An account that Slack does not show may not act, and its owner is told so.
         Err(error @ WebError::Refused { .. }) => {
-            tracing::warn!(person = id, "a sender is not known to Slack: {error}");
+            tracing::warn!(person = id, %error, "Slack does not know the sender");
             hidden(id)
         }
         Err(error) => return Err(error),
@@ -410,7 +396,8 @@ pub async fn member_now(web: &Web, members: &Members, id: &str) -> Result<SlackM
         Membership::Uncertain(why) if members.doubts(id, Instant::now()) => {
             tracing::warn!(
                 person = id,
-                "users.info does not say for certain who {id} is ({why}): they may not command until it does"
+                error = why,
+                "users.info is incomplete, so this person may not give commands"
             );
         }
         Membership::Uncertain(_) => {}

@@ -61,10 +61,10 @@ impl Web {
             method: METHOD,
             code: code.to_owned(),
         };
-        let url = url::Url::parse(url).map_err(|_| refused("no address"))?;
+        let url = url::Url::parse(url).map_err(|_| refused("not a URL"))?;
         // Slack's own URLs are as safe as the API's; any less safe one is not Slack's.
         if url.scheme() != self.scheme {
-            return Err(refused("not an address of Slack's"));
+            return Err(refused("not a URL of Slack"));
         }
         let span = tracing::Span::none();
         let context = SlackClientApiCallContext {
@@ -84,7 +84,7 @@ impl Web {
             Ok(Err(error)) => Err(meaning(METHOD, error)),
             Err(_) => Err(WebError::Unknown {
                 method: METHOD,
-                why: format!("nothing for {} s", self.limit.as_secs_f32()),
+                why: format!("no answer for {} s", self.limit.as_secs_f32()),
             }),
         }
     }

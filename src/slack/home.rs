@@ -95,10 +95,7 @@ pub async fn run(
             }
             Err(trouble) => {
                 let wait = store_backoff.next();
-                tracing::error!(
-                    wait_ms = millis(wait),
-                    "what Home tabs show cannot be read: {trouble}"
-                );
+                tracing::error!(wait_ms = millis(wait), error = %trouble, "cannot read Home tabs");
                 look_at = Some(Instant::now());
                 if !slept(wait, &shutdown).await {
                     return Ok(());
@@ -203,11 +200,7 @@ impl Publisher {
         if matches!(&failed, Failed::Web(WebError::Limited { method, .. }) if *method == PUBLISH) {
             self.limiter.pause(PUBLISH, at);
         }
-        tracing::warn!(
-            person = user,
-            wait_ms = millis(wait),
-            "the Home tab of {user} is not published yet: {failed}"
-        );
+        tracing::warn!(person = user, wait_ms = millis(wait), error = %failed, "cannot publish the Home tab yet");
     }
 
     async fn publish(&mut self, home: HomeTab) -> Result<(), Failed> {
@@ -236,11 +229,7 @@ impl Publisher {
                 (Some(digest), hash)
             }
             Err(error @ WebError::Refused { .. }) => {
-                tracing::warn!(
-                    person = home.user,
-                    "Slack does not take the Home tab of {}; it is left until it is opened again: {error}",
-                    home.user
-                );
+                tracing::warn!(person = home.user, %error, "Slack rejected the Home tab; it waits until it is opened again");
                 count_refusal(error.code(), "given_up");
                 self.refused.insert(home.user.clone());
                 (None, self.say_instead(&home, error.code()).await)

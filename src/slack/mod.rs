@@ -219,7 +219,8 @@ impl Default for Timings {
 pub enum SlackError {
     /// Another process on this machine holds the lock of the app token.
     #[error(
-        "another daemon already uses this Slack app token (lock {}): two would take each other's messages. Stop the other one, or give this one an app of its own",
+        "another daemon uses this Slack app token (lock {}): two would take each other's messages. Stop the other \
+             one, or give this one its own app",
         .path.display()
     )]
     AlreadyRunning {
@@ -227,7 +228,7 @@ pub enum SlackError {
         path: PathBuf,
     },
     /// An invalid `slack.api_url`, no usable TLS, or an unreadable store.
-    #[error("Slack cannot be set up: {why}")]
+    #[error("cannot set up Slack: {why}")]
     Setup {
         /// The invalid key or the missing part, as a sentence for the operator.
         why: String,
@@ -241,7 +242,7 @@ pub enum SlackError {
         why: String,
     },
     /// A task of this module returned before the stop.
-    #[error("Slack's `{task}` task ended by itself")]
+    #[error("Slack's `{task}` task stopped unexpectedly")]
     Ended {
         /// The name of the task: `socket`.
         task: &'static str,
@@ -271,13 +272,13 @@ pub async fn run(
         timings.call_limit,
     )?;
     if let Some(proxy) = web.way.by(&settings.api_url) {
-        tracing::info!(proxy, "Slack is reached through the proxy {proxy}");
+        tracing::info!(proxy, "reaching Slack through a proxy");
     }
     slack_is(&mailbox, SlackHealth::Connecting);
     let Some(own) = introduce(&web, &mailbox, &timings, shutdown.clone()).await else {
         return Ok(());
     };
-    tracing::info!(team = own.team, user = own.user, "Slack knows us");
+    tracing::info!(team = own.team, user = own.user, "Slack authenticated");
 
     let members = Arc::new(Members::new(timings.member_for));
     let heard_before = match mailbox.dms().await {
@@ -483,10 +484,10 @@ async fn introduce(
         match &error {
             // Nothing will change until a person repairs it.
             WebError::Credentials { .. } | WebError::Refused { .. } => {
-                tracing::error!(wait_ms, "Slack does not tell us who we are: {error}");
+                tracing::error!(wait_ms, %error, "cannot reach Slack (auth.test); retrying");
             }
             WebError::Limited { .. } | WebError::NotTaken { .. } | WebError::Unknown { .. } => {
-                tracing::warn!(wait_ms, "Slack does not tell us who we are: {error}");
+                tracing::warn!(wait_ms, %error, "cannot reach Slack (auth.test); retrying");
             }
         }
         if !slept(wait, &shutdown).await {
@@ -617,7 +618,7 @@ impl socket::EventHandler for MailboxEvents {
 
     async fn others_are(&self, others: u32, sure: bool) {
         if let Err(trouble) = self.mailbox.app_is_shared(others, sure).await {
-            tracing::warn!("operators were not told of another daemon: {trouble}");
+            tracing::warn!(error = %trouble, "alert to operators not stored");
         }
     }
 }
@@ -662,11 +663,9 @@ fn lock(token: &SlackToken, folders: &[PathBuf]) -> Result<Option<File>, SlackEr
         match locked {
             Ok(file) => return Ok(Some(file)),
             Err(TryLockError::WouldBlock) => return Err(SlackError::AlreadyRunning { path }),
-            Err(TryLockError::Error(why)) => tracing::warn!(
-                "the lock of the Slack app token cannot be at {} ({why}): a second daemon with this token would not be \
-                 noticed there",
-                path.display()
-            ),
+            Err(TryLockError::Error(why)) => {
+                tracing::warn!(path = %path.display(), error = %why, "cannot lock the Slack app token: a second daemon with this token would go unnoticed")
+            }
         }
     }
     Ok(None)
@@ -785,14 +784,14 @@ mod tests {
         );
         assert_eq!(
             said(EndReason::Returned),
-            "Slack's `listen` task ended by itself"
+            "Slack's `listen` task stopped unexpectedly"
         );
         let setup = SlackError::Setup {
             why: "no air".to_owned(),
         };
         assert_eq!(
             said(EndReason::Failed(setup)),
-            "Slack cannot be set up: no air"
+            "cannot set up Slack: no air"
         );
     }
 }

@@ -91,7 +91,7 @@ impl Opener {
     /// Opens a form, or tells the person why not.
     pub async fn open(self: Arc<Self>, opening: FormRequest) {
         if !self.is_new(&opening.trigger) {
-            tracing::debug!("a gesture that asks for a form came twice");
+            tracing::debug!("duplicate request for a form");
             return;
         }
         let tried = match self.opening.try_acquire() {
@@ -99,7 +99,7 @@ impl Opener {
             // Waiting would only age its trigger.
             Err(_) => {
                 Limit::Forms.reached(format_args!(
-                    "{AT_ONCE} forms are being opened, and whoever wants one more is asked to try again"
+                    "{AT_ONCE} forms are being opened; further people are asked to try again"
                 ));
                 Err(NoForm::Told(reply::press_again()))
             }
@@ -108,17 +108,14 @@ impl Opener {
             Ok(()) => return,
             Err(NoForm::Told(words)) => words,
             Err(NoForm::Store(trouble)) => {
-                tracing::error!("a form cannot be filled from the store: {trouble}");
-                reply::form_refused("My store cannot be read at the moment")
+                tracing::error!(error = %trouble, "cannot fill a form");
+                reply::form_refused("I can't read my data right now")
             }
         };
         let (channel, url) = (opening.channel.as_deref(), opening.reply_url.clone());
         let told = self.mailbox.tell_alone(&opening.user, channel, url, words);
         if let Err(trouble) = told.await {
-            tracing::error!(
-                person = opening.user,
-                "somebody was not told why no form opened: {trouble}"
-            );
+            tracing::error!(person = opening.user, error = %trouble, "cannot tell a person why no form opened");
         }
     }
 
@@ -206,7 +203,7 @@ impl Opener {
         if let (Some(key), Some(url)) = (key, url)
             && let Err(trouble) = self.mailbox.keep_reply_url(&key, user, url).await
         {
-            tracing::warn!("a form will be answered in the DM: {trouble}");
+            tracing::warn!(error = %trouble, "a form will be answered in the DM");
         }
     }
 
@@ -229,12 +226,12 @@ fn in_words(error: &WebError) -> Text {
             reply::press_again()
         }
         WebError::Refused { .. } | WebError::Credentials { .. } => {
-            tracing::error!("a form could not be opened: {error}");
+            tracing::error!(%error, "cannot open a form");
             count_refusal(error.code(), "given_up");
             reply::form_refused(&error.to_string())
         }
         WebError::Limited { .. } | WebError::NotTaken { .. } | WebError::Unknown { .. } => {
-            tracing::warn!("a form could not be opened: {error}");
+            tracing::warn!(%error, "cannot open a form");
             reply::press_again()
         }
     }
@@ -330,7 +327,7 @@ fn places(form: &CreateForm) -> Option<SlackBlockStaticSelectElement> {
         tracing::warn!(
             places = form.places.len(),
             shown = shown.len(),
-            "a form cannot show every list and repository; the others can be typed: `create TITLE -l LIST`"
+            "a form cannot show every list and repository; people can type `create TITLE -l LIST`"
         );
     }
     let mut groups = Vec::new();
@@ -374,7 +371,7 @@ fn assignees(form: &CreateForm) -> Option<SlackBlockStaticSelectElement> {
         tracing::warn!(
             people = form.people.len(),
             shown = options.len(),
-            "a form cannot show everybody whom a task can be assigned to"
+            "a form cannot show all people"
         );
     }
     (!options.is_empty()).then(|| {

@@ -67,10 +67,7 @@ pub async fn run(
             }
             Err(trouble) => {
                 let wait = store_backoff.next();
-                tracing::error!(
-                    wait_ms = millis(wait),
-                    "what is to be posted cannot be read: {trouble}"
-                );
+                tracing::error!(wait_ms = millis(wait), error = %trouble, "cannot read outgoing messages");
                 if !slept(wait, &shutdown).await {
                     break;
                 }
@@ -168,7 +165,7 @@ impl Work {
             if self.running.len() >= CONVERSATIONS_AT_ONCE {
                 if !self.busy.contains(&lane) {
                     Limit::ConversationsAtOnce.reached(format_args!(
-                        "{CONVERSATIONS_AT_ONCE} conversations are posted to, and the next wait"
+                        "posting to {CONVERSATIONS_AT_ONCE} conversations; the next wait"
                     ));
                     return;
                 }
@@ -284,12 +281,7 @@ impl Poster {
             Failed::Web(WebError::Credentials { .. }) => self.timings.alarm_retry,
             Failed::Web(_) | Failed::Store(_) => backoff,
         };
-        tracing::warn!(
-            message_id = message.id.0,
-            wait_ms = millis(wait),
-            "message {} is not posted yet: {failed}",
-            message.id
-        );
+        tracing::warn!(message_id = message.id.0, wait_ms = millis(wait), error = %failed, "cannot post the message yet");
         let again = async {
             // The store itself signals when it accepts writes again.
             let well = self.attempts.until_the_store_is_well();
@@ -328,11 +320,7 @@ impl Poster {
             Err(Failed::Web(error @ WebError::Refused { .. }))
                 if message.has_asker && !is_one_persons(&message.conversation.channel) =>
             {
-                tracing::info!(
-                    message_id = message.id.0,
-                    "message {} goes to the DM of whom it is for: {error}",
-                    message.id
-                );
+                tracing::info!(message_id = message.id.0, %error, "message goes to the person's DM instead");
                 self.record(message, Fate::ToDm).await
             }
             Err(Failed::Web(error @ WebError::Refused { .. })) => {
@@ -347,10 +335,10 @@ impl Poster {
         let (code, why) = (error.code(), error.to_string());
         tracing::warn!(
             message_id = message.id.0,
+            channel = message.conversation.channel,
             code,
-            "message {} to {} is given up: {why}",
-            message.id,
-            message.conversation.channel
+            error = why,
+            "message given up"
         );
         count_refusal(code, "given_up");
         let code = code.to_owned();
@@ -375,14 +363,8 @@ impl Poster {
         if message.redraw {
             return None;
         }
-        tracing::warn!(
-            message_id = message.id.0,
-            "message {} is said as text alone, for Slack does not take its {} blocks and {} characters: {error}",
-            message.id,
-            message.parts.len(),
-            text.chars().count()
-        );
-        tracing::debug!(message_id = message.id.0, parts = ?message.parts, "the blocks that Slack does not take");
+        tracing::warn!(message_id = message.id.0, blocks = message.parts.len(), characters = text.chars().count(), %error, "Slack rejected the blocks; message sent as plain text");
+        tracing::debug!(message_id = message.id.0, parts = ?message.parts, "rejected blocks");
         count_refusal(error.code(), "said_plainly");
         Some(less)
     }
@@ -438,8 +420,8 @@ impl Poster {
         }
         tracing::info!(
             message_id = message.id.0,
-            "message {} goes to the DM, for only its person was to see it, and {why}",
-            message.id
+            error = why,
+            "ephemeral message goes to the DM instead"
         );
         self.record(message, Fate::ToDm).await
     }
@@ -454,11 +436,7 @@ impl Poster {
         if let Some(begun_at) = message.begun_at
             && let Some(seen) = self.look_twice(message, begun_at).await?
         {
-            tracing::info!(
-                message_id = message.id.0,
-                "message {} had been posted",
-                message.id
-            );
+            tracing::info!(message_id = message.id.0, "message had already been posted");
             // An older text or card may have gone out. Its content counts since then.
             if seen.text.as_deref() != Some(text) {
                 if let (None, Some(at)) = (&seen.edited_ts, instant(&seen.ts)) {
@@ -521,7 +499,7 @@ impl Poster {
                 Ok(Some(message))
             }
             Err(error) if may_not(&error) => {
-                tracing::debug!(message_id = message.id.0, "no DM is opened: {error}");
+                tracing::debug!(message_id = message.id.0, %error, "cannot open a DM");
                 Ok(None)
             }
             Err(error) => Err(error.into()),
@@ -562,11 +540,7 @@ impl Poster {
             Ok(None) => Ok(Looked::Absent),
             // The message matters more than a possible second copy of it (docs/contracts/slack.md#no-idempotency-key).
             Err(error) if may_not(&error) => {
-                tracing::warn!(
-                    message_id = message.id.0,
-                    "message {} may have been posted and cannot be looked for; it is posted, perhaps again: {error}",
-                    message.id
-                );
+                tracing::warn!(message_id = message.id.0, %error, "message may have been posted and cannot be looked up; posting it, perhaps twice");
                 Ok(Looked::MayNot)
             }
             Err(error) => Err(error.into()),
@@ -607,11 +581,7 @@ impl Poster {
         if message.redraw {
             return self.stays(message, error.to_string()).await;
         }
-        tracing::info!(
-            message_id = message.id.0,
-            "message {} is said anew, for it cannot be changed: {error}",
-            message.id
-        );
+        tracing::info!(message_id = message.id.0, %error, "message cannot be updated; posting a new one");
         self.record(message, Fate::Replaced).await
     }
 

@@ -174,7 +174,7 @@ async fn tunnel(proxy: &Intercept, host: &str, port_there: u16) -> io::Result<Tc
     let uri = proxy.uri();
     let other = |why: &str| io::Error::other(why.to_owned());
     if uri.scheme_str() != Some("http") {
-        return Err(other("only a proxy at an http:// address can be used"));
+        return Err(other("only a proxy with an http:// address is supported"));
     }
     let at = uri.host().zip(port(uri));
     let (by, at) = at.ok_or_else(|| other("it has no address"))?;
@@ -192,7 +192,7 @@ async fn tunnel(proxy: &Intercept, host: &str, port_there: u16) -> io::Result<Tc
     // Byte by byte: data after the answer must not be read here.
     while !answer.ends_with(b"\r\n\r\n") {
         if answer.len() >= ANSWER_MAX {
-            return Err(other("its answer has no end"));
+            return Err(other("its answer is incomplete"));
         }
         answer.push(stream.read_u8().await?);
     }
@@ -210,9 +210,9 @@ async fn tunnel(proxy: &Intercept, host: &str, port_there: u16) -> io::Result<Tc
     match words.next().and_then(|status| status.parse::<u16>().ok()) {
         Some(200..=299) if is_http => Ok(stream),
         Some(407) if is_http => Err(other(
-            "it asks for a name and a password (407): write http://name:password@host:port",
+            "it needs a name and password (407): use http://name:password@host:port",
         )),
-        _ => Err(other(&format!("it refuses the connection ({line})"))),
+        _ => Err(other(&format!("it refused the connection ({line})"))),
     }
 }
 
@@ -345,13 +345,13 @@ mod tests {
     #[case::with_headers("HTTP/1.0 200 OK\r\nVia: x\r\n\r\nhello", None)]
     #[case::refused(
         "HTTP/1.1 403 Forbidden\r\n\r\n",
-        Some("it refuses the connection (HTTP/1.1 403 Forbidden)")
+        Some("it refused the connection (HTTP/1.1 403 Forbidden)")
     )]
     #[case::asks_who(
         "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
-        Some("asks for a name and a password (407)")
+        Some("needs a name and password (407)")
     )]
-    #[case::no_proxy("SSH-2.0-OpenSSH\r\n\r\n", Some("it refuses the connection"))]
+    #[case::no_proxy("SSH-2.0-OpenSSH\r\n\r\n", Some("it refused the connection"))]
     #[case::gone("", Some("through the proxy 127.0.0.1"))]
     #[tokio::test]
     async fn a_proxy_is_asked_for_a_tunnel(
@@ -403,7 +403,7 @@ mod tests {
         let error = way(proxy, "").connect(&to).await.unwrap_err();
         let words = error.to_string();
         assert!(
-            words.contains("only a proxy at an http:// address"),
+            words.contains("only a proxy with an http:// address"),
             "{words}"
         );
     }

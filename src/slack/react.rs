@@ -99,10 +99,7 @@ pub async fn run(
             }
             Err(trouble) => {
                 let wait = store_backoff.next();
-                tracing::error!(
-                    wait_ms = millis(wait),
-                    "which reactions to place cannot be read: {trouble}"
-                );
+                tracing::error!(wait_ms = millis(wait), error = %trouble, "cannot read outgoing reactions");
                 if !slept(wait, &shutdown).await {
                     break;
                 }
@@ -190,12 +187,7 @@ impl Hand {
             Failed::Web(WebError::Credentials { .. }) => self.timings.alarm_retry,
             Failed::Web(_) | Failed::Store(_) => backoff,
         };
-        tracing::warn!(
-            reaction = due.id.0,
-            wait_ms = millis(wait),
-            "reaction {} is not placed yet: {failed}",
-            due.id
-        );
+        tracing::warn!(reaction = due.id.0, wait_ms = millis(wait), error = %failed, "cannot place the reaction yet");
         slept(wait, &shutdown).await;
         (due.id, false)
     }
@@ -214,16 +206,12 @@ impl Hand {
         let is_gone =
             matches!(&error, WebError::Refused { code, .. } if code == "message_not_found");
         if is_gone {
-            tracing::info!(
-                reaction = due.id.0,
-                "reaction {} has no message to stand on any more",
-                due.id
-            );
+            tracing::info!(reaction = due.id.0, "the reaction's message is gone");
         } else {
             tracing::warn!(
                 reaction = due.id.0,
-                "reaction {} cannot be placed; where it was the whole answer, that is said in a message: {why}",
-                due.id
+                error = why,
+                "reaction cannot be placed; if it was the whole answer, a message says so instead"
             );
         }
         match &error {

@@ -72,11 +72,7 @@ impl ReadDms {
                 WebError::Refused { .. } | WebError::Credentials { .. }
             );
             if is_final || Instant::now() + wait > until {
-                tracing::warn!(
-                    person = next.heard.user,
-                    wait_ms = millis(wait),
-                    "whether a person was shown more than the store knows is not known: {error}"
-                );
+                tracing::warn!(person = next.heard.user, wait_ms = millis(wait), %error, "cannot compare the DM with the store yet");
                 return false;
             }
             tokio::time::sleep(wait).await;

@@ -45,10 +45,7 @@ pub async fn run(
             }
             Err(trouble) => {
                 let wait = backoff.next();
-                tracing::error!(
-                    wait_ms = millis(wait),
-                    "briefings and held notices wait for the store: {trouble}"
-                );
+                tracing::error!(wait_ms = millis(wait), error = %trouble, "briefings and held notices are waiting for the store");
                 if !slept(wait, &shutdown).await {
                     return Ok(());
                 }
@@ -98,7 +95,7 @@ pub async fn learn_zones(
                 return Ok(());
             }
             Ok(false) => {}
-            Err(trouble) => tracing::warn!("time zones are not known yet: {trouble}"),
+            Err(trouble) => tracing::warn!(error = %trouble, "cannot read time zones yet"),
         }
         if !slept(backoff.next(), &shutdown).await {
             return Ok(());
@@ -121,7 +118,7 @@ async fn learn_from_slack(
             Ok(user) => member(&id, &user),
             Err(WebError::Refused { .. }) => hidden(&id),
             Err(error) => {
-                tracing::debug!(person = id, "where {id} is, Slack does not say: {error}");
+                tracing::debug!(person = id, %error, "Slack does not give the person's time zone");
                 all = false;
                 continue;
             }
@@ -193,10 +190,7 @@ async fn asked(web: &Web, members: &Members, id: &str) -> Option<SlackMember> {
         Err(error) => {
             let fresh = members.fresh(id);
             if fresh.is_none() {
-                tracing::info!(
-                    person = id,
-                    "what {id} is to be told waits until Slack says who they are: {error}"
-                );
+                tracing::info!(person = id, %error, "briefing waits until Slack identifies the person");
             }
             fresh
         }

@@ -27,13 +27,13 @@ impl Web {
             .header("authorization", self.bearer())
             .header("content-type", "application/x-www-form-urlencoded")
             .body(String::new())
-            .map_err(|_| not_taken("slack.api_url is no address".to_owned()))?;
+            .map_err(|_| not_taken("slack.api_url is not a URL".to_owned()))?;
         let answer = match tokio::time::timeout(self.limit, self.heads.request(request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(not_taken(error.to_string())),
             Err(_) => {
                 return Err(not_taken(format!(
-                    "nothing for {} s",
+                    "no answer for {} s",
                     self.limit.as_secs_f32()
                 )));
             }
@@ -76,10 +76,7 @@ pub async fn run(
                     Ok(missing) => missing,
                     Err(trouble) => {
                         let wait = backoff.next();
-                        tracing::warn!(
-                            wait_ms = millis(wait),
-                            "which scopes are used cannot be read: {trouble}"
-                        );
+                        tracing::warn!(wait_ms = millis(wait), error = %trouble, "cannot read which scopes are needed");
                         if !slept(wait, &shutdown).await {
                             return Ok(());
                         }
@@ -91,7 +88,7 @@ pub async fn run(
                 if missed.as_ref() != Some(&names) && !names.is_empty() {
                     tracing::warn!(
                         scopes = names,
-                        "the Slack app lacks {names}: `ivan status` says what does not work for it, docs/slack.md what to do"
+                        "the Slack app lacks scopes; see `ivan status` and docs/slack.md"
                     );
                 }
                 let wait = match names.is_empty() {
@@ -103,10 +100,7 @@ pub async fn run(
             }
             Err(error) => {
                 let wait = wait_after(&error, &mut backoff, &timings);
-                tracing::info!(
-                    wait_ms = millis(wait),
-                    "which scopes the Slack app has is not known yet: {error}"
-                );
+                tracing::info!(wait_ms = millis(wait), %error, "cannot read the app's scopes yet");
                 wait
             }
         };

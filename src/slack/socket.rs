@@ -166,7 +166,7 @@ async fn hold(
                 }
                 retired.retain(|state| !is_over(state));
                 let held = retired.len() + 1;
-                tracing::info!(connections, held, "Slack is connected");
+                tracing::info!(connections, held, "Slack connected");
                 let held = u32::try_from(held).unwrap_or(u32::MAX);
                 let others = connections.unwrap_or(0).saturating_sub(held);
                 counted = if others > 0 {
@@ -178,8 +178,8 @@ async fn hold(
                     tracing::warn!(
                         connections,
                         held,
-                        "Slack counts more links of this app than are held here: another daemon, or links that broke \
-                         unseen, to which Slack may still send messages for a while"
+                        "Slack counts more connections of this app than are open here: another daemon, or connections \
+                         that broke unnoticed"
                     );
                 }
                 intake.slack_is(SlackHealth::Connected);
@@ -207,11 +207,13 @@ async fn hold(
                 };
                 match state {
                     State::Recount => {
-                        tracing::debug!("opening another link to have the links counted again");
+                        tracing::debug!("opening another connection to have them counted again");
                         reopening.after_link(Instant::now())
                     }
                     State::Refresh => {
-                        tracing::info!("Slack is about to close the link; opening the next one");
+                        tracing::info!(
+                            "Slack is about to close the connection; opening the next one"
+                        );
                         reopening.after_link(Instant::now())
                     }
                     State::Disabled => {
@@ -230,7 +232,7 @@ async fn hold(
                     State::Over(why) => {
                         current = None;
                         let wait = reopening.after_link(Instant::now());
-                        tracing::warn!(wait_ms = millis(wait), "the link to Slack ended: {why}");
+                        tracing::warn!(wait_ms = millis(wait), error = %why, "connection to Slack ended");
                         intake.slack_is(SlackHealth::Connecting);
                         wait
                     }
@@ -240,11 +242,7 @@ async fn hold(
             Err(failure) => {
                 if current.as_ref().is_some_and(|link| !is_over(&link.state)) {
                     let wait = failure.wait(timings, &mut reopening);
-                    tracing::warn!(
-                        wait_ms = millis(wait),
-                        "the next link to Slack does not open yet, the old one still holds: {}",
-                        failure.why
-                    );
+                    tracing::warn!(wait_ms = millis(wait), error = %failure.why, "cannot open the next connection to Slack; the old one still works");
                     wait
                 } else {
                     alarm(intake.as_ref(), failure, timings, &mut reopening)
@@ -289,8 +287,8 @@ fn alarm(
     let wait = failure.wait(timings, reopening);
     let (why, wait_ms) = (&failure.why, millis(wait));
     match failure.patience {
-        Patience::Mend => tracing::error!(wait_ms, "Slack cannot be connected: {why}"),
-        _ => tracing::warn!(wait_ms, "Slack is not connected: {why}"),
+        Patience::Mend => tracing::error!(wait_ms, error = %why, "cannot connect to Slack"),
+        _ => tracing::warn!(wait_ms, error = %why, "not connected to Slack; retrying"),
     }
     intake.slack_is(SlackHealth::Trouble(failure.why));
     wait
@@ -325,8 +323,8 @@ impl Failure {
 
     fn disabled() -> Failure {
         Failure {
-            why: "Slack switched Socket Mode off for this app (link_disabled); switch it on under Settings → Socket \
-                  Mode at api.slack.com/apps"
+            why: "Socket Mode is turned off for this app (link_disabled); turn it on under Settings → Socket Mode at \
+                 api.slack.com/apps"
                 .to_owned(),
             patience: Patience::Mend,
         }
@@ -334,8 +332,8 @@ impl Failure {
 
     fn crowded() -> Failure {
         Failure {
-            why: "Slack counts more than ten links of this app (too_many_websockets); stop other daemons that use its \
-                  app token"
+            why: "this app has more than ten connections (too_many_websockets); stop other daemons that use its app \
+                 token"
                 .to_owned(),
             patience: Patience::Crowded,
         }
@@ -396,10 +394,10 @@ async fn connect(door: &impl Connector, timings: &Timings) -> Result<Socket, Fai
         Ok(Ok((socket, _response))) => Ok(socket),
         // 408 and 409 are among them (docs/contracts/slack.md#disconnects-and-several-connections).
         Ok(Err(error)) => Err(Failure::passing(format!(
-            "the WebSocket of Slack was refused: {error}"
+            "Slack refused the WebSocket: {error}"
         ))),
         Err(_) => Err(Failure::passing(format!(
-            "the WebSocket of Slack did not open within {} s",
+            "the WebSocket did not open within {} s",
             timings.upgrade_limit.as_secs_f32()
         ))),
     }
@@ -471,7 +469,7 @@ impl Link {
                 "Slack said no hello within {} s",
                 limit.as_secs_f32()
             ))),
-            Ok(Err(_)) => Err(Failure::passing("the link to Slack ended")),
+            Ok(Err(_)) => Err(Failure::passing("the connection ended")),
             Ok(Ok(state)) => match &*state {
                 State::Up { connections } => Ok(*connections),
                 State::Disabled => Err(Failure::disabled()),
@@ -526,7 +524,7 @@ async fn live(socket: Socket, mut reader: Reader, queue: JobQueue) {
             tokio::select! {
                 () = &mut reading => {
                     if timeout(timings.drain_limit, &mut keeping).await.is_err() {
-                        tracing::warn!("the store is slow: envelopes of a closing link stay unacknowledged");
+                        tracing::warn!("the store is slow: envelopes of a closing connection stay unacknowledged");
                     }
                 }
                 () = &mut keeping => {}
@@ -539,7 +537,7 @@ async fn live(socket: Socket, mut reader: Reader, queue: JobQueue) {
                 // The acknowledgements' sender is gone: the writer sends the rest, then Close, and ends.
                 let limit = timings.write_limit + timings.close_limit;
                 if let Ok(Err(why)) = timeout(limit, &mut writing).await {
-                    tracing::debug!("closing the link to Slack: {why}");
+                    tracing::debug!(error = %why, "closing the connection to Slack");
                 }
             }
             Err(why) = &mut writing => {
@@ -574,20 +572,20 @@ impl Reader {
         loop {
             let dead_at = last_frame + self.timings.dead_after;
             let frame = tokio::select! {
-                () = self.shutdown.cancelled() => return "the daemon stops".to_owned(),
+                () = self.shutdown.cancelled() => return "the daemon is stopping".to_owned(),
                 order = self.orders.changed(), if retires_at.is_none() => {
                     if order.is_err() || *self.orders.borrow() == Order::Stay {
-                        return "it is not needed".to_owned();
+                        return "not needed".to_owned();
                     }
                     retires_at = Some(Instant::now() + self.timings.overlap);
                     continue;
                 }
                 () = sleep_until(retires_at.unwrap_or(dead_at)), if retires_at.is_some() => {
-                    return "it was replaced".to_owned();
+                    return "replaced by a new one".to_owned();
                 }
                 () = sleep_until(dead_at) => {
                     let silence = self.timings.dead_after.as_secs_f32();
-                    return format!("no frame of any kind for {silence} s");
+                    return format!("no frame for {silence} s");
                 }
                 frame = stream.next() => frame,
             };
@@ -603,13 +601,12 @@ impl Reader {
                 // tungstenite answers pings by itself, with the next read.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Binary(bytes))) => {
-                    tracing::warn!(bytes = bytes.len(), "Slack sent a binary frame; ignored");
+                    tracing::warn!(bytes = bytes.len(), "ignored a binary frame from Slack");
                 }
                 Some(Err(error)) => {
                     if matches!(error, WsError::Capacity(_)) {
-                        Limit::Frame.reached(format_args!(
-                            "Slack sent a frame of more than {FRAME_MAX} bytes; the link ends, and the next is opened"
-                        ));
+                        Limit::Frame.reached(format_args!("Slack sent a frame of more than {FRAME_MAX} bytes; the connection ends, and the next is \
+                             opened"));
                     }
                     return in_words(&error);
                 }
@@ -622,7 +619,7 @@ impl Reader {
         let Some(frame) = Frame::read(text) else {
             tracing::warn!(
                 bytes = text.len(),
-                "Slack sent a frame that is not JSON; ignored"
+                "ignored a frame from Slack that is not JSON"
             );
             return;
         };
@@ -659,9 +656,7 @@ impl Reader {
         if let Some((heard, _)) = &job.keep {
             self.intake.missed(heard);
         }
-        Limit::Envelopes.reached(format_args!(
-            "{ENVELOPES_MAX} bytes of Slack's envelopes wait for the store, and the next stay unacknowledged"
-        ));
+        Limit::Envelopes.reached(format_args!("{ENVELOPES_MAX} bytes of Slack's envelopes wait for the store; the next stay unacknowledged"));
         if let Some(told) = job.told() {
             queue.push_small(told);
         }
@@ -728,14 +723,14 @@ impl Job {
                     count(&kind, "rate_limited");
                     intake.events_are_left_out();
                     tracing::warn!(
-                        "Slack leaves out events: the workspace is over its deliveries an hour (app_rate_limited)"
+                        "Slack drops events: the workspace is over its hourly limit (app_rate_limited)"
                     );
                 } else {
                     // Retries are processed, because events of an outage arrive as retries (docs/contracts/slack.md#redelivery).
                     let (retry, reason) = (frame.retry_attempt, frame.retry_reason.as_deref());
                     match intake.judge(&callback) {
                         Ok(heard) => {
-                            tracing::debug!(envelope, retry, reason, "heard a message");
+                            tracing::debug!(envelope, retry, reason, "message received");
                             if retry.is_some_and(|retry| retry > 0) {
                                 intake.missed(&heard);
                             }
@@ -746,8 +741,8 @@ impl Job {
                             tracing::debug!(
                                 envelope,
                                 retry,
-                                why = why.as_str(),
-                                "ignored an event"
+                                reason = why.as_str(),
+                                "event ignored"
                             );
                         }
                     }
@@ -775,13 +770,18 @@ impl Job {
                     }
                     Err(why) => {
                         count(&kind, why.as_str());
-                        tracing::debug!(envelope, kind, why = why.as_str(), "ignored a gesture");
+                        tracing::debug!(
+                            envelope,
+                            kind,
+                            reason = why.as_str(),
+                            "interaction ignored"
+                        );
                     }
                 }
             }
             _ => {
                 count(&kind, "unanswered");
-                tracing::warn!(envelope, kind, "an unknown type of envelope");
+                tracing::warn!(envelope, kind, "unknown envelope type");
             }
         }
         let is_work = envelope_id.is_some() || keep.is_some();
@@ -834,11 +834,7 @@ impl Job {
                     Ok(Ok(kept)) => Ok(kept),
                     Ok(Err(trouble)) => {
                         count(&self.kind, "not_kept");
-                        tracing::error!(
-                            envelope,
-                            kind = self.kind,
-                            "a gesture is not kept, and its person is told: {trouble}"
-                        );
+                        tracing::error!(envelope, kind = self.kind, error = %trouble, "interaction not stored; its person is told");
                         return acknowledgement(self.envelope_id, Some(failed));
                     }
                     // It may still be stored: the write under way is completed.
@@ -847,7 +843,7 @@ impl Job {
                         tracing::warn!(
                             envelope,
                             kind = self.kind,
-                            "the store is slow: a gesture is acknowledged before it is known whether it is kept"
+                            "the store is slow: interaction acknowledged before it is stored"
                         );
                         return acknowledgement(self.envelope_id, Some(slow));
                     }
@@ -858,18 +854,12 @@ impl Job {
                 Ok(Inserted::NotForUs) => count(&self.kind, Ignored::NotForUs.as_str()),
                 Ok(Inserted::Duplicate) => {
                     count(&self.kind, "duplicate");
-                    tracing::debug!(envelope, "heard that before");
+                    tracing::debug!(envelope, "duplicate envelope");
                 }
                 Err(trouble) => {
                     count(&self.kind, "not_kept");
                     if let Some(unsaid) = NOT_KEPT.pass(Instant::now()) {
-                        tracing::error!(
-                            envelope,
-                            kind = self.kind,
-                            unsaid,
-                            "a message is not kept and not acknowledged, Slack will deliver it again: {trouble} \
-                             ({unsaid} more since the last such line)"
-                        );
+                        tracing::error!(envelope, kind = self.kind, suppressed = unsaid, error = %trouble, "message not stored and not acknowledged; Slack will deliver it again");
                     }
                     return None;
                 }

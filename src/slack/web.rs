@@ -76,22 +76,22 @@ const DMS_BURST: u32 = 4;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WebError {
     /// Certainly not done: repeat it, not before `after`.
-    #[error("Slack asks for a pause before {method}")]
+    #[error("Slack rate limit for {method}")]
     Limited {
         method: &'static str,
         after: Option<Duration>,
     },
     /// Certainly not done, and may work later.
-    #[error("Slack did not take {method}: {why}")]
+    #[error("{method} failed: {why}")]
     NotTaken { method: &'static str, why: String },
     /// Perhaps done: no response, or an ambiguous one (docs/contracts/slack.md#web-api).
-    #[error("no clear answer from Slack to {method}: {why}")]
+    #[error("no clear answer to {method}: {why}")]
     Unknown { method: &'static str, why: String },
     /// The token is invalid, or lacks a scope: nothing will work until a person repairs it.
-    #[error("Slack refuses {method}: {code}; {}", remedy(.code))]
+    #[error("Slack rejected {method}: {code}; {}", remedy(.code))]
     Credentials { method: &'static str, code: String },
     /// Refused, and would be again.
-    #[error("Slack refuses {method}: {code}")]
+    #[error("Slack rejected {method}: {code}")]
     Refused { method: &'static str, code: String },
 }
 
@@ -143,10 +143,10 @@ fn remedy(code: &str) -> &'static str {
             "slack.app_token must be the xapp-… token and slack.bot_token the xoxb-… one"
         }
         "account_inactive" | "token_revoked" | "token_expired" => {
-            "make a new token at api.slack.com/apps and put it into slack.app_token or slack.bot_token"
+            "create a new token at api.slack.com/apps and set slack.app_token or slack.bot_token"
         }
         "team_disabled" | "user_removed_from_team" | "forbidden_team" => {
-            "ask the workspace's administrators whether the app may still be in it"
+            "ask the workspace's administrators whether the app is still allowed"
         }
         _ => "check slack.app_token (xapp-…) and slack.bot_token (xoxb-…)",
     }
@@ -255,8 +255,8 @@ impl Web {
         if answer.is_enterprise_install {
             tracing::warn!(
                 team = answer.team_id,
-                "The Slack app is installed for a whole organisation. Ivan serves one workspace, so only people in \
-                 slack.allowed_users may command. Install the app in that workspace"
+                "the Slack app is installed for a whole organisation, but Ivan serves one workspace: only people in \
+                 slack.allowed_users may give commands; install the app in that workspace"
             );
         }
         match (answer.team_id, answer.user_id) {
@@ -372,7 +372,8 @@ impl Web {
             }
         }
         Limit::Pages.reached(
-            "a message that may have been posted is not among the newest of its conversation; it is posted, perhaps again",
+            "a message that may have been posted is not among the newest of its conversation; it is posted, \
+                 perhaps again",
         );
         Ok(None)
     }
@@ -445,9 +446,7 @@ impl Web {
         .await?;
         threads.sort_by(|(one, _), (other, _)| other.cmp(one));
         if threads.len() > THREADS_MAX {
-            Limit::Pages.reached(format_args!(
-                "something was said in more than {THREADS_MAX} threads of a DM at once; those with the newest replies are read"
-            ));
+            Limit::Pages.reached(format_args!("more than {THREADS_MAX} threads of a DM have new messages; those with the newest replies are read"));
             threads.truncate(THREADS_MAX);
         }
         let oldest = ts_of(since);
@@ -499,9 +498,7 @@ impl Web {
                 return Ok(dms);
             }
         }
-        Limit::Pages.reached(format_args!(
-            "the app has more DMs than {DM_PAGES_MAX} pages of {DMS} hold; first messages in the others are not looked for"
-        ));
+        Limit::Pages.reached(format_args!("the app has more DMs than {DM_PAGES_MAX} pages of {DMS}; first messages in the others are not found"));
         Ok(dms)
     }
 
@@ -541,7 +538,7 @@ impl Web {
             }
         }
         Limit::Pages.reached(format_args!(
-            "more was said in a DM than {PAGES_MAX} pages of {method} hold; {left_out}"
+            "a DM has more new messages than {PAGES_MAX} pages of {method}; {left_out}"
         ));
         Ok(())
     }
@@ -630,7 +627,7 @@ fn seen(method: &'static str, posted: Posted) -> Result<SeenMessage, WebError> {
 pub(super) fn unclear(method: &'static str) -> WebError {
     WebError::Unknown {
         method,
-        why: "an answer without what it must hold".to_owned(),
+        why: "an incomplete answer".to_owned(),
     }
 }
 
@@ -645,7 +642,7 @@ async fn answered<A>(
         Ok(Err(error)) => Err(meaning(method, error)),
         Err(_) => Err(WebError::Unknown {
             method,
-            why: format!("nothing for {} s", limit.as_secs_f32()),
+            why: format!("no answer for {} s", limit.as_secs_f32()),
         }),
     }
 }
@@ -670,7 +667,7 @@ pub(super) fn meaning(method: &'static str, error: SlackClientError) -> WebError
             if matches!(error.status_code.as_u16(), 401 | 403 | 407 | 451) =>
         {
             unknown(&format!(
-                "HTTP {} of a firewall or a proxy; let Ivan's host reach Slack",
+                "HTTP {} from a firewall or a proxy; let Ivan's host reach Slack",
                 error.status_code.as_u16()
             ))
         }

@@ -23,33 +23,33 @@ pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Resul
         .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
         .map_err(|e| e.to_string())?
         .try_into()
-        .map_err(|_| "its user_version is negative; this is not a database of Ivan".to_owned())?;
+        .map_err(|_| "its user_version is negative; this is not Ivan's database".to_owned())?;
     let application: i64 = connection
         .query_row("PRAGMA application_id", [], |row| row.get(0))
         .map_err(|e| e.to_string())?;
     if application != 0 && application != APPLICATION_ID {
         return Err(format!(
-            "it belongs to another program (application_id {application}); give another store.path"
+            "it belongs to another program (application_id {application}); set another store.path"
         ));
     }
     if found > 0 && application == 0 {
         return Err(format!(
-            "it was written by an Ivan from before the first release (version {found} of its schema), and this binary \
-             cannot read it; move it away, or give another store.path. Tasks are read from ClickUp and GitHub again, but \
-             links, snoozes, settings, the log and writes that still wait are only in the old file"
+            "it is from before the first release (schema version {found}), and this binary cannot read it; move \
+                 it away, or set another store.path. Tasks are read again from ClickUp and GitHub, but links, \
+                 snoozes, settings, the log and queued writes exist only in the old file"
         ));
     }
     let Some(missing) = migrations.get(found..) else {
         return Err(format!(
-            "it was written by a newer Ivan (version {found} of the schema, this binary knows {}); \
-             start that newer binary, or give another store.path",
+            "it was written by a newer Ivan (schema version {found}, this binary knows {}); run the newer binary, \
+                 or set another store.path",
             migrations.len()
         ));
     };
     if missing.is_empty() {
         return Ok(());
     }
-    let whole = |e: rusqlite::Error| format!("it cannot be brought up to date: {e}");
+    let whole = |e: rusqlite::Error| format!("it cannot be migrated: {e}");
     let mut tx = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(whole)?;
@@ -59,7 +59,7 @@ pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Resul
     for (number, sql) in (found + 1..).zip(missing) {
         if let Err(e) = step(&mut tx, number, sql) {
             done = Err(format!(
-                "migration {number} failed, nothing of it was kept: {e}"
+                "migration {number} failed and was rolled back: {e}"
             ));
             break;
         }
@@ -111,7 +111,7 @@ mod tests {
 
     #[rstest::rstest]
     #[case::with_31_migrations(31, 0, "from before the first release")]
-    #[case::with_as_many_as_now(1, 0, "only in the old file")]
+    #[case::with_as_many_as_now(1, 0, "exist only in the old file")]
     #[case::of_another_program(3, 0x4d4c_5439, "belongs to another program")]
     #[case::of_another_program_without_a_version(0, 0x4d4c_5439, "belongs to another program")]
     fn a_database_that_is_not_ours_or_too_old_is_refused_and_left_alone(
@@ -124,7 +124,7 @@ mod tests {
         pragma("user_version", before);
         pragma("application_id", application);
         let refusal = migrate(&mut connection, MIGRATIONS).unwrap_err();
-        for words in [why, "give another store.path"] {
+        for words in [why, "set another store.path"] {
             assert!(refusal.contains(words), "{refusal}");
         }
         assert_eq!(version(&connection), before);

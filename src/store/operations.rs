@@ -413,7 +413,7 @@ fn finished(connection: &Db, task: &TaskKey) -> rusqlite::Result<Option<OwnCompl
 }
 
 /// The answer for older operations, which may have been pruned.
-const NOT_KNOWN: UndoTarget = UndoTarget::Nothing("What it did is not known any more");
+const NOT_KNOWN: UndoTarget = UndoTarget::Nothing("I no longer know what it did");
 
 /// The effect of an operation that is to be taken back.
 pub fn to_undo(connection: &Db, operation: &str) -> rusqlite::Result<UndoTarget> {
@@ -424,14 +424,14 @@ pub fn to_undo(connection: &Db, operation: &str) -> rusqlite::Result<UndoTarget>
         (OperationState::Applied, Some(Outcome::Applied(written))) => written,
         (OperationState::Cancelled, _) => return Ok(UndoTarget::NotSent),
         (OperationState::AlreadySo | OperationState::Overtaken, _) => {
-            return Ok(UndoTarget::Nothing("It had changed nothing"));
+            return Ok(UndoTarget::Nothing("It changed nothing"));
         }
         (OperationState::Refused, _) => {
-            return Ok(UndoTarget::Nothing("It was refused and changed nothing"));
+            return Ok(UndoTarget::Nothing("It was refused, so it changed nothing"));
         }
         (OperationState::GivenUp, _) => {
             return Ok(UndoTarget::Nothing(
-                "It was given up, and it is not known whether it took effect",
+                "I gave up on it and don't know whether it took effect",
             ));
         }
         (OperationState::Pending | OperationState::Applied, _) => return Ok(NOT_KNOWN),

@@ -207,7 +207,7 @@ impl Store {
             path: path.display().to_string(),
             why,
         };
-        make_private(path).map_err(|e| trouble(format!("it cannot be made: {e}")))?;
+        make_private(path).map_err(|e| trouble(format!("it cannot be created: {e}")))?;
         for file in ["", "-wal", "-shm"] {
             private::keep_private(&beside(path, file));
         }
@@ -229,7 +229,7 @@ impl Store {
         std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || watched(writer, queue))
-            .map_err(|e| trouble(format!("its writer cannot be started: {e}")))?;
+            .map_err(|e| trouble(format!("its writer cannot start: {e}")))?;
         Ok(Store {
             inner: Arc::new(Inner {
                 path: path.to_owned(),
@@ -301,7 +301,7 @@ impl Store {
             let over = matches!(health, StoreHealth::Refusing { .. });
             if let StoreHealth::Refusing { since, .. } = health {
                 let ms = since.elapsed().as_millis();
-                tracing::warn!(ms, "the store takes writes again, after {ms} ms");
+                tracing::warn!(ms, "the store accepts writes again");
                 *health = StoreHealth::Well;
             }
             over
@@ -333,7 +333,7 @@ impl Store {
                 _ = health.changed() => {}
                 () = try_it => {
                     if let Err(trouble) = self.try_out().await {
-                        tracing::debug!("the store still takes no writes: {trouble}");
+                        tracing::debug!(error = %trouble, "the store still rejects writes");
                     }
                 }
             }
@@ -352,11 +352,11 @@ impl Store {
             result: None,
             answer,
         });
-        let stopped = |_| self.trouble("its writer has stopped; see the log for why");
+        let stopped = |_| self.trouble("its writer has stopped; see the log");
         if let Err(full) = self.inner.jobs.try_send(job) {
             if let TrySendError::Full(_) = &full {
                 Limit::StoreQueue.reached(format_args!(
-                    "{QUEUE} writes wait for the store, and the next waits until there is room"
+                    "{QUEUE} writes wait for the store; the next one waits for room"
                 ));
             }
             let job = full.into_inner();
@@ -409,7 +409,7 @@ fn readers(inner: &Inner) -> MutexGuard<'_, Vec<Db>> {
 fn lock(path: &Path) -> Result<File, String> {
     let name = beside(path, ".lock");
     let file = open_private(&name)
-        .map_err(|e| format!("its lock {} cannot be made: {e}", name.display()))?;
+        .map_err(|e| format!("its lock {} cannot be created: {e}", name.display()))?;
     private::keep_private(&name);
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -501,7 +501,7 @@ impl From<rusqlite::Error> for Failed {
     fn from(error: rusqlite::Error) -> Failed {
         match is_damage(&error) {
             true => Failed::Ruined(format!(
-                "the file is damaged ({error}). Put it aside, and a backup or nothing in its place"
+                "the file is damaged ({error}). Move it away and restore a backup, or start with an empty store"
             )),
             false => Failed::Refused(error.to_string()),
         }
@@ -538,7 +538,7 @@ impl Writer {
                 Err(Failed::Refused(why)) => self.refuses(why, batch.len()),
                 Err(Failed::Ruined(why)) => {
                     // `watch_over` reports it at a higher level while the daemon runs.
-                    tracing::debug!("the store at {path} is lost: {why}");
+                    tracing::debug!(path = %path, error = why, "the store is lost");
                 }
             }
             let answer = match &committed {
@@ -589,7 +589,7 @@ impl Writer {
             // commit by themselves and yet be answered as failed.
             if self.connection.is_autocommit() {
                 return Err(Failed::Refused(
-                    "there is no room, or an I/O error, in the middle of a write".to_owned(),
+                    "no disk space or an I/O error during a write".to_owned(),
                 ));
             }
         }
@@ -601,12 +601,13 @@ impl Writer {
         match Identity::of(&self.path) {
             Ok(file) if file == self.file => Ok(()),
             Ok(_) => Err(Failed::Ruined(
-                "another file has been put in its place while it was in use. Stop Ivan before you do that".to_owned(),
+                "the file was replaced while in use. Stop Ivan before you replace it".to_owned(),
             )),
             Err(gone) if gone.kind() == std::io::ErrorKind::NotFound => Err(Failed::Ruined(
-                "its file has been removed while it was in use. Put it back, or start with an empty one".to_owned(),
+                "the file was removed while in use. Restore it, or start with an empty store"
+                    .to_owned(),
             )),
-            Err(other) => Err(Failed::Refused(format!("it cannot be looked at: {other}"))),
+            Err(other) => Err(Failed::Refused(format!("it cannot be inspected: {other}"))),
         }
     }
 
@@ -625,12 +626,13 @@ impl Writer {
         metrics::counter!("ivan_store_refused_total").increment(jobs as u64);
         let path = self.path.display();
         match is_news {
-            true => tracing::error!(
-                jobs,
-                "the store at {path} takes no writes, nothing of a batch of writes was kept: {why}. Nothing new is \
-                 accepted until it does; it is tried every second. Free disk space, or look at the rights of the file"
-            ),
-            false => tracing::debug!(jobs, "the store at {path} still takes no writes: {why}"),
+            true => {
+                tracing::error!(jobs, path = %path, error = why, "the store rejects writes: nothing of a batch was saved; free disk space or check the permissions of \
+                 the file; trying again every second")
+            }
+            false => {
+                tracing::debug!(jobs, path = %path, error = why, "the store still rejects writes")
+            }
         }
     }
 }

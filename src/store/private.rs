@@ -16,13 +16,12 @@ pub fn keep_private(path: &Path) {
         }
         let shown = path.display();
         match std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)) {
-            Ok(()) => tracing::warn!(
-                "{shown} had mode {mode:04o}, so others could read it; it has 0600 now"
-            ),
-            Err(why) => tracing::warn!(
-                "{shown} has mode {mode:04o}, so others can read it, and it could not be changed: {why}. \
-                 `chmod 600 {shown}`"
-            ),
+            Ok(()) => {
+                tracing::warn!(path = %shown, "the file had mode {mode:04o}, so others could read it; set to 0600")
+            }
+            Err(why) => {
+                tracing::warn!(path = %shown, error = %why, "others can read the file (mode {mode:04o}), and its mode cannot be changed; run chmod 600")
+            }
         }
     }
 }
@@ -31,8 +30,8 @@ pub fn keep_private(path: &Path) {
 pub fn on_a_network(path: &Path) -> Option<String> {
     let kind = network_kind(kind_of(path)?)?;
     Some(format!(
-        "the store at {} is on {kind}. SQLite's locks and shared memory do not hold over a network: the store can be damaged, \
-         and a second daemon is not kept out. Set store.path to a local disk",
+        "the store at {} is on {kind}. SQLite's locks don't work over a network: the store can be damaged, and a \
+             second daemon is not detected. Set store.path to a local disk",
         path.display()
     ))
 }

@@ -667,7 +667,7 @@ impl Store {
             }
             Err(trouble) => {
                 // It stays marked as under way for too long: at worst it is set aside too early.
-                tracing::warn!("that {work} is over was not kept: {trouble}");
+                tracing::warn!(%work, error = %trouble, "the end of work not recorded");
             }
         }
     }

@@ -35,7 +35,7 @@ impl Verb for Assign {
     const INFO: &'static Info = &Info {
         name: "assign",
         usage: "assign [REF] @PERSON",
-        effect: "give the current task, or REF, to somebody else",
+        effect: "assign the current task, or REF, to someone else",
         examples: &["assign @bo", "assign 2 to Ana Lima"],
         writes: true,
         shown: ShownContext::WithoutRef,
@@ -56,7 +56,8 @@ impl Verb for Assign {
         let task = trim(task.strip_suffix(" to").unwrap_or(task));
         let to = trim(to.trim_start().strip_prefix("to ").unwrap_or(to));
         if to.is_empty() {
-            let hint = "Who is to have it? Type `assign [REF] @PERSON`.";
+            let hint =
+                "Assign it to whom? `assign @bo`, or `assign 2 @bo` for number 2 of your list.";
             return Err(ParseError::Slip(hint.to_owned()));
         }
         let task = match task {
@@ -122,10 +123,10 @@ fn person<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
 }
 
 /// No person has that name.
-fn no_such_person(name: &str, known: &[String]) -> Text {
-    let who = match known {
-        [] => "Whoever runs me can name people in [[people]] of bot.toml.".to_owned(),
-        known => format!("I know {}.", known.join(", ")),
-    };
-    Text::new().text(format!("I do not know who `{name}` is. {who}"))
+pub(crate) fn no_such_person(name: &str, known: &[String]) -> Text {
+    let words = Text::new().text(format!("I don't know `{name}`. "));
+    match known {
+        [] => words.text("Ask ").operators().text(" to add them."),
+        known => words.text(format!("People here: {}.", known.join(", "))),
+    }
 }

@@ -19,8 +19,8 @@ pub fn task<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Ref>, D::Error>
 pub fn read_ref(text: &str) -> Result<Ref, String> {
     parse_ref(text).ok_or_else(|| {
         format!(
-            "`ref`: `{}` names no task. It is a number of the last list, #12 for an issue of the default repo, a task \
-             id (clickup:<id>, github:<owner>/<repo>#<number>), or the address of a task's page",
+            "`{}` is not a task. Give a number of the last list, #12 for an issue of the default repository, a task id \
+             (clickup:<id>, github:<owner>/<repo>#<number>) or a task's link",
             start_of(text)
         )
     })
@@ -33,14 +33,19 @@ pub fn source<'de, D: Deserializer<'de>>(json: D) -> Result<Source, D::Error> {
 
 /// Parses the word for a source. The error is a message for the API's users.
 pub fn read_source(text: &str) -> Result<Source, String> {
-    let wrong = || format!("`source` is clickup or github; not `{}`", start_of(text));
+    let wrong = || {
+        format!(
+            "`{}` is not a source. Give clickup or github",
+            start_of(text)
+        )
+    };
     Source::parse(text.trim()).ok_or_else(wrong)
 }
 
 /// A text that must not be empty; it is stored unchanged.
 pub fn written(field: &str, text: String) -> Result<String, String> {
     match text.trim().is_empty() {
-        true => Err(format!("`{field}` is empty; say something in it")),
+        true => Err(format!("The {field} is empty")),
         false => Ok(text),
     }
 }

@@ -10,7 +10,7 @@ use super::grammar::{ParseError, excerpt, trim};
 use super::{Info, Morning, Verb, schedule};
 use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
-use crate::domain::schedule::{DEFAULT, ScheduleChange, TIME_HELP, time_of_day};
+use crate::domain::schedule::{DEFAULT, ScheduleChange, time_of_day};
 
 /// Chooses the time of the briefing. As a typed verb without a time it shows the briefing now.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -47,7 +47,7 @@ impl Verb for Briefing {
     const INFO: &'static Info = &Info {
         name: "briefing",
         usage: "briefing 8:30 · briefing off · briefing default",
-        effect: "have `morning` sent to you on working days at that time, or no more, or as everybody has it",
+        effect: "get your briefing on working days at that time, turn it off, or follow the team default",
         examples: &["briefing 8:30", "briefing off", "briefing default"],
         ..Info::SHOWS
     };
@@ -60,7 +60,7 @@ impl Verb for Briefing {
             DEFAULT => Some(BriefingAt::Default),
             _ => Some(time_of_day(rest).map(BriefingAt::Time).ok_or_else(|| {
                 ParseError::Prose(format!(
-                    "`{}` is no time of day. Type `briefing` with {TIME_HELP} after it, `briefing off` or `briefing default`.",
+                    "`{}` is not a time. Try `briefing 8:30`, `briefing off` or `briefing default`.",
                     excerpt(rest)
                 ))
             })?),
@@ -90,7 +90,7 @@ fn at<'de, D: Deserializer<'de>>(json: D) -> Result<Option<BriefingAt>, D::Error
         time => match time_of_day(time) {
             Some(time) => Ok(Some(BriefingAt::Time(time))),
             None => Err(D::Error::custom(format_args!(
-                "`at` is {TIME_HELP}, `off` or `default`; not `{}`",
+                "`{}` is not a time. Try 8:30, 9am, off or default",
                 start_of(time)
             ))),
         },

@@ -164,8 +164,8 @@ fn without_colon(text: &str) -> Option<(&str, &str)> {
 fn no_colon(task: &str, text: &str) -> ParseError {
     let (task, text) = (excerpt(task), said_so(text));
     ParseError::Slip(format!(
-        "Is that a comment on `{task}`? Then it takes a colon: `comment on {task}: {text}`. For one on the current task that begins \
-         so, put quotation marks around the text."
+        "Is this a comment on `{task}`? Add a colon: `comment on {task}: {text}`. If it is for the current task, \
+             put the text in quotes."
     ))
 }
 
@@ -201,6 +201,6 @@ pub fn split_on(text: &str) -> Option<(&str, &str)> {
 }
 
 /// A text in the thread of a message about no task.
-fn no_task_here() -> Text {
-    Text::new().text("I do not know which task that is about. Name it: `comment on REF: TEXT`.")
+pub(crate) fn no_task_here() -> Text {
+    Text::new().text("I don't know which task this is about. Name it: `comment on REF: TEXT`.")
 }

@@ -89,7 +89,7 @@ impl Verb for Create {
     const INFO: &'static Info = &Info {
         name: "create",
         usage: "create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-a PERSON|nobody] [-r owner/repo | -l LIST]",
-        effect: "create a task, yours unless you say whose; the lines after the first are its description",
+        effect: "create a task, assigned to you unless you name someone; further lines are its description",
         examples: &["create Buy milk", "create Fix login -r acme/widgets -a bo"],
         writes: true,
         text: true,
@@ -153,24 +153,22 @@ impl Verb for Create {
         };
         new.title = title.finish();
         if new.title.is_empty() {
-            return Err(slip(
-                "A task needs a title on the first line: `create TITLE`. `help` lists what may follow it.",
-            ));
+            return Err(slip("What is the task called? `create Buy milk`"));
         }
         new.source = match (&new.repo, &new.list, new.source) {
             (Some(_), Some(_), _) => {
                 return Err(slip(
-                    "A task is made in one place: `-r` is a GitHub repository and `-l` a ClickUp list. Leave one of them out.",
+                    "`-r` is a GitHub repository and `-l` a ClickUp list. Keep one of them.",
                 ));
             }
             (Some(_), _, Some(source)) if source.profile().homes != ContainerKind::Repositories => {
                 return Err(slip(
-                    "`-r` is a GitHub repository and does not go with `-s clickup`. Leave one of them out.",
+                    "`-r` is a GitHub repository, but `-s` says ClickUp. Keep one of them.",
                 ));
             }
             (_, Some(_), Some(source)) if source.profile().homes != ContainerKind::Lists => {
                 return Err(slip(
-                    "`-l` is a ClickUp list and does not go with `-s github`. Leave one of them out.",
+                    "`-l` is a ClickUp list, but `-s` says GitHub. Keep one of them.",
                 ));
             }
             (Some(_), ..) => Some(ContainerKind::Repositories.source()),
@@ -255,14 +253,14 @@ impl TryFrom<CreateBody> for Create {
         let title = title.trim();
         if title.chars().any(char::is_control) {
             return Err(
-                "`title` is one line without control characters; the rest belongs into `description`"
+                "The title must be one line without control characters; put the rest into `description`"
                     .to_owned(),
             );
         }
         let said = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
         let short = |text| said(text).map(|text| text.trim().to_owned());
         let read_repo = |text: String| {
-            let wrong = || format!("`repo` is owner/name; not `{}`", start_of(&text));
+            let wrong = || format!("`{}` is not a repository. Give owner/name", start_of(&text));
             RepoName::parse(&text).ok_or_else(wrong)
         };
         Ok(Create::from(TaskDraft {
@@ -296,14 +294,14 @@ fn slip(hint: &str) -> ParseError {
 
 fn unknown_source(value: &str) -> ParseError {
     slip(&format!(
-        "I have no source `{}`. It is `-s clickup` or `-s github`.",
+        "I don't know the source `{}`. Use `-s clickup` or `-s github`.",
         excerpt(value)
     ))
 }
 
 fn not_a_repo(value: &str) -> ParseError {
     slip(&format!(
-        "`{}` is not a repository. Type it as `-r owner/repo`.",
+        "`{}` is not a repository. Try `-r owner/repo`.",
         excerpt(value)
     ))
 }
@@ -322,7 +320,7 @@ fn entity(value: &str) -> Result<String, ParseError> {
         Ok(spaced(value))
     } else {
         Err(slip(&format!(
-            "`{}` cannot be an entity: brackets and line breaks do not fit into `[CLIENT:…]`.",
+            "`{}` can't be a client's name: no brackets or line breaks.",
             excerpt(value)
         )))
     }
@@ -335,7 +333,7 @@ fn list_id(value: &str) -> Result<String, ParseError> {
         Ok(value.to_owned())
     } else {
         Err(slip(&format!(
-            "`{}` is not the id of a ClickUp list. It is the number in the list's address: `-l 901100000001`.",
+            "`{}` is not the id of a ClickUp list. Use the number in the list's address: `-l 901100000001`.",
             excerpt(value)
         )))
     }
@@ -610,16 +608,16 @@ fn assignee(
 }
 
 /// The same message, while the task is still being created.
-fn being_made(title: &str) -> Text {
+pub(crate) fn being_made(title: &str) -> Text {
     Text::new()
-        .text("… A task is being made from this message already: ")
+        .text("… Already creating a task from this message: ")
         .said(title)
 }
 
 /// Nothing is created in an archived list, where no one would find it.
-fn list_archived(name: &str) -> Text {
+pub(crate) fn list_archived(name: &str) -> Text {
     Text::new().text(format!(
-        "The list {name} is archived in ClickUp. Restore it there, or name another list with `-l`. Nothing was created."
+        "The list {name} is archived in ClickUp, so nothing was created. Restore it, or choose another list with `-l`."
     ))
 }
 
@@ -633,26 +631,25 @@ fn made_from(author: Option<&str>, link: Option<&str>) -> String {
 }
 
 /// `-a` with an unknown name.
-fn nobody_called(named: &str, people: &[&str]) -> Text {
+pub(crate) fn nobody_called(named: &str, people: &[&str]) -> Text {
     let named: String = named.chars().take(80).collect();
     Text::new().text(format!(
-        "I know nobody called `{named}`. After `-a` comes {}, or `nobody`.",
+        "I don't know `{named}`. After `-a`, type {} or `nobody`.",
         people.join(", ")
     ))
 }
 
 /// `-a` if Ivan has one user only.
-fn nobody_to_assign() -> Text {
-    Text::new().text(
-        "I am one person's here, so I know nobody to assign a task to: bot.toml has no [[people]]. Leave `-a` out.",
-    )
+pub(crate) fn nobody_to_assign() -> Text {
+    Text::new()
+        .text("Everyone here shares one queue, so there is nobody to assign to. Leave `-a` out.")
 }
 
 /// `-a` with a person who has no account at the task's source.
-fn not_linked_there(name: &str, source: Source) -> Text {
+pub(crate) fn not_linked_there(name: &str, source: Source) -> Text {
     Text::new()
         .text(format!(
-            "{name} has no account in {} that I know of, so the task cannot be assigned to them. They can type ",
+            "I don't know {name}'s {} account, so the task can't be assigned to them. {name} can type ",
             source.name()
         ))
         .code(source.profile().link)
@@ -660,24 +657,28 @@ fn not_linked_there(name: &str, source: Source) -> Text {
 }
 
 /// `-e` and the title name two.
-fn two_clients(one: &str, other: &str) -> Text {
+pub(crate) fn two_clients(one: &str, other: &str) -> Text {
     Text::new().text(format!(
-        "A task is for one client, and this names `{one}` and `{other}`. Leave one of them out. Nothing was created."
+        "This names two clients, `{one}` and `{other}`, so nothing was created. Keep one of them."
     ))
 }
 
 /// `-e`, or the title, names a client that is not listed.
-fn unknown_client(named: &str, near: &[&str]) -> Text {
+pub(crate) fn unknown_client(named: &str, near: &[&str]) -> Text {
     let named: String = named.chars().take(80).collect();
-    let mut words = Text::new().text(format!("I know no client `{named}`. "));
+    let mut words = Text::new().text(format!(
+        "I don't know the client `{named}`, so nothing was created. "
+    ));
     words = words.text(match near.len() {
         1 => "Did you mean ",
-        _ => "Those that I know are like ",
+        _ => "Clients here: ",
     });
     for (place, id) in near.iter().enumerate() {
         words = words.text(if place == 0 { "" } else { ", " }).code(*id);
     }
     words
         .text(if near.len() == 1 { "? " } else { ". " })
-        .text("Nothing was created. Whoever runs me can add it to [[entities]] in bot.toml.")
+        .text("To add it, ask ")
+        .operators()
+        .text(".")
 }

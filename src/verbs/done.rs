@@ -35,7 +35,7 @@ impl Verb for Done {
         name: "done",
         aliases: &["finished", "completed"],
         usage: "done [REF] [-c TEXT]",
-        effect: "complete the current task, or REF, with a comment if you like",
+        effect: "complete the current task, or REF; -c adds a comment",
         examples: &["done", "done 2", "done #12 -c shipped in 2.1"],
         writes: true,
         shown: ShownContext::WithoutRef,
@@ -123,7 +123,7 @@ fn comment<'de, D: Deserializer<'de>>(json: D) -> Result<Option<String>, D::Erro
 
 fn not_a_ref(word: &str) -> ParseError {
     ParseError::Prose(format!(
-        "`{}` does not name a task. After `done` comes {REF_HELP}; a comment goes after `-c`: `done -c TEXT`.",
+        "`{}` is not a task. After `done`, type {REF_HELP}. For a comment: `done -c TEXT`.",
         excerpt(word)
     ))
 }
@@ -131,7 +131,6 @@ fn not_a_ref(word: &str) -> ParseError {
 fn after_ref(task: &str, found: &str) -> ParseError {
     let (task, found) = (excerpt(task), excerpt(found));
     ParseError::Prose(format!(
-        "I read `{task}` as the task, and do not know what `{found}` after it means. A comment goes after `-c`: `done {task} -c \
-         TEXT`."
+        "`{task}` is the task, but what is `{found}`? For a comment: `done {task} -c TEXT`."
     ))
 }

@@ -34,7 +34,7 @@ impl Verb for Due {
     const INFO: &'static Info = &Info {
         name: "due",
         usage: "due [REF] WHEN|none",
-        effect: "set when the current task, or REF, is due in ClickUp",
+        effect: "set the due date of the current task, or REF, in ClickUp",
         examples: &["due fri", "due 2 1 dec 17:00", "due none"],
         writes: true,
         shown: ShownContext::WithoutRef,
@@ -46,12 +46,12 @@ impl Verb for Due {
         let (task, when) = split_when(rest);
         if is_mere_punctuation(when) {
             return Err(ParseError::Slip(format!(
-                "When is it due? Type `due [REF] WHEN`, or `due [REF] none`. WHEN is {WHEN_HELP}."
+                "When is it due? Try `due fri`, `due tomorrow 17:00`, `due 1 dec` or `due none`."
             )));
         }
         let not_a_due = || {
             ParseError::Prose(format!(
-                "`{}` is no time that I understand. WHEN is {WHEN_HELP}, or `none`.",
+                "I can't read `{}` as a date. Try `due fri`, `due tomorrow 17:00`, `due 1 dec` or `due none`.",
                 excerpt(when)
             ))
         };
@@ -98,7 +98,7 @@ fn at<'de, D: Deserializer<'de>>(json: D) -> Result<Option<DueWhen>, D::Error> {
     }
     When::parse_due(&text).map(Some).ok_or_else(|| {
         D::Error::custom(format_args!(
-            "`due`: `{}` is no time that I understand. It is {WHEN_HELP}, an RFC 3339 time with its offset, or none",
+            "`{}` is not a time. Try {WHEN_HELP}, an RFC 3339 time with its offset, or none",
             start_of(&text)
         ))
     })
@@ -112,17 +112,16 @@ fn due_on(due: Option<task::DueDate>, zone: Tz) -> String {
     }
 }
 
-fn no_due_in_github() -> Text {
+pub(crate) fn no_due_in_github() -> Text {
     Text::new().text(
-        "GitHub has no due dates for issues. Put the date into its milestone in GitHub, or `snooze` the issue for yourself.",
+        "GitHub has no due dates for issues. Put the date into its milestone in GitHub, or `snooze` the issue for \
+             yourself.",
     )
 }
 
-fn not_due_then(why: &NotThen) -> Text {
+pub(crate) fn not_due_then(why: &NotThen) -> Text {
     Text::new()
-        .text("The due date was not set: ")
+        .text("Due date not changed: ")
         .then(not_then(why))
-        .text(
-            ". Type a time ahead, within a year: `due fri`, `due tomorrow 17:00`, `due 1 dec`; or `due none`.",
-        )
+        .text(". Try `due fri`, `due tomorrow 17:00`, `due 1 dec` or `due none`.")
 }

@@ -2,27 +2,28 @@
 //!
 //! Slack's escapes are undone before (`slack/text.rs`); the task that `2` or `#12` names is looked up after.
 
+use super::VERBS;
 use crate::domain::command::Ref;
+use crate::domain::spelling::nearest;
 use crate::domain::task::{RepoName, TaskId};
 use crate::domain::when::When;
 
 /// The accepted forms of a REF, for help and hints.
-pub const REF_HELP: &str = "a number of the last list, a task id, `#12` or the link of a task";
+pub const REF_HELP: &str = "a number of your last list, `#12`, a task id or a task's link";
 
 /// The reason why a text is no command. `Display` is the one-line hint for the person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// The text is empty or only white space.
-    #[error("Type a command: `done`, `comment TEXT` or `create TITLE`. `help` lists them all.")]
+    #[error(
+        "Type a command, such as `done`, `comment TEXT` or `create TITLE`. `help` lists them all."
+    )]
     Empty,
     /// The first word, which is no verb.
-    #[error(
-        "I do not know `{}`. Try `done`, `comment TEXT` or `create TITLE`. `help` lists them all.",
-        excerpt(.0)
-    )]
+    #[error("I don't know `{}`. {}", excerpt(.0), instead(.0))]
     UnknownVerb(String),
     /// A verb without arguments has some.
-    #[error("`{verb}` takes nothing after it, but I read `{}`. Type only `{verb}`.", excerpt(.found))]
+    #[error("Type `{verb}` alone, without `{}`.", excerpt(.found))]
     NothingAfter {
         /// The verb's name.
         verb: &'static str,
@@ -30,7 +31,7 @@ pub enum ParseError {
         found: String,
     },
     /// The text after the verb is no REF.
-    #[error("`{}` does not name a task. After `{verb}` comes {REF_HELP}.", excerpt(.found))]
+    #[error("`{}` is not a task. After `{verb}`, type {REF_HELP}.", excerpt(.found))]
     NotARefOf {
         /// The verb's name.
         verb: &'static str,
@@ -38,13 +39,13 @@ pub enum ParseError {
         found: String,
     },
     /// `comment` lacks its text.
-    #[error("A comment needs text: `comment TEXT`, or `comment on REF: TEXT`.")]
+    #[error("What is the comment? `comment TEXT`, or `comment on REF: TEXT`.")]
     EmptyComment,
     /// An option without its value: its short spelling, and a sample of the value.
     #[error("`{0}` needs a value after it: `{0} {1}`.")]
     NoValue(&'static str, &'static str),
     /// The short spelling of an option that was given twice.
-    #[error("`{0}` was given twice; once is enough.")]
+    #[error("`{0}` is there twice. Keep one.")]
     Twice(&'static str),
     /// A verb's own hint, for a text that can only be meant as a command.
     #[error("{0}")]
@@ -52,6 +53,15 @@ pub enum ParseError {
     /// A verb's own hint, for a text that may be prose.
     #[error("{0}")]
     Prose(String),
+}
+
+/// The advice after an unknown verb: the one that was probably meant.
+fn instead(word: &str) -> String {
+    let names = VERBS.iter().map(|row| row.info.name);
+    match nearest(&word.to_lowercase(), names) {
+        Some(name) => format!("Did you mean `{name}`?"),
+        None => "Try `done`, `comment TEXT` or `create TITLE`. `help` lists them all.".to_owned(),
+    }
 }
 
 impl ParseError {

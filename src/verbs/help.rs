@@ -21,7 +21,7 @@ impl Verb for Help {
         name: "help",
         aliases: &["?", "commands"],
         usage: "help",
-        effect: "show this",
+        effect: "show this list",
         examples: &["help"],
         ..Info::SHOWS
     };
@@ -36,8 +36,8 @@ impl Verb for Help {
     }
 }
 
-fn help() -> Text {
-    let mut words = Text::new().text("What I understand:");
+pub(crate) fn help() -> Text {
+    let mut words = Text::new().text("Commands:");
     for row in VERBS {
         for (place, usage) in row.info.usage.split(" · ").enumerate() {
             words = words
@@ -47,9 +47,10 @@ fn help() -> Text {
         words = words.text(format!(": {}", row.info.effect));
     }
     words.text(format!(
-        "\nREF is {REF_HELP}; in a thread under a task's message it can be left out.\n\
-         ✅, 💤 or 👀 on a card is `done`, `snooze` or `start` for its task; on any other message it does nothing.\nWHEN is {WHEN_HELP}.\n\
-         FILTER is {}, or a client; several narrow further.",
+        "\nREF is {REF_HELP}. In a thread about a task you can leave it out.\n\
+         WHEN is {WHEN_HELP}.\n\
+         FILTER is {} or a client; combine them as you like.\n\
+         React to a card with ✅ for `done`, 💤 for `snooze` or 👀 for `start`.",
         Filter::WORDS.join(", ")
     ))
 }

@@ -37,7 +37,7 @@ impl Verb for Link {
     const INFO: &'static Info = &Info {
         name: "link",
         usage: "link github LOGIN · link clickup NAME-OR-EMAIL",
-        effect: "make that account yours, so that what is assigned to it is in your queue",
+        effect: "link your account, so its tasks are in your queue",
         examples: &["link github ana-lee", "link clickup Ana Lee"],
         http: Http::post("link"),
         ..Info::SHOWS
@@ -58,7 +58,7 @@ impl Verb for Link {
                 confirmed: None,
             }),
             _ => Err(ParseError::Prose(
-                "`link` needs a source and your account there: `link github LOGIN`, or `link clickup NAME-OR-EMAIL`."
+                "Link which account? `link github LOGIN`, or `link clickup you@example.com`."
                     .to_owned(),
             )),
         }
@@ -150,45 +150,47 @@ pub fn as_linked_now(
 }
 
 /// After `link`.
-fn linked(source: Source, account: &Account, tasks: usize) -> Text {
+pub(crate) fn linked(source: Source, account: &Account, tasks: usize) -> Text {
     let noun = source.noun();
     let of_it = match tasks {
-        0 => format!("no open {noun} is assigned to it"),
-        1 => format!("1 open {noun} assigned to it is in your queue"),
-        many => format!("{many} open {noun}s assigned to it are in your queue"),
+        0 => format!("No open {noun}s are assigned to it"),
+        1 => format!("1 open {noun} is now in your queue"),
+        many => format!("{many} open {noun}s are now in your queue"),
     };
     Text::new().text(format!(
-        "{}'s {} is yours now; {of_it}.",
+        "Linked {} account {}. {of_it}.",
         source.name(),
         account.name
     ))
 }
 
 /// bot.toml decides.
-fn linked_by_config(link: &link::AccountLink) -> Text {
-    Text::new().text(format!(
-        "bot.toml says that {}'s {} is yours, and has the last word. Whoever runs me can change `{}` in your [[people]] \
-         there.",
-        link.source.name(),
-        link.shown(),
-        reply::key_of_people(link.source)
-    ))
+pub(crate) fn linked_by_config(link: &link::AccountLink) -> Text {
+    Text::new()
+        .text(format!(
+            "Your {} account ({}) is set in the configuration. Ask ",
+            link.source.name(),
+            link.shown()
+        ))
+        .operators()
+        .text(" to change it.")
 }
 
 /// The account is another person's.
-fn linked_to_another(source: Source, account: &Account, owner: &str) -> Text {
-    Text::new().text(format!(
-        "Not linked: {}'s {} is {owner}'s here. If it is yours, {owner} can unlink it, or whoever runs me can put it into \
-         your [[people]] in bot.toml.",
-        source.name(),
-        account.name
-    ))
+pub(crate) fn linked_to_another(source: Source, account: &Account, owner: &str) -> Text {
+    Text::new()
+        .text(format!(
+            "Not linked: {owner} has already linked the {} account {}. If it is yours, {owner} can `unlink {source}` first, or \
+             ask ",
+            source.name(),
+            account.name
+        ))
+        .operators()
+        .text(".")
 }
 
 /// Without `[[people]]`.
-fn nobody_to_link() -> Text {
-    Text::new().text(
-        "I am one person's here: bot.toml has no [[people]], so that everyone who may command shares one queue of all open \
-         tasks, and there is nothing to link. Whoever runs me can add [[people]] there.",
-    )
+pub(crate) fn nobody_to_link() -> Text {
+    Text::new()
+        .text("Everyone here shares one queue of all open tasks, so there is nothing to link.")
 }

@@ -42,7 +42,7 @@ impl Verb for List {
         name: "list",
         aliases: &["tasks", "show my tasks"],
         usage: "list [N] [FILTER]",
-        effect: "show your tasks in order; their numbers work as REF until the next list",
+        effect: "show your tasks in order; use their numbers as REF until the next list",
         examples: &["list", "list 5", "list overdue github"],
         shown: ShownContext::Always,
         ..Info::SHOWS
@@ -113,8 +113,7 @@ impl Verb for List {
 
 fn not_a_filter(typed: &str) -> ParseError {
     ParseError::Prose(format!(
-        "I do not understand `{}` after `list`. Type `list`, `list 5` for the first five, or what to narrow it to: {}, \
-         or a client.",
+        "I can't filter by `{}`. Type `list`, `list 5`, or a filter: {}, or a client.",
         excerpt(typed),
         Filter::WORDS.join(", ")
     ))
@@ -250,7 +249,7 @@ fn client_called<'a>(word: &str, clients: &'a [String]) -> Option<&'a String> {
 }
 
 /// The queue, numbered.
-fn listing(
+pub(crate) fn listing(
     ranked: &[(&Task, Option<&Text>)],
     total: usize,
     filter: &Filter,
@@ -279,26 +278,26 @@ fn listing(
 }
 
 /// An unknown filter word, and the possible ones.
-fn no_client(word: &str, clients: &[String]) -> Text {
+pub(crate) fn no_client(word: &str, clients: &[String]) -> Text {
     const FEW: usize = 12;
     let clients: Vec<&str> = clients.iter().take(FEW).map(String::as_str).collect();
     let clients = match clients.as_slice() {
-        [] => "a client, of which no task names any yet".to_owned(),
-        clients => format!("a client: {}", clients.join(", ")),
+        [] => String::new(),
+        clients => format!(" Clients: {}.", clients.join(", ")),
     };
     Text::new().text(format!(
-        "I cannot narrow the list to `{word}`. It can be {}, or {clients}.",
+        "I can't filter by `{word}`. Filters: {}.{clients}",
         Filter::WORDS.join(", ")
     ))
 }
 
 /// No task matches the filter of a list.
-fn nothing_to_list(filter: &Filter) -> Text {
+pub(crate) fn nothing_to_list(filter: &Filter) -> Text {
     let sources: Vec<&str> = filter.sources.iter().map(|source| source.name()).collect();
     let entities: Vec<&str> = filter.entities.iter().map(String::as_str).collect();
     let said = [
         filter.overdue.then(|| "overdue".to_owned()),
-        filter.blocked.then(|| "waiting for another one".to_owned()),
+        filter.blocked.then(|| "blocked".to_owned()),
         filter.snoozed.then(|| "snoozed".to_owned()),
         (!sources.is_empty()).then(|| format!("in {}", sources.join(" or "))),
         (!entities.is_empty()).then(|| format!("for {}", entities.join(" or "))),

@@ -47,7 +47,7 @@ impl Verb for Log {
     const INFO: &'static Info = &Info {
         name: "log",
         usage: "log [N] [REF]",
-        effect: "show what you did last, or what was done to REF",
+        effect: "show your last actions, or the history of REF",
         examples: &["log", "log 5", "log #12"],
         shown: ShownContext::WithoutRef,
         ..Info::SHOWS
@@ -228,7 +228,7 @@ fn without_outcome(tx: &CommandTx<'_>, person: &Person, limit: usize) -> DbResul
 }
 
 /// The lines, newest first; and how to see more.
-fn log(lines: &[Text], more: bool) -> Text {
+pub(crate) fn log(lines: &[Text], more: bool) -> Text {
     let mut words = Text::new();
     for (number, line) in lines.iter().enumerate() {
         if number > 0 {
@@ -237,7 +237,7 @@ fn log(lines: &[Text], more: bool) -> Text {
         words = words.then(line.clone());
     }
     match more {
-        true => words.text("\nThere is more: ").code("log 50"),
+        true => words.text("\nMore: ").code("log 50"),
         false => words,
     }
 }
@@ -245,21 +245,20 @@ fn log(lines: &[Text], more: bool) -> Text {
 /// The text above the lines. Without it, the mark of the first line would look like the outcome of `log`.
 ///
 /// `deleted` is the source of a deleted task.
-fn log_lead(empty: bool, of_task: bool, deleted: Option<Source>) -> Text {
+pub(crate) fn log_lead(empty: bool, of_task: bool, deleted: Option<Source>) -> Text {
     let words = match deleted {
         Some(source) => Text::new().text(format!("This task was deleted in {}. ", source.name())),
         None => Text::new(),
     };
     words.text(match (empty, of_task) {
-        (true, true) => "Nothing was done to this task since I know it.",
-        (true, false) => "You have done nothing through me yet, that I still know of.",
-        (false, true) => "What was done to this task, newest first:",
-        (false, false) => "What you did, newest first:",
+        (true, _) => "No entries yet.",
+        (false, true) => "History of this task, newest first:",
+        (false, false) => "Your last actions, newest first:",
     })
 }
 
 /// `✓ 22 Nov 10:00 · done: Renew cert (to do → complete), in the DM`; in a task's history with its actor.
-fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Text {
+pub(crate) fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Text {
     let mark = match entry.came {
         ActivityResult::Done | ActivityResult::AlreadySo => "✓",
         ActivityResult::Pending => "…",
@@ -309,33 +308,30 @@ fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Text {
             words.text(format!(" ({before} → {after})"))
         }
         (_, None, Some(after)) if entry.came == ActivityResult::AlreadySo => {
-            words.text(format!(" (it was {after} already)"))
+            words.text(format!(" (already {after})"))
         }
         _ => words,
     };
     words = words.text(match entry.came {
         ActivityResult::Done | ActivityResult::AlreadySo => "",
-        ActivityResult::Pending => ", has no outcome yet",
+        ActivityResult::Pending => ", pending",
         ActivityResult::Refused => ", refused",
         ActivityResult::GivenUp => ", given up",
-        ActivityResult::TakenBack => ", taken back before it was sent",
+        ActivityResult::TakenBack => ", cancelled before sending",
     });
     words.text(format!(", {}", from_where(entry.via)))
 }
 
 /// The history of a task that the person may not see: not even its title is shown.
-fn not_your_history() -> Text {
-    Text::new().text(
-        "That is not a task of yours, so its history is not for you. It is shown to those whom the task is assigned to, and \
-         to who had it made.",
-    )
+pub(crate) fn not_your_history() -> Text {
+    Text::new()
+        .text("That task isn't yours. Its history is shown to its assignees and its creator.")
 }
 
 /// A list number without a person to whom the list belongs.
-fn whose_list() -> Text {
+pub(crate) fn whose_list() -> Text {
     Text::new().text(
-        "A number is one of somebody's list, and nobody is named: name the task by its id, or who asks by X-Ivan-Actor \
-         (--as).",
+        "A number belongs to someone's list. Give a task id, or name the person with X-Ivan-Actor (--as).",
     )
 }
 
@@ -358,17 +354,17 @@ fn who(entry: &Entry) -> String {
         .person
         .clone()
         .or_else(|| entry.account.clone())
-        .unwrap_or_else(|| "somebody".to_owned())
+        .unwrap_or_else(|| "someone".to_owned())
 }
 
 fn from_where(via: Via) -> Cow<'static, str> {
     Cow::Borrowed(match via {
         Via::Dm => "in the DM",
         Via::Channel => "in a channel",
-        Via::Button => "by a button",
-        Via::Reaction => "by a reaction",
-        Via::Slash => "by /ivan",
-        Via::Form => "by a form",
+        Via::Button => "with a button",
+        Via::Reaction => "with a reaction",
+        Via::Slash => "with /ivan",
+        Via::Form => "with a form",
         Via::Http => "over HTTP",
         Via::Cli => "from the command line",
         Via::Slack => "in Slack",

@@ -409,6 +409,21 @@ pub fn parse(text: &str) -> Result<Command, ParseError> {
     }
 }
 
+/// Whether a text is a greeting and nothing else.
+pub fn is_greeting(text: &str) -> bool {
+    const GREETINGS: [&str; 8] = [
+        "hi",
+        "hello",
+        "hey",
+        "hi there",
+        "hello there",
+        "good morning",
+        "good afternoon",
+        "good evening",
+    ];
+    GREETINGS.contains(&spoken(unmarked(without_smiles(text))).as_str())
+}
+
 /// The verb that a text begins with, and the rest after it.
 fn split_verb(text: &str) -> Option<(&'static Row, &str)> {
     let text = unmarked(trim(text));

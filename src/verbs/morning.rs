@@ -28,7 +28,7 @@ impl Verb for Morning {
         name: "morning",
         aliases: &["brief me"],
         usage: "morning",
-        effect: "show your first three tasks, what is due, who waits for you and what is stuck",
+        effect: "show your briefing: top three tasks, due dates, people waiting, stuck items",
         examples: &["morning"],
         shown: ShownContext::Always,
         ..Info::SHOWS
@@ -99,7 +99,7 @@ fn who_waits(
             .iter()
             .find(|one| one.id == *id)
             .map(|one| one.name.clone()),
-        WaitingAccount::Account(source, _) => Some(format!("Somebody in {}", source.name())),
+        WaitingAccount::Account(source, _) => Some(format!("Someone in {}", source.name())),
     };
     let mut waiting = Vec::new();
     for (row, task, _) in ranked {

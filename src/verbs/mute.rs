@@ -19,7 +19,7 @@ impl Verb for Mute {
     const INFO: &'static Info = &Info {
         name: "mute",
         usage: "mute",
-        effect: "tell me nothing unasked",
+        effect: "turn notices off",
         examples: &["mute"],
         ..Info::SHOWS
     };

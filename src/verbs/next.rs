@@ -29,7 +29,7 @@ impl Verb for Next {
         name: "next",
         aliases: &["skip", "later", "not now"],
         usage: "next",
-        effect: "move on to the next task without completing this one",
+        effect: "skip to the next task without completing this one",
         examples: &["next"],
         shown: ShownContext::Always,
         http: Http::post("next"),
@@ -102,20 +102,20 @@ fn next(tx: &CommandTx<'_>, person: &Person) -> DbResult<Reply> {
 }
 
 /// After `next`: the card of the new current task.
-fn moved_on(card: Text) -> Text {
+pub(crate) fn moved_on(card: Text) -> Text {
     Text::new().text("Next: ").then(card)
 }
 
 /// After a `next` without another task.
-fn no_other(card: Text) -> Text {
+pub(crate) fn no_other(card: Text) -> Text {
     Text::new()
-        .text("There is no other task in your queue. Still: ")
+        .text("No other task in your queue. Still: ")
         .then(card)
 }
 
 /// `next` was pressed on a card that is no longer the current task.
-fn not_current_any_more(card: Text) -> Text {
+pub(crate) fn not_current_any_more(card: Text) -> Text {
     Text::new()
-        .text("That is not your current task any more. Current: ")
+        .text("That is no longer your current task. Current: ")
         .then(card)
 }

@@ -27,7 +27,7 @@ impl Verb for Pause {
     const INFO: &'static Info = &Info {
         name: "pause",
         usage: "pause [REF]",
-        effect: "put the current task, or REF, back to its status before `start`; it stays yours",
+        effect: "put the current task, or REF, back to its status before `start`",
         examples: &["pause", "pause 2", "pause #12"],
         writes: true,
         shown: ShownContext::WithoutRef,

@@ -53,7 +53,7 @@ impl Verb for Prio {
             true => None,
             false => Some(Priority::parse(&level.to_lowercase()).ok_or_else(|| {
                 ParseError::Prose(format!(
-                    "`{}` is no priority. Type `prio [REF]` and urgent, high, normal, low or none.",
+                    "`{}` is not a priority. Try urgent, high, normal, low or none.",
                     excerpt(level)
                 ))
             })?),
@@ -87,8 +87,7 @@ impl Verb for Prio {
 }
 
 /// The hint for `prio` without a level, with commands in backticks.
-pub const WHICH: &str = "Which priority? Type `prio high`, or `prio 2 high` for number 2 of your list. It is urgent, high, normal, \
-                     low or none.";
+pub const WHICH: &str = "Which priority? `prio high`, or `prio 2 high` for number 2 of your list.";
 
 fn priority<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Priority>, D::Error> {
     let text = String::deserialize(json)?;
@@ -97,15 +96,15 @@ fn priority<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Priority>, D::E
     }
     Priority::parse(&text).map(Some).ok_or_else(|| {
         D::Error::custom(format_args!(
-            "`priority` is urgent, high, normal, low or none; not `{}`",
+            "`{}` is not a priority. Give urgent, high, normal, low or none",
             start_of(&text)
         ))
     })
 }
 
-fn no_such_priority_in_github(priority: Priority) -> Text {
+pub(crate) fn no_such_priority_in_github(priority: Priority) -> Text {
     Text::new().text(format!(
-        "In GitHub a priority is a label of github.priority_labels, and there is none for {}. It can be urgent, high or none.",
+        "GitHub issues can't have {} priority here. Try urgent, high or none.",
         priority.as_str()
     ))
 }

@@ -12,7 +12,7 @@ use super::{Info, Verb, schedule};
 use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
 use crate::domain::reply::Text;
-use crate::domain::schedule::{DEFAULT, HOURS_HELP, QuietHours, ScheduleChange};
+use crate::domain::schedule::{DEFAULT, QuietHours, ScheduleChange};
 use crate::store::{DbResult, schedules};
 
 /// The person's quiet hours, in which notices are held; without a change it shows them.
@@ -44,7 +44,7 @@ impl Verb for Quiet {
     const INFO: &'static Info = &Info {
         name: "quiet",
         usage: "quiet 20:00-8:00 · quiet off · quiet default",
-        effect: "hold notices in those hours and tell them in one message when they end",
+        effect: "hold notices in those hours and sum them up afterwards",
         examples: &["quiet", "quiet 20:00-8:00", "quiet off", "quiet default"],
         ..Info::SHOWS
     };
@@ -57,7 +57,7 @@ impl Verb for Quiet {
             DEFAULT => Some(QuietChange::Default),
             _ => Some(QuietHours::parse(rest).map(QuietChange::Hours).ok_or_else(|| {
                 ParseError::Prose(format!(
-                    "`{}` are no hours. Type `quiet` with {HOURS_HELP} after it, `quiet off` or `quiet default`.",
+                    "`{}` are not hours. Try `quiet 20:00-8:00`, `quiet off` or `quiet default`.",
                     excerpt(rest)
                 ))
             })?),
@@ -109,7 +109,7 @@ fn hours<'de, D: Deserializer<'de>>(json: D) -> Result<Option<QuietChange>, D::E
         hours => match QuietHours::parse(hours) {
             Some(hours) => Ok(Some(QuietChange::Hours(hours))),
             None => Err(D::Error::custom(format_args!(
-                "`hours` are {HOURS_HELP}, `off` or `default`; not `{}`",
+                "`{}` are not hours. Try 20:00-8:00, 8pm-8am, off or default",
                 start_of(hours)
             ))),
         },
@@ -117,26 +117,27 @@ fn hours<'de, D: Deserializer<'de>>(json: D) -> Result<Option<QuietChange>, D::E
 }
 
 /// The answer to `quiet` alone; `own`: whether it is the person's own choice.
-fn hours_are(quiet: Option<QuietHours>, own: bool, held: i64, zone: Tz) -> Text {
+pub(crate) fn hours_are(quiet: Option<QuietHours>, own: bool, held: i64, zone: Tz) -> Text {
     let words = match quiet {
         Some(quiet) if !own => Text::new()
             .text(format!(
-                "Quiet from {quiet} ({}), as bot.toml has it for everybody. ",
+                "Quiet hours {quiet} ({}), the team default. ",
                 zone.name()
             ))
             .code("quiet off")
-            .text(" ends that for you."),
+            .text(" turns them off for you."),
         Some(quiet) => Text::new()
-            .text(format!("Quiet from {quiet} ({}). ", zone.name()))
+            .text(format!("Quiet hours {quiet} ({}). ", zone.name()))
             .code("quiet off")
-            .text(" ends that."),
+            .text(" turns them off."),
         None => Text::new()
-            .text("No quiet hours. ")
+            .text("Quiet hours are off. ")
             .code("quiet 20:00-8:00")
-            .text(" sets some."),
+            .text(" sets them."),
     };
     match held {
         0 => words,
-        held => words.text(format!(" Held until it ends: {held}.")),
+        1 => words.text(" 1 notice is held."),
+        held => words.text(format!(" {held} notices are held.")),
     }
 }

@@ -37,7 +37,7 @@ impl Verb for Receipts {
     const INFO: &'static Info = &Info {
         name: "receipts",
         usage: "receipts reactions · receipts messages · receipts default",
-        effect: "have outcomes stand on your own messages as reactions too, or in words alone, or as everybody has it",
+        effect: "choose how I confirm: reactions, messages, or the team default",
         examples: &["receipts", "receipts reactions", "receipts default"],
         ..Info::SHOWS
     };
@@ -49,7 +49,7 @@ impl Verb for Receipts {
             DEFAULT => Some(ReceiptsBy::Default),
             _ => Some(receipts::ReceiptMode::typed(rest).map(ReceiptsBy::Own).ok_or_else(|| {
                 ParseError::Prose(format!(
-                    "`{}` is no way to answer you. Type `receipts reactions`, `receipts messages` or `receipts default`.",
+                    "I can't confirm with `{}`. Try `receipts reactions`, `receipts messages` or `receipts default`.",
                     excerpt(rest)
                 ))
             })?),
@@ -94,7 +94,7 @@ fn by<'de, D: Deserializer<'de>>(json: D) -> Result<Option<ReceiptsBy>, D::Error
         by => match receipts::ReceiptMode::typed(by) {
             Some(by) => Ok(Some(ReceiptsBy::Own(by))),
             None => Err(D::Error::custom(format_args!(
-                "`by` is `reactions`, `message` or `default`; not `{}`",
+                "`{}` is not a kind of receipt. Give reactions, message or default",
                 start_of(by)
             ))),
         },
@@ -102,48 +102,45 @@ fn by<'de, D: Deserializer<'de>>(json: D) -> Result<Option<ReceiptsBy>, D::Error
 }
 
 /// The answer to `receipts` alone; `own`: whether it is the person's own choice.
-fn told_by(by: receipts::ReceiptMode, own: bool) -> Text {
+pub(crate) fn told_by(by: receipts::ReceiptMode, own: bool) -> Text {
     let whose = match own {
-        true => "as you set",
-        false => "as bot.toml has it for everybody",
+        true => "",
+        false => " (team default)",
     };
     let (how, other, does) = match by {
         receipts::ReceiptMode::Message => (
-            "I answer in words alone",
+            "I confirm with messages",
             "receipts reactions",
-            " has me react to what you type, too.",
+            " adds reactions.",
         ),
         receipts::ReceiptMode::Reactions => (
-            "I answer in words and react to what you type",
+            "I confirm with reactions and messages",
             "receipts messages",
-            " ends that for you.",
+            " turns reactions off.",
         ),
     };
     Text::new()
-        .text(format!("{how}, {whose}. "))
+        .text(format!("{how}{whose}. "))
         .code(other)
         .text(does)
 }
 
 /// After that was chosen.
-fn receipts_set(by: receipts::ReceiptMode) -> Text {
+pub(crate) fn receipts_set(by: receipts::ReceiptMode) -> Text {
     Text::new().text(match by {
-        receipts::ReceiptMode::Message => "✓ From now on I answer in words alone.",
+        receipts::ReceiptMode::Message => "✓ I'll confirm with messages.",
         receipts::ReceiptMode::Reactions => {
-            "✓ From now on I also react to what you type: ⏳ queued, ✅ done, ❌ refused. A comment that arrives gets the \
-             reaction alone."
+            "✓ I'll confirm with reactions too: ⏳ queued, ✅ done, ❌ refused. A comment gets only the reaction."
         }
     })
 }
 
 /// After `receipts default`.
-fn receipts_usual(by: receipts::ReceiptMode) -> Text {
+pub(crate) fn receipts_usual(by: receipts::ReceiptMode) -> Text {
     Text::new().text(match by {
-        receipts::ReceiptMode::Message => {
-            "✓ As bot.toml has it for everybody: I answer in words alone."
-        }
+        receipts::ReceiptMode::Message => "✓ Team default: I'll confirm with messages.",
         receipts::ReceiptMode::Reactions => {
-            "✓ As bot.toml has it for everybody: I answer in words and react to what you type."
+            "✓ Team default: I'll confirm with reactions and messages."
         }
     })
 }

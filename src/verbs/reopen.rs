@@ -26,7 +26,7 @@ impl Verb for Reopen {
     const INFO: &'static Info = &Info {
         name: "reopen",
         usage: "reopen [REF]",
-        effect: "open REF again, as it was before it was completed",
+        effect: "reopen REF with the status it had before",
         examples: &["reopen #12"],
         writes: true,
         shown: ShownContext::WithoutRef,
@@ -52,8 +52,8 @@ impl Verb for Reopen {
     takes_ref!();
 }
 
-fn reopen_which() -> Text {
+pub(crate) fn reopen_which() -> Text {
     Text::new().text(
-        "Name the task: `reopen REF`, with a task id, `#12` or the link of a task. `undo` takes back what you did last.",
+        "Reopen which task? `reopen #12`, or paste its link. `undo` reverts your last action.",
     )
 }

@@ -63,63 +63,58 @@ pub fn next_briefing(chosen: &Schedule, now: DateTime<Utc>, zone: Tz) -> Option<
 }
 
 /// After `briefing 8:30` or `briefing off`.
-fn briefing_set(at: Option<NaiveTime>, next: Option<DateTime<Utc>>, zone: Tz) -> Text {
+pub(crate) fn briefing_set(at: Option<NaiveTime>, next: Option<DateTime<Utc>>, zone: Tz) -> Text {
     match (at, next) {
-        (Some(at), Some(next)) => Text::new()
-            .text(format!(
-                "✓ Briefing at {} on working days ({}). The next one is on ",
-                at.format("%-H:%M"),
-                zone.name()
-            ))
-            .text(next.with_timezone(&zone).format("%a %-d %b %Y").to_string()),
-        _ => Text::new().text("✓ No briefing any more. `morning` shows it whenever you like."),
+        (Some(at), Some(next)) => Text::new().text(format!(
+            "✓ Briefing on working days at {} ({}), next on {}.",
+            at.format("%-H:%M"),
+            zone.name(),
+            next.with_timezone(&zone).format("%a %-d %b")
+        )),
+        _ => Text::new().text("✓ Briefing off. `morning` shows it at any time."),
     }
 }
 
 /// After `briefing default`.
-fn briefing_usual(at: Option<NaiveTime>, next: Option<DateTime<Utc>>, zone: Tz) -> Text {
-    let words = Text::new().text("✓ As bot.toml has it for everybody: ");
+pub(crate) fn briefing_usual(at: Option<NaiveTime>, next: Option<DateTime<Utc>>, zone: Tz) -> Text {
+    let words = Text::new().text("✓ Team default: ");
     match (at, next) {
         (Some(at), Some(next)) => words.text(format!(
-            "a briefing at {} on working days ({}). The next one is on {}",
+            "briefing on working days at {} ({}), next on {}.",
             at.format("%-H:%M"),
             zone.name(),
-            next.with_timezone(&zone).format("%a %-d %b %Y")
+            next.with_timezone(&zone).format("%a %-d %b")
         )),
         _ => words
-            .text("no briefing. ")
+            .text("briefing off. ")
             .code("morning")
-            .text(" shows it whenever you like."),
+            .text(" shows it at any time."),
     }
 }
 
 /// A person without a DM cannot get messages.
-fn nowhere_to_tell() -> Text {
+pub(crate) fn nowhere_to_tell() -> Text {
     Text::new().text(
-        "I have no direct message with you in which I could tell you that, so nothing was changed. Write to me in Slack \
-         once.",
+        "I have no direct message with you yet, so nothing changed. Write to me in Slack first.",
     )
 }
 
 /// After `quiet 20:00-8:00` or `quiet off`.
-fn quiet_set(quiet: Option<QuietHours>, zone: Tz) -> Text {
+pub(crate) fn quiet_set(quiet: Option<QuietHours>, zone: Tz) -> Text {
     Text::new().text(match quiet {
         Some(quiet) => format!(
-            "✓ Quiet from {quiet} ({}): what others do meanwhile is told in one message when it ends. What you ask is \
-             answered at any time.",
-            zone.name()
+            "✓ Quiet hours {quiet} ({}). I'll sum up what you missed at {}.",
+            zone.name(),
+            quiet.until().format("%-H:%M")
         ),
-        None => "✓ No quiet hours any more.".to_owned(),
+        None => "✓ Quiet hours off.".to_owned(),
     })
 }
 
 /// After `quiet default`.
-fn quiet_usual(quiet: Option<QuietHours>, zone: Tz) -> Text {
+pub(crate) fn quiet_usual(quiet: Option<QuietHours>, zone: Tz) -> Text {
     Text::new().text(match quiet {
-        Some(quiet) => format!(
-            "✓ As bot.toml has it for everybody: quiet from {quiet} ({}).",
-            zone.name()
-        ),
-        None => "✓ As bot.toml has it for everybody: no quiet hours.".to_owned(),
+        Some(quiet) => format!("✓ Team default: quiet hours {quiet} ({}).", zone.name()),
+        None => "✓ Team default: no quiet hours.".to_owned(),
     })
 }

@@ -27,8 +27,7 @@ pub(crate) use describe;
 
 describe! {
     Ref as "Ref": text(
-        "A number of the queue as last shown, `#12` for an issue of the default repository, a task id, or the address \
-         of a task's page.",
+        "A number of the last list, `#12` for an issue of the default repository, a task id, or a task's link.",
         &["2", "#12", "clickup:86tst0001"],
     );
     When as "When": text(

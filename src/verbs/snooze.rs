@@ -45,12 +45,12 @@ impl Verb for Snooze {
         let (task, when) = split_when(rest);
         if is_mere_punctuation(when) {
             return Err(ParseError::Slip(format!(
-                "Until when? Type `snooze [REF] WHEN`. WHEN is {WHEN_HELP}."
+                "Until when? Try `snooze 2h`, `snooze tomorrow`, `snooze mon 9:00` or `snooze 1 dec`."
             )));
         }
         let not_a_when = || {
             ParseError::Prose(format!(
-                "`{}` is no time that I understand. WHEN is {WHEN_HELP}.",
+                "I can't read `{}` as a time. Try `2h`, `tomorrow`, `mon 9:00` or `2026-12-01`.",
                 excerpt(when)
             ))
         };
@@ -93,31 +93,32 @@ fn until<'de, D: Deserializer<'de>>(json: D) -> Result<When, D::Error> {
     let text = String::deserialize(json)?;
     When::parse(&text).ok_or_else(|| {
         D::Error::custom(format_args!(
-            "`until`: `{}` is no time that I understand. It is {WHEN_HELP}, or an RFC 3339 time with its offset",
+            "`{}` is not a time. Try {WHEN_HELP}, or an RFC 3339 time with its offset",
             start_of(&text)
         ))
     })
 }
 
-fn cannot_snooze(why: &NotThen) -> Text {
-    Text::new().text("Not snoozed: ").then(not_then(why)).text(
-        ". Type a time ahead, within a year: `snooze tomorrow`, `snooze mon 9:00`, `snooze 1 dec`.",
-    )
+pub(crate) fn cannot_snooze(why: &NotThen) -> Text {
+    Text::new()
+        .text("Not snoozed: ")
+        .then(not_then(why))
+        .text(". Try `snooze tomorrow`, `snooze mon 9:00` or `snooze 1 dec`.")
 }
 
-fn nothing_to_snooze(task: &Task) -> Text {
+pub(crate) fn nothing_to_snooze(task: &Task) -> Text {
     Text::new()
         .text("Not snoozed: ")
         .link(&task.title, &task.url)
         .text(format!(
-            " is {} in {}, and in nobody's queue.",
+            " is already {} in {}.",
             task.source_status,
             task.key.source().name()
         ))
 }
 
 /// After a `snooze`.
-fn put_off(task: &Task, until: DateTime<Utc>, zone: Tz) -> Text {
+pub(crate) fn put_off(task: &Task, until: DateTime<Utc>, zone: Tz) -> Text {
     Text::new()
         .text("Snoozed until ")
         .date(until, zone)

@@ -24,7 +24,7 @@ impl Verb for Start {
     const INFO: &'static Info = &Info {
         name: "start",
         usage: "start [REF]",
-        effect: "make REF current and, where the source has such a status, in progress",
+        effect: "make the task current and mark it as in progress",
         examples: &["start", "start #12"],
         writes: true,
         shown: ShownContext::WithoutRef,

@@ -10,6 +10,7 @@ use super::grammar::{ParseError, nothing_after};
 use super::{Info, Verb};
 use crate::command_tx::{CommandSettings, CommandTx, Context, Decided, Handled, Reply};
 use crate::domain::person::Person;
+use crate::domain::reason::for_people;
 use crate::domain::reply::{self, SlackHealth, SourceHealth, Text};
 use crate::domain::scope::UnmetScope;
 use crate::domain::set_aside;
@@ -26,7 +27,7 @@ impl Verb for Status {
     const INFO: &'static Info = &Info {
         name: "status",
         usage: "status",
-        effect: "show connections, the last sync and what is queued",
+        effect: "show connections, last sync and queued work",
         examples: &["status"],
         ..Info::SHOWS
     };
@@ -77,28 +78,26 @@ pub fn sources(connection: &Db, settings: &CommandSettings) -> DbResult<(Sources
 }
 
 /// The Slack features without a scope, and the remedy.
-fn missing_scopes(missing: &[UnmetScope]) -> Option<Text> {
+pub(crate) fn missing_scopes(missing: &[UnmetScope]) -> Option<Text> {
     let lines = missing
         .iter()
-        .map(|one| format!("✗ Slack scope {} is missing: {}.", one.scope, one.without));
+        .map(|one| format!("✗ Missing Slack scope {}: {}.", one.scope, one.without));
     let lines: Vec<String> = lines.collect();
     (!lines.is_empty()).then(|| {
         Text::new().text(format!(
-            "{}\nWhoever runs me can give the app the scopes of deploy/slack-manifest.yaml and install it again.",
+            "{}\nTo fix it, give the app the scopes of deploy/slack-manifest.yaml and reinstall it.",
             lines.join("\n")
         ))
     })
 }
 
 /// Reactions cannot be placed: a message shows the outcome instead.
-fn no_reactions(why: &str) -> Text {
-    Text::new().text(format!(
-        "Reactions: ✗ {why}. Until then I say in a message what a reaction would."
-    ))
+pub(crate) fn no_reactions(why: &str) -> Text {
+    Text::new().text(format!("Reactions: ✗ {why}. I send messages instead."))
 }
 
 /// Connections, the last sync and the queued work, a line each.
-fn status(
+pub(crate) fn status(
     slack: Option<&SlackHealth>,
     sources: &BTreeMap<Source, SourceHealth>,
     queued: i64,
@@ -117,18 +116,18 @@ fn status(
             None => words.text("not read yet"),
         };
         if let Some(error) = &health.error {
-            words = words.text(format!("; ✗ {error}"));
+            words = words.text(format!("; ✗ {}", for_people(error)));
         }
         for name in &health.archived {
             words = words.text(format!(
-                "; ✗ the {} {name} is archived, so its tasks are not offered",
+                "; ✗ the {} {name} is archived, so its tasks are hidden",
                 source.container()
             ));
         }
     }
     words.text(match queued {
         0 => "\nQueued: nothing".to_owned(),
-        1 => "\nQueued: 1 operation".to_owned(),
-        more => format!("\nQueued: {more} operations"),
+        1 => "\nQueued: 1 change".to_owned(),
+        more => format!("\nQueued: {more} changes"),
     })
 }

@@ -337,69 +337,56 @@ fn reads_the_rest(#[case] typed: &str, #[case] command: Command) {
 #[rstest]
 #[case(
     "",
-    "Type a command: `done`, `comment TEXT` or `create TITLE`. `help` lists them all."
+    "Type a command, such as `done`, `comment TEXT` or `create TITLE`. `help` lists them all."
 )]
 #[case(
     " \u{200b}\n",
-    "Type a command: `done`, `comment TEXT` or `create TITLE`. `help` lists them all."
+    "Type a command, such as `done`, `comment TEXT` or `create TITLE`. `help` lists them all."
 )]
 #[case(
     "hello there",
-    "I do not know `hello`. Try `done`, `comment TEXT` or `create TITLE`. `help` lists them all."
+    "I don't know `hello`. Try `done`, `comment TEXT` or `create TITLE`. `help` lists them all."
 )]
-#[case(
-    "done?",
-    "I do not know `done?`. Try `done`, `comment TEXT` or `create TITLE`. `help` lists them all."
-)]
+#[case("done?", "I don't know `done?`. Did you mean `done`?")]
 #[case(
     "ab`defghij0123456789abcdefghij0123456789too-long",
-    "I do not know `ab'defghij0123456789abcdefghij0123456789…`. Try `done`, `comment TEXT` or `create TITLE`. `help` lists them all."
+    "I don't know `ab'defghij0123456789abcdefghij0123456789…`. Try `done`, `comment TEXT` or `create TITLE`. `help` lists them all."
 )]
 #[case(
     "done some words",
-    "`some` does not name a task. After `done` comes a number of the last list, a task id, `#12` or the link of a task; a comment goes after `-c`: `done -c TEXT`."
+    "`some` is not a task. After `done`, type a number of your last list, `#12`, a task id or a task's link. For a \
+     comment: `done -c TEXT`."
 )]
 #[case(
     "done 0",
-    "`0` does not name a task. After `done` comes a number of the last list, a task id, `#12` or the link of a task; a comment goes after `-c`: `done -c TEXT`."
+    "`0` is not a task. After `done`, type a number of your last list, `#12`, a task id or a task's link. For a \
+     comment: `done -c TEXT`."
 )]
 #[case(
     "done 2\nshipped it",
-    "I read `2` as the task, and do not know what `shipped it` after it means. A comment goes after `-c`: `done 2 -c TEXT`."
+    "`2` is the task, but what is `shipped it`? For a comment: `done 2 -c TEXT`."
 )]
 #[case("done 2 -c", "`-c` needs a value after it: `-c TEXT`.")]
 #[case("done -c \"\"", "`-c` needs a value after it: `-c TEXT`.")]
 #[case(
     "comment",
-    "A comment needs text: `comment TEXT`, or `comment on REF: TEXT`."
+    "What is the comment? `comment TEXT`, or `comment on REF: TEXT`."
 )]
 #[case(
     "comment.",
-    "A comment needs text: `comment TEXT`, or `comment on REF: TEXT`."
+    "What is the comment? `comment TEXT`, or `comment on REF: TEXT`."
 )]
 #[case(
     "comment on 2: ",
-    "A comment needs text: `comment TEXT`, or `comment on REF: TEXT`."
+    "What is the comment? `comment TEXT`, or `comment on REF: TEXT`."
 )]
-#[case(
-    "create",
-    "A task needs a title on the first line: `create TITLE`. `help` lists what may follow it."
-)]
-#[case(
-    "create “ ”",
-    "A task needs a title on the first line: `create TITLE`. `help` lists what may follow it."
-)]
-#[case(
-    "create -s github",
-    "A task needs a title on the first line: `create TITLE`. `help` lists what may follow it."
-)]
-#[case(
-    "create\nBuy milk",
-    "A task needs a title on the first line: `create TITLE`. `help` lists what may follow it."
-)]
+#[case("create", "What is the task called? `create Buy milk`")]
+#[case("create “ ”", "What is the task called? `create Buy milk`")]
+#[case("create -s github", "What is the task called? `create Buy milk`")]
+#[case("create\nBuy milk", "What is the task called? `create Buy milk`")]
 #[case(
     "create T -s jira",
-    "I have no source `jira`. It is `-s clickup` or `-s github`."
+    "I don't know the source `jira`. Use `-s clickup` or `-s github`."
 )]
 #[case(
     "create T -s",
@@ -413,91 +400,86 @@ fn reads_the_rest(#[case] typed: &str, #[case] command: Command) {
 #[case("create T -d -s github", "`-d` needs a value after it: `-d TEXT`.")]
 #[case("create T -r", "`-r` needs a value after it: `-r owner/repo`.")]
 #[case("create T --list", "`-l` needs a value after it: `-l LIST`.")]
-#[case(
-    "create T -s github -s clickup",
-    "`-s` was given twice; once is enough."
-)]
+#[case("create T -s github -s clickup", "`-s` is there twice. Keep one.")]
 #[case(
     "create T -r widgets",
-    "`widgets` is not a repository. Type it as `-r owner/repo`."
+    "`widgets` is not a repository. Try `-r owner/repo`."
 )]
 #[case(
     "create T -l ../team",
-    "`../team` is not the id of a ClickUp list. It is the number in the list's address: `-l 901100000001`."
+    "`../team` is not the id of a ClickUp list. Use the number in the list's address: `-l 901100000001`."
 )]
 #[case(
     "create T -e a]b",
-    "`a]b` cannot be an entity: brackets and line breaks do not fit into `[CLIENT:…]`."
+    "`a]b` can't be a client's name: no brackets or line breaks."
 )]
 #[case(
     "create T -r acme/widgets -l 9",
-    "A task is made in one place: `-r` is a GitHub repository and `-l` a ClickUp list. Leave one of them out."
+    "`-r` is a GitHub repository and `-l` a ClickUp list. Keep one of them."
 )]
 #[case(
     "create T -r acme/widgets -s clickup",
-    "`-r` is a GitHub repository and does not go with `-s clickup`. Leave one of them out."
+    "`-r` is a GitHub repository, but `-s` says ClickUp. Keep one of them."
 )]
 #[case(
     "create T -l 9 -s github",
-    "`-l` is a ClickUp list and does not go with `-s github`. Leave one of them out."
+    "`-l` is a ClickUp list, but `-s` says GitHub. Keep one of them."
 )]
 #[case(
     "list 0",
-    "I do not understand `0` after `list`. Type `list`, `list 5` for the first five, or what to narrow it to: overdue, blocked, snoozed, clickup, github, or a client."
+    "I can't filter by `0`. Type `list`, `list 5`, or a filter: overdue, blocked, snoozed, clickup, github, or a \
+     client."
 )]
 #[case(
     "start the engine",
-    "`the engine` does not name a task. After `start` comes a number of the last list, a task id, `#12` or the link of a task."
+    "`the engine` is not a task. After `start`, type a number of your last list, `#12`, a task id or a task's link."
 )]
 #[case(
     "snooze 2",
-    "Until when? Type `snooze [REF] WHEN`. WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`."
+    "Until when? Try `snooze 2h`, `snooze tomorrow`, `snooze mon 9:00` or `snooze 1 dec`."
 )]
 #[case(
     "snooze for a bit",
-    "`for a bit` is no time that I understand. WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`."
+    "I can't read `for a bit` as a time. Try `2h`, `tomorrow`, `mon 9:00` or `2026-12-01`."
 )]
-#[case("assign 2 @", "Who is to have it? Type `assign [REF] @PERSON`.")]
+#[case(
+    "assign 2 @",
+    "Assign it to whom? `assign @bo`, or `assign 2 @bo` for number 2 of your list."
+)]
 #[case(
     "assign the rest @bo",
-    "`the rest` does not name a task. After `assign` comes a number of the last list, a task id, `#12` or the link of a task."
+    "`the rest` is not a task. After `assign`, type a number of your last list, `#12`, a task id or a task's link."
 )]
 #[case(
     "due 2",
-    "When is it due? Type `due [REF] WHEN`, or `due [REF] none`. WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`."
+    "When is it due? Try `due fri`, `due tomorrow 17:00`, `due 1 dec` or `due none`."
 )]
 #[case(
     "due soon",
-    "`soon` is no time that I understand. WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`, or `none`."
+    "I can't read `soon` as a date. Try `due fri`, `due tomorrow 17:00`, `due 1 dec` or `due none`."
 )]
 #[case(
     "prio 2 higher",
-    "`higher` is no priority. Type `prio [REF]` and urgent, high, normal, low or none."
+    "`higher` is not a priority. Try urgent, high, normal, low or none."
 )]
 #[case(
     "log of yesterday",
-    "`of yesterday` does not name a task. After `log` comes a number of the last list, a task id, `#12` or the link of a task."
+    "`of yesterday` is not a task. After `log`, type a number of your last list, `#12`, a task id or a task's link."
 )]
 #[case(
     "briefing tomorrow",
-    "`tomorrow` is no time of day. Type `briefing` with `8:30` or `9am` after it, `briefing off` or `briefing default`."
+    "`tomorrow` is not a time. Try `briefing 8:30`, `briefing off` or `briefing default`."
 )]
 #[case(
     "quiet please",
-    "`please` are no hours. Type `quiet` with `20:00-8:00` or `8pm-8am` after it, `quiet off` or `quiet default`."
+    "`please` are not hours. Try `quiet 20:00-8:00`, `quiet off` or `quiet default`."
 )]
 #[case(
     "receipts loud",
-    "`loud` is no way to answer you. Type `receipts reactions`, `receipts messages` or `receipts default`."
+    "I can't confirm with `loud`. Try `receipts reactions`, `receipts messages` or `receipts default`."
 )]
-#[case(
-    "undo that",
-    "`undo` takes nothing after it, but I read `that`. Type only `undo`."
-)]
-#[case(
-    "next week\nwe ship",
-    "`next` takes nothing after it, but I read `week we ship`. Type only `next`."
-)]
+#[case("undo that", "Type `undo` alone, without `that`.")]
+#[case("next week\nwe ship", "Type `next` alone, without `week we ship`.")]
 fn hints(#[case] typed: &str, #[case] hint: &str) {
     assert_eq!(parse(typed).unwrap_err().to_string(), hint);
 }
@@ -624,9 +606,7 @@ fn a_forgotten_colon_is_asked_about(#[case] typed: &str, #[case] task: &str, #[c
         "" => "TEXT",
         text => text,
     };
-    let asked = format!(
-        "Is that a comment on `{task}`? Then it takes a colon: `comment on {task}: {said}`."
-    );
+    let asked = format!("Is this a comment on `{task}`? Add a colon: `comment on {task}: {said}`.");
     assert!(hint.to_string().starts_with(&asked), "{hint}");
     assert!(!hint.is_prose());
 }
@@ -775,4 +755,14 @@ proptest! {
         let text = format!("Create{rest}");
         prop_assert!(is_bare_create(&text));
     }
+}
+
+#[rstest]
+#[case("Hi", true)]
+#[case("hello! :wave:", true)]
+#[case("Good morning.", true)]
+#[case("hello world", false)]
+#[case("", false)]
+fn a_greeting_stands_alone(#[case] text: &str, #[case] is: bool) {
+    assert_eq!(is_greeting(text), is);
 }

@@ -72,7 +72,7 @@ fn addressed(
     let addressed = mention_text::addressed(text, &addressees);
     if addressed.only_named > 0 {
         Limit::Mentions.reached(format_args!(
-            "of one text {MENTIONS_MAX} mentions are sent as mentions and {} as names",
+            "one text has more than {MENTIONS_MAX} mentions; {} are sent as names",
             addressed.only_named
         ));
     }

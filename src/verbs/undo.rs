@@ -48,7 +48,7 @@ impl Verb for Undo {
     const INFO: &'static Info = &Info {
         name: "undo",
         usage: "undo",
-        effect: "take back what you did last, within 15 minutes",
+        effect: "undo your last action, within 15 minutes",
         examples: &["undo"],
         http: Http::post("undo").may_conflict(),
         ..Info::SHOWS
@@ -334,59 +334,59 @@ fn leaves_something(row: &OperationRow) -> bool {
 }
 
 /// Why the command of an undo button has nothing to undo.
-fn cannot_be_undone(too_old: bool) -> Text {
+pub(crate) fn cannot_be_undone(too_old: bool) -> Text {
     Text::new().text(match too_old {
-        true => "That is more than 15 minutes ago and cannot be undone from here any more.",
-        false => "There is nothing to undo there: it changed nothing, or was not yours.",
+        true => "That was more than 15 minutes ago, too late to undo.",
+        false => "Nothing to undo: it changed nothing, or wasn't yours.",
     })
 }
 
 /// An `undo` whose author's newest command is not in this store.
-fn last_is_not_known() -> Text {
+pub(crate) fn last_is_not_known() -> Text {
     Text::new().text(
-        "My data is older than your last actions, so `undo` could take back the wrong one. Nothing changed. Change the task in its source, or type `reopen REF`.",
+        "I was restored from a backup older than your last actions, so `undo` could revert the wrong one. Nothing \
+             changed. Change the task in its source, or type `reopen REF`.",
     )
 }
 
 /// A check mark was removed from the card of a task that is not complete.
-fn not_complete(task: &Task) -> Text {
+pub(crate) fn not_complete(task: &Task) -> Text {
     Text::new()
-        .text("✓ Note: ")
+        .text("✓ Nothing to undo: ")
         .link(&task.title, &task.url)
         .text(format!(
-            " is {} in {}. There is nothing to undo",
+            " is {} in {}",
             task.source_status,
             task.key.source().name()
         ))
 }
 
 /// The undo of a `start` that had changed nothing in the source.
-fn not_started(task: &Task) -> Text {
+pub(crate) fn not_started(task: &Task) -> Text {
     Text::new()
         .text("Undone: ")
         .link(&task.title, &task.url)
-        .text(" is not your current task any more")
+        .text(" is no longer your current task")
 }
 
 /// The person has nothing to undo.
-fn nothing_to_undo(undone_before: bool, too_old: bool) -> Text {
+pub(crate) fn nothing_to_undo(undone_before: bool, too_old: bool) -> Text {
     Text::new().text(match (undone_before, too_old) {
         (true, _) => {
-            "There is nothing more to undo within the last 15 minutes. An undo itself cannot be undone: type the command \
-             again."
+            "Nothing more to undo in the last 15 minutes. To redo something, type the command again."
         }
         (false, true) => {
-            "There is nothing to undo: what you did last is more than 15 minutes ago. `reopen REF` opens a task again."
+            "Nothing to undo: your last action was more than 15 minutes ago. `reopen REF` reopens a task."
         }
-        (false, false) => "There is nothing of yours to undo within the last 15 minutes.",
+        (false, false) => "Nothing to undo in the last 15 minutes.",
     })
 }
 
 /// A check mark was removed from the card of a task that stays complete, and why.
-fn stays_complete(task: &Task, too_old: bool) -> Text {
+pub(crate) fn stays_complete(task: &Task, too_old: bool) -> Text {
     let why = match too_old {
         true => "you completed it more than 15 minutes ago",
-        false => "it was not you who completed it",
+        false => "someone else completed it",
     };
     Text::new()
         .link(&task.title, &task.url)
@@ -396,16 +396,16 @@ fn stays_complete(task: &Task, too_old: bool) -> Text {
             task.key.source().name()
         ))
         .code(format!("reopen {}", task.id))
-        .text(" to open it again.")
+        .text(" to reopen it.")
 }
 
 /// The command of an undo button was undone before.
-fn undone_already() -> Text {
-    Text::new().text("That was undone already. To have it again, type the command again.")
+pub(crate) fn undone_already() -> Text {
+    Text::new().text("Already undone. To redo it, type the command again.")
 }
 
 /// After the undo of a `snooze`; an earlier snooze is in force again.
-fn unsnoozed(task: &Task, before: Option<DateTime<Utc>>, zone: Tz) -> Text {
+pub(crate) fn unsnoozed(task: &Task, before: Option<DateTime<Utc>>, zone: Tz) -> Text {
     let words = Text::new().text("Undone: ").link(&task.title, &task.url);
     match before {
         Some(before) => words

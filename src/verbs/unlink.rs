@@ -26,7 +26,7 @@ impl Verb for Unlink {
     const INFO: &'static Info = &Info {
         name: "unlink",
         usage: "unlink github · unlink clickup",
-        effect: "make the account you linked there nobody's again",
+        effect: "unlink your account",
         examples: &["unlink github", "unlink clickup"],
         http: Http::post("unlink"),
         ..Info::SHOWS
@@ -38,8 +38,7 @@ impl Verb for Unlink {
             .map(|source| Unlink { source })
             .ok_or_else(|| {
                 ParseError::Prose(
-                    "`unlink` needs a source and nothing else: `unlink github` or `unlink clickup`."
-                        .to_owned(),
+                    "Unlink which account? `unlink github` or `unlink clickup`.".to_owned(),
                 )
             })
     }
@@ -57,18 +56,21 @@ impl Verb for Unlink {
     }
 }
 
-fn nothing_linked(source: Source) -> Text {
+pub(crate) fn nothing_linked(source: Source) -> Text {
     Text::new()
-        .text(format!("You have no account in {}. Type ", source.name()))
+        .text(format!(
+            "You have no linked {} account. Type ",
+            source.name()
+        ))
         .code(source.profile().link)
         .text(" to link one.")
 }
 
 /// After `unlink`.
-fn unlinked(link: &AccountLink) -> Text {
+pub(crate) fn unlinked(link: &AccountLink) -> Text {
     Text::new()
         .text(format!(
-            "{}'s {} is not yours any more, and what is assigned to it is not in your queue. ",
+            "Unlinked {} account {}. Its tasks are no longer in your queue. ",
             link.source.name(),
             link.shown()
         ))

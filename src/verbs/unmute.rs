@@ -19,7 +19,7 @@ impl Verb for Unmute {
     const INFO: &'static Info = &Info {
         name: "unmute",
         usage: "unmute",
-        effect: "tell me again what others do to my tasks",
+        effect: "turn notices on",
         examples: &["unmute"],
         ..Info::SHOWS
     };

@@ -25,7 +25,7 @@ impl Verb for Whoami {
         name: "whoami",
         aliases: &["who am i?"],
         usage: "whoami",
-        effect: "show which accounts are yours, and what is missing",
+        effect: "show your linked accounts and settings",
         examples: &["whoami"],
         ..Info::SHOWS
     };
@@ -64,36 +64,34 @@ pub fn told_how(connection: &Db, person: PersonId, usual: ReceiptMode) -> DbResu
 }
 
 /// In `whoami`: how outcomes are shown, and who chose that; `None` for the default.
-fn receipts_of(by: ReceiptMode, own: bool) -> Option<Text> {
+pub(crate) fn receipts_of(by: ReceiptMode, own: bool) -> Option<Text> {
     match (by, own) {
         (ReceiptMode::Message, false) => None,
-        (ReceiptMode::Message, true) => Some("Receipts: messages, as you set."),
-        (ReceiptMode::Reactions, true) => Some("Receipts: messages and reactions, as you set."),
-        (ReceiptMode::Reactions, false) => {
-            Some("Receipts: messages and reactions, as bot.toml sets.")
-        }
+        (ReceiptMode::Message, true) => Some("Receipts: messages"),
+        (ReceiptMode::Reactions, true) => Some("Receipts: reactions and messages"),
+        (ReceiptMode::Reactions, false) => Some("Receipts: reactions and messages (team default)"),
     }
     .map(|text| Text::new().text(text))
 }
 
 /// In `whoami`: the unasked messages, their times, and who chose that; empty if there are none.
-fn rhythm_of(
+pub(crate) fn rhythm_of(
     briefing: Option<NaiveTime>,
     own_briefing: bool,
     quiet: Option<QuietHours>,
     own_quiet: bool,
 ) -> Option<Text> {
-    let by = |own| if own { "you set" } else { "bot.toml sets" };
+    let by = |own| if own { "" } else { " (team default)" };
     let briefing = match briefing {
-        Some(at) => Some(format!("at {} on working days", at.format("%-H:%M"))),
+        Some(at) => Some(format!("{} on working days", at.format("%-H:%M"))),
         None => own_briefing.then(|| "off".to_owned()),
     };
-    let briefing = briefing.map(|when| format!("Briefing: {when}, as {}.", by(own_briefing)));
+    let briefing = briefing.map(|when| format!("Briefing: {when}{}", by(own_briefing)));
     let quiet = match quiet {
         Some(quiet) => Some(quiet.to_string()),
         None => own_quiet.then(|| "none".to_owned()),
     };
-    let quiet = quiet.map(|hours| format!("Quiet hours: {hours}, as {}.", by(own_quiet)));
+    let quiet = quiet.map(|hours| format!("Quiet hours: {hours}{}", by(own_quiet)));
     let lines: Vec<String> = [briefing, quiet].into_iter().flatten().collect();
     (!lines.is_empty()).then(|| Text::new().text(lines.join("\n")))
 }

@@ -200,13 +200,13 @@ fn nothing(message: Text) -> Explained {
 }
 
 /// All reasons why a task is not in a person's queue.
-fn hidden_because(hidden: &[Hidden], zone: Tz) -> Text {
+pub(crate) fn hidden_because(hidden: &[Hidden], zone: Tz) -> Text {
     let reasons = hidden.iter().map(|one| hidden_by(one, zone));
     joined(reasons, ", and ")
 }
 
 /// The explanation of a task's rank: its points, which add up to its score, and its place.
-fn why_here(
+pub(crate) fn why_here(
     task: &Task,
     score: &Score,
     rank: &Rank,
@@ -228,16 +228,16 @@ fn why_here(
             place: 1, of: 1, ..
         } => words.text("\nIt is the only task in your queue."),
         Rank::At { place: 1, of, tie } => {
-            let words = words.text(format!("\nIt is first of the {of} tasks in your queue"));
+            let words = words.text(format!("\nIt is first of {of} in your queue"));
             match tie {
-                Some(tie) => words.text(format!(", before one with as many points: {tie}.")),
+                Some(tie) => words.text(format!(
+                    ", ahead of one with the same points because {tie}."
+                )),
                 None => words.text("."),
             }
         }
         Rank::At { place, of, .. } => {
-            let words = words.text(format!(
-                "\nIt is number {place} of the {of} tasks in your queue"
-            ));
+            let words = words.text(format!("\nIt is number {place} of {of} in your queue"));
             match first {
                 Some((first, points)) => words
                     .text("; first is ")
@@ -254,15 +254,14 @@ fn why_here(
     let words = match circle {
         [] => words,
         circle => words.text(format!(
-            " It and {} wait for each other in a circle, so that is no reason to hide any of them.",
+            " It and {} block each other in a circle, so none of them is hidden.",
             task_names(circle)
         )),
     };
     let leads = matches!(rank, Rank::At { place: 1, .. });
     match is_current && !leads {
-        true => {
-            words.text(" It is your current task because it was shown to you; `next` moves on.")
-        }
+        true => words
+            .text(" It is still your current task because I showed it to you; `next` moves on."),
         false => words,
     }
 }
@@ -275,7 +274,7 @@ fn hidden_by(hidden: &Hidden, zone: Tz) -> Text {
         Hidden::Done(word) => words.text(format!("is {word}")),
         Hidden::BeingCompleted => words.text("is being completed"),
         Hidden::Gone => words.text("was deleted"),
-        Hidden::Away => words.text("is in a place that I do not follow"),
+        Hidden::Away => words.text("is in a place that I don't follow"),
         Hidden::NotTheirs => words.text("is not assigned to you"),
     }
 }

@@ -468,7 +468,7 @@ async fn what_a_source_that_is_down_does_not_take_is_queued_and_then_done(#[case
         assert_eq!(status, 202, "{answer}");
         let operation = take(&mut answer, "operation_id");
         let said = take(&mut answer, "message");
-        assert!(said.starts_with("Completion queued: "), "{said}");
+        assert!(said.starts_with("Completion of "), "{said}");
         // An answer over HTTP cannot be updated later, so it must not promise an update here.
         assert!(!said.contains("here"), "{said}");
         let id = at.id(ivan, at.first);
@@ -887,8 +887,8 @@ async fn a_source_that_is_down_does_not_make_it_unready() {
         .await;
     ivan.clickup().front().down();
     ivan.start().await;
-    ivan.logs("read clickup").await;
-    ivan.logs("read github").await;
+    ivan.logs("poll … source=clickup").await;
+    ivan.logs("poll … source=github").await;
     let (status, ready) = ivan.http("GET", "/readyz", None).await;
     assert_eq!(status, 200, "{ready}");
     assert_eq!(
@@ -1711,7 +1711,7 @@ async fn next_with_one_task_has_no_next_task() {
             (moved.0, &moved.1["message"], &moved.1["next_task"]),
             (
                 200,
-                &json!("There is no other task in your queue. Still: Renew cert"),
+                &json!("No other task in your queue. Still: Renew cert"),
                 &Value::Null
             )
         );
@@ -1722,7 +1722,7 @@ async fn next_with_one_task_has_no_next_task() {
         let told = ivan.cli(&["next"]).await;
         assert_eq!(
             told.out,
-            "✓ There is no other task in your queue. Still: Renew cert\n"
+            "✓ No other task in your queue. Still: Renew cert\n"
         );
     })
     .await;

@@ -850,8 +850,8 @@ fn last_name(text: &str) -> &str {
     &text[start..]
 }
 
-/// A field called `message` replaces the sentence in the JSON log. A reason that is both a field and part of the
-/// sentence is read twice.
+/// A field called `message` replaces the sentence in the JSON log. A value that is both a field and part of the sentence
+/// is read twice. A reason is a field, so that it can be searched for.
 #[test]
 fn no_log_line_loses_its_sentence_or_says_a_thing_twice() {
     let source = Source::read();
@@ -871,7 +871,11 @@ fn no_log_line_loses_its_sentence_or_says_a_thing_twice() {
 fn log_lines_are_read() {
     let cases = [
         (r#"warn!("a ({b}) c")"#, None),
-        (r#"info!(%source, ms, "read {source} in {ms} ms")"#, None),
+        (
+            r#"info!(%source, ms, "read {source} in {ms} ms")"#,
+            Some("says `source` twice"),
+        ),
+        (r#"info!(%source, ms, "read")"#, None),
         (r#"error!(error = %why, "no: {other}")"#, None),
         (
             r#"error!(error = %why, "no: {why}")"#,
@@ -899,7 +903,11 @@ fn log_lines_are_read() {
         ),
         (
             r#"info!(message_id = message.id, "message {} posted", message.id)"#,
-            None,
+            Some("says `message.id` twice"),
+        ),
+        (
+            r#"warn!("cannot post: {error}")"#,
+            Some("has `error` in its sentence"),
         ),
     ];
     for (call, wrong) in cases {
@@ -953,9 +961,16 @@ fn wrong_with(call: &str) -> Option<String> {
                 .split([',', '\n'])
                 .skip(1)
                 .any(|argument| argument.trim() == value);
-        if again && ["error", "why", "reason", "trouble"].contains(&name) {
+        if again {
             return Some(format!("says `{value}` twice"));
         }
+    }
+    let reasons = ["error", "why", "reason", "trouble"];
+    let said = reasons
+        .into_iter()
+        .find(|reason| sentence.contains(&format!("{{{reason}}}")));
+    if let Some(said) = said {
+        return Some(format!("has `{said}` in its sentence"));
     }
     None
 }

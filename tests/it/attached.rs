@@ -89,7 +89,7 @@ async fn what_is_forwarded_with_a_command_goes_where_its_text_goes() {
         says(ivan, "", forwarded())
             .settles()
             .await
-            .begins("✗ I see a forwarded message, and no command with it");
+            .begins("✗ This is a forwarded message without a command");
     })
     .await;
 }
@@ -126,7 +126,7 @@ async fn what_is_not_taken_over_is_said() {
         ivan.is_told(ANA)
             .answers()
             .await
-            .begins("The file `shot.png` was not taken over: this command has no text");
+            .begins("The file `shot.png` was not used: this command takes no text");
         // For another workspace Slack gives an id only.
         let unknown =
             file(json!({"name": null, "permalink": null, "file_access": "check_file_info"}));
@@ -137,15 +137,15 @@ async fn what_is_not_taken_over_is_said() {
         ivan.is_told(ANA)
             .answers()
             .await
-            .begins("The file `F0FILE1` was not taken over: Slack gives me no address");
+            .begins("The file `F0FILE1` was not added: Slack gives me no link");
         ivan.github().issue(REPO, 1).has_comments(["look"]);
     })
     .await;
 }
 
 #[rstest]
-#[case::snippet(json!({"mode": "snippet", "name": "paste.txt"}), "✗ This came as a file (`paste.txt`): Slack makes one of a long text")]
-#[case::picture(json!({}), "✗ I see a file (`shot.png`), and no command with it")]
+#[case::snippet(json!({"mode": "snippet", "name": "paste.txt"}), "✗ Slack turned your long text into a file (`paste.txt`)")]
+#[case::picture(json!({}), "✗ This is a file (`shot.png`) without a command")]
 #[tokio::test]
 async fn a_file_without_a_command_is_named(#[case] changes: Value, #[case] said: &str) {
     ivan_test(one_issue(), async |ivan| {

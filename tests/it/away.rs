@@ -208,7 +208,7 @@ async fn missing(ivan: &Ivan) -> Vec<Value> {
 async fn without_the_scope_known_dms_are_read_and_status_names_it() {
     let setup = two_tasks().before(|sandbox| sandbox.slack.revoke_scope("im:read"));
     ivan_test(setup, async |ivan| {
-        ivan.logs("the Slack app lacks im:read").await;
+        ivan.logs("the Slack app lacks scopes; … scopes=im:read").await;
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         ivan.stop().await;
         says_in_vain(ivan.slack(), |slack| {
@@ -220,16 +220,16 @@ async fn without_the_scope_known_dms_are_read_and_status_names_it() {
             .settles()
             .await
             .replies("✓ Task created in ClickUp: Errand");
-        ivan.logs("The app lacks the scope im:read").await;
+        ivan.logs("the app lacks the scope im:read").await;
         assert_eq!(missing(ivan).await, ["im:read"]);
         ivan.dm(ANA, "status").await.mentions(
-            "✗ Slack scope im:read is missing: the first message of somebody who writes while I am away is not found.",
+            "✗ Missing Slack scope im:read: I miss a person's first message if they write it while I am offline.",
         );
         assert!(ivan.clickup().tasks_named("Lost").is_empty());
         let said = ivan.messages_logged();
         let said = said
             .iter()
-            .filter(|line| line.contains("First messages of people who wrote"));
+            .filter(|line| line.contains("first messages of people who wrote"));
         assert_eq!(said.count(), 1);
     })
     .await;
@@ -277,7 +277,7 @@ async fn old_first_words_are_asked_about() {
     ivan.slack().clock_is_ahead(0);
     ivan.start().await;
     let asked = ivan.answer(BO, 0).answers().await;
-    asked.mentions("I have not acted on it");
+    asked.mentions("I did not act on it");
     asked.mentions("create Errand");
     assert!(ivan.clickup().tasks_named("Errand").is_empty());
     ivan.finish().await;

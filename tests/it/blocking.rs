@@ -45,9 +45,8 @@ async fn why_says_for_what_a_task_waits_and_adds_up() {
              It is not in your queue: it waits for Fix the build (acme/widgets#2).",
         );
         ivan.dm(ANA, "why #2").await.replies(
-            "Fix the build · GitHub acme/widgets#2 · open\n\
-             600 points: blocks 1 person 500 + due later or never 100.\n\
-             It is first of the 2 tasks in your queue.",
+            "Fix the build · GitHub acme/widgets#2 · open\n600 points: blocks 1 person 500 + due later or never \
+             100.\nIt is first of 2 in your queue.",
         );
         ivan.dm(BO, "snooze #1 3d").await.begins("✓ Snoozed until");
         ivan.dm(BO, "why #1")
@@ -217,20 +216,16 @@ async fn each_person_who_waits_counts_once() {
         ivan.dm(ANA, "current")
             .await
             .mentions("why: blocks 3 people 1500");
-        ivan.dm(BO, "list").await.replies(
-            "Nothing in your queue can be worked on now: 2 tasks wait for others (`list blocked`).",
-        );
-        ivan.dm(BO, "current")
+        ivan.dm(BO, "list")
             .await
-            .mentions("2 tasks wait for others");
+            .replies("Nothing to work on right now: 2 tasks are blocked (`list blocked`).");
+        ivan.dm(BO, "current").await.mentions("2 tasks are blocked");
         let (_, queue) = ivan
             .http_with("GET", "/queue", None, &[("X-Ivan-Actor", "Bo")])
             .await;
         assert_eq!(queue["tasks"], json!([]));
         assert!(
-            queue["message"]
-                .to_string()
-                .contains("2 tasks wait for others"),
+            queue["message"].to_string().contains("2 tasks are blocked"),
             "{queue}"
         );
     })
@@ -249,10 +244,9 @@ async fn a_circle_hides_nothing_and_is_told() {
             "1. Egg · GitHub acme/widgets#2 · open\n2. Chicken · GitHub acme/widgets#1 · open",
         );
         ivan.dm(ANA, "why #1").await.replies(
-            "Chicken · GitHub acme/widgets#1 · open\n\
-             100 points: due later or never 100.\n\
-             It is number 2 of the 2 tasks in your queue; first is Egg with 600 points. \
-             It and Egg (acme/widgets#2) wait for each other in a circle, so that is no reason to hide any of them.",
+            "Chicken · GitHub acme/widgets#1 · open\n100 points: due later or never 100.\nIt is number 2 of 2 in your \
+             queue; first is Egg with 600 points. It and Egg (acme/widgets#2) block each other in a circle, so none \
+             of them is hidden.",
         );
     })
     .await;

@@ -59,7 +59,7 @@ async fn a_button_that_is_pressed_twice_has_one_effect() {
         second
             .settles()
             .await
-            .replies("✓ Note: Renew cert is already complete in ClickUp. Next: Write the runbook");
+            .replies("✓ Already complete in ClickUp: Renew cert. Next: Write the runbook");
         ivan.clickup().task("Write the runbook").is("to do");
     })
     .await;
@@ -74,7 +74,7 @@ async fn next_on_a_card_that_is_not_current_any_more_moves_nothing() {
         ivan.presses(ANA, &card, "Next")
             .settles()
             .await
-            .begins("That is not your current task any more. Current: Write the runbook");
+            .begins("That is no longer your current task. Current: Write the runbook");
         ivan.presses(ANA, &next, "Next")
             .settles()
             .await
@@ -186,9 +186,7 @@ async fn a_button_in_a_channel_acts_for_whoever_presses_it_if_they_may() {
             .await
             .begins("Renew cert was completed in ClickUp by Bo, ");
         // It is Bo's: Ana has nothing to undo.
-        ivan.dm(ANA, "undo")
-            .await
-            .begins("✗ There is nothing of yours");
+        ivan.dm(ANA, "undo").await.begins("✗ Nothing to undo in");
         card.becomes_struck().await;
     })
     .await;
@@ -230,7 +228,7 @@ async fn a_card_that_slack_does_not_change_holds_nothing_up() {
         ivan.presses(ANA, &card, "Done")
             .settles()
             .await
-            .begins("✓ Note: Renew cert is already complete in ClickUp");
+            .begins("✓ Already complete in ClickUp: Renew cert");
         ivan.clickup().task("Write the runbook").is("to do");
     })
     .await;
@@ -253,12 +251,12 @@ async fn undo_is_one_button_away_and_goes_once_it_is_pressed() {
             ivan.presses(ANA, &done, "Undo"),
         );
         first.settles().await.replies(
-            "✓ Undone: Renew cert is to do again in ClickUp. It is your current task again",
+            "✓ Undone: Renew cert is to do again in ClickUp. It's your current task again.",
         );
         second
             .settles()
             .await
-            .begins("✗ That was undone already. To have it again, type the command again.");
+            .begins("✗ Already undone. To redo it, type the command again.");
         ivan.clickup().task("Renew cert").is("to do");
         let done = offers_no_undo(done).await;
         done.begins("✓ Task completed in ClickUp: Renew cert");
@@ -288,7 +286,7 @@ async fn an_undo_button_that_is_pressed_too_late_says_so_and_goes() {
         ivan.presses(ANA, &made, "Undo")
             .settles()
             .await
-            .replies("✗ That is more than 15 minutes ago and cannot be undone from here any more.");
+            .replies("✗ That was more than 15 minutes ago, too late to undo.");
         offers_no_undo(made).await;
         ivan.clickup().task("Buy milk").is("to do");
     })
@@ -304,7 +302,7 @@ async fn an_undo_that_was_refused_can_be_pressed_again() {
         ivan.presses(ANA, &made, "Undo")
             .settles()
             .await
-            .mentions("It has changed in ClickUp since: it is in review now");
+            .mentions("It changed in ClickUp since (it is now in review)");
         let made = made
             .until(|posted| posted.blocks.to_string().contains("undo:"))
             .await;
@@ -337,11 +335,7 @@ async fn an_undo_button_is_for_whoever_did_it() {
             ivan.within(begins, event).await;
         };
         press(BO);
-        answered(
-            2,
-            "✗ There is nothing to undo there: it changed nothing, or was not yours.",
-        )
-        .await;
+        answered(2, "✗ Nothing to undo: it changed nothing, or wasn't yours.").await;
         assert_eq!(made.buttons().last().unwrap(), "Undo");
         ivan.clickup().task("Fix login").is("to do");
         press(ANA);

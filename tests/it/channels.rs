@@ -37,7 +37,7 @@ async fn a_refused_create_says_so_in_the_thread() {
         ivan.says_in("general", ANA, "create -s github")
             .settles()
             .await
-            .mentions("✗ A task needs a title");
+            .mentions("✗ What is the task called?");
         assert!(ivan.github().issues(REPO).is_empty());
     })
     .await;

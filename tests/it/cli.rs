@@ -200,7 +200,7 @@ async fn current_next_and_list_show_the_queue() {
         );
         assert_eq!(
             ivan.cli(&["list", "1"]).await,
-            said("1. Renew cert · ClickUp · in review\n1 more of 2: add `2` to the command to see all\n")
+            said("1. Renew cert · ClickUp · in review\n1 more: add `2` to see all\n")
         );
     })
     .await;
@@ -210,7 +210,7 @@ async fn current_next_and_list_show_the_queue() {
 async fn an_empty_queue_is_said_to_be_so() {
     ivan_test(Setup::new(), async |ivan| {
         for verb in ["current", "list"] {
-            let empty = said("Nothing to do: the queue is empty.\n");
+            let empty = said("Your queue is empty.\n");
             assert_eq!(ivan.cli(&[verb]).await, empty, "{verb}");
         }
         let next = ivan.cli(&["next"]).await;
@@ -284,11 +284,11 @@ async fn what_the_source_refuses_fails_with_its_reason() {
 }
 
 #[rstest]
-#[case::unknown_number(&["done", "7"], "✗ I have not shown you a list yet")]
-#[case::no_ref(&["done", "somewhere"], "✗ `ref`: `somewhere` names no task")]
-#[case::not_followed(&["done", "github:torvalds/linux#1"], "✗ I do not follow the repository torvalds/linux")]
-#[case::blank(&["comment", " "], "✗ `text` is empty")]
-#[case::blank_title(&["create", ""], "✗ `title` is empty")]
+#[case::unknown_number(&["done", "7"], "✗ You haven't seen a list yet")]
+#[case::no_ref(&["done", "somewhere"], "✗ `somewhere` is not a task")]
+#[case::not_followed(&["done", "github:torvalds/linux#1"], "✗ I don't follow the repository torvalds/linux")]
+#[case::blank(&["comment", " "], "✗ The text is empty")]
+#[case::blank_title(&["create", ""], "✗ The title is empty")]
 #[tokio::test]
 async fn what_cannot_be_meant_is_refused(#[case] args: &[&str], #[case] why: &str) {
     ivan_test(two_tasks(), async |ivan| {
@@ -331,12 +331,14 @@ async fn a_command_that_is_still_queued_exits_with_75() {
             let mut typed = typed;
             ran(&mut typed).await
         });
-        ivan.logs("not taken").await;
+        ivan.logs("operation not accepted").await;
         assert!(ivan.stop().await.success());
         let queued = typed.await.unwrap();
         assert_eq!((queued.exit, queued.err.as_str()), (75, ""));
         assert!(
-            queued.out.starts_with("… Completion queued: Renew cert. "),
+            queued
+                .out
+                .starts_with("… Completion of Renew cert is waiting: "),
             "{queued:?}"
         );
         assert!(!queued.out.contains("here"), "{queued:?}");
@@ -480,7 +482,10 @@ async fn a_token_that_nobody_gave_is_made_once_and_found() {
         std::fs::remove_file(&path).unwrap();
         let without = ivan.cli_at_home(&["current"]).await;
         assert_eq!((without.exit, without.out.as_str()), (3, ""));
-        assert!(without.err.starts_with("✗ The API's token "), "{without:?}");
+        assert!(
+            without.err.starts_with("✗ Cannot read the API token "),
+            "{without:?}"
+        );
         std::fs::write(&path, "another").unwrap();
         let wrong = ivan.cli_at_home(&["current"]).await;
         assert_eq!((wrong.exit, wrong.out.as_str()), (1, ""));
@@ -537,7 +542,7 @@ async fn a_long_list_says_how_much_of_it_is_shown() {
     ivan_test(setup, async |ivan| {
         let listed = ivan.cli(&["list"]).await.out;
         assert_eq!(listed.lines().count(), 21, "{listed}");
-        let last = "42 more of 62: add `62` to the command to see all\n";
+        let last = "42 more: add `62` to see all\n";
         assert!(listed.ends_with(last), "{listed}");
         let first = listed.lines().next().unwrap();
         assert!(

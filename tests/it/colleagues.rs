@@ -194,7 +194,7 @@ async fn a_new_day_and_a_reopening_are_told() {
             .await
             .begins("✓ ");
         let told = ivan.is_told(BO).answers().await;
-        told.begins("Ana changed the due date of Renew cert in ClickUp: it is ");
+        told.begins("Ana changed the due date of Renew cert in ClickUp to ");
         it_comes_back(ivan).await;
         heard_of(&told, 1);
         ivan.dm(ANA, &format!("done {task}")).await.begins("✓ ");

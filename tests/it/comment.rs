@@ -122,7 +122,7 @@ async fn a_comment_without_text_is_none() {
         for typed in ["comment", "comment  ", "comment on #1:", "comment on 1: "] {
             ivan.dm(ANA, typed)
                 .await
-                .replies("✗ A comment needs text: `comment TEXT`, or `comment on REF: TEXT`.");
+                .replies("✗ What is the comment? `comment TEXT`, or `comment on REF: TEXT`.");
         }
         ivan.clickup().task("Renew cert").has_comments([]);
         ivan.github().issue(REPO, 1).has_comments([]);
@@ -133,9 +133,9 @@ async fn a_comment_without_text_is_none() {
 #[tokio::test]
 async fn a_comment_without_a_current_task_shows_what_is_current() {
     ivan_test(both(), async |ivan| {
-        ivan.dm(ANA, "comment shipped").await.mentions(
-            "✗ No current task, so nothing was changed. Current now: Renew cert · ClickUp",
-        );
+        ivan.dm(ANA, "comment shipped")
+            .await
+            .mentions("✗ No current task, so nothing changed. Current now: Renew cert · ClickUp");
         ivan.clickup().task("Renew cert").has_comments([]);
         ivan.dm(ANA, "comment shipped")
             .await

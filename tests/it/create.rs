@@ -86,9 +86,9 @@ async fn the_only_source_is_the_default() {
         ivan.dm(ANA, "create Fix login")
             .await
             .replies("✓ Issue created in GitHub: Fix login (acme/widgets#1)");
-        ivan.dm(ANA, "create Buy milk -s clickup").await.replies(
-            "✗ ClickUp is not connected here. Whoever runs me can add [clickup] to bot.toml.",
-        );
+        ivan.dm(ANA, "create Buy milk -s clickup")
+            .await
+            .replies("✗ ClickUp is not connected. Ask an Ivan operator to connect it.");
     })
     .await;
 }
@@ -159,14 +159,10 @@ async fn nothing_is_made_in_a_place_that_is_not_followed() {
     let before = posts(&ivan);
     ivan.dm(ANA, "create Fix login -r acme/gadgets")
         .await
-        .replies(
-            "✗ I do not follow the repository acme/gadgets. \
-         Whoever runs me can add it to github.repos in bot.toml.",
-        );
-    ivan.dm(ANA, "create Plan -l 901100000002").await.replies(
-        "✗ I do not follow the ClickUp list 901100000002. \
-         Whoever runs me can add it to clickup.lists in bot.toml.",
-    );
+        .replies("✗ I don't follow the repository acme/gadgets. Ask an Ivan operator to add it.");
+    ivan.dm(ANA, "create Plan -l 901100000002")
+        .await
+        .replies("✗ I don't follow the ClickUp list 901100000002. Ask an Ivan operator to add it.");
     assert_eq!(posts(&ivan), before);
     ivan.finish().await;
 }
@@ -179,14 +175,13 @@ async fn a_title_that_github_would_refuse_is_not_sent() {
         ivan.dm(ANA, &format!("create {title} -s github"))
             .await
             .replies(
-                "✗ GitHub takes titles of at most 256 characters, and this one has 257. \
-             Nothing was created: shorten it, and put the rest on the lines after the first.",
+                "✗ The title is too long for GitHub: 257 characters, 256 at most. Nothing was created. Shorten it and put the rest on the lines after the first.",
             );
         // The client is part of GitHub's title.
         let title = "x".repeat(256);
         ivan.dm(ANA, &format!("create {title} -s github -e acme"))
             .await
-            .mentions("and this one has 270.");
+            .mentions("270 characters, 256 at most.");
         assert_eq!(posts(ivan), before);
         ivan.dm(ANA, &format!("create {title} -s github"))
             .await
@@ -228,19 +223,19 @@ async fn a_creation_with_a_mistake_makes_nothing() {
         let mistakes = [
             (
                 "create",
-                "✗ A task needs a title on the first line: `create TITLE`. `help` lists what may follow it.",
+                "✗ What is the task called? `create Buy milk`",
             ),
             (
                 "create Buy milk -s jira",
-                "✗ I have no source `jira`. It is `-s clickup` or `-s github`.",
+                "✗ I don't know the source `jira`. Use `-s clickup` or `-s github`.",
             ),
             (
                 "create Buy milk -r widgets",
-                "✗ `widgets` is not a repository. Type it as `-r owner/repo`.",
+                "✗ `widgets` is not a repository. Try `-r owner/repo`.",
             ),
             (
                 "create Buy milk -r acme/widgets -s clickup",
-                "✗ `-r` is a GitHub repository and does not go with `-s clickup`. Leave one of them out.",
+                "✗ `-r` is a GitHub repository, but `-s` says ClickUp. Keep one of them.",
             ),
             (
                 "create Buy milk -e",
@@ -248,8 +243,7 @@ async fn a_creation_with_a_mistake_makes_nothing() {
             ),
             (
                 "create Buy milk -e a,b",
-                "✗ The name of a client has 1 to 64 characters, without brackets, commas or line breaks. \
-                 Nothing was created.",
+                "✗ A client's name has 1 to 64 characters, without brackets, commas or line breaks. Nothing was created.",
             ),
         ];
         for ((typed, hint), who) in mistakes.into_iter().zip(IN_TURN.into_iter().cycle()) {

@@ -65,8 +65,8 @@ pub fn any_day(out: &str) -> String {
             }
             None => line,
         };
-        let line = match line.split_once(" queued: Login fails on Safari. ") {
-            Some((before, _)) => format!("{before} queued: Login fails on Safari. [why]"),
+        let line = match line.split_once("Login fails on Safari is waiting: ") {
+            Some((before, _)) => format!("{before}Login fails on Safari is waiting: [why]"),
             None => line,
         };
         text.push_str(&line);
@@ -108,10 +108,10 @@ async fn what_is_shown_can_be_pressed_and_spoken_under() {
             .await;
     insta::assert_snapshot!(any_day(&demo.out), @r"
     You are Ana, and this is your DM with Ivan. Slack, ClickUp and GitHub are simulated on this machine.
-    Try `current`, then `done`. `help` shows the rest, `!help` what to press and what to break, Ctrl-D ends.
+    Try `current`, then `done`. `help` shows the rest, `!help` breaks things, Ctrl-D ends.
 
     Ana  › press 1
-           (there is nothing to press yet)
+           (no buttons yet)
     Ana  › current
     Ivan › Renew the certificate
            ClickUp · in review · due today
@@ -133,7 +133,7 @@ async fn what_is_shown_can_be_pressed_and_spoken_under() {
            [6 Undo]
              ClickUp  PUT /task/86tst0001 → complete
     Ana  › press undo
-    Ivan › ✓ Undone: Renew the certificate is in review again in ClickUp. It is your current task again
+    Ivan › ✓ Undone: Renew the certificate is in review again in ClickUp. It's your current task again.
              ClickUp  PUT /task/86tst0001 → in review
     Ana  › current
     Ivan › Renew the certificate
@@ -163,10 +163,10 @@ async fn forms_open_as_text_and_can_be_filled_in() {
     .await;
     insta::assert_snapshot!(any_day(&demo.out), @r"
     You are Ana, and this is your DM with Ivan. Slack, ClickUp and GitHub are simulated on this machine.
-    Try `current`, then `done`. `help` shows the rest, `!help` what to press and what to break, Ctrl-D ends.
+    Try `current`, then `done`. `help` shows the rest, `!help` breaks things, Ctrl-D ends.
 
     Ana  › submit
-           (no form is open: `shortcut new_task`, or press Comment on a card)
+           (no form is open; try `shortcut new_task`, or press Comment on a card)
     Ana  › shortcut new_task
            ── New task ──
            1 title:
@@ -214,11 +214,11 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            2 description:
            3 place: acme/widgets  (Inbox, acme/widgets)
            4 due: 2031-12-01  (YYYY-MM-DD)
-             ✗ An issue in GitHub has no due [day]
+             ✗ GitHub issues have no due [day]
            5 entity:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › fill place nowhere
-           (that cannot be chosen there  (Inbox, acme/widgets))
+           (not one of the choices  (Inbox, acme/widgets))
     Ana  › fill due
            ── New task ──
            1 title: Fix login
@@ -252,7 +252,7 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            [1 Undo]
              ClickUp  POST /task/86tst0001/comment → 200
     Ana  › #random The door squeaks
-           (not for Ivan: in channels it hears mentions, and `create`)
+           (not for Ivan: in channels it reads mentions and `create`)
     Ana  › shortcut message
            ── New task ──
            1 title: The door squeaks
@@ -266,7 +266,7 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            [1 Undo]
              ClickUp  POST /list/901100000001/task → 200
     Ana  › shortcut message
-    Ivan › ✓ This message is a task already: The door squeaks · ClickUp · to do  (only you see this)
+    Ivan › ✓ Already a task: The door squeaks · ClickUp · to do  (only you see this)
     Ana  › shortcut new_task
            ── New task ──
            1 title:
@@ -276,9 +276,9 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            5 entity:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › cancel
-           (closed; nothing was done)
+           (closed)
     Ana  › cancel
-           (no form is open: `shortcut new_task`, or press Comment on a card)
+           (no form is open; try `shortcut new_task`, or press Comment on a card)
 
     What has changed in ClickUp and GitHub:
       ClickUp Inbox            in review  Renew the certificate  #client:acme
@@ -302,23 +302,24 @@ async fn reactions_slash_commands_and_the_home_tab_can_be_tried() {
     for words in [
         "(Ivan ignores that reaction)",
         "Ivan › ✓ Task completed in ClickUp: Renew the certificate\n       Next:\n       Login fails on Safari\n       GitHub",
-        "(there is no such reaction of yours)",
-        "Ivan › ✓ Issue started in GitHub: Login fails on Safari. It is your current task",
+        "(you have no such reaction)",
+        "Ivan › ✓ Issue started in GitHub: Login fails on Safari. It's your current task.",
         "Ivan › Login fails on Safari · GitHub acme/widgets#7 · open  (only you see this)\n       1101 points: ",
         "Ana  › home\n       9 open · 1 completed today\n       Current\n       Login fails on Safari\n",
         "       [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]\n       Queue\n",
         "       [6 Done] [7 Comment] [8 Snooze] [9 Open]\n",
         "       Settings\n",
-        "       Briefing: off, as for everybody here. Choose a time to get one on working days (Europe/Madrid).\n       [39 Briefing at … ▾]\n",
-        "Ivan › ✓ Briefing at 8:15 on working days (Europe/Madrid)",
-        "[39 Briefing at 08:15 ▾] [40 No briefing] [41 As for everybody]\n",
-        "(no time is chosen there)",
-        "(a time is chosen there: `press 2 08:30`)",
+        "       Briefing: off (team default)\n       [39 \
+         Briefing at … ▾]\n",
+        "Ivan › ✓ Briefing on working days at 8:15 (Europe/Madrid)",
+        "[39 Briefing at 08:15 ▾] [40 Turn off] [41 Use team default]\n",
+        "(that button takes no time)",
+        "(add a time: `press 2 08:30`)",
         "Ana  › press 1\nIvan › ✓ Issue closed in GitHub: Login fails on Safari\n       Next:\n       Update the base image\n",
         "Ivan › ✓ Undone: Login fails on Safari is open again in GitHub",
         "Ivan › ✓ Comment added in GitHub: Login fails on Safari  (only you see this)\n       [1 Undo]\n",
         "Ivan › ✓ Undone: your comment on Login fails on Safari was deleted in GitHub  (only you see this)\n",
-        "(nothing can be pressed there)",
+        "(that message has no buttons)",
     ] {
         let found = rest.split_once(words);
         (_, rest) = found.unwrap_or_else(|| panic!("`{words}` does not follow in:\n{}", demo.out));
@@ -349,7 +350,7 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
     let out = any_day(&demo.out);
     insta::assert_snapshot!(out, @r"
     You are Ana, and this is your DM with Ivan. Slack, ClickUp and GitHub are simulated on this machine.
-    Try `current`, then `done`. `help` shows the rest, `!help` what to press and what to break, Ctrl-D ends.
+    Try `current`, then `done`. `help` shows the rest, `!help` breaks things, Ctrl-D ends.
 
     Ana  › current
     Ivan › Renew the certificate
@@ -361,7 +362,7 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
            (Bo has completed: Renew the certificate)
     Ivan › Renew the certificate was completed in ClickUp by Bo, [time]. It stays your current task until you type `done` or `next`
     Ana  › !close renew the cert
-           (nothing open has these words in its title)
+           (no open task has these words in its title)
     Ana  › done
     Ivan › ✓ Note: Renew the certificate was already complete in ClickUp, by Bo on [time] (completed externally)
            Next:
@@ -371,9 +372,9 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
            why: client 1000
            [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › !down github
-           (GitHub is down; what you ask of it is queued)
+           (GitHub is down; your commands for it are queued)
     Ana  › done
-    Ivan › … Completion queued: Login fails on Safari. [why]
+    Ivan › … Completion of Login fails on Safari is waiting: [why]
            Next:
            Update the base image
            GitHub acme/widgets#5 · open
@@ -392,20 +393,20 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
            [6 Undo]
              GitHub   PATCH /repos/acme/widgets/issues/7 → closed
     Ana  › !clickup away
-           press 1 · press open   a button of the last message; `press 2 08:30` chooses a time
-           react eyes · unreact … a reaction on the last message; zzz and white_check_mark do something, too
+           press 1 · press open   a button of the last message; `press 2 08:30` sets a time
+           react eyes · unreact … a reaction on the last message; also zzz and white_check_mark
            thread TEXT            a reply in the thread under the last message
            #general create TITLE  in a channel; `@ivan done` mentions Ivan
            /ivan TEXT             the slash command
-           home                   the Home tab; `press` then means its buttons, too
-           shortcut new_task      a form: `fill 1 TEXT`, then `submit` or `cancel`; `shortcut message` as well
+           home                   the Home tab; `press` works there too
+           shortcut new_task      a form: `fill 1 TEXT`, then `submit` or `cancel`; also `shortcut message`
            !close WORDS           Bo completes the task with these words in its title, without Ivan
            !comment WORDS: TEXT   Bo comments on it
-           !lose · !poll          the webhooks of Bo's next change get lost · both sources are read
+           !lose · !poll          lose the webhooks of Bo's next change · poll both sources
            !down clickup · !up …  ClickUp goes down · comes back; `github` likewise
            !clickup lost · slow   ClickUp's next write succeeds, but the response is lost · takes 6 s
     Ana  › #random hello
-           (not for Ivan: in channels it hears mentions, and `create`)
+           (not for Ivan: in channels it reads mentions and `create`)
     Ana  › #general create Fix login
     Ivan › ✓ Task created in ClickUp: Fix login  (in a thread under it)
            [1 Undo]
@@ -432,10 +433,10 @@ async fn a_lost_answer_and_a_source_that_stays_down_are_shown() {
         let found = lines.iter().position(|line| line.contains(words));
         found.unwrap_or_else(|| panic!("`{words}` is not in:\n{}", demo.out))
     };
-    let queued = at("Ivan › … Creation queued: Buy milk");
+    let queued = at("Ivan › … Creation of Buy milk");
     assert!(at("POST /list/901100000001/task → connection lost") > queued);
     assert!(at("Ivan › ✓ Task created in ClickUp: Buy milk") > queued);
-    assert!(at("Ivan › … Creation queued: Fix login") > queued);
+    assert!(at("Ivan › … Creation of Fix login") > queued);
     at("(1 command still queued;");
     let made = lines
         .iter()
@@ -486,16 +487,16 @@ async fn what_nobody_answers_is_not_waited_for() {
             "Ana  › react zzz\n       (Ivan ignores that reaction)\n",
             "Ana  › #random create x\n       (Ivan is not in #random)\n",
             "Ana  › #random @ivan done\n       (Ivan is not in #random)\n",
-            "Ana  › thread\n       (say what, under which message?)\n",
-            "Ana  › press briefing 25:00\n       (that is not a time: `press 2 08:30`)\n",
-            "Ana  › thread hello\n       (what only you see has no thread, and takes no reactions)\n",
-            "Ana  › react eyes\n       (what only you see has no thread, and takes no reactions)\n",
-            "Ana  › press 1\n       (nothing can be pressed there)\n",
+            "Ana  › thread\n       (try `thread TEXT` after a message of Ivan)\n",
+            "Ana  › press briefing 25:00\n       (not a time; try `press 2 08:30`)\n",
+            "Ana  › thread hello\n       (a message that only you see has no thread and no reactions)\n",
+            "Ana  › react eyes\n       (a message that only you see has no thread and no reactions)\n",
+            "Ana  › press 1\n       (that message has no buttons)\n",
             "Ivan › ✓ Task created in ClickUp: Fix login  (in a thread under it)\n",
-            "Ana  › thread comment nearly\n       (not for Ivan: in channels it hears mentions, and `create`)\n",
-            "(say what, under which message?)\n",
+            "Ana  › thread comment nearly\n       (not for Ivan: in channels it reads mentions and `create`)\n",
+            "(try `thread TEXT` after a message of Ivan)\n",
             "(Bo has completed: Book the room for the review)\n",
-            "(nobody has said so many things there)\n",
+            "(there are not that many messages)\n",
         ],
     );
     let unanswered = demo.out.matches("(Ivan did not answer)").count();
@@ -514,13 +515,13 @@ async fn a_source_that_is_down_holds_nothing_up() {
     follow(
         &demo.out,
         &[
-            "Ivan › … Completion queued: Renew the certificate",
-            "Ana  › /ivan create Buy milk\nIvan › … Creation queued: Buy milk",
+            "Ivan › … Completion of Renew the certificate",
+            "Ana  › /ivan create Buy milk\nIvan › … Creation of Buy milk",
             "(only you see this)\n",
             "(Bo has completed: Send the quarterly invoice)\n",
-            "Ana  › !poll\n       (ClickUp cannot be read; the other was: 0 changed)\n",
+            "Ana  › !poll\n       (ClickUp is down; polled the other: 0 changed)\n",
             "Ana  › home\n",
-            "Ana  › !poll\n       (neither can be read)\n",
+            "Ana  › !poll\n       (both are down)\n",
             "Ana  › !up github\n       (GitHub is back)\n",
             "Ana  › !up clickup\n       (ClickUp is back)\n",
             "Ivan › ✓ Task completed in ClickUp: Renew the certificate",
@@ -550,20 +551,20 @@ async fn what_lost_webhooks_would_have_said_is_told_by_a_poll() {
     assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
     let closed = |title: &str| {
         format!(
-            "(Bo has completed: {title})\n       (no notice: the webhooks got lost)\nAna  › !poll\n       \
-             (both were read: 1 changed)\nIvan › {title} was "
+            "(Bo has completed: {title})\n       (no notice: the webhooks were lost)\nAna  › !poll\n       (polled \
+             both: 1 changed)\nIvan › {title} was "
         )
     };
     follow(
         &demo.out,
         &[
-            "(nothing open has these words in its title)\n",
+            "(no open task has these words in its title)\n",
             &closed("Renew the certificate"),
-            "Ana  › !poll\n       (both were read: 0 changed)\nAna  › !lose\n",
+            "Ana  › !poll\n       (polled both: 0 changed)\nAna  › !lose\n",
             &closed("Login fails on Safari"),
             "(Bo has completed: Send the quarterly invoice)\nIvan › Send the quarterly invoice was completed in ClickUp by Bo",
-            "(Bo has commented on: Write the runbook for the new cluster)\n       (no notice: the webhooks got lost)\n",
-            "Ana  › !poll\n       (both were read: ",
+            "(Bo has commented on: Write the runbook for the new cluster)\n       (no notice: the webhooks were lost)\n",
+            "Ana  › !poll\n       (polled both: ",
             "Ivan › Bo commented on Write the runbook for the new cluster in ClickUp: “seen again”\n",
         ],
     );
@@ -583,9 +584,9 @@ async fn every_button_of_the_home_tab_works_after_one_was_pressed() {
         &[
             "Ana  › home\n       10 open · 0 completed today\n",
             "       [5 Done] [6 Comment] [7 Snooze] [8 Open]\n",
-            "Ana  › press mute\nIvan › ✓ I tell you nothing",
+            "Ana  › press mute\nIvan › ✓ Notices are off",
             "Ana  › press 5\nIvan › ✓ Issue closed in GitHub: Login fails on Safari\n",
-            "Ana  › press briefing 8:20\nIvan › ✓ Briefing at 8:20",
+            "Ana  › press briefing 8:20\nIvan › ✓ Briefing on working days at 8:20",
             "Ana  › press 1\nIvan › ✓ Task completed in ClickUp: Renew the certificate\n",
             // Its numbers continue those of the tab.
             "       [45 Done] [46 Next] [47 Comment] [48 Snooze] [49 Open]\n       [50 Undo]\n",
@@ -594,7 +595,7 @@ async fn every_button_of_the_home_tab_works_after_one_was_pressed() {
             "Ana  › submit\nIvan › ✓ Comment added in GitHub: Update the base image\n",
             "Ana  › press 99\n       (no button 99; there are: 1 Done, 2 Comment, 3 Snooze, 4 Open, 5 Done, 6 Comment, 7 Snooze, 8 Open, 9 Done, 10 Comment, …)\n",
             "Ana  › press 12\n       (opens https://github.com/acme/widgets/issues/5)\n",
-            "Ana  › press unmute\nIvan › ✓ I tell you again",
+            "Ana  › press unmute\nIvan › ✓ Notices are on",
             "Ana  › current\nIvan › ",
             "       [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]\nAna  › press 5\n       (opens https://",
         ],

@@ -251,7 +251,7 @@ async fn lines_typed_while_an_answer_is_awaited_are_answered_after_it() {
     };
     let order = [
         at("Ana  › done"),
-        at("Ivan › … Completion queued: Renew the certificate"),
+        at("Ivan › … Completion of Renew the certificate"),
         at("Ana  › comment on #7: nearly"),
         at("Ivan › ✓ Comment added in GitHub: Login fails on Safari"),
         at("Ana  › list 1"),
@@ -284,7 +284,7 @@ async fn ctrl_c_ends_a_wait_and_ctrl_d_the_demo() {
             continue;
         }
         assert!(
-            !terminal.screen().contains("queued: "),
+            !terminal.screen().contains(" is waiting: "),
             "{}",
             terminal.screen()
         );
@@ -294,7 +294,7 @@ async fn ctrl_c_ends_a_wait_and_ctrl_d_the_demo() {
             .shows("✓ Comment added in GitHub: Login fails on Safari")
             .await;
         terminal
-            .shows("Ivan › … Completion queued: Renew the certificate")
+            .shows("Ivan › … Completion of Renew the certificate")
             .await;
         terminal.types(CTRL_D);
         let (exit, screen) = terminal.ends().await;

@@ -209,7 +209,7 @@ async fn issue_fields_say_priority_and_due_day_where_no_label_does() {
         ivan.until_deliveries_are_applied().await;
         ivan.dm(ANA, "prio #1 none")
             .await
-            .mentions("has its priority from the field Priority in GitHub");
+            .mentions("gets its priority from the field Priority in GitHub");
     })
     .await;
 }

@@ -279,15 +279,14 @@ async fn what_is_not_followed_is_refused_and_left_alone() {
         .add_task(json!({"name": "On the roadmap", "list": "901100000002"}));
     ivan.start().await;
     ivan.dm(ANA, "current").await;
-    ivan.dm(ANA, "done github:acme/secrets#1").await.replies(
-        "✗ I do not follow the repository acme/secrets. \
-         Whoever runs me can add it to github.repos in bot.toml.",
-    );
+    ivan.dm(ANA, "done github:acme/secrets#1")
+        .await
+        .replies("✗ I don't follow the repository acme/secrets. Ask an Ivan operator to add it.");
     ivan.dm(ANA, &format!("done clickup:{elsewhere}"))
         .await
         .replies(&format!(
-            "✗ Not completed: task {elsewhere}. ClickUp has the task {elsewhere} in a list that I do not follow \
-             (901100000002). Add the list to clickup.lists, or do it in ClickUp itself."
+            "✗ Not completed: task {elsewhere}. I don't follow the list of the task {elsewhere} in ClickUp. Do it there. \
+                 Or add 901100000002 to clickup.lists."
         ));
     ivan.github().issue("acme/secrets", 1).is("open");
     ivan.clickup().task(&elsewhere).is("backlog");
@@ -320,7 +319,7 @@ async fn a_deleted_task_is_refused_once_it_is_known_too() {
         // The source's answer for a deleted task, and Ivan's state afterwards.
         ivan.dm(ANA, &format!("done clickup:{id}"))
             .await
-            .mentions("✗ Not completed: Write the runbook. ClickUp says that the task")
+            .mentions("✗ Not completed: Write the runbook. ClickUp can't find the task")
             .mentions("was deleted");
         ivan.dm(ANA, &format!("done clickup:{id}"))
             .await
@@ -346,7 +345,7 @@ async fn a_deleted_current_task_makes_room_for_the_next() {
         ivan.clickup().delete_task("Renew cert");
         ivan.dm(ANA, "done")
             .await
-            .mentions("✗ Not completed: Renew cert. ClickUp says")
+            .mentions("✗ Not completed: Renew cert. ClickUp can't find")
             .mentions(". Next: Write the runbook");
         ivan.dm(ANA, "done")
             .await
@@ -364,8 +363,8 @@ async fn a_pull_request_is_no_task() {
     ivan.dm(ANA, &format!("done #{number}"))
         .await
         .replies(&format!(
-            "✗ Not completed: issue acme/widgets#{number}. \
-             The issue acme/widgets#{number} is a pull request in GitHub; I only work on issues."
+            "✗ Not completed: issue acme/widgets#{number}. The issue acme/widgets#{number} is a pull request in GitHub. I only \
+             work on issues."
         ));
     ivan.github().issue(REPO, number).is("open");
     ivan.finish().await;

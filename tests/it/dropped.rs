@@ -51,7 +51,7 @@ async fn what_slack_drops_is_found_in_the_history_and_acts_once() {
             .is("complete")
             .has_comments(["on its way"]);
         ivan.clickup().task("Write the runbook").is("to do");
-        ivan.logs("Slack did not deliver messages in").await;
+        ivan.logs("found messages that Slack did not deliver").await;
     })
     .await;
 }
@@ -141,8 +141,8 @@ async fn what_was_changed_is_asked_about_and_what_was_deleted_is_gone() {
         let mut told = [first.answers().await, second.answers().await];
         told.sort_by_key(|told| told.text().starts_with('✗'));
         let [asked, answered] = told;
-        answered.mentions("I do not know `lovely`");
-        asked.mentions("I have not acted on it");
+        answered.mentions("I don't know `lovely`");
+        asked.mentions("I did not act on it");
         asked.mentions("create Changed");
         assert!(!asked.text().contains("Deleted"), "{}", asked.text());
         // A message of another bot there is not a command.
@@ -174,7 +174,7 @@ async fn a_history_that_cannot_be_read_is_read_later() {
         ivan.slack().drop_next(1);
         makes_the_errand(ivan, ivan.says(ANA, "create Errand")).await;
         let log = ivan.log();
-        let said = "DMs are not compared with their history yet";
+        let said = "cannot compare DMs with their history yet";
         assert_eq!(log.matches(said).count(), 1, "{log}");
     })
     .await;

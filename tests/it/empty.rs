@@ -44,7 +44,8 @@ async fn what_was_not_read_yet_is_not_empty() {
     let mut ivan = setup.start().await;
     ivan.clickup().front().down();
     ivan.start().await;
-    let sentence = "I have not been able to read ClickUp yet. `status` tells how that goes.";
+    let sentence =
+        "I'm still reading ClickUp. Try again in a minute; `status` shows the connection.";
     is_empty(&ivan, "not_read", sentence, 75).await;
     // Whether something is overdue is unknown too.
     ivan.dm(ANA, "list overdue").await.replies(sentence);
@@ -54,7 +55,7 @@ async fn what_was_not_read_yet_is_not_empty() {
     assert_eq!((status, &next["detail"]), (503, &json!(sentence)));
     assert_eq!(ivan.cli(&["next"]).await.exit, 1);
     ivan.clickup().front().up();
-    ivan.logs("read clickup: 2 changed").await;
+    ivan.logs("poll … changed=2 … source=clickup").await;
     let (_, queue) = ivan.http("GET", "/queue", None).await;
     assert_eq!(
         (&queue["total"], &queue["reason"], &queue["message"]),
@@ -75,8 +76,8 @@ fn nobody_is_linked() -> Setup {
 #[tokio::test]
 async fn who_is_not_linked_is_told_so() {
     ivan_test(nobody_is_linked(), async |ivan| {
-        let sentence = "I don't know your ClickUp or GitHub account yet, so your queue is empty. Type `link clickup \
-                        NAME-OR-EMAIL` or `link github LOGIN`.";
+        let sentence = "I don't know your ClickUp or GitHub account yet, so your queue is empty. Type `link clickup you@example.com` \
+         or `link github LOGIN`.";
         is_empty(ivan, "not_linked", sentence, 1).await;
         let (status, next) = ivan.http("POST", "/next", None).await;
         assert_eq!((status, &next["detail"]), (422, &json!(sentence)));
@@ -84,13 +85,13 @@ async fn who_is_not_linked_is_told_so() {
             "I don't know your GitHub account yet, so your queue is empty. Type `link github LOGIN`.",
         );
         // One account is linked, and has no tasks assigned.
-        ivan.dm(ANA, "link github ana").await.begins("✓ GitHub's ana");
-        let sentence = "Your queue is empty: no open task is assigned to you. I don't know your ClickUp account yet. Type \
-                        `link clickup NAME-OR-EMAIL`.";
+        ivan.dm(ANA, "link github ana").await.begins("✓ Linked GitHub account ana");
+        let sentence = "Your queue is empty: no open tasks are assigned to you. I don't know your ClickUp account yet. Type `link \
+         clickup you@example.com`.";
         is_empty(ivan, "empty", sentence, 0).await;
         ivan.dm(ANA, "list clickup").await.begins("I don't know your ClickUp account yet");
         ivan.dm(ANA, "list github").await.replies("No task in your queue is in GitHub.");
-        ivan.dm(ANA, "link clickup Ana").await.begins("✓ ClickUp's Ana");
+        ivan.dm(ANA, "link clickup Ana").await.begins("✓ Linked ClickUp account Ana");
         ivan.dm(ANA, "list").await.mentions("Renew cert");
     })
     .await;
@@ -105,12 +106,12 @@ fn one_waits() -> Setup {
 }
 
 #[rstest]
-#[case::all_wait(&[], "all_wait", "1 task waits for another (`list blocked`)")]
+#[case::all_wait(&[], "all_wait", "1 task is blocked (`list blocked`)")]
 #[case::all_snoozed(&["Write the runbook"], "all_snoozed", "1 task is snoozed (`list snoozed`)")]
 #[case::both(
     &["Write the runbook", "Deploy"],
     "all_held_back",
-    "1 task waits for another (`list blocked`), and 1 task is snoozed (`list snoozed`)"
+    "1 task is blocked (`list blocked`) and 1 task is snoozed (`list snoozed`)"
 )]
 #[tokio::test]
 async fn that_all_is_held_back_is_told_everywhere(
@@ -129,7 +130,7 @@ async fn that_all_is_held_back_is_told_everywhere(
             ivan.dm(ANA, "current").await.mentions("Write the runbook");
             ivan.dm(ANA, "snooze 2h").await.begins("✓ Snoozed until ");
         }
-        let sentence = format!("Nothing in your queue can be worked on now: {held_back}.");
+        let sentence = format!("Nothing to work on right now: {held_back}.");
         for typed in ["list", "current"] {
             ivan.dm(ANA, typed).await.replies(&sentence);
         }
@@ -178,10 +179,7 @@ async fn that_nothing_is_left_is_no_other_reason() {
             json!({"tasks": [], "total": 0, "reason": "empty", "message": null})
         );
         let ran = ivan.cli(&["list"]).await;
-        assert_eq!(
-            (ran.exit, ran.out.as_str()),
-            (0, "Nothing to do: the queue is empty.\n")
-        );
+        assert_eq!((ran.exit, ran.out.as_str()), (0, "Your queue is empty.\n"));
     })
     .await;
 }

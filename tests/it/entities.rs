@@ -73,17 +73,15 @@ async fn an_unknown_client_is_refused_with_those_that_are_near() {
     ivan_test(two_clients(), async |ivan| {
         for typed in ["create Fix -e acmee", "create [CLIENT:acmee] Fix"] {
             ivan.dm(ANA, typed).await.replies(
-                "✗ I know no client `acmee`. Did you mean `acme`? Nothing was created. Whoever runs me can add it to \
-                 [[entities]] in bot.toml.",
+                "✗ I don't know the client `acmee`, so nothing was created. Did you mean `acme`? To add it, ask an Ivan operator.",
             );
         }
         ivan.dm(ANA, "create Fix -e zzz").await.replies(
-            "✗ I know no client `zzz`. Those that I know are like `acme`, `globex`. Nothing was created. Whoever runs me \
-             can add it to [[entities]] in bot.toml.",
+            "✗ I don't know the client `zzz`, so nothing was created. Clients here: `acme`, `globex`. To add it, ask an Ivan operator.",
         );
         ivan.dm(ANA, "create [CLIENT:acme] Fix -e globex")
             .await
-            .begins("✗ A task is for one client, and this names `globex` and `acme`.");
+            .begins("✗ This names two clients, `globex` and `acme`");
         let body = Some(json!({"title": "Fix", "entity_id": "acmee"}));
         let (status, problem) = ivan.http("POST", "/tasks", body).await;
         assert_eq!(status, 422, "{problem}");
@@ -111,8 +109,8 @@ async fn where_no_clients_are_listed_every_name_is_one() {
 }
 
 #[rstest]
-#[case::unknown(&[("title", "Fix login"), ("entity", "initech")], "entity", "I know no client `initech`. ")]
-#[case::two(&[("title", "[CLIENT:globex] Fix login"), ("entity", "ac")], "entity", "A task is for one client")]
+#[case::unknown(&[("title", "Fix login"), ("entity", "initech")], "entity", "I don't know the client `initech`, so nothing was created. ")]
+#[case::two(&[("title", "[CLIENT:globex] Fix login"), ("entity", "ac")], "entity", "This names two clients")]
 #[case::nothing_but_a_client(&[("title", "[CLIENT:globex]")], "title", "A task needs a title.")]
 #[tokio::test]
 async fn a_client_that_is_wrong_is_told_beside_its_field_and_the_form_stays(

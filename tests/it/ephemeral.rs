@@ -54,7 +54,7 @@ async fn an_outcome_takes_the_place_of_the_card_alone() {
         ivan.slack().clicks_whisper(&card.ts, &done);
         ivan.slack().clicks_whisper(&card.ts, &done);
         ivan.is_whispered(ANA, 1, |text| {
-            text.contains("Renew cert is already complete in ClickUp")
+            text.contains("Already complete in ClickUp: Renew cert")
         })
         .await;
         let is_replaced = |now: &[EphemeralPost]| {
@@ -158,7 +158,7 @@ async fn an_undo_that_is_too_late_or_was_used_goes() {
         let undo = action(&done, "undo:");
         ivan.slash(ANA, RANDOM, "undo").await;
         ivan.slack().clicks_whisper(&done.ts, &undo);
-        ivan.is_whispered(ANA, 3, |text| text.starts_with("✗ That was undone already"))
+        ivan.is_whispered(ANA, 3, |text| text.starts_with("✗ Already undone"))
             .await;
         let is_gone = |now: &[EphemeralPost]| !actions(&now[1].blocks).contains(&undo);
         let now = ivan.until_whispers("the button is gone", is_gone).await;
@@ -190,10 +190,10 @@ async fn an_address_that_is_over_costs_no_outcome() {
         ivan.clickup().front().down();
         ivan.slack()
             .clicks_whisper(&list.ts, &actions(&list.blocks)[1]);
-        ivan.is_whispered(ANA, 2, |text| text.starts_with("… Completion queued"))
+        ivan.is_whispered(ANA, 2, |text| text.starts_with("… Completion of "))
             .await;
         ivan.slack().clicks_whisper(&card.ts, &action(&card, "done:"));
-        ivan.is_whispered(ANA, 3, |text| text.starts_with("… Completion queued"))
+        ivan.is_whispered(ANA, 3, |text| text.starts_with("… Completion of "))
             .await;
         let aged = "UPDATE messages SET created_ms = created_ms - 1860000, addressed_ms = addressed_ms - 1860000";
         ivan.store().execute(aged, []).unwrap();

@@ -135,8 +135,7 @@ async fn what_is_snoozed_is_listed_with_its_end() {
 #[tokio::test]
 async fn a_word_that_narrows_nothing_is_refused_with_those_that_do() {
     ivan_test(of_all_kinds(), async |ivan| {
-        let refusal = "I cannot narrow the list to `initech`. It can be overdue, blocked, snoozed, clickup, github, or a \
-                       client: acme, Globex.";
+        let refusal = "I can't filter by `initech`. Filters: overdue, blocked, snoozed, clickup, github. Clients: acme, Globex.";
         ivan.dm(ANA, "list initech")
             .await
             .replies(&format!("✗ {refusal}"));
@@ -147,9 +146,9 @@ async fn a_word_that_narrows_nothing_is_refused_with_those_that_do() {
         let ran = ivan.cli(&["list", "initech"]).await;
         assert_eq!(ran.exit, 1);
         assert!(ran.err.contains(refusal), "{}", ran.err);
-        ivan.dm(BO, "list of things to buy").await.mentions("I do not understand `of things to buy` after `list`");
+        ivan.dm(BO, "list of things to buy").await.mentions("I can't filter by `of things to buy`");
         ivan.dm(ANA, "list acme initech").await.replies(&format!("✗ {refusal}"));
-        ivan.dm(BO, "list five things").await.mentions("I do not understand `five things` after `list`");
+        ivan.dm(BO, "list five things").await.mentions("I can't filter by `five things`");
         ivan.dm(BO, "list snoozed").await.replies("None of your tasks is snoozed.");
         ivan.dm(BO, "list overdue github").await.replies("No task in your queue is overdue and in GitHub.");
         ivan.dm(BO, "list 1 clickup").await.mentions("3 more: `list 4 clickup`");

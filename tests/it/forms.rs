@@ -194,7 +194,7 @@ async fn a_message_becomes_one_task() {
         ivan.slack().message_action(BO, GENERAL, &ts, "create_task");
         let again = ivan.is_whispered(BO, before, |_| true).await;
         assert!(
-            again.starts_with("✓ This message is a task already: Login is broken"),
+            again.starts_with("✓ Already a task: Login is broken"),
             "{again}"
         );
         assert!(modals(ivan.slack()).is_empty());
@@ -234,11 +234,11 @@ async fn two_forms_of_one_message_make_one_task() {
         let being_made = ivan.is_whispered(BO, 0, |_| true).await;
         assert_eq!(
             being_made,
-            "… A task is being made from this message already: Login is broken"
+            "… Already creating a task from this message: Login is broken"
         );
         // A third gesture is answered too, without a form.
         ivan.slack().message_action(BO, GENERAL, &ts, "create_task");
-        ivan.is_whispered(BO, 1, |text| text.starts_with("… A task is being made"))
+        ivan.is_whispered(BO, 1, |text| text.starts_with("… Already creating a task"))
             .await;
         ivan.clickup().front().up();
         ivan.is_whispered(ANA, 0, |text| text.starts_with("✓ Task created"))
@@ -323,7 +323,7 @@ async fn a_source_that_is_down_holds_up_no_form() {
         let answer = ivan.is_told(ANA);
         assert!(form.submits(ANA, &[("text", "shipped")]).await.is_null());
         let answer = answer.answers().await;
-        answer.begins("… Comment queued: Renew cert");
+        answer.begins("… Comment on Renew cert");
         ivan.clickup().front().clear_faults();
         ivan.clickup().front().cut();
         answer
@@ -334,8 +334,8 @@ async fn a_source_that_is_down_holds_up_no_form() {
 }
 
 #[rstest]
-#[case::expired("expired_trigger_id", "✗ Slack gives me three seconds")]
-#[case::exchanged("exchanged_trigger_id", "✗ Slack gives me three seconds")]
+#[case::expired("expired_trigger_id", "✗ The form opened too late")]
+#[case::exchanged("exchanged_trigger_id", "✗ The form opened too late")]
 #[case::refused("view_too_large", "✗ The form could not be opened")]
 #[tokio::test]
 async fn a_form_that_does_not_open_is_told_in_the_dm(
@@ -343,7 +343,7 @@ async fn a_form_that_does_not_open_is_told_in_the_dm(
     #[case] told: &'static str,
 ) {
     ivan_test(two_tasks(), async |ivan| {
-        ivan.forgive("a form could not be opened");
+        ivan.forgive("cannot open a form");
         ivan.slack().errors("views.open", code, 1);
         let answer = ivan.is_told(ANA);
         ivan.slack().shortcut(ANA, "new_task");
@@ -422,7 +422,7 @@ async fn a_store_that_takes_nothing_leaves_the_form_open() {
         let held = ivan.holds_the_store();
         let told = form.submits(ANA, &[("title", "Call Bo")]).await;
         let why = told["errors"]["title"].as_str().unwrap();
-        assert!(why.starts_with("My store is slow"), "{why}");
+        assert!(why.starts_with("I'm not sure that was saved"), "{why}");
         drop(held);
         // Submitted again it is the same form.
         let answer = ivan.is_told(ANA);
@@ -555,7 +555,7 @@ async fn an_issue_is_made_with_its_assignee() {
         ivan.presses(ANA, &answer, "Undo")
             .settles()
             .await
-            .replies("✓ Undone: Fix login was closed in GitHub, as not planned");
+            .replies("✓ Undone: Fix login was closed in GitHub as not planned");
     })
     .await;
 }
@@ -585,7 +585,7 @@ async fn a_creation_with_day_and_assignee_whose_answer_is_lost_is_made_once() {
         assert_eq!(ivan.github().issues_titled(REPO, "Fix login").len(), 1);
         ivan.dm(ANA, "undo")
             .await
-            .replies("✓ Undone: Fix login was closed in GitHub, as not planned");
+            .replies("✓ Undone: Fix login was closed in GitHub as not planned");
         ivan.dm(ANA, "undo")
             .await
             .replies("✓ Undone: Fix login was deleted in ClickUp");
@@ -613,9 +613,8 @@ async fn what_a_source_cannot_have_is_told_beside_its_field() {
         assert_eq!(
             form.submits(ANA, &fields).await,
             json!({"response_action": "errors", "errors": {
-                "due": "An issue in GitHub has no due date. Clear the date, or choose a list of ClickUp.",
-                "assignee": "I know no GitHub account of that person, so the task cannot be assigned to them. \
-                    Choose somebody else or nobody; whoever runs me can add the account to [[people]].",
+                "due": "GitHub issues have no due date. Clear the date, or choose a ClickUp list.",
+                "assignee": "I don't know that person's GitHub account, so the task can't be assigned to them. Choose someone else or nobody, or ask an Ivan operator to add the account.",
             }})
         );
         // A value that was not offered cannot come from a form of Ivan's.
@@ -656,8 +655,8 @@ async fn an_assignee_whom_github_leaves_out_is_told_of() {
         ];
         assert!(form.submits(ANA, &fields).await.is_null());
         answer.settles().await.replies(
-            "✓ Issue created in GitHub: Fix login (acme/widgets#1). GitHub did not assign it to bo: they have no access to \
-             the repository, or the account of github.token may not assign there.",
+            "✓ Issue created in GitHub: Fix login (acme/widgets#1). GitHub did not assign it to bo: they have no \
+             access to the repository, or I may not assign there.",
         );
     })
     .await;

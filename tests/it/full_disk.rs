@@ -23,13 +23,14 @@ async fn on_a_small_disk(setup: Setup, story: impl AsyncFnOnce(&mut Ivan)) {
     let mut ivan = setup.disk_can_fill().start().await;
     ivan.start().await;
     for part_of_the_story in [
-        "takes no writes",
-        "is not kept",
-        "rests: the store",
-        "deliveries wait",
-        "could not be acted on",
-        "operators were not told",
-        "nobody was told that command",
+        "rejects writes",
+        "not stored",
+        "could not be stored",
+        "lane paused",
+        "deliveries are waiting",
+        "cannot process a message yet",
+        "alert to operators not stored",
+        "cannot report that the command is queued",
     ] {
         ivan.forgive(part_of_the_story);
     }
@@ -61,11 +62,11 @@ async fn what_cannot_be_kept_is_refused_and_said_and_goes_on_when_there_is_room(
         let (status, ready) = readiness(ivan).await;
         assert_eq!((status, &ready["ready"]), (503, &json!(false)), "{ready}");
         let detail = ready["detail"].as_str().unwrap();
-        assert!(detail.contains("the store takes no writes"), "{detail}");
+        assert!(detail.contains("the store is not writable"), "{detail}");
         ivan.counts(FULL).await;
         // The operator.
         let told = ivan.is_told(BO).answers().await;
-        told.begins("✗ I cannot store anything (");
+        told.begins("✗ I can't write to disk (");
         told.mentions("Free disk space");
         // The API, directly and through the command line.
         let body = json!({"title": "Buy milk", "source": "github"});
@@ -83,10 +84,10 @@ async fn what_cannot_be_kept_is_refused_and_said_and_goes_on_when_there_is_room(
         let problem: Value = refused.json().await.unwrap();
         assert_eq!(problem["type"], "urn:ivan:problem:store", "{problem}");
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains("free disk space"), "{detail}");
+        assert!(detail.contains("check disk space"), "{detail}");
         let ran = ivan.cli(&["create", "Buy bread"]).await;
         assert_eq!((ran.exit, ran.out.as_str()), (1, ""), "{ran:?}");
-        assert!(ran.err.contains("free disk space"), "{ran:?}");
+        assert!(ran.err.contains("check disk space"), "{ran:?}");
         // A webhook.
         ivan.github().close_as(REPO, 2, "bo");
         ivan.within("the delivery is answered", ivan.github().settled())
@@ -96,7 +97,7 @@ async fn what_cannot_be_kept_is_refused_and_said_and_goes_on_when_there_is_room(
         assert!(matches!(ended, AttemptEnd::Answered(503, _)), "{ended:?}");
         // A person: told, and not acknowledged, so that Slack sends it again.
         let refused = ivan.says(ANA, "comment shipped").answers().await;
-        refused.begins("✗ I cannot store anything at the moment");
+        refused.begins("✗ I can't save anything right now");
         assert!(!ivan.slack().unacked().is_empty());
         // Told once, however often Slack repeats.
         ivan.slack().redeliver_unacked();
@@ -111,7 +112,7 @@ async fn what_cannot_be_kept_is_refused_and_said_and_goes_on_when_there_is_room(
         ivan.is_told(BO)
             .answers()
             .await
-            .begins("✓ I can store again");
+            .begins("✓ Disk is writable again");
         ivan.slack().redeliver_unacked();
         ivan.is_told(ANA)
             .settles()
@@ -162,7 +163,7 @@ async fn what_could_not_be_said_until_there_was_room_is_not_said_any_more() {
         gate.open();
         said.answers()
             .await
-            .begins("✗ I cannot store anything at the moment");
+            .begins("✗ I can't save anything right now");
         ivan.slack().redeliver_unacked();
         ivan.is_told(ANA)
             .settles()
@@ -200,7 +201,7 @@ async fn a_disk_that_is_full_when_the_answers_come_doubles_and_loses_nothing(#[c
             front.clear_faults();
             front.cut();
         }
-        ivan.logs_times("rests: the store", DEEDS.len()).await;
+        ivan.logs_times("lane paused", DEEDS.len()).await;
         ivan.frees_the_disk();
         all_happen_once(ivan).await;
         until_it_is_well(ivan).await;
@@ -228,7 +229,7 @@ async fn deliveries_that_were_accepted_are_worked_off_when_there_is_room() {
         );
         ivan.fills_the_disk(1);
         gate.open();
-        ivan.logs("deliveries wait: ").await;
+        ivan.logs("deliveries are waiting for the store").await;
         ivan.frees_the_disk();
         ivan.until_deliveries_are_applied().await;
         let found = "SELECT count(*) FROM tasks WHERE title = 'Renew cert' AND gone = 0";

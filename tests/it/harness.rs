@@ -367,7 +367,7 @@ impl Ivan {
                     daemon
                         .log
                         .until("it has read its sources", |line| {
-                            line.message().starts_with(&format!("read {source}:"))
+                            line.says(&format!("poll done … source={source}"))
                                 && line.field("error").is_none()
                         })
                         .await;
@@ -459,18 +459,18 @@ impl Ivan {
         self.forgiven.lock().unwrap().push(words.to_owned());
     }
 
-    /// Waits until the log has a line whose message contains `words`.
+    /// Waits until the log has a line whose message and fields contain `words`, in pieces with ` … ` between them.
     pub async fn logs(&self, words: &str) {
         self.daemon()
             .log
-            .until(words, |line| line.message().contains(words))
+            .until(words, |line| line.says(words))
             .await;
     }
 
     /// The message of every log line so far.
     pub fn messages_logged(&self) -> Vec<String> {
         let lines = self.daemon().log.lines();
-        lines.iter().map(|line| line.message().to_owned()).collect()
+        lines.iter().map(Line::message).collect()
     }
 
     /// Every log line so far, as text.
@@ -1113,12 +1113,7 @@ impl Ivan {
     /// Waits until this many lines of the log contain `words`.
     pub async fn logs_times(&self, words: &str, times: usize) {
         let log = &self.daemon().log;
-        let counted = || {
-            log.lines()
-                .iter()
-                .filter(|line| line.message().contains(words))
-                .count()
-        };
+        let counted = || log.lines().iter().filter(|line| line.says(words)).count();
         log.until(words, |_| counted() >= times).await;
     }
 
@@ -1176,7 +1171,7 @@ impl Ivan {
         let last = lines.iter().rfind(|line| !line.message().is_empty());
         let last = last.expect("it said something");
         assert_eq!(last.0["level"], "ERROR", "{}", log.text());
-        (status, last.message().to_owned())
+        (status, last.message())
     }
 
     /// Another bot.toml, for the next start.
@@ -1830,8 +1825,24 @@ struct Log {
 struct Line(Value);
 
 impl Line {
-    fn message(&self) -> &str {
-        self.0["fields"]["message"].as_str().unwrap_or_default()
+    /// The message with the fields behind it: `poll done changed=2 source=clickup`.
+    fn message(&self) -> String {
+        let mut text = self.0["fields"]["message"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let fields = self.0["fields"].as_object().into_iter().flatten();
+        for (name, value) in fields.filter(|(name, _)| *name != "message") {
+            let value = value.as_str().map_or(value.to_string(), str::to_owned);
+            text.push_str(&format!(" {name}={value}"));
+        }
+        text
+    }
+
+    /// Whether all pieces of `words`, with ` … ` between them, are in the message or its fields.
+    fn says(&self, words: &str) -> bool {
+        let message = self.message();
+        words.split(" … ").all(|piece| message.contains(piece))
     }
 
     fn field(&self, name: &str) -> Option<&Value> {

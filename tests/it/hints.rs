@@ -9,35 +9,35 @@ async fn what_is_no_command_gets_a_hint_and_no_effect() {
         ivan.dm(ANA, "current").await;
         let hints = [
             (
-                "hello",
-                "✗ I do not know `hello`. Try `done`, `comment TEXT` or `create TITLE`. `help` lists them all.",
+                "Hello! :wave:",
+                "Hi. Your current task is Renew cert. Type `list`, `done` or `help`.",
             ),
+            ("dnoe", "✗ I don't know `dnoe`. Did you mean `done`?"),
             (
                 "thanks @ivan",
-                "✗ I do not know `thanks`. Try `done`, `comment TEXT` or `create TITLE`. `help` lists them all.",
+                "✗ I don't know `thanks`. Try `done`, `comment TEXT` or `create TITLE`. `help` lists them all.",
             ),
             (
                 "@ivan",
-                "✗ Type a command: `done`, `comment TEXT` or `create TITLE`. `help` lists them all.",
+                "✗ Type a command, such as `done`, `comment TEXT` or `create TITLE`. `help` lists them all.",
             ),
             (
                 "done with the cert",
-                "✗ `with` does not name a task. After `done` comes a number of the last list, a task id, `#12` or \
-                 the link of a task; a comment goes after `-c`: `done -c TEXT`.",
+                "✗ `with` is not a task. After `done`, type a number of your last list, `#12`, a task id or a task's \
+                 link. For a comment: `done -c TEXT`.",
             ),
             (
                 "done 1 shipped",
-                "✗ I read `1` as the task, and do not know what `shipped` after it means. \
-                 A comment goes after `-c`: `done 1 -c TEXT`.",
+                "✗ `1` is the task, but what is `shipped`? For a comment: `done 1 -c TEXT`.",
             ),
             ("done -c", "✗ `-c` needs a value after it: `-c TEXT`."),
             (
                 "next week",
-                "✗ `next` takes nothing after it, but I read `week`. Type only `next`.",
+                "✗ Type `next` alone, without `week`.",
             ),
             (
                 "list all",
-                "✗ I cannot narrow the list to `all`. It can be overdue, blocked, snoozed, clickup, github, or a client: acme.",
+                "✗ I can't filter by `all`. Filters: overdue, blocked, snoozed, clickup, github. Clients: acme.",
             ),
         ];
         for ((typed, hint), who) in hints.into_iter().zip(IN_TURN.into_iter().cycle()) {
@@ -88,39 +88,39 @@ async fn help_lists_every_verb() {
     ivan_test(Setup::new(), async |ivan| {
         let help = ivan.dm(ANA, "help").await.text();
         assert_snapshot!(help, @r"
-        What I understand:
-        • `done [REF] [-c TEXT]`: complete the current task, or REF, with a comment if you like
+        Commands:
+        • `done [REF] [-c TEXT]`: complete the current task, or REF; -c adds a comment
         • `comment TEXT` or `comment on REF: TEXT`: comment on the current task, or on REF
-        • `create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-a PERSON|nobody] [-r owner/repo | -l LIST]`: create a task, yours unless you say whose; the lines after the first are its description
+        • `create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-a PERSON|nobody] [-r owner/repo | -l LIST]`: create a task, assigned to you unless you name someone; further lines are its description
         • `current`: show the current task
-        • `next`: move on to the next task without completing this one
-        • `start [REF]`: make REF current and, where the source has such a status, in progress
-        • `pause [REF]`: put the current task, or REF, back to its status before `start`; it stays yours
+        • `next`: skip to the next task without completing this one
+        • `start [REF]`: make the task current and mark it as in progress
+        • `pause [REF]`: put the current task, or REF, back to its status before `start`
         • `snooze [REF] WHEN`: hide the current task, or REF, from your queue until then
-        • `reopen [REF]`: open REF again, as it was before it was completed
-        • `assign [REF] @PERSON`: give the current task, or REF, to somebody else
+        • `reopen [REF]`: reopen REF with the status it had before
+        • `assign [REF] @PERSON`: assign the current task, or REF, to someone else
         • `claim [REF]`: assign the current task, or REF, to yourself
-        • `due [REF] WHEN|none`: set when the current task, or REF, is due in ClickUp
+        • `due [REF] WHEN|none`: set the due date of the current task, or REF, in ClickUp
         • `prio [REF] urgent|high|normal|low|none`: set the priority of the current task, or of REF
-        • `undo`: take back what you did last, within 15 minutes
+        • `undo`: undo your last action, within 15 minutes
         • `why [REF]`: show why the current task, or REF, is where it is in your queue
-        • `list [N] [FILTER]`: show your tasks in order; their numbers work as REF until the next list
-        • `morning`: show your first three tasks, what is due, who waits for you and what is stuck
-        • `briefing 8:30` or `briefing off` or `briefing default`: have `morning` sent to you on working days at that time, or no more, or as everybody has it
-        • `quiet 20:00-8:00` or `quiet off` or `quiet default`: hold notices in those hours and tell them in one message when they end
-        • `receipts reactions` or `receipts messages` or `receipts default`: have outcomes stand on your own messages as reactions too, or in words alone, or as everybody has it
-        • `log [N] [REF]`: show what you did last, or what was done to REF
-        • `status`: show connections, the last sync and what is queued
-        • `whoami`: show which accounts are yours, and what is missing
-        • `link github LOGIN` or `link clickup NAME-OR-EMAIL`: make that account yours, so that what is assigned to it is in your queue
-        • `unlink github` or `unlink clickup`: make the account you linked there nobody's again
-        • `mute`: tell me nothing unasked
-        • `unmute`: tell me again what others do to my tasks
-        • `help`: show this
-        REF is a number of the last list, a task id, `#12` or the link of a task; in a thread under a task's message it can be left out.
-        ✅, 💤 or 👀 on a card is `done`, `snooze` or `start` for its task; on any other message it does nothing.
+        • `list [N] [FILTER]`: show your tasks in order; use their numbers as REF until the next list
+        • `morning`: show your briefing: top three tasks, due dates, people waiting, stuck items
+        • `briefing 8:30` or `briefing off` or `briefing default`: get your briefing on working days at that time, turn it off, or follow the team default
+        • `quiet 20:00-8:00` or `quiet off` or `quiet default`: hold notices in those hours and sum them up afterwards
+        • `receipts reactions` or `receipts messages` or `receipts default`: choose how I confirm: reactions, messages, or the team default
+        • `log [N] [REF]`: show your last actions, or the history of REF
+        • `status`: show connections, last sync and queued work
+        • `whoami`: show your linked accounts and settings
+        • `link github LOGIN` or `link clickup NAME-OR-EMAIL`: link your account, so its tasks are in your queue
+        • `unlink github` or `unlink clickup`: unlink your account
+        • `mute`: turn notices off
+        • `unmute`: turn notices on
+        • `help`: show this list
+        REF is a number of your last list, `#12`, a task id or a task's link. In a thread about a task you can leave it out.
         WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`.
-        FILTER is overdue, blocked, snoozed, clickup, github, or a client; several narrow further.
+        FILTER is overdue, blocked, snoozed, clickup, github or a client; combine them as you like.
+        React to a card with ✅ for `done`, 💤 for `snooze` or 👀 for `start`.
         ");
         for typed in ["?", "Commands!"] {
             ivan.dm(ANA, typed).await.replies(&help);
@@ -157,10 +157,10 @@ async fn before_the_first_read_an_empty_queue_says_why() {
     let mut ivan = setup.start().await;
     ivan.clickup().front().down();
     ivan.start().await;
-    ivan.dm(ANA, "current")
-        .await
-        .replies("I have not been able to read ClickUp yet. `status` tells how that goes.");
-    ivan.logs("read clickup").await;
+    ivan.dm(ANA, "current").await.replies(
+        "I'm still reading ClickUp. Try again in a minute; `status` shows the connection.",
+    );
+    ivan.logs("poll … source=clickup").await;
     let status = ivan.dm(ANA, "status").await.text();
     assert!(
         status.contains("ClickUp: 0 open, not read yet; ✗ "),

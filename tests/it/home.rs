@@ -31,19 +31,18 @@ async fn home_shows_the_queue_the_accounts_and_the_settings() {
         why: active today 1
         [Done] [Comment] [Snooze] [Open]
         Accounts
-        Slack: connected. Everybody here shares one queue, of every open task.
+        Slack: connected. Everyone here shares one queue of all open tasks.
         ClickUp: connected
-        GitHub is not connected here. Whoever runs me can add [github] to bot.toml.
+        GitHub is not connected. Ask an Ivan operator to connect it.
         Settings
-        Notices: on. You hear what others do to your tasks.
+        Notices: on (what others do to your tasks)
         [Mute]
-        Briefing: off, as for everybody here. Choose a time to get one on working days (Europe/Madrid).
+        Briefing: off (team default)
         [Briefing at …]
-        Quiet hours: none, as for everybody here. You hear what others do at any hour.
-        [Quiet nights]
-        Receipts: messages, as for everybody here.
-        [Reactions too]
-        A plain reply in a task's thread gets a hint, for everybody here (`slack.thread_replies`).
+        Quiet hours: none (team default)
+        [Quiet at night]
+        Receipts: messages (team default)
+        [Add reactions]
         "#);
     })
     .await;
@@ -63,12 +62,12 @@ async fn what_is_pressed_at_home_is_answered_in_the_dm_and_home_follows() {
         ivan.presses_at_home(ANA, "Mute", 0)
             .settles()
             .await
-            .begins("✓ I tell you nothing unasked");
+            .begins("✓ Notices are off");
         ivan.shows_at_home(ANA, "Notices: off").await;
         ivan.presses_at_home(ANA, "Unmute", 0)
             .settles()
             .await
-            .begins("✓ I tell you again");
+            .begins("✓ Notices are on");
         ivan.shows_at_home(ANA, "Notices: on").await;
     })
     .await;
@@ -114,7 +113,7 @@ async fn home_follows_what_others_do_and_what_is_typed() {
         ivan.shows_at_home(ANA, "Current\nRenew cert").await;
         ivan.clickup().front().down();
         ivan.says(ANA, "done").answers().await;
-        ivan.shows_at_home(ANA, "Waiting\n… Completion queued: Renew cert")
+        ivan.shows_at_home(ANA, "Waiting\n… Completion of Renew cert")
             .await;
         ivan.clickup().front().up();
         ivan.shows_at_home(ANA, "1 completed today").await;
@@ -151,7 +150,7 @@ async fn who_may_not_command_or_is_unknown_reads_why() {
         for (who, why) in [
             (STRANGER, "I only take commands from full members"),
             (GUEST, "I only take commands from full members"),
-            (BO, "I do not know you yet"),
+            (BO, "You're not set up yet"),
         ] {
             let home = ivan.opens_home(who).await;
             assert!(home.contains(why), "{home}");
@@ -172,7 +171,7 @@ async fn slack_refusing_a_home_costs_nothing_but_the_home() {
     ivan_test(two_tasks(), async |ivan| {
         ivan.slack().tabs(true, false);
         ivan.slack().opens_tab(ANA, "home");
-        ivan.logs("Slack does not take the Home tab").await;
+        ivan.logs("Slack rejected the Home tab").await;
         ivan.dm(ANA, "current").await;
         ivan.dm(ANA, "done").await.begins("✓ Task completed");
         assert_eq!(publications(ivan), 1, "it is left alone");

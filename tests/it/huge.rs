@@ -159,7 +159,7 @@ async fn of_clickup_no_body_over_a_megabyte_is_taken() {
         let took = peak(ivan).saturating_sub(before);
         assert!(took < 32 * MB, "{} MB", took / MB);
         // Only the first of the many changes are read.
-        ivan.logs("the bound `items` is reached: of a list in JSON the first 100 items are read")
+        ivan.logs("limit reached: a JSON list is cut to 100 items")
             .await;
         ivan.clickup()
             .set_status("Renew cert", "complete", BO_CLICKUP);

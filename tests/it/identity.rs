@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::harness::*;
 
-const NOT_LINKED: &str = "I don't know your ClickUp or GitHub account yet, so your queue is empty. Type `link clickup \
-                          NAME-OR-EMAIL` or `link github LOGIN`.";
+const NOT_LINKED: &str = "I don't know your ClickUp or GitHub account yet, so your queue is empty. Type `link clickup you@example.com` or \
+ `link github LOGIN`.";
 
 /// Ana and Bo, known by their Slack ids alone. Their tasks in the sources overlap.
 fn strangers_to_the_sources() -> Setup {
@@ -41,18 +41,17 @@ async fn a_login_is_linked_and_its_issues_are_in_the_queue_at_once() {
         ivan.dm(ANA, "list").await.replies(empty);
         ivan.dm(ANA, "link github @ANA")
             .await
-            .replies("✓ GitHub's ana is yours now; 1 open issue assigned to it is in your queue.");
+            .replies("✓ Linked GitHub account ana. 1 open issue is now in your queue.");
         ivan.dm(ANA, "list")
             .await
             .replies("1. Login fails · GitHub acme/widgets#1 · open");
         ivan.dm(BO, "link github ana").await.replies(
-            "✗ Not linked: GitHub's ana is Ana's here. If it is yours, Ana can unlink it, or whoever runs me can put it \
-             into your [[people]] in bot.toml.",
+            "✗ Not linked: Ana has already linked the GitHub account ana. If it is yours, Ana can `unlink github` first, or ask an Ivan operator.",
         );
         ivan.dm(BO, "list").await.replies(empty);
         ivan.dm(ANA, "current").await.mentions("Login fails");
         ivan.dm(ANA, "unlink github").await.replies(
-            "✓ GitHub's ana is not yours any more, and what is assigned to it is not in your queue. \
+            "✓ Unlinked GitHub account ana. Its tasks are no longer in your queue. \
              `link github LOGIN` links another.",
         );
         ivan.dm(ANA, "done")
@@ -61,7 +60,7 @@ async fn a_login_is_linked_and_its_issues_are_in_the_queue_at_once() {
         ivan.github().issue(REPO, 1).is("open");
         ivan.dm(BO, "link github ana")
             .await
-            .begins("✓ GitHub's ana is yours now");
+            .begins("✓ Linked GitHub account ana");
         ivan.kill_and_restart().await;
         ivan.dm(BO, "current").await.mentions("Login fails");
         ivan.dm(ANA, "list").await.replies(empty);
@@ -76,16 +75,28 @@ async fn only_an_account_that_can_work_here_is_linked() {
         .before(|sandbox| sandbox.github.add_outsider("outside", 77));
     ivan_test(setup, async |ivan| {
         for (typed, why) in [
-            ("link github nobody-at-all", "✗ Not linked. GitHub has no user nobody-at-all, or does not show them to me"),
-            ("link github acme", "✗ Not linked. GitHub's acme is no person"),
+            (
+                "link github nobody-at-all",
+                "✗ Not linked: GitHub has no user nobody-at-all that I can see",
+            ),
+            (
+                "link github acme",
+                "✗ Not linked: acme is not a person's account in GitHub",
+            ),
             (
                 "link github outside",
-                "✗ Not linked. GitHub does not let issues be assigned to outside in any repository that I follow \
+                "✗ Not linked: outside can't be assigned issues in any repository that I follow \
                  (acme/widgets).",
             ),
-            ("link github a/../b", "✗ Not linked. `a/../b` is no GitHub login"),
-            ("link clickup Zoe", "✗ Not linked. ClickUp's workspace 9001 has no member `Zoe`."),
-            ("unlink clickup", "✗ You have no account in ClickUp."),
+            (
+                "link github a/../b",
+                "✗ Not linked: `a/../b` is not a GitHub login",
+            ),
+            (
+                "link clickup Zoe",
+                "✗ Not linked: ClickUp has no member `Zoe` in workspace 9001.",
+            ),
+            ("unlink clickup", "✗ You have no linked ClickUp account."),
         ] {
             let who = if typed.contains("github") { ANA } else { BO };
             ivan.dm(who, typed).await.begins(why);
@@ -93,7 +104,7 @@ async fn only_an_account_that_can_work_here_is_linked() {
         assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM links"), 0);
         ivan.dm(BO, "link clickup bo@acme.test")
             .await
-            .replies("✓ ClickUp's Bo is yours now; 2 open tasks assigned to it are in your queue.");
+            .replies("✓ Linked ClickUp account Bo. 2 open tasks are now in your queue.");
     })
     .await;
 }
@@ -107,10 +118,10 @@ async fn a_source_that_does_not_answer_links_nobody() {
             .fault(Fault::new(FaultKind::Drop).on("GET", "/users/ana"));
         ivan.dm(ANA, "link github ana")
             .await
-            .begins("✗ Not linked: GitHub has to confirm the account, and does not answer");
+            .begins("✗ Not linked: GitHub can't confirm the account right now");
         ivan.dm(ANA, "link github ana")
             .await
-            .begins("✓ GitHub's ana");
+            .begins("✓ Linked GitHub account ana");
     })
     .await;
 }
@@ -123,14 +134,14 @@ async fn the_same_address_in_slack_and_clickup_is_the_same_person() {
              2. Plan the party · ClickUp · to do",
         );
         let who = ivan.dm(ANA, "whoami").await;
-        who.begins("You are Ana.\nSlack: U0ANN01, from bot.toml\nClickUp: Ana, found by the e-mail address of your Slack profile on ");
-        who.mentions("GitHub: ✗ not linked, so that nothing there is yours. Type `link github LOGIN`.");
+        who.begins("You are Ana.\nSlack: U0ANN01 (configured)\nClickUp: Ana, found by your Slack e-mail on ");
+        who.mentions("GitHub: not linked. Type `link github LOGIN`.");
         // An account that its person unlinked is not linked again.
-        ivan.dm(ANA, "unlink clickup").await.begins("✓ ClickUp's Ana is not yours any more");
+        ivan.dm(ANA, "unlink clickup").await.begins("✓ Unlinked ClickUp account Ana");
         ivan.dm(ANA, "list").await.replies(NOT_LINKED);
-        ivan.dm(ANA, "whoami").await.mentions("; you unlinked it on ");
+        ivan.dm(ANA, "whoami").await.mentions(", you unlinked it on ");
         // An account of another person cannot be taken.
-        ivan.dm(BO, "link clickup Ana").await.begins("✓ ClickUp's Ana is yours now");
+        ivan.dm(BO, "link clickup Ana").await.begins("✓ Linked ClickUp account Ana");
         ivan.dm(BO, "list").await.mentions("1. Renew cert");
     })
     .await;
@@ -141,10 +152,8 @@ async fn without_the_scope_nobody_is_found_by_address_and_whoami_says_so() {
     let setup = strangers_to_the_sources().before(without_addresses);
     ivan_test(setup, async |ivan| {
         ivan.dm(ANA, "whoami").await.replies(
-            "You are Ana.\nSlack: U0ANN01, from bot.toml\n\
-             ClickUp: ✗ not linked, so that nothing there is yours; Slack does not show me your e-mail address to find \
-             you by, for which its app needs the scope users:read.email. Type `link clickup NAME-OR-EMAIL`.\n\
-             GitHub: ✗ not linked, so that nothing there is yours. Type `link github LOGIN`.",
+            "You are Ana.\nSlack: U0ANN01 (configured)\nClickUp: not linked. Slack does not show me your e-mail. Type \
+             `link clickup you@example.com`.\nGitHub: not linked. Type `link github LOGIN`.",
         );
     })
     .await;
@@ -154,12 +163,11 @@ async fn without_the_scope_nobody_is_found_by_address_and_whoami_says_so() {
 async fn bot_toml_has_the_last_word_and_names_are_fresh() {
     ivan_test(two_tasks().people(), async |ivan| {
         ivan.dm(ANA, "whoami").await.replies(
-            "You are Ana.\nSlack: U0ANN01, from bot.toml\nClickUp: Ana, from bot.toml\nGitHub: ana, from bot.toml",
+            "You are Ana.\nSlack: U0ANN01 (configured)\nClickUp: Ana (configured)\nGitHub: ana (configured)",
         );
         for typed in ["link github bo", "unlink github"] {
             ivan.dm(ANA, typed).await.replies(
-                "✗ bot.toml says that GitHub's ana is yours, and has the last word. Whoever runs me can change `github` \
-                 in your [[people]] there.",
+                "✗ Your GitHub account (ana) is set in the configuration. Ask an Ivan operator to change it.",
             );
         }
     })
@@ -173,11 +181,7 @@ async fn an_account_that_is_gone_is_said_to_be() {
     );
     ivan_test(setup, async |ivan| {
         ivan.dm(ANA, "whoami").await.replies(
-            "You are Ana.\nSlack: U0ANN01, from bot.toml\n\
-             ClickUp: 9999, from bot.toml. ✗ ClickUp shows me no such account any more, so that nothing there is yours. \
-             Whoever runs me can correct `clickup` in your [[people]] in bot.toml.\n\
-             GitHub: left-us, from bot.toml. ✗ GitHub shows me no such account any more, so that nothing there is yours. \
-             Whoever runs me can correct `github` in your [[people]] in bot.toml.",
+            "You are Ana.\nSlack: U0ANN01 (configured)\nClickUp: 9999 (configured). ✗ I can't find this account in ClickUp any more. Ask an Ivan operator to correct it in the configuration.\nGitHub: left-us (configured). ✗ I can't find this account in GitHub any more. Ask an Ivan operator to correct it in the configuration.",
         );
     })
     .await;
@@ -188,10 +192,10 @@ async fn without_people_there_is_nobody_to_link() {
     ivan_test(two_tasks(), async |ivan| {
         ivan.dm(ANA, "whoami")
             .await
-            .begins("I am one person's here: bot.toml has no [[people]]");
+            .begins("Everyone here shares one queue of all open tasks");
         ivan.dm(ANA, "link github ana")
             .await
-            .begins("✗ I am one person's here");
+            .begins("✗ Everyone here shares one queue");
         let (status, who) = ivan.http("GET", "/whoami", None).await;
         assert_eq!(
             (status, &who["alone"], &who["accounts"]),
@@ -208,7 +212,7 @@ async fn the_api_and_the_command_line_link_too() {
         let linked = ivan.cli(&["--as", "Ana", "link", "github", "ana"]).await;
         assert_eq!(
             linked.out,
-            "✓ GitHub's ana is yours now; 1 open issue assigned to it is in your queue.\n"
+            "✓ Linked GitHub account ana. 1 open issue is now in your queue.\n"
         );
         let listed = ivan.cli(&["--as", "ana", "list"]).await;
         assert!(listed.out.starts_with("1. Login fails"), "{}", listed.out);
@@ -231,7 +235,9 @@ async fn the_api_and_the_command_line_link_too() {
         let refused = ivan.cli(&["--as", "Bo", "link", "github", "ana"]).await;
         assert_eq!(refused.exit, 1);
         assert!(
-            refused.err.contains("GitHub's ana is Ana's here"),
+            refused
+                .err
+                .contains("Ana has already linked the GitHub account ana"),
             "{}",
             refused.err
         );
@@ -242,7 +248,11 @@ async fn the_api_and_the_command_line_link_too() {
         ivan.github().front().down();
         let unsure = ivan.cli(&["--as", "Ana", "link", "github", "ana"]).await;
         assert_eq!(unsure.exit, 1);
-        assert!(unsure.err.contains("does not answer"), "{}", unsure.err);
+        assert!(
+            unsure.err.contains("can't confirm the account"),
+            "{}",
+            unsure.err
+        );
         ivan.github().front().up();
     })
     .await;
@@ -296,7 +306,7 @@ async fn what_people_write_bears_their_name_and_what_they_make_is_theirs() {
         // The task is not in Bo's queue, and Bo gets no notice.
         ivan.dm(BO, "list")
             .await
-            .replies("Your queue is empty: no open task is assigned to you.");
+            .replies("Your queue is empty: no open tasks are assigned to you.");
         ivan.dm(BO, "create Sweep -a Ana")
             .await
             .begins("✓ Task created");
@@ -317,7 +327,7 @@ async fn what_people_write_bears_their_name_and_what_they_make_is_theirs() {
         );
         ivan.dm(BO, "create Dry -a Zoe")
             .await
-            .replies("✗ I know nobody called `Zoe`. After `-a` comes Ana, Bo, or `nobody`.");
+            .replies("✗ I don't know `Zoe`. After `-a`, type Ana, Bo or `nobody`.");
     })
     .await;
 }
@@ -429,7 +439,7 @@ async fn a_mention_that_was_changed_since_is_not_taken_back() {
             .rich_edit_comment(&cert.comment_ids()[0], ANA_CLICKUP, &parts);
         ivan.dm(ANA, "undo")
             .await
-            .mentions("the comment says something else now");
+            .mentions("the comment was edited");
         assert_eq!(cert.mentions(), [ANA_CLICKUP]);
     })
     .await;
@@ -518,8 +528,8 @@ async fn a_source_that_does_not_assign_makes_the_task_and_the_answer_says_so() {
         });
     ivan_test(setup, async |ivan| {
         ivan.dm(ANA, "create Fix login -s github").await.replies(
-            "✓ Issue created in GitHub: Fix login (acme/widgets#3). GitHub did not assign it to ana: they have no access \
-             to the repository, or the account of github.token may not assign there.",
+            "✓ Issue created in GitHub: Fix login (acme/widgets#3). GitHub did not assign it to ana: they have no \
+             access to the repository, or I may not assign there.",
         );
         ivan.dm(BO, "create Fix logout -s github").await.begins(
             "✓ Issue created in GitHub: Fix logout (acme/widgets#4). GitHub did not assign it to outside",

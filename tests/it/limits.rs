@@ -78,7 +78,7 @@ async fn a_full_inbox_asks_senders_to_come_again() {
             "{:?}",
             refused.ended
         );
-        ivan.logs("the bound `inbox` is reached: 20000 deliveries wait")
+        ivan.logs("limit reached: 20000 deliveries are waiting")
             .await;
         ivan.counts(&reached("inbox")).await;
         ivan.counts("ivan_deliveries_total{source=\"github\",result=\"full\"} 1")
@@ -121,11 +121,11 @@ async fn a_person_of_whom_too_much_waits_is_told_so_and_others_are_heard() {
             .unwrap();
         let refused = ivan.dm(ANA, "create Buy milk").await;
         refused.replies(
-            "✗ 100 of your messages wait for me already, which is all that I take from one person. I have not acted on \
-             this one: `create Buy milk`. Type it again when the others are answered.",
+            "✗ 100 of your messages are still waiting, the most that I accept from one person. I did not act on this \
+             one: `create Buy milk`. Type it again when I've answered the others.",
         );
         ivan.acknowledges().await;
-        ivan.logs("the bound `heard` is reached: 100 messages of one person wait")
+        ivan.logs("limit reached: one person has 100 waiting messages")
             .await;
         ivan.counts(&reached("heard")).await;
         ivan.store()
@@ -157,7 +157,7 @@ async fn a_person_whose_writes_do_not_get_through_is_refused_further_ones() {
             .unwrap();
         ivan.dm(ANA, "comment on #1: shipped")
             .await
-            .begins("✗ 500 changes that you asked for are not through yet");
+            .begins("✗ 500 of your changes are still waiting");
         let refused = client()
             .post(format!("{}/tasks", ivan.api_url()))
             .bearer_auth(ivan.token())
@@ -169,7 +169,7 @@ async fn a_person_whose_writes_do_not_get_through_is_refused_further_ones() {
         assert!(refused.headers().contains_key("retry-after"));
         let problem: Value = refused.json().await.unwrap();
         assert_eq!(problem["type"], "urn:ivan:problem:busy", "{problem}");
-        ivan.logs("the bound `outbox` is reached: 500 writes of one person wait")
+        ivan.logs("limit reached: one person has 500 waiting writes")
             .await;
         assert!(
             ivan.metrics()
@@ -217,14 +217,14 @@ async fn one_form_too_many_at_once_is_asked_for_again() {
         ivan.is_told(ANA)
             .answers()
             .await
-            .mentions("Nothing was done: press it again");
-        ivan.logs("the bound `forms` is reached").await;
+            .mentions("so nothing changed. Press the button again");
+        ivan.logs("limit reached: 32 forms").await;
         ivan.counts(&reached("forms")).await;
         // There is room again when Slack answers.
         slack.clear_faults();
         slack.cut();
-        ivan.logs_times("a form could not be opened", FORMS).await;
-        ivan.logs_times("Slack is connected", 2).await;
+        ivan.logs_times("cannot open a form", FORMS).await;
+        ivan.logs_times("Slack connected", 2).await;
         ivan.slack().shortcut(ANA, "new_task");
         ivan.form(1).await;
     })
@@ -247,7 +247,7 @@ async fn a_fifth_synchronisation_at_once_is_refused() {
             (503, &json!("Busy")),
             "{problem}"
         );
-        ivan.logs("the bound `syncs` is reached").await;
+        ivan.logs("limit reached: 4 syncs").await;
         ivan.counts(&reached("syncs")).await;
         ivan.clickup().front().clear_faults();
         ivan.clickup().front().cut();

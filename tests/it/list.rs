@@ -89,11 +89,11 @@ async fn a_number_that_was_not_shown_names_nothing() {
     ivan_test(two_tasks(), async |ivan| {
         ivan.dm(ANA, "done 1")
             .await
-            .replies("✗ I have not shown you a list yet. Type `list`, then use its numbers.");
+            .replies("✗ You haven't seen a list yet. Type `list`, then use its numbers.");
         ivan.dm(ANA, "list").await;
-        ivan.dm(ANA, "done 3").await.replies(
-            "✗ The list that I showed you last has no number 3. Type `list` to see it anew.",
-        );
+        ivan.dm(ANA, "done 3")
+            .await
+            .replies("✗ Your last list has no number 3. Type `list` to see it again.");
         ivan.clickup().task("Renew cert").is("to do");
         ivan.clickup().task("Write the runbook").is("to do");
     })

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::gestures::modals;
 use crate::harness::*;
 
-const NOT_CERTAIN: &str = "✗ I can't tell yet who you are: Slack's answer about your account is incomplete. Nothing was \
-                           done. Try again in a minute; if it stays like this, my log has the reason.";
+const NOT_CERTAIN: &str = "✗ Slack hasn't told me who you are yet, so nothing changed. Try again in a minute. If it keeps \
+                           failing, tell an Ivan operator.";
 const NOT_FULL: &str = "✗ I only take commands from full members of this workspace.";
-const DOUBT: &str = "users.info does not say for certain who U0ANN01 is";
+const DOUBT: &str = "users.info is incomplete, so this person may not give commands";
 
 /// Slack's `users.info` answer about Ana, with some fields changed; `"absent"` removes one.
 fn ana(changes: Value) -> Value {
@@ -139,7 +139,10 @@ async fn every_surface_refuses_whom_slack_does_not_vouch_for() {
         told.answers().await.replies(NOT_CERTAIN);
         assert!(modals(ivan.slack()).is_empty());
         let home = ivan.opens_home(ANA).await;
-        assert!(home.contains("I can't tell yet who you are"), "{home}");
+        assert!(
+            home.contains("Slack hasn't told me who you are yet"),
+            "{home}"
+        );
         assert!(!home.contains("Renew cert"), "{home}");
         ivan.clickup().task("Renew cert").is("to do");
         assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM operations"), 0);

@@ -25,7 +25,7 @@ async fn until_when_a_task_is_snoozed_is_a_date_of_slacks() {
         assert!(why.wire().contains(&date), "{}", why.wire());
         why.mentions(" 17:00.");
         let over = ivan.dm(ANA, "snooze 1 2020-01-01 9:30").await;
-        over.begins("✗ Not snoozed: 1 Jan 2020 09:30 is over. ");
+        over.begins("✗ Not snoozed: 1 Jan 2020 09:30 is in the past. ");
         assert!(over.wire().contains(&date_after("Not snoozed: ")));
     })
     .await;
@@ -36,17 +36,17 @@ async fn a_due_time_is_a_date_of_slacks_and_a_due_day_is_a_day() {
     ivan_test(two_tasks(), async |ivan| {
         ivan.dm(ANA, "list").await;
         let timed = ivan.dm(ANA, "due 1 tomorrow 17:00").await;
-        let date = date_after("Now due ");
+        let date = date_after("Due date is now ");
         assert!(timed.wire().contains(&date), "{}", timed.wire());
         let blocks = timed.posted().blocks.to_string();
         assert!(blocks.contains(&date), "{blocks}");
-        timed.mentions(" 17:00 in ClickUp: Renew cert");
+        timed.mentions(" 17:00: Renew cert");
         let again = ivan.dm(ANA, "due 1 tomorrow 17:00").await;
-        assert!(again.wire().contains(&date_after("was already due ")));
+        assert!(again.wire().contains(&date_after("Already due ")));
         let log = ivan.dm(ANA, "log").await;
         assert!(log.wire().contains(&date_after("(now due ")));
         let day = ivan.dm(ANA, "due 2 tomorrow").await;
-        day.begins("✓ Now due ");
+        day.begins("✓ Due date is now ");
         assert!(!day.wire().contains("<!date"), "{}", day.wire());
     })
     .await;
@@ -61,7 +61,7 @@ async fn over_http_a_moment_is_in_its_persons_zone() {
         let (_, list) = ivan.http("GET", "/log", None).await;
         let now = list["entries"][0]["after"].as_str().unwrap_or_default();
         assert!(now.ends_with('Z'), "{list}");
-        assert!(said.contains(" 17:00 in ClickUp"), "{said}");
+        assert!(said.contains(" 17:00: Renew cert"), "{said}");
     })
     .await;
 }

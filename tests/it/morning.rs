@@ -69,7 +69,7 @@ async fn what_is_current_and_not_among_the_first_is_named() {
         ivan.dm(ANA, "list").await;
         ivan.dm(ANA, "start 4")
             .await
-            .mentions("It is your current task");
+            .mentions("It's your current task");
         ivan.dm(ANA, "morning")
             .await
             .mentions("\nCurrent: Tidy the wiki\n");
@@ -88,7 +88,7 @@ async fn what_is_queued_and_why_is_in_it() {
         let done = ivan.says(ANA, "done").answers().await;
         let told = ivan.dm(ANA, "morning").await;
         told.mentions(": 3 open")
-            .mentions("\n… Completion queued: Renew cert. ");
+            .mentions("\n… Completion of Renew cert is waiting: ");
         ivan.clickup().front().up();
         done.until(|posted| posted.text.starts_with('✓')).await;
         let text = ivan.dm(ANA, "morning").await.text();
@@ -164,10 +164,10 @@ async fn it_says_who_waits_for_whom() {
     ivan_test(world, async |ivan| {
         ivan.dm(ANA, "morning")
             .await
-            .mentions("\nBo waits for Fix the build");
+            .mentions("\nBo is waiting for Fix the build");
         // Bo is not told that a person waits for Ana, and his own blocked task is not offered.
         let told = ivan.dm(BO, "morning").await;
-        told.mentions("1 task waits for another (`list blocked`)");
+        told.mentions("1 task is blocked (`list blocked`)");
         assert!(!told.text().contains("waits for Fix"), "{}", told.text());
         assert!(!told.text().contains("Deploy"), "{}", told.text());
     })

@@ -264,7 +264,7 @@ async fn a_removed_store_knows_the_tasks_of_old_buttons_and_no_commands() {
         assert_eq!(
             list.pressed(ivan, "Done", 0).await,
             TOLD,
-            "Renew cert is not there any more"
+            "Renew cert is gone from ClickUp"
         );
         assert_eq!(commented.pressed(ivan, "Undo", 0).await, TOLD);
         let told = list.pressed(ivan, "Done", 1).await;
@@ -351,11 +351,11 @@ async fn what_was_shown_in_a_time_that_was_lost_is_not_completed_by_guess() {
         // She means the runbook; the store has the certificate.
         ivan.dm(ANA, "undo")
             .await
-            .begins("✗ My data is older than your last actions");
+            .begins("✗ I was restored from a backup older than your last actions");
         ivan.clickup().task("Renew cert").has_comments(["nearly"]);
         ivan.dm(ANA, "done")
             .await
-            .begins("✗ No current task, so nothing was changed");
+            .begins("✗ No current task, so nothing changed");
         for title in ["Renew cert", "Write the runbook", "Order labels"] {
             ivan.clickup().task(title).is("to do");
         }
@@ -491,7 +491,7 @@ async fn a_page_of_another_store_is_not_gone_on_with() {
             let (status, problem) = ivan.http("GET", &path, None).await;
             assert_eq!(status, 422, "{path}: {problem}");
             let detail = problem["detail"].as_str().unwrap();
-            assert!(detail.contains("Begin with the first page"), "{detail}");
+            assert!(detail.contains("Start with the first page"), "{detail}");
         }
     })
     .await;

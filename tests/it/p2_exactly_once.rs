@@ -64,7 +64,7 @@ async fn a_write_that_meets_a_rate_limit_happens_once_when_that_is_over() {
         ivan.github().secondary_limit(1, Some(4));
         all_are_typed(ivan);
         let first = ivan.answer(ANA, 0).answers().await;
-        assert!(first.history()[0].contains("ClickUp's rate limit is used up"));
+        assert!(first.history()[0].contains("ClickUp's rate limit is reached"));
         all_happen_once(ivan).await;
     })
     .await;
@@ -78,7 +78,7 @@ async fn while_a_source_asks_to_wait_nobody_asks_it_anything() {
             let body = r#"{"message": "You have exceeded a secondary rate limit"}"#;
             deed.goes_wrong(ivan, answer(429, &[("Retry-After", "4")], body));
             let queued = deed.is_typed(ivan).answers().await;
-            queued.begins("… Comment queued: ").mentions("rate limit");
+            queued.begins("… Comment on ").mentions("rate limit");
         }
         for deed in [&done, &create, &close, &open] {
             deed.is_typed(ivan);
@@ -298,8 +298,8 @@ async fn a_reply_that_is_posted_after_the_crash_of_its_sender_stands_there_once(
 #[tokio::test]
 async fn a_disk_that_fails_when_the_answer_is_recorded_makes_nothing_twice() {
     ivan_test(six_deeds(), async |ivan| {
-        ivan.forgive("nothing of a batch of writes was kept");
-        ivan.forgive("rests: ");
+        ivan.forgive("nothing of a batch was saved");
+        ivan.forgive("lane paused");
         for deed in &DEEDS {
             deed.goes_wrong(ivan, FaultKind::Delay(Duration::from_millis(500)));
         }
@@ -308,7 +308,7 @@ async fn a_disk_that_fails_when_the_answer_is_recorded_makes_nothing_twice() {
             deed.arrives(ivan).await;
         }
         let held = ivan.holds_the_store();
-        ivan.logs("nothing of a batch of writes was kept").await;
+        ivan.logs("nothing of a batch was saved").await;
         drop(held);
         all_happen_once(ivan).await;
     })

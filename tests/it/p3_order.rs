@@ -60,9 +60,7 @@ async fn a_command_waits_for_the_one_before_it_on_the_same_task() {
         ivan.asks(front, "POST", "/comment", 1).await;
         let done = ivan.says(ANA, &format!("done clickup:{}", cert.id()));
         // Queued behind the comment, which has no answer yet.
-        done.answers()
-            .await
-            .begins("… Completion queued: Renew cert");
+        done.answers().await.begins("… Completion of Renew cert");
         cert.is("to do");
         front.cut();
         ivan.answer(ANA, 1)
@@ -183,7 +181,7 @@ async fn a_task_by_two_names_is_one_lane() {
         ivan.answer(ANA, 3)
             .answers()
             .await
-            .begins("… Comment queued: Renew cert");
+            .begins("… Comment on Renew cert");
         cert.has_comments([]);
         front.cut();
         for place in 0..4 {

@@ -81,8 +81,8 @@ async fn what_was_reopened_since_a_lost_answer_stays_open() {
         ivan.github().reopen_as(REPO, 1, "bo");
         front.cut();
         let answer = ivan.answer(ANA, 0).settles().await;
-        answer.begins("✓ Note: Login fails was completed and has been reopened in GitHub since (");
-        answer.mentions("); I left it as it is");
+        answer.begins("✓ Note: Login fails was completed, and reopened in GitHub since (");
+        answer.mentions("), so I left it open");
         ivan.github().issue(REPO, 1).is("open");
     })
     .await;
@@ -143,12 +143,12 @@ async fn what_was_deleted_is_refused_and_the_next_is_shown() {
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         ivan.clickup().delete_task("Renew cert");
         let answer = ivan.dm(ANA, "done").await;
-        answer.begins("✗ Not completed: Renew cert. ClickUp says that ");
+        answer.begins("✗ Not completed: Renew cert. ClickUp can't find ");
         answer.mentions("was deleted");
         answer.mentions(" Next: ");
         ivan.github().delete_issue(REPO, 1);
         let answer = ivan.dm(ANA, "comment on #1: shipped").await;
-        answer.begins("✗ Comment not added: Login fails. GitHub says that ");
+        answer.begins("✗ Comment not added: Login fails. GitHub can't find ");
         answer.mentions("was deleted");
         ivan.dm(ANA, "list")
             .await
@@ -165,8 +165,8 @@ async fn what_moved_out_of_sight_is_refused_and_leaves_the_queue() {
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         ivan.clickup().move_task("Renew cert", OTHER_LIST);
         let answer = ivan.dm(ANA, "done").await;
-        answer.begins("✗ Not completed: Renew cert. ClickUp has ");
-        answer.mentions(" in a list that I do not follow");
+        answer.begins("✗ Not completed: Renew cert. I don't follow the list of ");
+        answer.mentions("I don't follow the list of ");
         answer.mentions(". Next: ");
         let number = ivan.github().transfer_issue(REPO, 1, "other/place");
         let answer = ivan.dm(ANA, "done #1").await;
@@ -197,7 +197,7 @@ async fn what_is_locked_or_archived_is_refused_with_what_to_do() {
         ivan.github().permit(REPO, false, false);
         ivan.github().lock_issue(REPO, 1, true);
         let answer = ivan.dm(ANA, "comment on #1: shipped").await;
-        answer.begins("✗ Comment not added: Login fails. GitHub does not allow this on ");
+        answer.begins("✗ Comment not added: Login fails. GitHub doesn't let me change ");
         answer.mentions("Unlock the conversation in GitHub first");
         ivan.github().archive_repo(REPO, true);
         for typed in [
@@ -251,7 +251,9 @@ async fn a_name_that_a_stranger_took_gets_no_write() {
             .await
             .begins("✓ Issue closed in GitHub: Login fails");
         let answer = ivan.dm(ANA, "create Fix login -s github").await;
-        answer.begins("✗ Not created: Fix login. acme/widgets is another repository in GitHub now");
+        answer.begins(
+            "✗ Not created: Fix login. acme/widgets is now a different repository in GitHub",
+        );
         // Also by a daemon that has the new name in its store only.
         ivan.kill_and_restart().await;
         ivan.dm(ANA, "comment on #2: shipped")
@@ -293,7 +295,7 @@ async fn with_a_revoked_token_nothing_is_lost_and_all_goes_on_once_it_works() {
         ];
         for (typed, key) in &comments {
             let answer = ivan.says(ANA, typed).answers().await;
-            answer.begins("… Comment queued: ").mentions(key);
+            answer.begins("… Comment on ").mentions(key);
         }
         ivan.clickup().accept_token();
         ivan.github().accept_token();
@@ -326,7 +328,7 @@ async fn a_restart_with_a_valid_token_carries_out_what_waited_at_once() {
             .answers()
             .await;
         answer
-            .begins("… Completion queued: Renew cert")
+            .begins("… Completion of Renew cert")
             .mentions("clickup.token");
         ivan.kill().await;
         ivan.clickup().accept_token();
@@ -354,7 +356,7 @@ async fn what_ivan_has_just_done_for_somebody_else_is_not_called_external() {
         ivan.applies(front, "PATCH", "/issues/1", 1).await;
         ivan.dm(BO, "done #1")
             .await
-            .begins("✓ Note: Login fails is already closed in GitHub");
+            .begins("✓ Already closed in GitHub: Login fails");
         gate.open();
         anas.settles()
             .await

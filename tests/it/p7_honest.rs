@@ -20,8 +20,8 @@ async fn a_down_source_is_said_at_once_and_the_outcome_later_in_the_same_message
             .says(ANA, &format!("done clickup:{}", cert.id()))
             .answers()
             .await;
-        queued.begins("… Completion queued: Renew cert. ClickUp ");
-        queued.mentions(" I keep trying. I will say here how it ends. Next: ");
+        queued.begins("… Completion of Renew cert is waiting: ClickUp ");
+        queued.mentions(" I'll keep trying and update this message. Next: ");
         // The other source is as quick as ever.
         ivan.dm(ANA, "comment on #1: shipped")
             .await
@@ -128,7 +128,7 @@ async fn the_message_says_why_it_waits_once_that_is_known() {
         let dead = slow
             .until(|answer| answer.text.contains("clickup.token"))
             .await;
-        dead.begins("… Completion queued: Renew cert. ClickUp refuses the token");
+        dead.begins("… Completion of Renew cert is waiting: ClickUp rejects the token");
         ivan.clickup().accept_token();
         ivan.http("POST", "/sync", None).await;
         dead.settles().await.begins("✓ Task completed");
@@ -168,7 +168,7 @@ async fn a_refusal_says_why_and_that_nothing_was_done() {
 async fn what_is_given_up_says_why_and_that_nothing_was_changed() {
     let world = six_deeds().config("outbox.give_up_after = \"1s\"");
     ivan_test(world, async |ivan| {
-        ivan.forgive("is given up");
+        ivan.forgive("operation given up");
         // Nothing is even sent: both sources are down when they are read.
         ivan.clickup().front().fault(
             Fault::new(FaultKind::answer(503, "{}"))
@@ -185,8 +185,8 @@ async fn what_is_given_up_says_why_and_that_nothing_was_changed() {
         ivan.says(ANA, "comment on #2: shipped");
         for place in 0..2 {
             let answer = ivan.answer(ANA, place).settles().await;
-            answer.begins("✗ Given up. ").mentions("HTTP 503");
-            answer.mentions("Nothing was changed; repeat the command to try again.");
+            answer.begins("✗ ").mentions("I gave up: ");
+            answer.mentions("Nothing changed. Repeat the command to try again.");
         }
         ivan.clickup().front().clear_faults();
         ivan.github().front().clear_faults();
@@ -200,7 +200,7 @@ async fn what_is_given_up_says_why_and_that_nothing_was_changed() {
 async fn what_is_given_up_after_a_lost_answer_may_have_been_applied() {
     let world = six_deeds().config("outbox.give_up_after = \"1s\"");
     ivan_test(world, async |ivan| {
-        ivan.forgive("is given up");
+        ivan.forgive("operation given up");
         let fronts = [ivan.clickup().front(), ivan.github().front()];
         for deed in &DEEDS {
             deed.goes_wrong(ivan, FaultKind::ApplyThenHang);
@@ -215,8 +215,8 @@ async fn what_is_given_up_after_a_lost_answer_may_have_been_applied() {
         }
         for place in 0..DEEDS.len() {
             let answer = ivan.answer(ANA, place).settles().await;
-            answer.begins("✗ Given up. ");
-            answer.mentions("It may have worked all the same: look in");
+            answer.begins("✗ ").mentions("I gave up: ");
+            answer.mentions("It may have worked: check");
         }
     })
     .await;
@@ -241,7 +241,7 @@ async fn what_is_refused_after_a_lost_answer_may_have_been_applied() {
         for place in [0, 1, 3, 4, 5] {
             let answer = ivan.answer(ANA, place).settles().await;
             answer.begins("✗ ");
-            answer.mentions("It may have worked all the same before that");
+            answer.mentions("An earlier attempt may have worked");
         }
     })
     .await;
@@ -267,12 +267,12 @@ async fn what_waits_for_a_source_that_is_no_longer_configured_is_given_up() {
         ivan.start().await;
         let perhaps = ivan.answer(ANA, 0).settles().await;
         perhaps.begins(
-            "✗ Given up. Comment not added: Write the runbook. ClickUp is not connected any more",
+            "✗ Comment not added: Write the runbook. I gave up: ClickUp is no longer connected",
         );
-        perhaps.mentions("may have worked all the same");
+        perhaps.mentions("may have worked");
         let never = ivan.answer(ANA, 1).settles().await;
-        never.begins("✗ Given up. Not completed: Renew cert. ClickUp is not connected any more");
-        never.mentions("Nothing was changed");
+        never.begins("✗ Not completed: Renew cert. I gave up: ClickUp is no longer connected");
+        never.mentions("Nothing changed");
     })
     .await;
 }

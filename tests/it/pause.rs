@@ -21,13 +21,13 @@ async fn a_task_goes_back_to_its_status_before_it_was_started() {
             .begins("✓ Task started in ClickUp: Renew cert (in review)");
         ivan.dm(ANA, "pause")
             .await
-            .replies("✓ Now paused in ClickUp: Renew cert");
+            .replies("✓ Paused in ClickUp: Renew cert");
         task.is("to do");
         // It is still the current one.
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         ivan.dm(ANA, "pause")
             .await
-            .replies("✓ Note: Renew cert was already paused in ClickUp");
+            .replies("✓ Already not in progress in ClickUp: Renew cert");
         ivan.dm(ANA, "undo")
             .await
             .replies("✓ Undone: Renew cert is as it was before in ClickUp");
@@ -49,7 +49,7 @@ async fn an_issue_loses_its_label_and_nothing_else() {
             .await;
         assert_eq!(
             (status, &answer["message"]),
-            (200, &json!("Now paused in GitHub: Login fails"))
+            (200, &json!("Paused in GitHub: Login fails"))
         );
         assert!(issue.labels().is_empty());
         assert_eq!(issue.json()["assignees"][0]["login"], "ana");
@@ -91,12 +91,10 @@ async fn an_undo_leaves_what_others_changed_since() {
         ivan.dm(ANA, &format!("start clickup:{id}"))
             .await
             .begins("✓ Task started");
-        ivan.dm(ANA, "pause").await.begins("✓ Now paused");
+        ivan.dm(ANA, "pause").await.begins("✓ Paused");
         ivan.clickup()
             .set_status("Renew cert", "complete", BO_CLICKUP);
-        ivan.dm(ANA, "undo")
-            .await
-            .mentions("it has another status now");
+        ivan.dm(ANA, "undo").await.mentions("its status changed");
         task.is("complete");
     })
     .await;

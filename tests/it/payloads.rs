@@ -59,7 +59,7 @@ async fn whatever_things_are_called_every_message_form_and_home_is_one_that_slac
         let home = ivan.opens_home(ANA).await;
         assert!(home.contains("130 open"), "{home}");
         assert!(
-            home.ends_with("(`slack.thread_replies`).\n"),
+            home.ends_with("[Add reactions]\n"),
             "all of it has room: {home}"
         );
         // Ephemeral messages have the same layout, and no pace of a conversation delays them.
@@ -134,7 +134,7 @@ async fn whatever_things_are_called_every_message_form_and_home_is_one_that_slac
         ivan.until_deliveries_are_applied().await;
         let held = ivan.is_told(ANA);
         ivan.slash(ANA, RANDOM, "quiet off").await;
-        held.answers().await.begins("While it was quiet:");
+        held.answers().await.begins("While you were in quiet hours:");
         // Forms: empty, of a message, and of cards.
         ivan.slack().shortcut(ANA, "new_task");
         ivan.form(1).await;

@@ -51,7 +51,7 @@ async fn each_has_their_own_pin_and_numbers() {
         ivan.dm(BO, "list").await;
         ivan.dm(ANA, "done 1")
             .await
-            .replies("✗ I have not shown you a list yet. Type `list`, then use its numbers.");
+            .replies("✗ You haven't seen a list yet. Type `list`, then use its numbers.");
         ivan.clickup().task("Pay the rent").is("to do");
         ivan.github().issue(REPO, 1).is("open");
     })
@@ -73,7 +73,7 @@ async fn one_task_of_two_people_is_done_once() {
             .begins("Plan the party was completed in ClickUp by Ana, ");
         ivan.dm(BO, "done 3")
             .await
-            .mentions("✓ Note: Plan the party is already complete in ClickUp");
+            .mentions("✓ Already complete in ClickUp: Plan the party");
         let puts = ivan.clickup().front().journal();
         assert_eq!(puts.iter().filter(|seen| seen.method == "PUT").count(), 1);
     })
@@ -86,7 +86,7 @@ async fn somebody_with_nothing_assigned_has_an_empty_queue() {
         .people()
         .clickup_tasks([json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]})]);
     ivan_test(setup, async |ivan| {
-        let empty = "Your queue is empty: no open task is assigned to you.";
+        let empty = "Your queue is empty: no open tasks are assigned to you.";
         for typed in ["current", "list"] {
             ivan.dm(BO, typed).await.replies(empty);
         }
@@ -108,9 +108,9 @@ async fn somebody_who_is_not_configured_is_refused_politely() {
             format!("done clickup:{id}"),
             "create Buy milk".into(),
         ] {
-            ivan.dm(BO, &typed).await.replies(
-                "✗ I do not know you yet. Whoever runs me can add you as one of [[people]].",
-            );
+            ivan.dm(BO, &typed)
+                .await
+                .replies("✗ You're not set up yet. Ask an Ivan operator to add you.");
         }
         ivan.clickup().task("Renew cert").is("to do");
         assert_eq!(ivan.clickup().tasks().len(), 2);
@@ -118,8 +118,7 @@ async fn somebody_who_is_not_configured_is_refused_politely() {
     .await;
 }
 
-const FULL_MEMBERS_ONLY: &str = "✗ I only take commands from full members of this workspace. \
-                                 Whoever runs me can name you in slack.allowed_users.";
+const FULL_MEMBERS_ONLY: &str = "✗ I only take commands from full members of this workspace. Ask an Ivan operator to allow you.";
 
 #[tokio::test]
 async fn guests_and_strangers_are_refused_politely() {
@@ -162,8 +161,7 @@ async fn allowed_users_are_all_who_may_act() {
     let setup = two_tasks().config("slack.allowed_users = [\"U0BOB01\", \"U0GST01\"]");
     ivan_test(setup, async |ivan| {
         ivan.dm(ANA, "create Buy milk").await.replies(
-            "✗ I only take commands from the people named in slack.allowed_users. \
-             Whoever runs me can add you there.",
+            "✗ You're not on the list of people who may use Ivan here. Ask an Ivan operator to add you.",
         );
         assert_eq!(ivan.clickup().tasks().len(), 2);
         ivan.dm(BO, "create Buy bread")

@@ -240,9 +240,9 @@ async fn another_id_under_a_name_is_another_person() {
         assert!(!log.to_string().contains("secret"), "{log}");
         ivan.dm(BO, "done 1")
             .await
-            .begins("✗ I have not shown you a list yet");
+            .begins("✗ You haven't seen a list yet");
         ivan.dm(BO, "undo").await.begins("✗");
-        ivan.dm(ANA, "list").await.begins("✗ I do not know you yet");
+        ivan.dm(ANA, "list").await.begins("✗ You're not set up yet");
         // Notices for Ann go to her DM, and not to the former Ann's.
         let id = ivan.clickup().task("Pay the rent").id().to_owned();
         let path = format!("/tasks/clickup%3A{id}/complete");

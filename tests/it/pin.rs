@@ -24,8 +24,8 @@ fn slack_is_slow(ivan: &Ivan) {
 async fn before_anything_was_shown_done_changes_nothing_and_shows() {
     ivan_test(two_tasks(), async |ivan| {
         ivan.dm(ANA, "done").await.replies(
-            "✗ No current task, so nothing was changed. \
-             Current now: Renew cert · ClickUp · to do    why: client 1000, active today 1",
+            "✗ No current task, so nothing changed. Current now: Renew cert · ClickUp · to do    why: client 1000, \
+             active today 1",
         );
         ivan.clickup().task("Renew cert").is("to do");
         ivan.dm(ANA, "done")
@@ -43,7 +43,7 @@ async fn two_done_before_anything_was_shown_complete_nothing() {
         second
             .settles()
             .await
-            .mentions("✗ No current task, so nothing was changed. Current now: Renew cert");
+            .mentions("✗ No current task, so nothing changed. Current now: Renew cert");
         ivan.clickup().task("Renew cert").is("to do");
         ivan.clickup().task("Write the runbook").is("to do");
     })
@@ -62,7 +62,7 @@ async fn two_done_in_a_row_complete_one_task() {
         second
             .settles()
             .await
-            .replies("✓ Note: Renew cert is already complete in ClickUp. Next: Write the runbook");
+            .replies("✓ Already complete in ClickUp: Renew cert. Next: Write the runbook");
         ivan.clickup().task("Write the runbook").is("to do");
         ivan.dm(ANA, "done")
             .await
@@ -89,7 +89,7 @@ async fn a_done_typed_while_the_next_task_is_on_its_way_means_the_old_one() {
         second
             .settles()
             .await
-            .mentions("✓ Note: Renew cert is already complete in ClickUp.");
+            .mentions("✓ Already complete in ClickUp: Renew cert.");
         ivan.clickup().task("Write the runbook").is("to do");
     })
     .await;

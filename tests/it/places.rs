@@ -20,15 +20,15 @@ fn two_lists() -> Setup {
         .config("clickup.lists = [\"901100000002\"]\nslack.operators = [\"U0ANN01\"]")
 }
 
-const TOLD: &str = "✗ The list Roadmap is archived in ClickUp, so its tasks are not offered. Restore it there, or take \
-                    901100000002 out of clickup.list_id or clickup.lists.";
+const TOLD: &str = "✗ The list Roadmap is archived in ClickUp, so its tasks are hidden. Restore it there, or remove 901100000002 from \
+ clickup.list_id or clickup.lists.";
 
 #[tokio::test]
 async fn tasks_of_an_archived_list_are_not_offered_and_that_is_said() {
     let setup = two_lists().before(|sandbox| sandbox.clickup.archive_list(ROADMAP, true));
     ivan_test(setup, async |ivan| {
         ivan.is_told(ANA).answers().await.replies(TOLD);
-        ivan.logs("the list Roadmap (901100000002) is archived in ClickUp")
+        ivan.logs("the list is archived, so its tasks are hidden id=901100000002 name=Roadmap")
             .await;
         ivan.dm(BO, "list")
             .await
@@ -36,7 +36,7 @@ async fn tasks_of_an_archived_list_are_not_offered_and_that_is_said() {
         ivan.dm(BO, "status")
             .await
             .mentions("ClickUp: 1 open, ")
-            .mentions("; ✗ the list Roadmap is archived, so its tasks are not offered");
+            .mentions("; ✗ the list Roadmap is archived, so its tasks are hidden");
         let ran = ivan.cli(&["status"]).await;
         assert!(ran.out.contains("; ✗ Roadmap is archived"), "{}", ran.out);
         let (_, status) = ivan.http("GET", "/status", None).await;
@@ -44,7 +44,7 @@ async fn tasks_of_an_archived_list_are_not_offered_and_that_is_said() {
         // No task is made in a place that is hidden.
         ivan.dm(BO, "create Dream -l roadmap")
             .await
-            .begins("✗ The list Roadmap is archived in ClickUp.");
+            .begins("✗ The list Roadmap is archived in ClickUp");
         assert!(ivan.clickup().tasks_named("Dream").is_empty());
         // The archiving and its end are reported once each; then the tasks are back at once.
         ivan.sync().await;
@@ -52,9 +52,9 @@ async fn tasks_of_an_archived_list_are_not_offered_and_that_is_said() {
         let told = ivan.is_told(ANA);
         ivan.clickup().archive_list(ROADMAP, false);
         ivan.sync().await;
-        told.answers().await.replies(
-            "✓ The list Roadmap is not archived in ClickUp any more, and its tasks are offered again.",
-        );
+        told.answers()
+            .await
+            .replies("✓ The list Roadmap is no longer archived in ClickUp; its tasks are back.");
         ivan.dm(BO, "list").await.mentions("Plan the year");
     })
     .await;
@@ -79,7 +79,7 @@ async fn a_list_that_is_archived_meanwhile_is_found_by_the_next_read(
         assert_eq!(ivan.http("POST", "/sync", body).await.0, 200);
         told.answers()
             .await
-            .mentions("is archived in ClickUp, so its tasks are not offered");
+            .mentions("is archived in ClickUp, so its tasks are hidden");
         let listed = ivan.dm(BO, "list").await;
         listed.begins(&format!("1. {left}"));
         assert!(!listed.text().contains("2. "), "{}", listed.text());
@@ -103,7 +103,7 @@ async fn the_default_list_archived_creates_nothing_and_forms_leave_it_out() {
         ivan.is_told(ANA).answers().await.begins("✗ The list Inbox");
         ivan.dm(BO, "create Dream")
             .await
-            .begins("✗ The list Inbox is archived in ClickUp.");
+            .begins("✗ The list Inbox is archived in ClickUp");
         ivan.dm(BO, "create Dream -l Roadmap")
             .await
             .begins("✓ Task created in ClickUp: Dream");
@@ -125,8 +125,8 @@ async fn issues_of_an_archived_repository_are_not_offered() {
         });
     ivan_test(setup, async |ivan| {
         ivan.is_told(ANA).answers().await.replies(
-            "✗ The repository acme/gadgets is archived in GitHub, so its tasks are not offered. Restore it there, or \
-             take acme/gadgets out of github.repo or github.repos.",
+            "✗ The repository acme/gadgets is archived in GitHub, so its tasks are hidden. Restore it there, or \
+             remove acme/gadgets from github.repo or github.repos.",
         );
         let listed = ivan.dm(BO, "list").await;
         listed.mentions("2. ");
@@ -169,7 +169,7 @@ async fn a_task_that_was_added_to_a_followed_list_is_followed() {
         let other = ivan.clickup().task("Not ours").id().to_owned();
         ivan.dm(ANA, &format!("done clickup:{other}"))
             .await
-            .mentions("in a list that I do not follow");
+            .mentions("I don't follow the list of ");
         ivan.clickup().task(&other).is("backlog");
     })
     .await;
@@ -211,7 +211,7 @@ async fn a_guest_that_leaves_the_list_is_not_offered_any_more() {
             .replies("1. Renew cert · ClickUp · to do");
         ivan.dm(BO, &format!("done clickup:{id}"))
             .await
-            .mentions("in a list that I do not follow");
+            .mentions("I don't follow the list of ");
         // It is back with the next full read after it was added again.
         ivan.clickup().add_to_list(&id, INBOX, true);
         let body = Some(json!({"full": true}));

@@ -63,7 +63,7 @@ async fn next_with_one_task_stays_there() {
         ivan.dm(ANA, "current").await;
         ivan.dm(ANA, "next")
             .await
-            .replies("There is no other task in your queue. Still: Renew cert · ClickUp · to do");
+            .replies("No other task in your queue. Still: Renew cert · ClickUp · to do");
         ivan.dm(ANA, "done").await.mentions("✓ Task completed");
     })
     .await;

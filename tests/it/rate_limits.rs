@@ -112,14 +112,14 @@ async fn whoever_stands_in_the_line_is_told_when_the_turn_comes() {
             .map(|(_, answer)| answer)
             .collect();
         // A command that still waited when its turn came reports that there is no answer yet.
-        let words = "GitHub wants writes one after the other, and its turn comes at ";
+        let words = "GitHub takes one write at a time. It is sent at ";
         let told = queued.iter().filter(|answer| {
             let message = answer["message"].as_str().unwrap();
             message.contains(words) && message.trim_end_matches('.').ends_with("UTC")
         });
         assert!(told.count() >= 1, "{answers:#?}");
         let asked = ivan.says(ANA, "comment on #30: shipped").answers().await;
-        asked.begins("… Comment queued: Errand 30. GitHub wants writes one after the other");
+        asked.begins("… Comment on Errand 30 is waiting: GitHub takes one write at a time");
         let turn = moment(&asked);
         assert!((now()..now() + 25_000).contains(&turn), "{turn}");
         // Without a limit, the writes go out at once.
@@ -161,9 +161,9 @@ async fn who_meets_a_rate_limit_is_told_when_it_is_over() {
         // Commands behind it wait for the same.
         for place in 0..4 {
             let told = ivan.answer(ANA, place).answers().await;
-            told.begins("… Comment queued: ")
-                .mentions("rate limit is used up")
-                .mentions("I try again at ");
+            told.begins("… Comment on ")
+                .mentions("rate limit is reached")
+                .mentions("Next try at ");
             let turn = moment(&told);
             assert!((begun + 7_000..now() + 11_000).contains(&turn), "{turn}");
         }
@@ -233,14 +233,14 @@ async fn a_restart_does_not_ask_a_source_that_wants_to_be_left_alone() {
         ivan.kill().await;
         let before = ivan.github().front().journal().len();
         ivan.launch().await;
-        ivan.logs("read clickup:").await;
+        ivan.logs("poll … source=clickup").await;
         // The poll and the queued writes know the pause by now.
-        ivan.logs("read github:").await;
-        ivan.logs("not taken, will be repeated").await;
+        ivan.logs("poll … source=github").await;
+        ivan.logs("operation not accepted; will retry").await;
         let again = ivan.says(ANA, "done #2").answers().await;
         again
-            .begins("… Completion queued: Update the docs")
-            .mentions("I try again at ");
+            .begins("… Completion of Update the docs")
+            .mentions("Next try at ");
         assert!((moment(&again) - turn).abs() <= 2_000);
         assert_eq!(ivan.github().front().journal().len(), before);
         // An operator may set another value.

@@ -42,7 +42,7 @@ async fn every_check_mark_in_every_skin_tone_counts_and_nothing_else() {
         ivan.signs(ANA, &card, "ballot_box_with_check")
             .settles()
             .await
-            .begins("✓ Note: Renew cert is already complete");
+            .begins("✓ Already complete in ClickUp: Renew cert");
         assert_eq!(completions(ivan), 1);
     })
     .await;
@@ -72,8 +72,8 @@ async fn a_repeated_reaction_acts_once() {
     .await;
 }
 
-const TWO_TASKS: &str = "✗ That message shows two tasks, so a reaction to it changes nothing. Press a button there, or \
-    type `current` and react to the card.";
+const TWO_TASKS: &str = "✗ That message shows two tasks, so a reaction on it does nothing. Press a button there, or type `current` and react \
+ to the card.";
 
 #[tokio::test]
 async fn a_reaction_to_an_outcome_with_the_next_card_under_it_changes_nothing_and_is_told_why() {
@@ -200,7 +200,7 @@ async fn cards_that_follow_a_few_words_are_cards() {
             .await
             .begins("✓ Task completed in ClickUp: Renew cert");
         let only = ivan.dm(ANA, "next").await;
-        only.mentions("There is no other task in your queue. Still: Write the runbook");
+        only.mentions("No other task in your queue. Still: Write the runbook");
         ivan.signs(ANA, &only, "eyes")
             .settles()
             .await
@@ -367,7 +367,7 @@ async fn taking_the_check_mark_away_takes_the_completion_back() {
             .await
             .begins("✓ Task completed in ClickUp: Renew cert");
         ivan.unsigns(ANA, &card, DONE).settles().await.replies(
-            "✓ Undone: Renew cert is to do again in ClickUp. It is your current task again",
+            "✓ Undone: Renew cert is to do again in ClickUp. It's your current task again.",
         );
         ivan.clickup().task("Renew cert").is("to do");
         let sent = ivan.slack().envelopes().into_iter();
@@ -399,8 +399,8 @@ async fn a_check_mark_that_is_taken_away_too_late_leaves_the_task_complete() {
         ivan.minutes_pass(16);
         let cert = ivan.clickup().task("Renew cert");
         ivan.unsigns(ANA, &card, DONE).settles().await.replies(&format!(
-            "✗ Renew cert stays complete in ClickUp: you completed it more than 15 minutes ago. \
-             Type `reopen clickup:{}` to open it again.",
+            "✗ Renew cert stays complete in ClickUp: you completed it more than 15 minutes ago. Type `reopen \
+             clickup:{}` to reopen it.",
             cert.id()
         ));
         cert.is("complete");
@@ -428,11 +428,11 @@ async fn a_check_mark_on_what_another_completed_takes_nothing_back() {
         ivan.slack().reacts(ANA, &general, &made, DONE);
         answered(2, "✓ Task completed in ClickUp: Fix login").await;
         ivan.slack().reacts(BO, &general, &made, DONE);
-        answered(3, "✓ Note: Fix login is already complete").await;
+        answered(3, "✓ Already complete in ClickUp: Fix login").await;
         ivan.slack().unreacts(BO, &general, &made, DONE);
         answered(
             4,
-            "✗ Fix login stays complete in ClickUp: it was not you who completed it. Type `reopen ",
+            "✗ Fix login stays complete in ClickUp: someone else completed it. Type `reopen ",
         )
         .await;
         ivan.clickup().task("Fix login").is("complete");
@@ -461,7 +461,7 @@ async fn a_check_mark_taken_off_what_has_changed_since_changes_nothing() {
         ivan.unsigns(ANA, &card, DONE)
             .settles()
             .await
-            .mentions("It has changed in ClickUp since: it is shipped now. I left it as it is");
+            .mentions("It changed in ClickUp since (it is now shipped), so I left it as it is");
         ivan.clickup().task("Renew cert").is("shipped");
         let (card, dm) = (ivan.dm(BO, "current").await, ivan.slack().dm(BO));
         ivan.signs(BO, &card, DONE).settles().await.begins("✓ ");
@@ -471,8 +471,7 @@ async fn a_check_mark_taken_off_what_has_changed_since_changes_nothing() {
         ivan.unsigns(BO, &card, DONE)
             .settles()
             .await
-            .begins("✓ Note: ")
-            .mentions("There is nothing to undo");
+            .begins("✓ Nothing to undo: ");
         assert!(
             ivan.slack().reactions(&dm, &card.ts()).is_empty(),
             "{title}"
@@ -491,9 +490,9 @@ async fn a_check_mark_is_taken_away_while_its_completion_waits() {
         ivan.unsigns(ANA, &card, DONE)
             .settles()
             .await
-            .begins("✓ Taken back in time: Login fails. Nothing was changed in GitHub");
+            .begins("✓ Undone in time: Login fails. Nothing changed in GitHub");
         ivan.github().front().up();
-        waits.settles().await.mentions("You took it back in time");
+        waits.settles().await.mentions("You undid it in time");
         ivan.github().issue(REPO, 1).is("open");
     })
     .await;

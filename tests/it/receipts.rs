@@ -77,7 +77,7 @@ async fn what_is_queued_carries_an_hourglass_until_its_outcome() {
         let asked = ivan.says(ANA, "done");
         let (dm, ts) = (asked.channel().to_owned(), asked.ts.clone());
         let answer = asked.answers().await;
-        answer.begins("… Completion queued: Renew cert");
+        answer.begins("… Completion of Renew cert");
         ivan.carries(&dm, &ts, &[QUEUED]).await;
         ivan.clickup().front().up();
         answer
@@ -104,10 +104,10 @@ async fn a_comment_that_is_given_up_is_marked_and_explained() {
         asked
             .settles()
             .await
-            .begins("✗ Given up. Comment not added: Renew cert");
+            .begins("✗ Comment not added: Renew cert. I gave up");
         ivan.carries(&dm, &ts, &[REFUSED]).await;
         ivan.clickup().front().clear_faults();
-        ivan.forgive("is given up");
+        ivan.forgive("operation given up");
     })
     .await;
 }

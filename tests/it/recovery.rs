@@ -75,7 +75,7 @@ async fn old_commands_are_listed_once_and_not_acted_on() {
         for _ in 0..2 {
             ivan.start().await;
             let answer = ivan.answer(ANA, 1).answers().await;
-            answer.mentions("I have not acted on it");
+            answer.mentions("I did not act on it");
             answer.mentions("done");
             assert!(!answer.text().contains("weather"), "{}", answer.text());
             ivan.stop().await;
@@ -100,7 +100,7 @@ async fn a_suspended_webhook_is_put_back_and_an_operator_hears_of_it_once() {
         ivan.is_told(ANA)
             .answers()
             .await
-            .mentions("I have put the webhook back to work");
+            .mentions("I reactivated the webhook");
         assert_eq!(ivan.clickup().hooks()[0]["health"]["status"], "active");
         assert_eq!(
             ivan.sql::<String>("SELECT status FROM tasks WHERE title = 'Write the runbook'"),
@@ -140,7 +140,7 @@ async fn operators_hear_at_once_of_a_webhook_that_is_suspended_while_the_daemon_
         ivan.is_told(ANA)
             .answers()
             .await
-            .mentions("I have put the webhook back to work");
+            .mentions("I reactivated the webhook");
         assert_eq!(ivan.clickup().hooks()[0]["health"]["status"], "active");
         // The next delivery shows that it works: a reason to check again.
         ivan.clickup()
@@ -178,8 +178,9 @@ async fn a_repository_that_refuses_its_webhooks_keeps_nothing_from_the_others_an
             .answers()
             .await
             .mentions("bo commented on Login fails");
-        let said = "webhooks of github cannot be looked at in acme/gadgets";
-        ivan.logs(said).await;
+        let said = "cannot check webhooks";
+        ivan.logs("cannot check webhooks … place=acme/gadgets")
+            .await;
         // A reason to check once more; a known problem is not reported again.
         let (front, path) = (ivan.github().front(), "/repos/acme/gadgets/hooks");
         ivan.asks_anew(front, "GET", path, async || {
@@ -208,7 +209,7 @@ async fn a_token_without_the_right_to_hooks_is_said_once_and_breaks_nothing() {
             .always(),
         );
         ivan.kill_and_restart().await;
-        let said = "webhooks of github cannot be looked at";
+        let said = "cannot check webhooks";
         ivan.logs(said).await;
         ivan.dm(ANA, "done").await.mentions("Login fails");
         let lines = ivan.log();

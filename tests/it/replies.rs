@@ -47,7 +47,7 @@ async fn unless_bot_toml_says_so_a_plain_reply_gets_a_hint() {
         ivan.says_under(ANA, &card, "Nearly there")
             .settles()
             .await
-            .begins("✗ I do not know `Nearly`");
+            .begins("✗ I don't know `Nearly`");
         ivan.clickup().task("Renew cert").has_comments([]);
     })
     .await;
@@ -90,7 +90,7 @@ async fn under_a_message_about_no_task_a_plain_reply_gets_a_hint() {
         ivan.says_under(ANA, &help, "Thanks!")
             .settles()
             .await
-            .begins("✗ I do not know `Thanks!`");
+            .begins("✗ I don't know `Thanks!`");
         ivan.clickup().task("Renew cert").has_comments([]);
     })
     .await;
@@ -190,7 +190,7 @@ async fn without_the_scope_a_message_says_what_a_reaction_would() {
             .await
             .replies("✓ Comment added in ClickUp: Renew cert");
         let status = ivan.dm(ANA, "status").await;
-        status.mentions("✗ Slack scope reactions:write is missing: ");
+        status.mentions("✗ Missing Slack scope reactions:write: ");
         assert_eq!(status.text().matches("✗").count(), 1);
         // Once the scope is granted, reactions are back, and `status` reports no problem.
         ivan.slack().grant_scope("reactions:write");
@@ -214,7 +214,7 @@ async fn a_reply_that_was_deleted_is_a_comment_all_the_same() {
         ivan.until_reactions_are_placed().await;
         ivan.slack().deletes(&dm, &ts);
         ivan.clickup().front().up();
-        ivan.logs("has no message to stand on any more").await;
+        ivan.logs("the reaction's message is gone").await;
         ivan.clickup()
             .task("Renew cert")
             .has_comments(["Nearly there"]);

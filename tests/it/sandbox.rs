@@ -741,8 +741,7 @@ async fn a_port_is_as_asked_or_it_does_not_start(
         (ran.status.code(), ran.stdout.as_slice()),
         (Some(1), &b""[..])
     );
-    let why =
-        format!("✗ the sandbox does not start: {service} cannot listen on 127.0.0.1:{port}: ");
+    let why = format!("✗ cannot start the sandbox: {service} cannot listen on 127.0.0.1:{port}: ");
     assert!(
         said.starts_with(&why) && said.trim_end().ends_with(option),
         "{said}"

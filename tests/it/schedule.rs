@@ -78,8 +78,8 @@ fn task_with(lines: &str) -> Setup {
 /// The answer that names the next briefing.
 fn asked_for(day: NaiveDate, time: &str) -> String {
     format!(
-        "✓ Briefing at {time} on working days (Europe/Madrid). The next one is on {}",
-        day.format("%a %-d %b %Y")
+        "✓ Briefing on working days at {time} (Europe/Madrid), next on {}.",
+        day.format("%a %-d %b")
     )
 }
 
@@ -152,7 +152,7 @@ async fn a_briefing_that_is_under_way_at_two_ends_rests_and_is_told_when_it_is_t
         slack.clear_faults();
         ivan.start().await;
         let told = ivan.is_told(ANA).answers().await;
-        told.begins("✗ Not finished: telling you your briefing or your notices stopped me twice");
+        told.begins("✗ Not finished: sending your briefing or notices crashed me twice");
         let (_, status) = ivan.http("GET", "/status", None).await;
         let id = status["set_aside"][0]["id"].as_str().unwrap().to_owned();
         told.mentions(&format!("ivan retry {id}"));
@@ -177,9 +177,7 @@ async fn nobody_gets_one_on_a_day_that_is_free_or_without_having_asked() {
             is_back(ivan, on(day, "08:30:01", MADRID)).await;
             ivan.dm(ANA, "status").await.begins("Slack: connected");
         }
-        ivan.dm(ANA, "briefing off")
-            .await
-            .begins("✓ No briefing any more.");
+        ivan.dm(ANA, "briefing off").await.begins("✓ Briefing off.");
         is_back(ivan, on(monday + Days::new(7), "08:30:01", MADRID)).await;
         ivan.dm(ANA, "status").await.begins("Slack: connected");
     })
@@ -198,7 +196,7 @@ async fn a_kill_while_it_is_being_posted_makes_no_second_one_and_loses_none() {
         is_back(ivan, on(monday, "08:30:00", MADRID)).await;
         ivan.is_told(ANA).answers().await.mentions("1 open");
         is_back(ivan, on(monday, "08:31:00", MADRID)).await;
-        ivan.logs("read clickup:").await;
+        ivan.logs("poll done … source=clickup").await;
         ivan.dm(ANA, "status").await;
         // It is claimed, and the daemon dies before Slack has it.
         let gate = Gate::new();
@@ -279,12 +277,12 @@ async fn bot_toml_chooses_for_those_who_have_not() {
     let monday = monday();
     let setup = task_with("slack.briefing = \"8:30\"\nslack.quiet = \"22:00-7:00\"");
     story_at(setup, on(monday, "12:00:00", MADRID), async |ivan| {
-        ivan.dm(BO, "briefing off").await.begins("✓ No briefing any more");
+        ivan.dm(BO, "briefing off").await.begins("✓ Briefing off");
         ivan.dm(ANA, "whoami").await.mentions(
-            "\nBriefing: at 8:30 on working days, as bot.toml sets.\nQuiet hours: 22:00-07:00, as bot.toml sets.",
+            "\nBriefing: 8:30 on working days (team default)\nQuiet hours: 22:00-07:00 (team default)",
         );
         ivan.dm(ANA, "quiet").await.replies(
-            "Quiet from 22:00-07:00 (Europe/Madrid), as bot.toml has it for everybody. `quiet off` ends that for you.",
+            "Quiet hours 22:00-07:00 (Europe/Madrid), the team default. `quiet off` turns them off for you.",
         );
         // As if bot.toml had been changed on a morning that has begun: the first briefing is the next one.
         ivan.kill().await;
@@ -300,10 +298,10 @@ async fn bot_toml_chooses_for_those_who_have_not() {
         is_back(ivan, on(tuesday, "08:29:58", MADRID)).await;
         let told = ivan.is_told(ANA).answers().await;
         told.mentions(": 1 open\n1. Renew cert · ClickUp");
-        told.mentions("\nYou get this as bot.toml has it for everybody. For yourself `briefing off` ends it");
+        told.mentions("\nThis is the team default. `briefing off` stops it");
         is_back(ivan, on(tuesday, "08:31:00", MADRID)).await;
         // A personal choice wins, and off is a choice.
-        ivan.dm(ANA, "quiet off").await.replies("✓ No quiet hours any more.");
+        ivan.dm(ANA, "quiet off").await.replies("✓ Quiet hours off.");
         ivan.dm(ANA, "briefing 9:30")
             .await
             .replies(&asked_for(tuesday, "9:30").replace(
@@ -312,7 +310,7 @@ async fn bot_toml_chooses_for_those_who_have_not() {
             ));
         let whoami = ivan.dm(ANA, "whoami").await.text();
         assert!(
-            whoami.ends_with("\nBriefing: at 9:30 on working days, as you set.\nQuiet hours: none, as you set."),
+            whoami.ends_with("\nBriefing: 9:30 on working days\nQuiet hours: none"),
             "{whoami}"
         );
         let ana: &[(&str, &str)] = &[("X-Ivan-Actor", "Ana")];
@@ -334,19 +332,18 @@ async fn an_own_choice_is_left_to_bot_toml_again() {
     let monday = monday();
     let setup = task_with("slack.briefing = \"8:30\"\nslack.quiet = \"22:00-7:00\"");
     story_at(setup, on(monday, "12:00:00", MADRID), async |ivan| {
-        ivan.dm(ANA, "briefing 6:00").await.begins("✓ Briefing at 6:00");
-        ivan.dm(ANA, "quiet off").await.begins("✓ No quiet hours");
+        ivan.dm(ANA, "briefing 6:00").await.begins("✓ Briefing on working days at 6:00");
+        ivan.dm(ANA, "quiet off").await.begins("✓ Quiet hours off");
         let tuesday = monday.succ_opt().unwrap();
         ivan.dm(ANA, "briefing default").await.replies(&format!(
-            "✓ As bot.toml has it for everybody: a briefing at 8:30 on working days (Europe/Madrid). The next one is \
-             on {}",
-            tuesday.format("%a %-d %b %Y")
+            "✓ Team default: briefing on working days at 8:30 (Europe/Madrid), next on {}.",
+            tuesday.format("%a %-d %b")
         ));
         ivan.dm(ANA, "quiet default").await.replies(
-            "✓ As bot.toml has it for everybody: quiet from 22:00-07:00 (Europe/Madrid).",
+            "✓ Team default: quiet hours 22:00-07:00 (Europe/Madrid).",
         );
         ivan.dm(ANA, "whoami").await.mentions(
-            "\nBriefing: at 8:30 on working days, as bot.toml sets.\nQuiet hours: 22:00-07:00, as bot.toml sets.",
+            "\nBriefing: 8:30 on working days (team default)\nQuiet hours: 22:00-07:00 (team default)",
         );
         let ana: &[(&str, &str)] = &[("X-Ivan-Actor", "Ana")];
         let (_, chosen) = ivan.http_with("GET", "/rhythm", None, ana).await;
@@ -356,10 +353,10 @@ async fn an_own_choice_is_left_to_bot_toml_again() {
         ivan.dm(ANA, "status").await.begins("Slack: connected");
         is_back(ivan, on(tuesday, "08:30:00", MADRID)).await;
         let told = ivan.is_told(ANA).answers().await;
-        told.mentions("\nYou get this as bot.toml has it for everybody.");
+        told.mentions("\nThis is the team default.");
         // A time that is over today is not repeated: switching off and on causes no second briefing.
-        ivan.dm(ANA, "briefing off").await.begins("✓ No briefing");
-        ivan.dm(ANA, "briefing default").await.begins("✓ As bot.toml has it");
+        ivan.dm(ANA, "briefing off").await.begins("✓ Briefing off");
+        ivan.dm(ANA, "briefing default").await.begins("✓ Team default");
         is_back(ivan, on(tuesday, "08:40:00", MADRID)).await;
         ivan.dm(ANA, "status").await.begins("Slack: connected");
         // It follows bot.toml from then on.
@@ -378,14 +375,14 @@ async fn whoever_left_out_the_briefing_gets_that_of_bot_toml_from_the_next_on() 
     let monday = monday();
     let setup = task_with("slack.briefing = \"8:30\"");
     story_at(setup, on(monday, "06:00:00", MADRID), async |ivan| {
-        ivan.dm(ANA, "briefing off").await.begins("✓ No briefing");
-        ivan.dm(BO, "briefing off").await.begins("✓ No briefing");
+        ivan.dm(ANA, "briefing off").await.begins("✓ Briefing off");
+        ivan.dm(BO, "briefing off").await.begins("✓ Briefing off");
         is_back(ivan, on(monday, "09:00:00", MADRID)).await;
         // The morning has begun: the next one is tomorrow's.
         let tuesday = monday.succ_opt().unwrap();
         ivan.dm(ANA, "briefing default")
             .await
-            .mentions(&format!("on {}", tuesday.format("%a %-d %b %Y")));
+            .mentions(&format!("on {}", tuesday.format("%a %-d %b")));
         is_back(ivan, on(monday, "09:05:00", MADRID)).await;
         ivan.dm(ANA, "status").await.begins("Slack: connected");
         is_back(ivan, on(tuesday, "08:30:00", MADRID)).await;
@@ -403,15 +400,21 @@ async fn the_default_is_gone_back_to_over_http_and_from_the_command_line_too() {
         let ran = ivan.cli(&["--as", "Ana", "briefing", "default"]).await;
         assert_eq!(
             (ran.exit, ran.out.trim()),
-            (0, "✓ As bot.toml has it for everybody: no briefing. morning shows it whenever you like."),
+            (
+                0,
+                "✓ Team default: briefing off. morning shows it at any time."
+            ),
             "{}",
             ran.err
         );
         let quiet = Some(json!({"hours": "default"}));
         let (status, chosen) = ivan.http_with("POST", "/quiet", quiet, ana).await;
         assert_eq!(status, 200);
-        assert_eq!(chosen["message"], "✓ As bot.toml has it for everybody: no quiet hours.");
-        assert_eq!((&chosen["briefing"], &chosen["quiet"]), (&json!(null), &json!(null)));
+        assert_eq!(chosen["message"], "✓ Team default: no quiet hours.");
+        assert_eq!(
+            (&chosen["briefing"], &chosen["quiet"]),
+            (&json!(null), &json!(null))
+        );
         assert_eq!(chosen["own"], json!({"briefing": false, "quiet": false}));
         let ran = ivan.cli(&["--as", "Ana", "quiet", "off"]).await;
         assert_eq!(ran.exit, 0);
@@ -439,7 +442,7 @@ async fn quiet_hours_of_bot_toml_hold_what_another_gives_through_ivan_too() {
                 .begins("✓ Now assigned to ");
         }
         assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM held"), 1);
-        ivan.dm(ANA, "quiet off").await.begins("✓ No quiet hours");
+        ivan.dm(ANA, "quiet off").await.begins("✓ Quiet hours off");
         ivan.is_told(ANA)
             .answers()
             .await
@@ -478,7 +481,7 @@ async fn it_is_set_over_http_and_from_the_command_line_too() {
         let ran = ivan.cli(&["--as", "Ana", "quiet"]).await;
         assert!(
             ran.out
-                .starts_with("Quiet from 22:00-07:00 (Europe/Madrid)"),
+                .starts_with("Quiet hours 22:00-07:00 (Europe/Madrid)"),
             "{}",
             ran.out
         );
@@ -513,7 +516,11 @@ async fn whoever_cannot_be_told_is_told_so() {
     ivan_test(two_tasks(), async |ivan| {
         let ran = ivan.cli(&["briefing", "8:30"]).await;
         assert_eq!(ran.exit, 1);
-        assert!(ran.err.contains("Write to me in Slack once"), "{}", ran.err);
+        assert!(
+            ran.err.contains("Write to me in Slack first"),
+            "{}",
+            ran.err
+        );
         assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM rhythms"), 0);
     })
     .await;
@@ -524,38 +531,29 @@ async fn it_is_chosen_at_home_with_buttons() {
     let monday = monday();
     story_at(task(), on(monday, "06:00:00", MADRID), async |ivan| {
         let home = ivan.opens_home(ANA).await;
-        assert!(
-            home.contains("Briefing: off, as for everybody here."),
-            "{home}"
-        );
-        assert!(
-            home.contains("Quiet hours: none, as for everybody here."),
-            "{home}"
-        );
+        assert!(home.contains("Briefing: off (team default)"), "{home}");
+        assert!(home.contains("Quiet hours: none (team default)"), "{home}");
         ivan.picks_at_home(ANA, "Briefing at", Some("08:00"))
             .settles()
             .await
             .replies(&asked_for(monday, "8:00"));
-        ivan.shows_at_home(
-            ANA,
-            "Briefing: 8:00 on working days (Europe/Madrid), as you set.",
-        )
-        .await;
-        ivan.presses_at_home(ANA, "Quiet nights", 0)
+        ivan.shows_at_home(ANA, "Briefing: 8:00 on working days (Europe/Madrid)")
+            .await;
+        ivan.presses_at_home(ANA, "Quiet at night", 0)
             .settles()
             .await
-            .begins("✓ Quiet from 20:00-08:00");
-        ivan.shows_at_home(ANA, "Quiet hours: 20:00-08:00 (Europe/Madrid), as you set.")
+            .begins("✓ Quiet hours 20:00-08:00");
+        ivan.shows_at_home(ANA, "Quiet hours: 20:00-08:00 (Europe/Madrid)")
             .await;
         ivan.presses_at_home(ANA, "No quiet hours", 0)
             .settles()
             .await
-            .begins("✓ No quiet hours");
-        ivan.presses_at_home(ANA, "No briefing", 0)
+            .begins("✓ Quiet hours off");
+        ivan.presses_at_home(ANA, "Turn off", 0)
             .settles()
             .await
-            .begins("✓ No briefing");
-        ivan.shows_at_home(ANA, "Briefing: off, as you set.").await;
+            .begins("✓ Briefing off");
+        ivan.shows_at_home(ANA, "Briefing: off").await;
     })
     .await;
 }
@@ -589,7 +587,7 @@ async fn notices_wait_until_it_is_not_quiet_any_more_and_are_one_message() {
         ivan.hook_up();
         ivan.dm(ANA, "quiet 20:00-8:00")
             .await
-            .begins("✓ Quiet from 20:00-08:00 (Europe/Madrid)");
+            .begins("✓ Quiet hours 20:00-08:00 (Europe/Madrid)");
         ivan.clickup()
             .comment_by("Renew cert", BO_CLICKUP, "how far is it?");
         holds(ivan, 1).await;
@@ -597,9 +595,7 @@ async fn notices_wait_until_it_is_not_quiet_any_more_and_are_one_message() {
             .set_status("Write the runbook", "complete", BO_CLICKUP);
         holds(ivan, 2).await;
         // Her commands are answered at any time.
-        ivan.dm(ANA, "quiet")
-            .await
-            .mentions("Held until it ends: 2.");
+        ivan.dm(ANA, "quiet").await.mentions("2 notices are held.");
         ivan.dm(ANA, "list")
             .await
             .replies("1. Renew cert · ClickUp · to do");
@@ -610,7 +606,7 @@ async fn notices_wait_until_it_is_not_quiet_any_more_and_are_one_message() {
         let text = told.text();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
-        assert_eq!(lines[0], "While it was quiet:");
+        assert_eq!(lines[0], "While you were in quiet hours:");
         assert_eq!(
             lines[1],
             "• Bo commented on Renew cert in ClickUp: “how far is it?”"
@@ -645,7 +641,9 @@ async fn what_was_held_comes_before_the_briefing() {
         is_back(ivan, on(tuesday, "08:00:00", MADRID)).await;
         let held = ivan.is_told(ANA);
         let briefing = ivan.is_told(ANA);
-        held.answers().await.begins("While it was quiet:");
+        held.answers()
+            .await
+            .begins("While you were in quiet hours:");
         briefing.answers().await.mentions(": 2 open");
     })
     .await;
@@ -659,9 +657,7 @@ async fn quiet_off_tells_at_once_what_was_held_and_mute_tells_nothing() {
         ivan.clickup()
             .comment_by("Renew cert", BO_CLICKUP, "how far is it?");
         holds(ivan, 1).await;
-        ivan.dm(ANA, "quiet off")
-            .await
-            .begins("✓ No quiet hours any more.");
+        ivan.dm(ANA, "quiet off").await.begins("✓ Quiet hours off.");
         ivan.is_told(ANA).answers().await.mentions("how far is it?");
         ivan.dm(ANA, "quiet 8pm-8am").await.begins("✓");
         ivan.clickup()
@@ -685,13 +681,13 @@ async fn operators_alarms_are_not_held() {
         ivan.is_told(ANA)
             .answers()
             .await
-            .mentions("refuses the token");
+            .mentions("rejects the token");
         ivan.clickup().accept_token();
         ivan.sync().await;
         ivan.is_told(ANA)
             .answers()
             .await
-            .mentions("takes the token again");
+            .mentions("accepts the token again");
     })
     .await;
 }

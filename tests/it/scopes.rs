@@ -24,18 +24,18 @@ async fn missing(ivan: &Ivan) -> Vec<Value> {
 #[tokio::test]
 async fn without_channel_history_a_bare_create_goes_and_the_rest_stays() {
     ivan_test(without(two_tasks(), no_history), async |ivan| {
-        ivan.logs("the Slack app lacks channels:history, groups:history")
+        ivan.logs("the Slack app lacks scopes; … scopes=channels:history, groups:history")
             .await;
         let status = ivan.dm(ANA, "status").await;
         status.begins("Slack: connected");
         status.mentions(
-            "✗ Slack scope channels:history is missing: in public channels only mentions are heard: no `create` \
-             without one, and no replies in threads.",
+            "✗ Missing Slack scope channels:history: in public channels I see only mentions, so no bare `create` \
+             and no replies in threads.",
         );
-        status.mentions("✗ Slack scope groups:history is missing: ");
+        status.mentions("✗ Missing Slack scope groups:history: ");
         assert_eq!(missing(ivan).await, ["channels:history", "groups:history"]);
         let ran = ivan.cli(&["status"]).await;
-        let line = "         ✗ without the scope channels:history, in public channels only mentions are heard";
+        let line = "         ✗ missing scope channels:history: in public channels I see only mentions";
         assert!(ran.out.contains(line), "{}", ran.out);
 
         ivan.says_in_vain("general", ANA, ["create Fix logout"])
@@ -67,12 +67,12 @@ async fn what_nothing_configured_needs_is_not_missed() {
         sandbox.slack.revoke_scope("reactions:read");
     });
     ivan_test(setup, async |ivan| {
-        ivan.logs("the Slack app lacks reactions:read: ").await;
+        ivan.logs("the Slack app lacks scopes; … scopes=reactions:read")
+            .await;
         assert_eq!(missing(ivan).await, ["reactions:read"]);
         let status = ivan.dm(ANA, "status").await;
-        status.mentions(
-            "✗ Slack scope reactions:read is missing: ✅, 💤 and 👀 on a card do nothing.",
-        );
+        status
+            .mentions("✗ Missing Slack scope reactions:read: ✅, 💤 and 👀 on a card do nothing.");
         assert_eq!(status.text().matches('✗').count(), 1);
         // The card confirms it.
         let card = ivan.dm(BO, "current").await;

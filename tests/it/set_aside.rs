@@ -23,7 +23,7 @@ async fn the_one(ivan: &Ivan) -> String {
 async fn retries(ivan: &Ivan, id: &str) {
     let ran = ivan.cli(&["retry", id]).await;
     assert_eq!(ran.exit, 0, "{ran:?}");
-    assert!(ran.out.starts_with("✓ Tried again: "), "{ran:?}");
+    assert!(ran.out.starts_with("✓ Retrying: "), "{ran:?}");
     let all = ivan.set_aside().await;
     assert!(!all.contains(&id.to_owned()), "{all:?}");
 }
@@ -118,7 +118,7 @@ async fn until_counted(ivan: &Ivan, what: &str, sql: &str, holds: impl Fn(i64) -
 /// The operator gets a notice without any person's text.
 async fn the_operator_is_told(ivan: &Ivan, id: &str, of: &str) {
     let told = ivan.is_told(BO).answers().await;
-    told.begins("✗ I was stopped twice while this was under way: ")
+    told.begins("✗ I crashed twice during this work: ")
         .mentions(of)
         .mentions(&format!("ivan retry {id}"));
 }
@@ -138,7 +138,7 @@ async fn a_message_is_set_aside_and_what_its_person_says_next_is_answered() {
         let told = ivan.answer(ANA, 0).answers().await;
         told.begins("✗ Not finished: your command ")
             .mentions("create Buy milk")
-            .mentions("stopped me twice, so I set it aside. I've told the operators.");
+            .mentions("crashed me twice, so I set it aside. I've told the operators.");
         the_operator_is_told(ivan, &id, "a message of Ana").await;
         // None of it reaches another person or the log.
         assert!(
@@ -153,7 +153,7 @@ async fn a_message_is_set_aside_and_what_its_person_says_next_is_answered() {
         ivan.dm(ANA, "current").await.begins("Your queue is empty");
         ivan.dm(ANA, "status")
             .await
-            .mentions("Set aside, for it stopped me twice:")
+            .mentions("Set aside after two crashes:")
             .mentions(&id);
         let status = ivan.cli(&["status"]).await;
         assert!(
@@ -183,8 +183,8 @@ async fn an_operation_is_set_aside_and_its_retry_looks_before_it_sends(
     ivan_test(setup, async |ivan| {
         let id = a_comment_ends_it_twice(ivan, fault).await;
         let told = ivan.answer(ANA, 0).settles().await;
-        told.begins("✗ Comment not added: Login fails. It stopped me twice, so I set it aside. I've told the operators.")
-            .mentions("It may have worked all the same: look in GitHub before you repeat it.");
+        told.begins("✗ Comment not added: Login fails. It crashed me twice, so I set it aside. I've told the operators.")
+            .mentions("It may have worked: check GitHub before you repeat it.");
         the_operator_is_told(ivan, &id, "a comment in GitHub").await;
         assert_eq!(ivan.github().issue(REPO, 1).comments().len(), there);
         let (_, operation) = ivan.http("GET", &format!("/operations/{id}"), None).await;
@@ -205,7 +205,7 @@ async fn an_operation_is_set_aside_and_its_retry_looks_before_it_sends(
 /// An undo of work that is set aside waits with it, and reverts the effect that the retry finds.
 #[rstest]
 #[case::applied(FaultKind::ApplyThenHang, "✓ Undone")]
-#[case::not_applied(FaultKind::Hang, "✓ Taken back in time")]
+#[case::not_applied(FaultKind::Hang, "✓ Undone in time")]
 #[tokio::test]
 async fn an_undo_of_what_is_set_aside_waits_until_that_is_tried_again(
     #[case] fault: FaultKind,
@@ -216,15 +216,17 @@ async fn an_undo_of_what_is_set_aside_waits_until_that_is_tried_again(
         ivan.answer(ANA, 0)
             .settles()
             .await
-            .mentions(&format!("try it again with ivan retry {id}."));
+            .mentions(&format!("retry it with ivan retry {id}."));
         let undo = ivan.dm(ANA, "undo").await;
-        undo.begins("✗ Not undone: ").mentions(
-            "The command that it takes back is set aside, and so is this until that is tried again.",
-        );
+        undo.begins("✗ Not undone: ")
+            .mentions("The command to undo is set aside, so this waits until that is retried.");
         retries(ivan, &id).await;
         ivan.until_nothing_is_queued().await;
-        ivan.within("its outcome is said", ivan.slack().until(|_| undo.text().starts_with(outcome)))
-            .await;
+        ivan.within(
+            "its outcome is said",
+            ivan.slack().until(|_| undo.text().starts_with(outcome)),
+        )
+        .await;
         ivan.github().issue(REPO, 1).has_comments([]);
     })
     .await;
@@ -249,8 +251,8 @@ async fn an_operation_that_was_asked_for_over_http_is_told_in_the_dm() {
         ivan.is_told(ANA)
             .answers()
             .await
-            .begins("✗ Not completed: Renew cert. It stopped me twice, so I set it aside.")
-            .mentions("It may have worked all the same: look in ClickUp before you repeat it.");
+            .begins("✗ Not completed: Renew cert. It crashed me twice, so I set it aside.")
+            .mentions("It may have worked: check ClickUp before you repeat it.");
         the_operator_is_told(
             ivan,
             &operation,
@@ -277,7 +279,7 @@ async fn an_operation_that_was_asked_for_over_http_is_told_in_the_dm() {
         assert_eq!(ran.exit, 1, "{ran:?}");
         assert!(
             ran.err
-                .contains("Nothing of the id message-4711 is set aside"),
+                .contains("Nothing with the id message-4711 is set aside"),
             "{ran:?}"
         );
     })
@@ -306,7 +308,7 @@ async fn an_answer_is_set_aside_and_its_retry_posts_it_once() {
         let id = the_one(ivan).await;
         assert!(id.starts_with("post-"), "{id}");
         ivan.is_told(ANA).answers().await.begins(
-            "✗ Not finished: posting a message of mine to you stopped me twice, so I set it aside.",
+            "✗ Not finished: posting a message to you crashed me twice, so I set it aside.",
         );
         the_operator_is_told(ivan, &id, "a message to").await;
         retries(ivan, &id).await;
@@ -341,7 +343,7 @@ async fn a_delivery_is_set_aside_and_the_next_ones_are_worked_off() {
         ivan.aborts().await;
         clickup.clear_faults();
         ivan.launch().await;
-        ivan.logs("read github:").await;
+        ivan.logs("poll done … source=github").await;
         let all = ivan.set_aside().await;
         let id = all.iter().find(|id| id.starts_with("delivery-"));
         let id = id.unwrap_or_else(|| panic!("{all:?}")).clone();
@@ -350,7 +352,7 @@ async fn a_delivery_is_set_aside_and_the_next_ones_are_worked_off() {
             ivan.is_told(BO)
                 .answers()
                 .await
-                .begins("✗ I was stopped twice");
+                .begins("✗ I crashed twice");
         }
         ivan.clickup()
             .set_status("Write the runbook", "complete", BO_CLICKUP);
@@ -392,7 +394,7 @@ async fn a_reaction_is_set_aside() {
         let id = the_one(ivan).await;
         assert!(id.starts_with("reaction-"), "{id}");
         ivan.is_told(ANA).answers().await.begins(
-            "✗ Not finished: putting a reaction on a message of yours stopped me twice, so I set it aside.",
+            "✗ Not finished: putting a reaction on your message crashed me twice, so I set it aside.",
         );
         the_operator_is_told(ivan, &id, "a reaction for").await;
         ivan.clickup().task("Renew cert").has_comments(["on its way"]);
@@ -415,7 +417,7 @@ async fn a_home_tab_is_set_aside_and_others_are_published() {
         ivan.is_told(ANA)
             .answers()
             .await
-            .begins("✗ Not finished: showing your Home tab stopped me twice, so I set it aside.");
+            .begins("✗ Not finished: showing your Home tab crashed me twice, so I set it aside.");
         the_operator_is_told(ivan, &id, "the Home tab of").await;
         ivan.opens_home(BO).await;
         assert_eq!(ivan.home(ANA), None);
@@ -438,25 +440,24 @@ async fn a_poll_rests_and_the_other_source_is_read() {
     holds(&github, "GET", &path);
     ivan.start().await;
     ends_twice(&mut ivan, "poll-github", &github, "GET", &path).await;
-    ivan.logs("read clickup:").await;
+    ivan.logs("poll done … source=clickup").await;
     assert_eq!(the_one(&ivan).await, "poll-github");
     let (_, status) = ivan.http("GET", "/status", None).await;
     assert!(
         status["set_aside"][0]["next_attempt_at"].is_string(),
         "{status}"
     );
-    assert!(!ivan.log().contains("read github:"));
+    assert!(!ivan.log().contains("poll done … source=github"));
     let told = ivan.is_told(BO).answers().await;
-    told.mentions("reading GitHub")
-        .mentions("I try it again at ");
+    told.mentions("reading GitHub").mentions("Next try at ");
     ivan.dm(ANA, "list").await.mentions("Renew cert");
     let _ = ivan.is_told(BO);
     retries(&ivan, "poll-github").await;
-    ivan.logs("read github: 2 changed").await;
+    ivan.logs("poll done … changed=2 … source=github").await;
     ivan.answer(BO, 1)
         .answers()
         .await
-        .replies("✓ It went well this time, and is not set aside any more: reading GitHub.");
+        .replies("✓ Worked this time: reading GitHub. It is no longer set aside.");
     ivan.finish().await;
 }
 
@@ -473,7 +474,7 @@ async fn the_history_of_a_dm_rests_and_what_is_said_there_is_heard() {
         let id = the_one(ivan).await;
         assert_eq!(id, format!("history-{}", ivan.slack().dm(ANA)));
         ivan.is_told(ANA).answers().await.begins(
-            "✗ Not finished: reading what you wrote here while I was away stopped me twice, so I set it aside.",
+            "✗ Not finished: reading what you wrote while I was offline crashed me twice, so I set it aside.",
         );
         the_operator_is_told(ivan, &id, "reading the history of the DM").await;
         ivan.dm(ANA, "current").await.mentions("Renew cert");
@@ -485,7 +486,7 @@ async fn the_history_of_a_dm_rests_and_what_is_said_there_is_heard() {
             since.any(|seen| seen.is("GET", "conversations.history") && seen.status == Some(200))
         });
         ivan.within("it is read", read).await;
-        ivan.answer(BO, 1).answers().await.begins("✓ It went well this time");
+        ivan.answer(BO, 1).answers().await.begins("✓ Worked this time");
     })
     .await;
 }
@@ -508,7 +509,7 @@ async fn a_look_at_webhooks_rests_and_is_made_up_for_by_retry() {
         ivan.start().await;
         ends_twice(ivan, "webhooks-github", &github, "GET", "/hooks").await;
         assert_eq!(the_one(ivan).await, "webhooks-github");
-        the_operator_is_told(ivan, "webhooks-github", "looking at the webhooks of GitHub").await;
+        the_operator_is_told(ivan, "webhooks-github", "checking the webhooks of GitHub").await;
         let _ = ivan.is_told(BO);
         let answered = |journal: &[ivan::sandbox::fault_server::RequestRecord]| {
             let mut since = journal.iter().skip(before);
@@ -520,7 +521,7 @@ async fn a_look_at_webhooks_rests_and_is_made_up_for_by_retry() {
         ivan.answer(BO, 1)
             .answers()
             .await
-            .begins("✓ It went well this time");
+            .begins("✓ Worked this time");
     })
     .await;
 }

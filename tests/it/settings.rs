@@ -9,39 +9,39 @@ async fn times_are_chosen_at_home() {
         ivan.picks_at_home(ANA, "Briefing at", Some("08:15"))
             .settles()
             .await
-            .begins("✓ Briefing at 8:15 on working days");
-        ivan.shows_at_home(ANA, "[Briefing at 08:15] [No briefing] [As for everybody]")
+            .begins("✓ Briefing on working days at 8:15");
+        ivan.shows_at_home(ANA, "[Briefing at 08:15] [Turn off] [Use team default]")
             .await;
-        ivan.presses_at_home(ANA, "Quiet nights", 0)
+        ivan.presses_at_home(ANA, "Quiet at night", 0)
             .settles()
             .await
-            .begins("✓ Quiet from 20:00-08:00");
+            .begins("✓ Quiet hours 20:00-08:00");
         ivan.shows_at_home(
             ANA,
-            "[From 20:00] [Until 08:00] [No quiet hours] [As for everybody]",
+            "[From 20:00] [Until 08:00] [No quiet hours] [Use team default]",
         )
         .await;
         // One end is changed, and the other stays.
         ivan.picks_at_home(ANA, "From", Some("22:30"))
             .settles()
             .await
-            .begins("✓ Quiet from 22:30-08:00");
+            .begins("✓ Quiet hours 22:30-08:00");
         ivan.shows_at_home(ANA, "[From 22:30]").await;
         ivan.picks_at_home(ANA, "Until", Some("06:45"))
             .settles()
             .await
-            .begins("✓ Quiet from 22:30-06:45");
+            .begins("✓ Quiet hours 22:30-06:45");
         ivan.shows_at_home(ANA, "[From 22:30] [Until 06:45]").await;
         // Both at once, before the Home tab has followed: neither is lost.
         let from = ivan.picks_at_home(ANA, "From", Some("21:00"));
         let until = ivan.picks_at_home(ANA, "Until", Some("07:00"));
         from.settles().await;
-        until.settles().await.begins("✓ Quiet from 21:00-07:00");
+        until.settles().await.begins("✓ Quiet hours 21:00-07:00");
         ivan.shows_at_home(ANA, "[From 21:00] [Until 07:00]").await;
         // A typed command changes the same setting.
         ivan.dm(ANA, "briefing 9:00")
             .await
-            .begins("✓ Briefing at 9:00");
+            .begins("✓ Briefing on working days at 9:00");
         ivan.shows_at_home(ANA, "[Briefing at 09:00]").await;
         ivan.kill_and_restart().await;
         let home = ivan.opens_home(ANA).await;
@@ -60,12 +60,12 @@ async fn hours_that_end_where_they_begin_are_none_and_no_time_is_no_briefing() {
         ivan.picks_at_home(ANA, "Until", Some("20:00"))
             .settles()
             .await
-            .replies("✓ No quiet hours any more.");
-        ivan.shows_at_home(ANA, "[Quiet nights]").await;
+            .replies("✓ Quiet hours off.");
+        ivan.shows_at_home(ANA, "[Quiet at night]").await;
         ivan.picks_at_home(ANA, "Briefing at", None)
             .settles()
             .await
-            .begins("✓ No briefing any more.");
+            .begins("✓ Briefing off.");
         ivan.shows_at_home(ANA, "[Briefing at …]").await;
     })
     .await;
@@ -81,15 +81,12 @@ async fn receipts_are_each_ones_own_choice() {
         ivan.dm(ANA, "current").await;
         ivan.dm(BO, "current").await;
         ivan.opens_home(ANA).await;
-        ivan.presses_at_home(ANA, "Reactions too", 0)
+        ivan.presses_at_home(ANA, "Add reactions", 0)
             .settles()
             .await
-            .begins("✓ From now on I also react");
-        ivan.shows_at_home(
-            ANA,
-            "Receipts: messages, and a reaction on yours, as you set.",
-        )
-        .await;
+            .begins("✓ I'll confirm with reactions too");
+        ivan.shows_at_home(ANA, "Receipts: reactions and messages")
+            .await;
         ivan.kill_and_restart().await;
         // A comment that arrived has the reaction alone.
         let dm = ivan.slack().dm(ANA);
@@ -108,7 +105,7 @@ async fn receipts_are_each_ones_own_choice() {
         ivan.presses_at_home(ANA, "Messages only", 0)
             .settles()
             .await
-            .begins("✓ From now on I answer in words alone.");
+            .begins("✓ I'll confirm with messages.");
         let asked = ivan.says(ANA, "comment there");
         let ts = asked.ts.clone();
         asked.settles().await.begins("✓ Comment added");
@@ -126,43 +123,43 @@ async fn the_home_tab_says_whose_setting_is_in_force_and_leads_back() {
     ivan_test(setup, async |ivan| {
         let home = ivan.opens_home(ANA).await;
         for words in [
-            "Briefing: 8:30 on working days (Europe/Madrid), as for everybody here.\n[Briefing at 08:30] [No briefing]\n",
-            "Quiet hours: 22:00-07:00 (Europe/Madrid), as for everybody here.\n",
-            "Receipts: messages, and a reaction on yours, as for everybody here.",
+            "Briefing: 8:30 on working days (Europe/Madrid) (team default)\n[Briefing at 08:30] [Turn off]\n",
+            "Quiet hours: 22:00-07:00 (Europe/Madrid) (team default)\n",
+            "Receipts: reactions and messages (team default)",
         ] {
             assert!(home.contains(words), "`{words}` is not in:\n{home}");
         }
-        assert!(!home.contains("[As for everybody]"), "{home}");
+        assert!(!home.contains("[Use team default]"), "{home}");
         for (press, own, words, back, usual) in [
             (
-                "No briefing",
-                "Briefing: off, as you set.",
-                "✓ No briefing any more.",
-                "✓ As bot.toml has it for everybody: a briefing at 8:30 on working days",
-                "Briefing: 8:30 on working days (Europe/Madrid), as for everybody here.",
+                "Turn off",
+                "Briefing: off",
+                "✓ Briefing off.",
+                "✓ Team default: briefing on working days at 8:30",
+                "Briefing: 8:30 on working days (Europe/Madrid) (team default)",
             ),
             (
                 "No quiet hours",
-                "Quiet hours: none, as you set.",
-                "✓ No quiet hours any more.",
-                "✓ As bot.toml has it for everybody: quiet from 22:00-07:00 (Europe/Madrid).",
-                "Quiet hours: 22:00-07:00 (Europe/Madrid), as for everybody here.",
+                "Quiet hours: none",
+                "✓ Quiet hours off.",
+                "✓ Team default: quiet from 22:00-07:00 (Europe/Madrid).",
+                "Quiet hours: 22:00-07:00 (Europe/Madrid) (team default)",
             ),
             (
                 "Messages only",
-                "Receipts: messages, as you set.",
-                "✓ From now on I answer in words alone.",
-                "✓ As bot.toml has it for everybody: I answer in words and react to what you type.",
-                "Receipts: messages, and a reaction on yours, as for everybody here.",
+                "Receipts: messages",
+                "✓ I'll confirm with messages.",
+                "✓ Team default: I'll confirm with reactions and messages.",
+                "Receipts: reactions and messages (team default)",
             ),
         ] {
             ivan.presses_at_home(ANA, press, 0).settles().await.begins(words);
             ivan.shows_at_home(ANA, own).await;
-            ivan.presses_at_home(ANA, "As for everybody", 0).settles().await.begins(back);
+            ivan.presses_at_home(ANA, "Use team default", 0).settles().await.begins(back);
             ivan.shows_at_home(ANA, usual).await;
         }
         let home = ivan.opens_home(ANA).await;
-        assert!(!home.contains("[As for everybody]"), "{home}");
+        assert!(!home.contains("[Use team default]"), "{home}");
     })
     .await;
 }
@@ -178,13 +175,12 @@ async fn receipts_are_typed_too_on_every_surface() {
     ]);
     ivan_test(setup, async |ivan| {
         ivan.dm(ANA, "current").await;
-        ivan.dm(BO, "whoami").await.mentions("\nReceipts: messages and reactions, as bot.toml sets.");
+        ivan.dm(BO, "whoami").await.mentions("\nReceipts: reactions and messages (team default)");
         ivan.dm(ANA, "receipts").await.replies(
-            "I answer in words and react to what you type, as bot.toml has it for everybody. `receipts messages` ends \
-             that for you.",
+            "I confirm with reactions and messages (team default). `receipts messages` turns reactions off.",
         );
-        ivan.dm(ANA, "receipts messages").await.replies("✓ From now on I answer in words alone.");
-        ivan.dm(ANA, "whoami").await.mentions("\nReceipts: messages, as you set.");
+        ivan.dm(ANA, "receipts messages").await.replies("✓ I'll confirm with messages.");
+        ivan.dm(ANA, "whoami").await.mentions("\nReceipts: messages");
         ivan.until_reactions_are_placed().await;
         let dm = ivan.slack().dm(ANA);
         let asked = ivan.says(ANA, "comment nearly");
@@ -192,9 +188,9 @@ async fn receipts_are_typed_too_on_every_surface() {
         asked.settles().await.begins("✓ Comment added");
         ivan.until_reactions_are_placed().await;
         assert!(ivan.our_reactions(&dm, &ts).is_empty());
-        ivan.dm(ANA, "receipts loud").await.begins("✗ `loud` is no way to answer you.");
+        ivan.dm(ANA, "receipts loud").await.begins("✗ I can't confirm with `loud`.");
         ivan.dm(ANA, "receipts default").await.replies(
-            "✓ As bot.toml has it for everybody: I answer in words and react to what you type.",
+            "✓ Team default: I'll confirm with reactions and messages.",
         );
         let ts = ivan.slack().says(ANA, &dm, "comment there");
         ivan.carries(&dm, &ts, &["white_check_mark"]).await;
@@ -219,9 +215,9 @@ async fn receipts_are_typed_too_on_every_surface() {
             assert_eq!(status, 422, "{problem}");
         }
         for (words, said) in [
-            (vec!["receipts", "messages"], "✓ From now on I answer in words alone."),
-            (vec!["receipts"], "I answer in words alone, as you set. receipts reactions has me react to what you type, too."),
-            (vec!["receipts", "default"], "✓ As bot.toml has it for everybody: I answer in words and react to what you type."),
+            (vec!["receipts", "messages"], "✓ I'll confirm with messages."),
+            (vec!["receipts"], "I confirm with messages. receipts reactions adds reactions."),
+            (vec!["receipts", "default"], "✓ Team default: I'll confirm with reactions and messages."),
         ] {
             let ran = ivan.cli(&[vec!["--as", "Ana"], words].concat()).await;
             assert_eq!((ran.exit, ran.out.trim()), (0, said), "{}", ran.err);
@@ -237,15 +233,15 @@ async fn who_chooses_reactions_learns_which_scope_is_missing() {
     let setup = two_tasks().before(|sandbox| sandbox.slack.revoke_scope("reactions:write"));
     ivan_test(setup, async |ivan| {
         ivan.opens_home(ANA).await;
-        ivan.presses_at_home(ANA, "Reactions too", 0)
+        ivan.presses_at_home(ANA, "Add reactions", 0)
             .settles()
             .await
-            .begins("✓ From now on I also react");
+            .begins("✓ I'll confirm with reactions too");
         ivan.kill_and_restart().await;
         ivan.logs("reactions:write").await;
         ivan.dm(ANA, "status")
             .await
-            .mentions("✗ Slack scope reactions:write is missing: ");
+            .mentions("✗ Missing Slack scope reactions:write: ");
         // And a message replaces the reaction.
         ivan.dm(ANA, "current").await;
         ivan.dm(ANA, "comment nearly")

@@ -29,14 +29,14 @@ async fn another_daemon_with_the_same_app_is_told_to_operators_and_in_status() {
     assert_eq!(status["slack"]["other_links"], 1, "{status}");
     let ran = ivan.cli(&["status"]).await;
     assert!(
-        ran.out.contains("1 link of this app elsewhere"),
+        ran.out.contains("1 connection of this app elsewhere"),
         "{}",
         ran.out
     );
     ivan.is_told(ANA)
         .answers()
         .await
-        .begins("✗ Slack counts 1 more link of this app than I hold: another daemon");
+        .begins("✗ Slack counts 1 more connection of this app than I have open");
     drop(other);
     ivan.finish().await;
 }
@@ -57,7 +57,7 @@ async fn without_a_folder_for_temporary_files_the_lock_is_beside_the_store() {
     ivan.env("TMPDIR", "/nonexistent");
     ivan.env("XDG_RUNTIME_DIR", "/nonexistent/run");
     ivan.start().await;
-    ivan.logs("the lock of the Slack app token cannot be at /nonexistent/ivan-slack-")
+    ivan.logs("cannot lock the Slack app token … path=/nonexistent/ivan-slack-")
         .await;
     ivan.dm(ANA, "current").await.mentions("Renew cert");
     let files = std::fs::read_dir(ivan.folder()).unwrap();

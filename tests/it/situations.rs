@@ -87,7 +87,7 @@ const ON_GITHUB: [&str; 3] = [
             ivan.github().add_issue(REPO, json!({"title": title}));
         }
     },
-    [(DONE, ""), (COMMENTED, ""), (NOT_CREATED, "acme/widgets is another repository in GitHub now")],
+    [(DONE, ""), (COMMENTED, ""), (NOT_CREATED, "acme/widgets is now a different repository in GitHub")],
     "acme/gears", true, 1
 )]
 #[case::archived(
@@ -102,9 +102,9 @@ const ON_GITHUB: [&str; 3] = [
 #[case::issues_are_switched_off(
     |ivan: &Ivan| ivan.github().enable_issues(REPO, false),
     [
-        (NOT_DONE, "Switch them on in its settings"),
-        (NOT_COMMENTED, "Switch them on in its settings"),
-        (NOT_CREATED, "Switch them on in its settings"),
+        (NOT_DONE, "Turn them on in its settings"),
+        (NOT_COMMENTED, "Turn them on in its settings"),
+        (NOT_CREATED, "Turn them on in its settings"),
     ],
     REPO, false, 0
 )]
@@ -149,8 +149,8 @@ const ON_GITHUB: [&str; 3] = [
         }
     },
     [
-        (NOT_DONE, "Add other/place to github.repos"),
-        (NOT_COMMENTED, "which I do not follow"),
+        (NOT_DONE, "add other/place to github.repos"),
+        (NOT_COMMENTED, "which I don't follow"),
         (CREATED, "acme/widgets#3"),
     ],
     "other/place", false, 0
@@ -208,7 +208,7 @@ async fn an_issue_that_moved_to_another_followed_repository_is_named_anew() {
         let answer = ivan.dm(ANA, typed).await;
         answer.begins(begins);
         answer.mentions(&format!(
-            "was transferred in GitHub: it is github:acme/gadgets#{number} now, use that"
+            "was transferred in GitHub. It is now github:acme/gadgets#{number}, so use that"
         ));
     }
     ivan.dm(ANA, ON_GITHUB[2]).await.begins(CREATED);
@@ -260,8 +260,8 @@ fn forbids(ivan: &Ivan, method: &str, path: &str, status: u16, code: &str) {
         ivan.clickup().move_task("Write the runbook", OTHER_LIST);
     },
     [
-        (CU_NOT_DONE, "Add the list to clickup.lists"),
-        (CU_NOT_COMMENTED, "Add the list to clickup.lists"),
+        (CU_NOT_DONE, "I don't follow the list of"),
+        (CU_NOT_COMMENTED, "I don't follow the list of"),
         (CU_CREATED, ""),
     ]
 )]
@@ -275,7 +275,7 @@ fn forbids(ivan: &Ivan, method: &str, path: &str, status: u16, code: &str) {
 )]
 #[case::the_list_is_out_of_sight(
     |ivan: &Ivan| forbids(ivan, "POST", "/list/", 401, "OAUTH_027"),
-    [(CU_DONE, ""), (CU_COMMENTED, ""), (CU_NOT_CREATED, "does not show it to this account")]
+    [(CU_DONE, ""), (CU_COMMENTED, ""), (CU_NOT_CREATED, "or I may not see it")]
 )]
 #[case::the_list_finishes_nothing(
     |ivan: &Ivan| {
@@ -283,7 +283,7 @@ fn forbids(ivan: &Ivan, method: &str, path: &str, status: u16, code: &str) {
         let open = json!([{"status": "to do", "orderindex": 0, "color": "#d3d3d3", "type": "open"}]);
         ivan.clickup().set_statuses(&list, open);
     },
-    [(CU_NOT_DONE, "Set clickup.complete_status to one of them"), (CU_COMMENTED, ""), (CU_CREATED, "")]
+    [(CU_NOT_DONE, "has no status for completed tasks"), (CU_COMMENTED, ""), (CU_CREATED, "")]
 )]
 #[case::permission_lost(
     |ivan: &Ivan| {
@@ -292,9 +292,9 @@ fn forbids(ivan: &Ivan, method: &str, path: &str, status: u16, code: &str) {
         }
     },
     [
-        (CU_NOT_DONE, "Give the account of clickup.token the permission"),
-        (CU_NOT_COMMENTED, "Give the account of clickup.token the permission"),
-        (CU_NOT_CREATED, "Give the account of clickup.token the permission"),
+        (CU_NOT_DONE, "give the account of clickup.token the permission"),
+        (CU_NOT_COMMENTED, "give the account of clickup.token the permission"),
+        (CU_NOT_CREATED, "give the account of clickup.token the permission"),
     ]
 )]
 #[tokio::test]
@@ -360,8 +360,8 @@ async fn a_token_that_ends_soon_is_said_to_operators_once_and_once_when_there_is
     ivan_test(world, async |ivan| {
         dies_before_it_hears_of_its_post(ivan).await;
         let told = ivan.is_told(BO).answers().await;
-        told.begins("✗ GitHub takes its token only until ")
-            .mentions("put it into github.token and restart me");
+        told.begins("✗ GitHub token expires on ")
+            .mentions("set github.token and restart");
         // The notice is not repeated.
         ivan.stop().await;
         ivan.start().await;
@@ -369,7 +369,7 @@ async fn a_token_that_ends_soon_is_said_to_operators_once_and_once_when_there_is
         ivan.github().token_expires_in(None);
         ivan.sync().await;
         let told = ivan.is_told(BO).answers().await;
-        told.begins("✓ The token of GitHub does not end soon any more");
+        told.begins("✓ GitHub token renewed");
         ivan.dm(ANA, "done github:1").await.begins("✓ ");
     })
     .await;
@@ -380,13 +380,13 @@ async fn without_the_scope_to_open_a_dm_the_first_message_shows_where_it_is() {
     let world = a_token_that_ends().before(|sandbox| sandbox.slack.revoke_scope("im:write"));
     ivan_test(world, async |ivan| {
         let told = ivan.is_told(BO).answers().await;
-        told.begins("✗ GitHub takes its token only until ");
+        told.begins("✗ GitHub token expires on ");
         posts_unheard(&ivan.sandbox);
         ivan.github().token_expires_in(None);
         ivan.sync().await;
         dies_before_it_hears_of_its_post(ivan).await;
         let told = ivan.is_told(BO).answers().await;
-        told.begins("✓ The token of GitHub does not end soon any more");
+        told.begins("✓ GitHub token renewed");
         // Once: the next message there is the answer to Bo's question.
         ivan.dm(BO, "status").await.begins("Slack: connected");
     })
@@ -420,9 +420,9 @@ async fn a_revoked_token_stops_its_lane_and_is_said_to_operators_once_and_once_w
             answer.begins("… ").mentions(key);
             let told = ivan.is_told(BO).answers().await;
             told.begins("✗ ")
-                .mentions("refuses the token")
+                .mentions("rejects the token")
                 .mentions(key);
-            told.mentions("I say here when it works again");
+            told.mentions("I'll post here when it works");
         }
         let writes = || {
             let seen = [
@@ -438,20 +438,20 @@ async fn a_revoked_token_stops_its_lane_and_is_said_to_operators_once_and_once_w
         let before = writes();
         for typed in on_github.iter().skip(1).chain(on_clickup.iter().skip(1)) {
             let answer = ivan.says(ANA, typed).answers().await;
-            answer.begins("… ").mentions("refuses the token");
+            answer.begins("… ").mentions("rejects the token");
         }
         assert_eq!(writes(), before, "nobody asks in vain");
         // A crash meanwhile changes none of it, and sends the operator no further notice.
         ivan.kill().await;
         ivan.launch().await;
-        ivan.logs("read clickup:").await;
-        ivan.logs("read github:").await;
+        ivan.logs("poll done … source=clickup").await;
+        ivan.logs("poll done … source=github").await;
         // Polls find out by themselves.
         ivan.github().accept_token();
         ivan.clickup().accept_token();
         for _ in KEYS {
             let told = ivan.is_told(BO).answers().await;
-            told.begins("✓ ").mentions(" takes the token again");
+            told.begins("✓ ").mentions(" accepts the token again");
         }
         for place in 0..6 {
             ivan.answer(ANA, place).settles().await.begins("✓ ");
@@ -494,7 +494,7 @@ async fn a_lapsed_single_sign_on_loses_nothing_and_says_where_to_renew_it() {
 #[rstest]
 #[case::address(
     "Although you appear to have the correct authorization credentials, the `acme` organization has an IP allow list enabled, and your IP address is not permitted to access this resource.",
-    "put it on the organization's IP allow list"
+    "to the organization's IP allow list"
 )]
 #[case::lifetime(
     "The 'acme' organization forbids access via a fine-grained personal access tokens if the token's lifetime is greater than 366 days. Please adjust your token's lifetime at the following URL: https://github.com/settings/personal-access-tokens/1",
@@ -522,7 +522,7 @@ async fn a_rule_of_the_organization_loses_nothing_and_is_said_to_operators(
         }
         told.answers()
             .await
-            .begins("✗ GitHub does not let me reach")
+            .begins("✗ GitHub doesn't let me access")
             .mentions(remedy);
         let well = ivan.is_told(BO);
         ivan.github().front().clear_faults();
@@ -532,7 +532,7 @@ async fn a_rule_of_the_organization_loses_nothing_and_is_said_to_operators(
         }
         well.answers()
             .await
-            .begins("✓ GitHub lets me reach acme again");
+            .begins("✓ GitHub lets me access acme again");
     })
     .await;
 }

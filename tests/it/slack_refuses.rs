@@ -24,7 +24,7 @@ async fn an_outcome_that_cannot_replace_what_waits_is_said_anew(#[case] code: &'
         ivan.dm(ANA, "current").await;
         ivan.clickup().front().down();
         let queued = ivan.says(ANA, "comment shipped").answers().await;
-        queued.begins("… Comment queued: Renew cert");
+        queued.begins("… Comment on Renew cert");
         ivan.slack().errors("chat.update", code, 1);
         let told = ivan.is_told(ANA);
         ivan.clickup().front().up();
@@ -104,7 +104,7 @@ async fn a_card_that_cannot_be_made_again_does_not_cost_the_outcome_under_it() {
             .says(ANA, "done")
             .until(|posted| posted.blocks.to_string().contains("Renew cert"))
             .await;
-        queued.begins("… Completion queued: Login fails");
+        queued.begins("… Completion of Login fails");
         ivan.slack().errors("chat.update", "cant_update_message", 1);
         let front = ivan.slack().front();
         ivan.asks_anew(front, "POST", "/api/chat.update", async || {
@@ -196,7 +196,7 @@ async fn a_home_tab_that_slack_does_not_take_says_so() {
         ivan.slack().errors("views.publish", "invalid_blocks", 1);
         let shown = ivan.opens_home(ANA).await;
         assert!(
-            shown.starts_with("✗ Slack refuses this page (invalid_blocks)"),
+            shown.starts_with("✗ Slack rejected this page (invalid_blocks)"),
             "{shown}"
         );
         ivan.counts("ivan_slack_refusals_total{code=\"invalid_blocks\",result=\"given_up\"} 1")
@@ -221,10 +221,9 @@ async fn an_answer_that_slack_takes_in_no_way_is_logged_counted_and_told_to_oper
         ivan.slack().says(ANA, &dm, "done");
         ivan.until_nothing_is_queued().await;
         told.answers().await.begins(
-            "✗ Slack refuses an answer of mine to Ana (messages_tab_disabled), and I gave it up.",
+            "✗ Slack rejected a message of mine to Ana (messages_tab_disabled), so it was dropped.",
         );
-        ivan.logs("is given up: Slack refuses chat.postMessage: messages_tab_disabled")
-            .await;
+        ivan.logs("message given up … messages_tab_disabled").await;
         ivan.counts(
             "ivan_slack_refusals_total{code=\"messages_tab_disabled\",result=\"given_up\"} 1",
         )
@@ -233,7 +232,7 @@ async fn an_answer_that_slack_takes_in_no_way_is_logged_counted_and_told_to_oper
         ivan.clickup().task("Renew cert").is("complete");
         ivan.dm(BO, "status")
             .await
-            .mentions("✗ Slack refuses answers of mine (messages_tab_disabled)");
+            .mentions("✗ Slack has rejected messages of mine (messages_tab_disabled)");
         let (_, status) = ivan.http("GET", "/status", None).await;
         let detail = status["slack"]["detail"].as_str().unwrap_or_default();
         assert!(detail.contains("messages_tab_disabled"), "{status}");
@@ -249,7 +248,7 @@ async fn an_answer_that_slack_takes_in_no_way_is_logged_counted_and_told_to_oper
         let of_bo = ivan.slack().bot_messages(&ivan.slack().dm(BO));
         let alarms = of_bo
             .iter()
-            .filter(|said| said.text.contains("I gave it up"));
+            .filter(|said| said.text.contains("so it was dropped"));
         assert_eq!(alarms.count(), 1);
     })
     .await;
@@ -300,7 +299,7 @@ async fn an_undo_that_was_whispered_takes_the_place_of_what_it_took_back() {
         ivan.slack().clicks_whisper(&done.ts, &undo);
         ivan.slack().clicks_whisper(&done.ts, &undo);
         // The second press has no effect, and an ephemeral message says so.
-        ivan.is_whispered(ANA, 2, |text| text.starts_with("✗ That was undone already"))
+        ivan.is_whispered(ANA, 2, |text| text.starts_with("✗ Already undone"))
             .await;
         let replaced = |slack: &SandboxSlack| {
             let now = &to(slack, ANA)[1];
@@ -325,10 +324,8 @@ async fn an_undo_that_was_whispered_and_refused_can_be_pressed_again() {
         ivan.clickup()
             .set_status("Buy milk", "in review", BO_CLICKUP);
         ivan.slack().clicks_whisper(&made.ts, &undo);
-        ivan.is_whispered(ANA, 1, |text| {
-            text.contains("It has changed in ClickUp since")
-        })
-        .await;
+        ivan.is_whispered(ANA, 1, |text| text.contains("It changed in ClickUp since"))
+            .await;
         assert_eq!(to(ivan.slack(), ANA)[0], made, "it stays, with its button");
         ivan.clickup().set_status("Buy milk", "to do", BO_CLICKUP);
         ivan.slack().clicks_whisper(&made.ts, &undo);
@@ -351,10 +348,8 @@ async fn what_stands_in_a_channel_without_the_bot_is_undone_there() {
         let undo = undo_of(&made.blocks).expect("it can be undone");
         // Bo cannot undo it, and only he reads the refusal.
         ivan.slack().clicks(BO, RANDOM, &made.ts, &undo);
-        ivan.is_whispered(BO, 0, |text| {
-            text.starts_with("✗ There is nothing to undo there")
-        })
-        .await;
+        ivan.is_whispered(BO, 0, |text| text.starts_with("✗ Nothing to undo: it"))
+            .await;
         ivan.clickup().task("Fix login").is("to do");
         ivan.slack().clicks(ANA, RANDOM, &made.ts, &undo);
         let undone = |slack: &SandboxSlack| {
@@ -377,7 +372,7 @@ async fn every_way_to_a_form_tells_when_its_trigger_is_over() {
     ivan_test(two_tasks(), async |ivan| {
         let slack = ivan.slack();
         let over = || slack.errors("views.open", "expired_trigger_id", 1);
-        let told = |text: &str| text.starts_with("✗ Slack gives me three seconds");
+        let told = |text: &str| text.starts_with("✗ The form opened too late");
         let card = ivan.dm(ANA, "current").await;
         let dm = slack.dm(ANA);
         let comment = card.action("Comment");
@@ -407,14 +402,11 @@ async fn every_way_to_a_form_tells_when_its_trigger_is_over() {
         ivan.presses_at_home(ANA, "Comment", 0)
             .settles()
             .await
-            .begins("✗ Slack gives me three seconds");
+            .begins("✗ The form opened too late");
         over();
         let answer = ivan.is_told(ANA);
         slack.shortcut(ANA, "new_task");
-        answer
-            .settles()
-            .await
-            .begins("✗ Slack gives me three seconds");
+        answer.settles().await.begins("✗ The form opened too late");
         assert!(modals(slack).is_empty());
         assert!(slack.replies_to(GENERAL, &door).is_empty());
         // Pressed again, it opens.

@@ -82,7 +82,7 @@ async fn what_is_typed_is_acknowledged_in_time_while_its_source_is_stuck() {
         comment
             .settles()
             .await
-            .mentions("✗ I have not shown you a list yet");
+            .mentions("✗ You haven't seen a list yet");
         behind.settles().await.mentions("comment");
         ivan.clickup().front().clear_faults();
         ivan.clickup().front().cut();
@@ -333,10 +333,10 @@ async fn a_refused_token_is_an_alarm_that_everybody_can_see() {
             (200, &"connected".into()),
             "{ready}"
         );
-        ivan.forgive("Slack cannot be connected");
+        ivan.forgive("cannot connect to Slack");
         ivan.slack().refuse_tokens(Some("token_revoked"));
         ivan.slack().cut();
-        ivan.logs("Slack cannot be connected").await;
+        ivan.logs("cannot connect to Slack").await;
         let (status, ready) = ivan.http("GET", "/readyz", None).await;
         assert_eq!(status, 503, "{ready}");
         assert!(
@@ -348,8 +348,9 @@ async fn a_refused_token_is_an_alarm_that_everybody_can_see() {
         );
         let status = ivan.cli(&["status"]).await.out;
         assert!(
-            status
-                .contains("✗ Slack refuses apps.connections.open: token_revoked; make a new token"),
+            status.contains(
+                "✗ Slack rejected apps.connections.open: token_revoked; create a new token"
+            ),
             "{status}"
         );
         // The other surfaces work.
@@ -626,7 +627,7 @@ async fn a_pause_that_slack_asks_for_before_a_link_is_kept() {
     slack.limits("apps.connections.open", 1, 1);
     room_test(slack, short(), async |room| {
         let why = room.trouble().await;
-        assert!(why.contains("pause"), "{why}");
+        assert!(why.contains("rate limit"), "{why}");
         room.becomes(|health| *health == SlackHealth::Connected)
             .await;
         let opens = room.opens();

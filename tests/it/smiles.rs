@@ -72,10 +72,10 @@ async fn a_forgotten_colon_is_asked_about() {
         ivan.dm(ANA, "current").await;
         ivan.dm(ANA, "comment on 1")
             .await
-            .begins("✗ Is that a comment on `1`? Then it takes a colon: `comment on 1: TEXT`.");
+            .begins("✗ Is this a comment on `1`? Add a colon: `comment on 1: TEXT`.");
         ivan.dm(ANA, "prio")
             .await
-            .begins("✗ Which priority? Type `prio high`, or `prio 2 high`");
+            .begins("✗ Which priority? `prio high`, or `prio 2 high`");
         ivan.clickup().task("Renew cert").has_comments([]);
         ivan.dm(ANA, "comment \"on 1\"").await.begins("✓ ");
         ivan.clickup().task("Renew cert").has_comments(["on 1"]);

@@ -113,7 +113,9 @@ async fn who_acts_on_a_task_has_not_put_it_off_any_more() {
             }
             assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM snoozes"), 3);
             ivan.dm(BO, "start 2").await.begins("✓ Issue started");
-            ivan.dm(ANA, "reopen 3").await.begins("✓ Note: ");
+            ivan.dm(ANA, "reopen 3")
+                .await
+                .begins("✓ Already open in ClickUp (to do): ");
             ivan.dm(BO, "done 4").await.begins("✓ ");
             assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM snoozes"), 0);
         },
@@ -127,20 +129,12 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
     ivan_test(two_tasks().clickup_tasks([paid]), async |ivan| {
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         for (who, text, why) in [
-            (
-                ANA,
-                "snooze",
-                "✗ Until when? Type `snooze [REF] WHEN`. WHEN is ",
-            ),
-            (
-                BO,
-                "snooze soon",
-                "✗ `soon` is no time that I understand. WHEN is ",
-            ),
+            (ANA, "snooze", "✗ Until when? Try `snooze 2h`, "),
+            (BO, "snooze soon", "✗ I can't read `soon` as a time. Try "),
             (
                 ANA,
                 "snooze 2020-01-01",
-                "✗ Not snoozed: 1 Jan 2020 09:00 is over. ",
+                "✗ Not snoozed: 1 Jan 2020 09:00 is in the past. ",
             ),
             (
                 BO,
@@ -150,7 +144,7 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
             (
                 ANA,
                 "snooze 30 feb",
-                "✗ Not snoozed: there is no such day in the calendar. ",
+                "✗ Not snoozed: there is no such date. ",
             ),
             (BO, "snooze 7 2h", "✗ "),
         ] {
@@ -159,7 +153,7 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
         let paid = ivan.clickup().task("Pay the bill").id().to_owned();
         ivan.dm(ANA, &format!("snooze clickup:{paid} 2h"))
             .await
-            .replies("✗ Not snoozed: Pay the bill is complete in ClickUp, and in nobody's queue.");
+            .replies("✗ Not snoozed: Pay the bill is already complete in ClickUp.");
         assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM snoozes"), 0);
     })
     .await;
@@ -175,13 +169,12 @@ async fn the_last_task_put_off_leaves_an_empty_queue() {
             .mentions(": Renew cert. Nothing is left in your queue.");
         ivan.dm(ANA, "done")
             .await
-            .replies("✗ No current task. Nothing in your queue can be worked on now: 1 task is snoozed (`list snoozed`).");
+            .replies("✗ No current task. Nothing to work on right now: 1 task is snoozed (`list snoozed`).");
         ivan.dm(ANA, "undo").await.replies(
-            "✓ Undone: Renew cert is back in your queue. It is your current task again",
+            "✓ Undone: Renew cert is back in your queue. It's your current task again.",
         );
         ivan.dm(ANA, "undo").await.replies(
-            "✗ There is nothing more to undo within the last 15 minutes. An undo itself cannot be undone: type the \
-             command again.",
+            "✗ Nothing more to undo in the last 15 minutes. To redo something, type the command again.",
         );
     })
     .await;
@@ -230,8 +223,7 @@ async fn a_repeated_request_snoozes_once() {
             )
             .await;
         assert_eq!((status, &far["detail"]), (422, &json!(
-            "Not snoozed: 1 Jan 2020 00:00 is over. Type a time ahead, within a year: `snooze tomorrow`, `snooze mon \
-             9:00`, `snooze 1 dec`."
+            "Not snoozed: 1 Jan 2020 00:00 is in the past. Try `snooze tomorrow`, `snooze mon 9:00` or `snooze 1 dec`."
         )));
     })
     .await;
@@ -243,19 +235,19 @@ async fn a_repeated_request_snoozes_once() {
 async fn why_adds_up_and_says_the_place() {
     ivan_test(three_tasks(), async |ivan| {
         ivan.dm(ANA, "why").await.replies(
-            "Renew cert · ClickUp · to do\n1101 points: client 1000 + active today 1 + due later or never 100.\n\
-             It is first of the 3 tasks in your queue.",
+            "Renew cert · ClickUp · to do\n1101 points: client 1000 + active today 1 + due later or never 100.\nIt is \
+             first of 3 in your queue.",
         );
         // It was shown, and so it is current.
         ivan.dm(ANA, "start").await.begins("✓ Task started in ClickUp: Renew cert");
         ivan.dm(ANA, "list").await;
         ivan.dm(BO, "why 2").await.replies(
-            "Write the runbook · ClickUp · to do\n101 points: active today 1 + due later or never 100.\n\
-             It is number 2 of the 3 tasks in your queue; first is Renew cert with 1101 points.",
+            "Write the runbook · ClickUp · to do\n101 points: active today 1 + due later or never 100.\nIt is number \
+             2 of 3 in your queue; first is Renew cert with 1101 points.",
         );
         ivan.dm(BO, "next").await.begins("Next: Write the runbook");
         ivan.dm(ANA, "why").await.mentions(
-            "It is your current task because it was shown to you; `next` moves on.",
+            "It is still your current task because I showed it to you; `next` moves on.",
         );
         for query in ["", "?ref=2", "?ref=3"] {
             let (_, why) = ivan.http("GET", &format!("/why{query}"), None).await;

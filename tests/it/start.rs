@@ -22,12 +22,12 @@ async fn start_sets_in_progress_and_makes_it_current() {
     ivan.dm(ANA, &format!("start clickup:{}", runbook.id()))
         .await
         .replies(
-            "✓ Task started in ClickUp: Write the runbook (in review). It is your current task",
+            "✓ Task started in ClickUp: Write the runbook (in review). It's your current task.",
         );
     runbook.is("in review");
     ivan.dm(BO, "start #1")
         .await
-        .replies("✓ Issue started in GitHub: Login fails. It is your current task");
+        .replies("✓ Issue started in GitHub: Login fails. It's your current task.");
     assert_eq!(ivan.github().issue(REPO, 1).labels(), ["in progress"]);
     // The shared pin is on it.
     ivan.dm(ANA, "done")
@@ -44,7 +44,7 @@ async fn what_is_in_progress_already_is_a_success() {
     ivan_test(setup, async |ivan| {
         let id = ivan.clickup().task("Renew cert").id().to_owned();
         ivan.dm(ANA, &format!("start clickup:{id}")).await.replies(
-            "✓ Note: Renew cert was already in progress in ClickUp (in review). It is your current task",
+            "✓ Already in progress in ClickUp (in review): Renew cert. It's your current task.",
         );
         let (status, answer) = ivan
             .http("POST", "/tasks/github:acme%2Fwidgets%231/start", None)
@@ -54,13 +54,27 @@ async fn what_is_in_progress_already_is_a_success() {
             (
                 200,
                 &json!(true),
-                &json!("Note: Login fails was already in progress in GitHub. It is your current task")
+                &json!("Already in progress in GitHub: Login fails. It's your current task.")
             )
         );
         let (_, current) = ivan.http("GET", "/current", None).await;
         assert_eq!(current["title"], "Login fails");
-        assert!(!ivan.clickup().front().journal().iter().any(|one| one.method == "PUT"));
-        assert!(!ivan.github().front().journal().iter().any(|one| one.method == "POST"));
+        assert!(
+            !ivan
+                .clickup()
+                .front()
+                .journal()
+                .iter()
+                .any(|one| one.method == "PUT")
+        );
+        assert!(
+            !ivan
+                .github()
+                .front()
+                .journal()
+                .iter()
+                .any(|one| one.method == "POST")
+        );
     })
     .await;
 }
@@ -82,20 +96,18 @@ async fn a_source_without_a_word_for_it_is_left_alone() {
     );
     ivan.start().await;
     ivan.dm(ANA, "start #2").await.replies(
-        "✓ It is your current task now: Update the docs. Its repository in GitHub has no label for work in progress, \
-         so nothing was changed there",
+        "✓ Update the docs is now your current task. Its repository has no label for work in progress, so GitHub was not changed",
     );
     let id = ivan.clickup().task("Renew cert").id().to_owned();
     ivan.dm(BO, &format!("start clickup:{id}")).await.replies(
-        "✓ It is your current task now: Renew cert. Its list in ClickUp has no status for work in progress, so nothing \
-         was changed there",
+        "✓ Renew cert is now your current task. Its list has no status for work in progress, so ClickUp was not changed",
     );
     assert!(ivan.github().issue(REPO, 2).labels().is_empty());
     ivan.clickup().task("Renew cert").is("to do");
     // Undo also reverts a change of the current task alone.
     ivan.dm(ANA, "undo")
         .await
-        .replies("✓ Undone: Renew cert is not your current task any more. Next: Update the docs");
+        .replies("✓ Undone: Renew cert is no longer your current task. Next: Update the docs");
     ivan.finish().await;
 }
 
@@ -130,7 +142,7 @@ async fn the_configured_words_are_taken() {
     assert_eq!(labels, ["Being worked on / now"]);
     ivan.dm(BO, "undo")
         .await
-        .begins("✓ Undone: Login fails is not in progress any more in GitHub");
+        .begins("✓ Undone: Login fails is no longer in progress in GitHub");
     assert!(ivan.github().issue(REPO, 1).labels().is_empty());
     ivan.finish().await;
 }
@@ -249,10 +261,9 @@ async fn what_is_open_already_is_a_success_and_left_alone() {
         ivan.dm(ANA, "list").await;
         ivan.dm(ANA, "reopen 2")
             .await
-            .replies("✓ Note: Write the runbook is open already in ClickUp (to do)");
+            .replies("✓ Already open in ClickUp (to do): Write the runbook");
         ivan.dm(ANA, "reopen").await.replies(
-            "✗ Name the task: `reopen REF`, with a task id, `#12` or the link of a task. `undo` takes back what you did \
-             last.",
+            "✗ Reopen which task? `reopen #12`, or paste its link. `undo` reverts your last action.",
         );
         let (status, answer) = ivan
             .http("POST", "/reopen", Some(json!({"ref": "2"})))
@@ -291,8 +302,8 @@ async fn a_reopening_whose_answer_is_lost_does_not_undo_a_later_closing() {
         asked
             .settles()
             .await
-            .begins("✓ Note: Login fails was reopened and has been completed in GitHub since (")
-            .mentions("); I left it as it is");
+            .begins("✓ Note: Login fails was reopened, and completed in GitHub since (")
+            .mentions("), so I left it closed");
         ivan.github().issue(REPO, 1).is("closed");
     })
     .await;

@@ -11,9 +11,9 @@ fn only_ana() -> Setup {
         .config("[[people]]\nname = \"Ana\"\nslack = \"U0ANN01\"\nclickup = \"4242\"")
 }
 
-const LOGGED: &str = "U0BOB01 asked for something and is none of [[people]]";
-const TOLD: &str = "wrote to me and is none of [[people]], so I did nothing. To give them a queue, add them to bot.toml with \
-                    slack = \"U0BOB01\"";
+const LOGGED: &str = "rejected a person who is none of [[people]] person=U0BOB01";
+const TOLD: &str = "wrote to me but is not set up, so I did nothing. To give them a queue, add them to [[people]] in bot.toml \
+                    with slack = \"U0BOB01\"";
 
 fn times(ivan: &Ivan, words: &str) -> usize {
     let logged = ivan.messages_logged();
@@ -23,18 +23,18 @@ fn times(ivan: &Ivan, words: &str) -> usize {
 #[tokio::test]
 async fn a_member_who_is_nobody_here_is_logged_and_told_to_operators_once() {
     ivan_test(only_ana(), async |ivan| {
-        ivan.dm(BO, "done").await.begins("✗ I do not know you yet");
+        ivan.dm(BO, "done").await.begins("✗ You're not set up yet");
         ivan.is_told(ANA).answers().await.mentions(TOLD);
-        ivan.dm(BO, "list").await.begins("✗ I do not know you yet");
+        ivan.dm(BO, "list").await.begins("✗ You're not set up yet");
         ivan.dm(BO, "create Fix login").await.begins("✗ ");
         assert_eq!(times(ivan, LOGGED), 1);
         // After a restart as well; the log begins anew.
         ivan.kill_and_restart().await;
-        ivan.dm(BO, "done").await.begins("✗ I do not know you yet");
+        ivan.dm(BO, "done").await.begins("✗ You're not set up yet");
         assert_eq!(times(ivan, LOGGED), 1);
         // Configured people cause no such line.
         ivan.dm(ANA, "current").await;
-        assert_eq!(times(ivan, "U0ANN01 asked"), 0);
+        assert_eq!(times(ivan, "person=U0ANN01"), 0);
     })
     .await;
 }
@@ -45,11 +45,11 @@ async fn whoever_asks_for_a_form_is_logged_and_told_of_too() {
     ivan_test(only_ana(), async |ivan| {
         let answer = ivan.is_told(BO);
         ivan.slack().shortcut(BO, "new_task");
-        answer.answers().await.begins("✗ I do not know you yet");
+        answer.answers().await.begins("✗ You're not set up yet");
         ivan.is_told(ANA).answers().await.mentions(TOLD);
         let general = ivan.slack().channel("general");
         let told = ivan.slash(BO, &general, "list").await;
-        assert!(told.starts_with("✗ I do not know you yet"), "{told}");
+        assert!(told.starts_with("✗ You're not set up yet"), "{told}");
         assert_eq!(times(ivan, LOGGED), 1);
     })
     .await;
@@ -60,29 +60,28 @@ async fn whoever_asks_for_a_form_is_logged_and_told_of_too() {
 #[case::guest(
     GUEST,
     "[]",
-    "U0GST01 asked for something and is no full member of the workspace"
+    "rejected a person who is no full member of the workspace person=U0GST01",
+    "✗ I only take commands from full members of this workspace. Ask @U0ANN01 to allow you."
 )]
 #[case::not_named(
     BO,
     "[\"U0ANN01\"]",
-    "U0BOB01 asked for something and is not in slack.allowed_users"
+    "rejected a person who is not in slack.allowed_users person=U0BOB01",
+    "✗ You're not on the list of people who may use Ivan here. Ask @U0ANN01 to add you."
 )]
 #[tokio::test]
 async fn others_who_may_not_are_logged(
     #[case] who: &str,
     #[case] allowed: &str,
     #[case] logged: &str,
+    #[case] told: &str,
 ) {
     let setup = two_tasks()
         .config("slack.operators = [\"U0ANN01\"]")
         .config(&format!("slack.allowed_users = {allowed}"));
     ivan_test(setup, async |ivan| {
-        ivan.dm(who, "done")
-            .await
-            .begins("✗ I only take commands from");
-        ivan.dm(who, "current")
-            .await
-            .begins("✗ I only take commands from");
+        ivan.dm(who, "done").await.begins(told);
+        ivan.dm(who, "current").await.begins(told);
         assert_eq!(times(ivan, logged), 1);
     })
     .await;

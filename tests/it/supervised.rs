@@ -41,8 +41,8 @@ fn damages(ivan: &Ivan) {
 }
 
 #[rstest]
-#[case::removed(removes, "its file has been removed while it was in use")]
-#[case::replaced(replaces, "another file has been put in its place while it was in use")]
+#[case::removed(removes, "the file was removed while in use")]
+#[case::replaced(replaces, "the file was replaced while in use")]
 #[case::damaged(damages, "the file is damaged")]
 #[tokio::test]
 async fn a_store_that_is_lost_ends_it(#[case] happens: fn(&Ivan), #[case] why: &str) {
@@ -53,7 +53,7 @@ async fn a_store_that_is_lost_ends_it(#[case] happens: fn(&Ivan), #[case] why: &
     ivan.says(ANA, "create Buy milk");
     let (status, last) = ivan.ends_by_itself().await;
     assert_eq!(status.code(), Some(1));
-    let said = format!("stopped: the store ended by itself: the store at ivan.db: {why}");
+    let said = format!("stopped: the store stopped unexpectedly: the store at ivan.db: {why}");
     assert!(last.starts_with(&said), "{last}");
     // Messages that were not stored were not acknowledged: Slack still has them.
     assert!(!ivan.slack().unacked().is_empty());

@@ -239,7 +239,7 @@ async fn slack_is_reached_through_the_proxy_of_the_environment() {
     ivan.env("NO_PROXY", "example.test");
     ivan.start().await;
     ivan.logs(&format!(
-        "Slack is reached through the proxy {}",
+        "reaching Slack through a proxy proxy={}",
         proxy.address
     ))
     .await;
@@ -260,9 +260,9 @@ async fn a_server_that_nobody_vouches_for_is_not_spoken_to() {
     let (mut ivan, mut gateways) =
         behind_tls(&Authority::new("theirs"), &Authority::new("ours")).await;
     ivan.launch().await;
-    ivan.logs("Slack does not tell us who we are").await;
-    ivan.logs("read clickup").await;
-    ivan.logs("read github").await;
+    ivan.logs("cannot reach Slack (auth.test); retrying").await;
+    ivan.logs("poll … source=clickup").await;
+    ivan.logs("poll … source=github").await;
     for (name, gateway) in &mut gateways {
         let refused = gateway.handshakes.wait_for(|(_, refused)| *refused > 0);
         let (done, _) = *ivan.within(name, refused).await.unwrap();

@@ -76,8 +76,7 @@ async fn a_delivery_that_failed_and_is_fetched_does_not_open_what_was_deleted() 
         ivan.github().delete_issue(REPO, number);
         ivan.until_deliveries_are_applied().await;
         ivan.kill_and_restart().await;
-        ivan.logs("a delivery of github that had failed was fetched")
-            .await;
+        ivan.logs("fetched a failed delivery").await;
         ivan.until_deliveries_are_applied().await;
         assert_eq!(open(ivan, "Typo"), 0);
     })

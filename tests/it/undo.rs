@@ -14,9 +14,9 @@ fn both() -> Setup {
     ])
 }
 
-const NOTHING_MORE: &str = "✗ There is nothing more to undo within the last 15 minutes. An undo itself cannot be undone: \
-                            type the command again.";
-const NOTHING: &str = "✗ There is nothing of yours to undo within the last 15 minutes.";
+const NOTHING_MORE: &str =
+    "✗ Nothing more to undo in the last 15 minutes. To redo something, type the command again.";
+const NOTHING: &str = "✗ Nothing to undo in the last 15 minutes.";
 
 fn writes(front: &FaultServer) -> usize {
     let seen = front.journal();
@@ -39,7 +39,7 @@ async fn a_completion_is_taken_back_to_the_status_before() {
         ivan.dm(ANA, "current").await;
         ivan.dm(ANA, "done").await.begins("✓ Task completed");
         ivan.dm(ANA, "undo").await.replies(
-            "✓ Undone: Renew cert is in review again in ClickUp. It is your current task again",
+            "✓ Undone: Renew cert is in review again in ClickUp. It's your current task again.",
         );
         ivan.clickup().task("Renew cert").is("in review");
         ivan.dm(BO, "done #1").await.begins("✓ Issue closed");
@@ -128,7 +128,7 @@ async fn a_creation_is_deleted_or_closed() {
             .begins("✓ Issue created");
         ivan.dm(BO, "undo")
             .await
-            .replies("✓ Undone: Fix login was closed in GitHub, as not planned");
+            .replies("✓ Undone: Fix login was closed in GitHub as not planned");
         let issue = ivan.github().issue(REPO, 3);
         issue.is("closed");
         assert_eq!(issue.json()["state_reason"], "not_planned");
@@ -143,13 +143,13 @@ async fn a_creation_is_deleted_or_closed() {
 
 /// If others have worked on the created task, its undo would lose their work.
 #[rstest]
-#[case::a_comment("somebody has commented on it", |ivan: &Ivan| {
+#[case::a_comment("someone has commented on it", |ivan: &Ivan| {
     ivan.github().comment_as(REPO, 3, "bo", "on it");
 })]
-#[case::an_assignee("it was assigned to somebody else", |ivan: &Ivan| {
+#[case::an_assignee("its assignees changed", |ivan: &Ivan| {
     ivan.github().assign_as(REPO, 3, "bo", &["bo"]);
 })]
-#[case::a_label("its labels were changed", |ivan: &Ivan| {
+#[case::a_label("its labels changed", |ivan: &Ivan| {
     ivan.github().label_as(REPO, 3, "bo", &["bug"]);
 })]
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn a_new_issue_that_somebody_has_gone_on_with_stays_open(
         goes_on(ivan);
         let refused = ivan.dm(ANA, "undo").await;
         refused.begins("✗ ").mentions(&format!(
-            "It has changed in GitHub since: {how}. I left it as it is"
+            "It changed in GitHub since ({how}), so I left it as it is"
         ));
         ivan.github().issue(REPO, 3).is("open");
     })
@@ -182,7 +182,7 @@ async fn a_start_is_taken_back_with_its_pin() {
         .begins("✓ Task started");
     ivan.dm(BO, "start #2").await.begins("✓ Issue started");
     ivan.dm(BO, "undo").await.replies(
-        "✓ Undone: Update the docs is not in progress any more in GitHub. Next: Write the runbook",
+        "✓ Undone: Update the docs is no longer in progress in GitHub. Next: Write the runbook",
     );
     assert_eq!(ivan.github().issue(REPO, 2).labels(), ["P1"]);
     runbook.is("in review");
@@ -222,7 +222,8 @@ async fn a_completion_goes_back_with_its_comment() {
         ivan.dm(ANA, "current").await;
         ivan.dm(ANA, "done -c shipped").await.begins("✓ Task completed");
         ivan.dm(ANA, "undo").await.replies(
-            "✓ Undone: Renew cert is to do again in ClickUp, and your comment was deleted. It is your current task again",
+            "✓ Undone: Renew cert is to do again in ClickUp, and your comment was deleted. It's your current task \
+             again.",
         );
         ivan.clickup().task("Renew cert").is("to do").has_comments([]);
         ivan.dm(BO, "done #1 -c shipped").await.begins("✓ Issue closed");
@@ -306,7 +307,7 @@ async fn undo_reaches_fifteen_minutes_back() {
         ivan.dm(BO, "undo").await.replies(NOTHING_MORE);
         ivan.minutes_pass(15);
         ivan.dm(BO, "undo").await.replies(
-            "✗ There is nothing to undo: what you did last is more than 15 minutes ago. `reopen REF` opens a task again.",
+            "✗ Nothing to undo: your last action was more than 15 minutes ago. `reopen REF` reopens a task.",
         );
         ivan.github().issue(REPO, 1).has_comments(["first"]);
     })
@@ -374,13 +375,13 @@ async fn what_others_changed_since_is_said_and_left_alone() {
         ivan.dm(ANA, "done").await.begins("✓ Task completed");
         clickup.set_status("Renew cert", "shipped", BO_CLICKUP);
         ivan.dm(ANA, "undo").await.replies(
-            "✗ Not undone: Renew cert. It has changed in ClickUp since: it is shipped now. I left it as it is.",
+            "✗ Not undone: Renew cert. It changed in ClickUp since (it is now shipped), so I left it as it is.",
         );
         clickup.task("Renew cert").is("shipped");
         // The person's own effect is still the last one.
         clickup.set_status("Renew cert", "complete", BO_CLICKUP);
         ivan.dm(BO, "undo").await.begins(
-            "✗ Not undone: Renew cert. It has changed in ClickUp since: it was completed again. ",
+            "✗ Not undone: Renew cert. It changed in ClickUp since (it was completed again)",
         );
         ivan.dm(BO, "comment on #1: shipped").await.begins("✓ ");
         let comment = github.issue(REPO, 1).json()["comments"].as_u64();
@@ -388,8 +389,7 @@ async fn what_others_changed_since_is_said_and_left_alone() {
         let id = ivan.sql::<String>("SELECT trace FROM operations WHERE kind = 'comment'");
         github.edit_comment_as(id.parse().unwrap(), "bo", "shipped, I think");
         ivan.dm(ANA, "undo").await.replies(
-            "✗ Not undone: Login fails. It has changed in GitHub since: the comment says something else now. I left it \
-             as it is.",
+            "✗ Not undone: Login fails. It changed in GitHub since (the comment was edited), so I left it as it is.",
         );
         github.issue(REPO, 1).has_comments(["shipped, I think"]);
     })
@@ -397,12 +397,12 @@ async fn what_others_changed_since_is_said_and_left_alone() {
 }
 
 #[rstest]
-#[case::commented(|ivan: &Ivan| drop(ivan.clickup().comment_by("Buy milk", BO_CLICKUP, "two?")), "somebody has commented on it")]
-#[case::renamed(|ivan: &Ivan| ivan.clickup().rename_task("Buy milk", "Buy oat milk"), "it has another title now")]
-#[case::assigned(|ivan: &Ivan| ivan.clickup().as_person("Buy milk", BO_CLICKUP, &json!({"assignees": {"add": [BO_CLICKUP]}})), "it was assigned to somebody else")]
-#[case::tagged(|ivan: &Ivan| ivan.clickup().tag("Buy milk", "ops", true, BO_CLICKUP), "its tags were changed")]
-#[case::completed(|ivan: &Ivan| ivan.clickup().set_status("Buy milk", "complete", BO_CLICKUP), "it is complete now")]
-#[case::divided(|ivan: &Ivan| { let id = ivan.clickup().task("Buy milk").id().to_owned(); ivan.clickup().add_task(json!({"name": "Pay", "parent": id})); }, "it has subtasks now")]
+#[case::commented(|ivan: &Ivan| drop(ivan.clickup().comment_by("Buy milk", BO_CLICKUP, "two?")), "someone has commented on it")]
+#[case::renamed(|ivan: &Ivan| ivan.clickup().rename_task("Buy milk", "Buy oat milk"), "its title changed")]
+#[case::assigned(|ivan: &Ivan| ivan.clickup().as_person("Buy milk", BO_CLICKUP, &json!({"assignees": {"add": [BO_CLICKUP]}})), "its assignees changed")]
+#[case::tagged(|ivan: &Ivan| ivan.clickup().tag("Buy milk", "ops", true, BO_CLICKUP), "its tags changed")]
+#[case::completed(|ivan: &Ivan| ivan.clickup().set_status("Buy milk", "complete", BO_CLICKUP), "it is now complete")]
+#[case::divided(|ivan: &Ivan| { let id = ivan.clickup().task("Buy milk").id().to_owned(); ivan.clickup().add_task(json!({"name": "Pay", "parent": id})); }, "it now has subtasks")]
 #[tokio::test]
 async fn a_task_that_others_have_touched_is_not_deleted(
     #[case] touch: fn(&Ivan),
@@ -417,7 +417,7 @@ async fn a_task_that_others_have_touched_is_not_deleted(
         let answer = ivan.dm(ANA, "undo").await;
         answer.begins("✗ Not undone: ");
         answer.mentions(&format!(
-            ". It has changed in ClickUp since: {how}. I left it as it is."
+            ". It changed in ClickUp since ({how}), so I left it as it is."
         ));
         assert!(!ivan.clickup().task(&id).json().is_null());
         let seen = ivan.clickup().front().journal();
@@ -435,12 +435,12 @@ async fn what_others_took_back_already_is_a_success() {
         clickup.set_status("Renew cert", "in review", BO_CLICKUP);
         ivan.dm(ANA, "undo")
             .await
-            .begins("✓ Note: Renew cert is in review again in ClickUp already");
+            .begins("✓ Already undone: Renew cert is in review again in ClickUp");
         ivan.dm(BO, "create Buy milk").await.begins("✓ ");
         clickup.delete_task("Buy milk");
         ivan.dm(BO, "undo")
             .await
-            .replies("✓ Note: Buy milk is deleted in ClickUp already");
+            .replies("✓ Already undone: Buy milk is deleted in ClickUp");
         ivan.dm(ANA, "comment on #1: shipped").await.begins("✓ ");
         let id = ivan.sql::<String>("SELECT trace FROM operations WHERE kind = 'comment'");
         github.delete_comment_as(id.parse().unwrap(), "bo");
@@ -448,7 +448,7 @@ async fn what_others_took_back_already_is_a_success() {
         assert_eq!((status, &answer["conflict"]), (200, &json!(true)));
         assert_eq!(
             answer["message"],
-            "Note: your comment on Login fails is not there any more in GitHub"
+            "Already undone: your comment on Login fails is gone from GitHub"
         );
         // A completion, a creation, a comment, and nothing else.
         assert_eq!((writes(clickup.front()), writes(github.front())), (2, 1));
@@ -464,28 +464,27 @@ async fn what_was_never_sent_is_cancelled() {
         ivan.dm(ANA, "current").await;
         ivan.clickup().front().down();
         let done = ivan.says(ANA, "done -c shipped").answers().await;
-        done.begins("… Completion queued: Renew cert");
+        done.begins("… Completion of Renew cert");
         ivan.dm(ANA, "undo").await.replies(
-            "✓ Taken back in time: Renew cert. Nothing was changed in ClickUp. It is your current task again",
+            "✓ Undone in time: Renew cert. Nothing changed in ClickUp. It's your current task again.",
         );
         done.becomes(
-            "✗ Not completed: Renew cert. You took it back in time, and nothing was changed. Your comment was not added \
-             either.",
+            "✗ Not completed: Renew cert. You undid it in time, so nothing changed. Your comment was not added either.",
         )
         .await;
         let create = ivan.says(BO, "create Buy milk").answers().await;
-        create.begins("… Creation queued: Buy milk");
+        create.begins("… Creation of Buy milk");
         // The request for this one broke: only the source can show whether it arrived.
         let undo = ivan.says(BO, "undo").answers().await;
-        undo.begins("… Undo queued: Buy milk. ");
+        undo.begins("… Undo for Buy milk is waiting: ");
         ivan.clickup().front().up();
         undo.settles()
             .await
-            .replies("✓ Taken back in time: Buy milk. Nothing was changed in ClickUp");
+            .replies("✓ Undone in time: Buy milk. Nothing changed in ClickUp");
         create
             .settles()
             .await
-            .begins("✗ Not created: Buy milk. You took it back in time");
+            .begins("✗ Not created: Buy milk. You undid it in time");
         ivan.until_nothing_is_queued().await;
         ivan.dm(ANA, "current").await.begins("Renew cert");
         assert_eq!(writes(ivan.clickup().front()), 0);
@@ -513,10 +512,9 @@ async fn what_is_cancelled_while_its_task_is_read_is_not_sent(#[case] done: bool
         assert_eq!(status, 200, "{answer}");
         assert_eq!(
             answer["message"],
-            "Taken back in time: Renew cert. Nothing was changed in ClickUp"
+            "Undone in time: Renew cert. Nothing changed in ClickUp"
         );
-        let cancelled =
-            "✗ Not completed: Renew cert. You took it back in time, and nothing was changed.";
+        let cancelled = "✗ Not completed: Renew cert. You undid it in time, so nothing changed.";
         asked.answers().await.replies(cancelled);
         // The read ends, and the lane goes on to the next.
         gate.open();
@@ -592,13 +590,13 @@ async fn what_is_under_way_is_looked_for_and_taken_back(
         let said = undo["answer"]["message"].as_str().unwrap();
         let says = match applied {
             true => "Undone: ",
-            false => "Taken back in time: ",
+            false => "Undone in time: ",
         };
         assert!(said.starts_with(says), "{undo}");
         let first = ivan.answer(ANA, 0).settles().await;
         match applied {
             true => first.begins("✓ "),
-            false => first.begins("✗ ").mentions("You took it back in time"),
+            false => first.begins("✗ ").mentions("You undid it in time"),
         };
         cert.is("to do").has_comments([]);
         ivan.github().issue(REPO, 1).is("open");
@@ -717,7 +715,7 @@ async fn an_undo_of_a_down_source_is_queued_and_happens_later() {
         ivan.dm(ANA, "done #1").await.begins("✓ Issue closed");
         ivan.github().front().down();
         let undo = ivan.says(ANA, "undo").answers().await;
-        undo.begins("… Undo queued: Login fails. GitHub ");
+        undo.begins("… Undo for Login fails is waiting: GitHub ");
         ivan.dm(BO, "undo").await.replies(NOTHING_MORE);
         ivan.github().front().up();
         undo.settles()
@@ -760,10 +758,7 @@ async fn a_repeated_request_undoes_once() {
         );
         let ran = ivan.cli(&["undo"]).await;
         assert_eq!(ran.exit, 1, "{ran:?}");
-        assert!(
-            ran.err.starts_with("✗ There is nothing more to undo"),
-            "{ran:?}"
-        );
+        assert!(ran.err.starts_with("✗ Nothing more to undo"), "{ran:?}");
     })
     .await;
 }

@@ -204,13 +204,11 @@ async fn a_source_that_cannot_be_prepared_is_asked_now_and_then(
     let times = asked(&front, "/user") - before;
     let most = usize::try_from(begun.elapsed().as_secs()).unwrap() + 5;
     assert!(times <= most, "asked {times} times, more than {most}");
-    assert_eq!(lines(&ivan, &format!("deliveries of {source} wait: ")), 1);
+    assert_eq!(lines(&ivan, "deliveries are waiting for their source"), 1);
     front.clear_faults();
     ivan.until_deliveries_are_applied().await;
-    ivan.logs(&format!(
-        "{source} answers again: its deliveries are worked off"
-    ))
-    .await;
+    ivan.logs("the source responds again; processing its deliveries")
+        .await;
     ivan.finish().await;
 }
 
@@ -242,11 +240,11 @@ async fn a_source_that_does_not_answer_is_not_asked_for_each_delivery() {
         let times = asked(front, "/task/") - before;
         let most = usize::try_from(begun.elapsed().as_secs()).unwrap() + 5;
         assert!(times <= most, "asked {times} times, more than {most}");
-        assert_eq!(lines(ivan, "deliveries of ClickUp wait: "), 1);
-        assert_eq!(lines(ivan, "a delivery waits"), 0);
+        assert_eq!(lines(ivan, "deliveries are waiting for their source"), 1);
+        assert_eq!(lines(ivan, "delivery is waiting"), 0);
         front.clear_faults();
         ivan.until_deliveries_are_applied().await;
-        ivan.logs("ClickUp answers again: its deliveries are worked off")
+        ivan.logs("the source responds again; processing its deliveries")
             .await;
     })
     .await;
@@ -404,7 +402,7 @@ async fn a_day_that_an_automation_moves_is_told() {
         ivan.clickup().as_person("Renew cert", AUTOMATION, &later);
         told.answers()
             .await
-            .begins("ClickUp's automation changed the due date of Renew cert in ClickUp: it is ");
+            .begins("ClickUp's automation changed the due date of Renew cert in ClickUp to ");
     })
     .await;
 }

@@ -193,16 +193,19 @@ fn the_path_is_appended_to_the_base(#[case] base: &str, #[case] url: &str) {
 }
 
 #[rstest]
-#[case::no_scheme("bot.example", "is no address")]
+#[case::no_scheme("bot.example", "is not an address")]
 #[case::not_encrypted("http://bot.example", "must begin with https://")]
 #[case::looks_local("http://127.0.0.1.bot.example", "must begin with https://")]
 #[case::other_scheme("ftp://bot.example", "must begin with https://")]
-#[case::password("https://ana:sesame@bot.example", "has a name or a password")]
-#[case::query("https://bot.example/?a=b", "has a `?`")]
-#[case::fragment("https://bot.example/#a", "has a `?` or a `#`")]
+#[case::password(
+    "https://ana:sesame@bot.example",
+    "must not contain a name or password"
+)]
+#[case::query("https://bot.example/?a=b", "must not contain `?`")]
+#[case::fragment("https://bot.example/#a", "must not contain `?` or `#`")]
 #[case::whole(
     "https://bot.example/webhooks/github/",
-    "give what comes before: https://bot.example"
+    "give the base address: https://bot.example"
 )]
 fn an_address_that_cannot_be_meant_is_refused(#[case] base: &str, #[case] why: &str) {
     let refused = base.parse::<BaseUrl>().unwrap_err();
@@ -407,12 +410,12 @@ async fn the_list_is_for_people_and_tells_no_other_programs_address() {
     GitHub
       ✓ acme/widgets · https://bot.example/webhooks/github · active
       ✗ acme/widgets · https://old.example/webhooks/github · switched off
-        It is not active: nothing is sent. If it is this daemon's, `ivan webhooks register --url https://old.example` puts it back to work
+        It is inactive, so nothing is sent. If it belongs to this daemon, `ivan webhooks register --url https://old.example` reactivates it
       1 webhook of another program
     ");
     insta::assert_snapshot!(printed.err, @r"
     ✗ ClickUp: ClickUp refuses the webhooks of the workspace 9001: no access
-      ClickUp shows and makes webhooks for the user of clickup.token, who must be a member of the workspace clickup.team_id, no guest.
+      The user of clickup.token must be a member of the workspace clickup.team_id, not a guest.
     ");
     assert_eq!(printed.exit, EXIT_FAILED);
     let json = as_json(&reports);

@@ -1,9 +1,9 @@
 //! The words of `start`, `snooze`, `reopen`, `undo` and `why`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
-use super::{Report, ReportState, Step, StepState, Text, sentence};
+use super::{Report, ReportState, Step, StepState, Text, sentence, stopped};
 use crate::domain::change::TaskChange;
 use crate::domain::operation::Outcome;
 use crate::domain::task::{DueDate, Source, Task, TaskStatus};
@@ -16,22 +16,27 @@ pub(super) fn started(outcome: &Outcome, subject: Text) -> Text {
     let profile = task.key.source().profile();
     let words = match outcome {
         Outcome::Applied(_) if task.status != TaskStatus::InProgress => {
-            return Text::new()
-                .text("It is your current task now: ")
-                .then(subject)
-                .text(format!(
-                    ". Its {} in {} has no {} for work in progress, so nothing was changed there",
-                    profile.home, profile.name, profile.progress_mark
-                ));
+            return subject.text(format!(
+                " is now your current task. Its {} has no {} for work in progress, so {} was not changed",
+                profile.home, profile.progress_mark, profile.name
+            ));
         }
         Outcome::Applied(_) => Text::new().text(profile.reported("started")).then(subject),
+        _ if profile.named_statuses => Text::new()
+            .text(format!(
+                "Already in progress in {} ({}): ",
+                profile.name, task.source_status
+            ))
+            .then(subject),
         _ => Text::new()
-            .text("Note: ")
-            .then(subject)
-            .text(format!(" was already in progress in {}", profile.name)),
+            .text(format!("Already in progress in {}: ", profile.name))
+            .then(subject),
     };
-    let words = with_status(words, task);
-    words.text(". It is your current task")
+    let words = match outcome {
+        Outcome::Applied(_) => with_status(words, task),
+        _ => words,
+    };
+    words.text(". It's your current task.")
 }
 
 /// With the name of the task's status, where that says more than open or closed.
@@ -51,22 +56,24 @@ pub(super) fn reopened(outcome: &Outcome, subject: Text, zone: Tz) -> Text {
             let reopened = source.profile().reported("reopened");
             with_status(Text::new().text(reopened).then(subject), task)
         }
-        Outcome::AlreadySo { .. } => Text::new().text("Note: ").then(subject).text(format!(
-            " is open already in {} ({})",
-            source.name(),
-            task.source_status
-        )),
+        Outcome::AlreadySo { .. } => Text::new()
+            .text(format!(
+                "Already open in {} ({}): ",
+                source.name(),
+                task.source_status
+            ))
+            .then(subject),
         Outcome::Overtaken { .. } => {
             let at = task.closed.as_ref().and_then(|closed| closed.at);
             Text::new()
                 .text("Note: ")
                 .then(subject)
                 .text(format!(
-                    " was reopened and has been completed in {} since (",
+                    " was reopened, and completed in {} since (",
                     source.name()
                 ))
                 .moment(at.unwrap_or(task.updated_at), zone)
-                .text("); I left it as it is")
+                .text("), so I left it closed")
         }
     }
 }
@@ -77,27 +84,23 @@ pub(super) fn undone(undo: &UndoRequest, outcome: &Outcome, subject: Text) -> Te
     let profile = undo.source.profile();
     let (source, status) = (profile.name, &task.source_status);
     let applied = matches!(outcome, Outcome::Applied(_));
-    let words = Text::new().text(if applied { "Undone: " } else { "Note: " });
+    let words = Text::new().text(match applied {
+        true => "Undone: ",
+        false => "Already undone: ",
+    });
     match (undo.what, applied) {
-        (UndoKind::Completion | UndoKind::Reopening, true) => words
+        (UndoKind::Completion | UndoKind::Reopening, _) => words
             .then(subject)
             .text(format!(" is {status} again in {source}")),
-        (UndoKind::Completion | UndoKind::Reopening, false) => words
+        (UndoKind::Start, true) if profile.named_statuses => words
             .then(subject)
-            .text(format!(" is {status} again in {source} already")),
-        (UndoKind::Start, true) => words.then(subject).text(match profile.named_statuses {
-            true => format!(" is {status} again in {source}"),
-            false => format!(" is not in progress any more in {source}"),
-        }),
-        (UndoKind::Start, false) => words
+            .text(format!(" is {status} again in {source}")),
+        (UndoKind::Start, _) => words
             .then(subject)
-            .text(format!(" is not in progress any more in {source} already")),
-        (UndoKind::Change, true) => words
+            .text(format!(" is no longer in progress in {source}")),
+        (UndoKind::Change, _) => words
             .then(subject)
             .text(format!(" is as it was before in {source}")),
-        (UndoKind::Change, false) => words
-            .then(subject)
-            .text(format!(" is as it was before in {source} already")),
         (UndoKind::Comment, true) => words
             .text("your comment on ")
             .then(subject)
@@ -105,14 +108,14 @@ pub(super) fn undone(undo: &UndoRequest, outcome: &Outcome, subject: Text) -> Te
         (UndoKind::Comment, false) => words
             .text("your comment on ")
             .then(subject)
-            .text(format!(" is not there any more in {source}")),
+            .text(format!(" is gone from {source}")),
         (UndoKind::Creation, true) => words.then(subject).text(match profile.deletes_tasks {
             true => format!(" was deleted in {source}"),
-            false => format!(" was closed in {source}, as not planned"),
+            false => format!(" was closed in {source} as not planned"),
         }),
         (UndoKind::Creation, false) => words.then(subject).text(match profile.deletes_tasks {
-            true => format!(" is deleted in {source} already"),
-            false => format!(" is closed in {source} already"),
+            true => format!(" is deleted in {source}"),
+            false => format!(" is closed in {source}"),
         }),
     }
 }
@@ -126,23 +129,39 @@ pub(super) fn changed(
     zone: Tz,
 ) -> Text {
     let source = outcome.task().key.source().name();
-    let said = match change {
-        TaskChange::Due(Some(at)) => due_at(*at, zone),
-        _ => Text::new().text(said),
-    };
-    match outcome {
-        Outcome::Applied(_) => Text::new()
-            .text("Now ")
-            .then(said)
+    let words = Text::new();
+    if !matches!(outcome, Outcome::Applied(_)) {
+        let so = match change {
+            TaskChange::Due(Some(at)) => due_at(*at, zone),
+            TaskChange::Priority(Some(priority)) => words.text(priority.as_str()),
+            TaskChange::Pause { .. } => words.text("not in progress"),
+            _ => words.text(said),
+        };
+        return Text::new()
+            .text("Already ")
+            .then(so)
             .text(format!(" in {source}: "))
-            .then(subject),
-        _ => Text::new()
-            .text("Note: ")
-            .then(subject)
-            .text(" was already ")
-            .then(said)
-            .text(format!(" in {source}")),
+            .then(subject);
     }
+    let now = match change {
+        TaskChange::Due(Some(at)) => words.text("Due date is now ").date(*at, zone),
+        TaskChange::DueOn(day) => words.text(format!("Due date is now {}", full_day(*day))),
+        TaskChange::Due(None) => words.text("Due date removed"),
+        TaskChange::Priority(Some(priority)) => {
+            words.text(format!("Priority is now {}", priority.as_str()))
+        }
+        TaskChange::Priority(None) => words.text("Priority removed"),
+        TaskChange::Pause { .. } => words.text(format!("Paused in {source}")),
+        TaskChange::Resume { .. } | TaskChange::Assign { .. } => {
+            words.text(format!("Now {said} in {source}"))
+        }
+    };
+    now.text(": ").then(subject)
+}
+
+/// `Tue 1 Dec 2026`
+fn full_day(day: NaiveDate) -> String {
+    day.format("%a %-d %b %Y").to_string()
 }
 
 /// With its time in the reader's zone.
@@ -158,7 +177,7 @@ pub fn assigned_to(name: &str) -> String {
 /// A day alone, or with its time in the reader's zone.
 pub fn when_due(due: DueDate, zone: Tz) -> Text {
     match due.day {
-        Some(day) => Text::new().text(day.format("%a %-d %b %Y").to_string()),
+        Some(day) => Text::new().text(full_day(day)),
         None => Text::new().date(due.at, zone),
     }
 }
@@ -166,7 +185,7 @@ pub fn when_due(due: DueDate, zone: Tz) -> Text {
 /// The reason why a time was not accepted, as part of a sentence.
 pub fn not_then(why: &NotThen) -> Text {
     match why {
-        NotThen::Past { at, text } => Text::new().moment_as(*at, text).text(" is over"),
+        NotThen::Past { at, text } => Text::new().moment_as(*at, text).text(" is in the past"),
         _ => Text::new().text(why.to_string()),
     }
 }
@@ -177,18 +196,21 @@ pub fn no_account(name: Option<&str>, source: Source) -> Text {
         Some(name) => format!("{name}'s"),
         None => "your".to_owned(),
     };
-    Text::new().text(format!(
-        "I do not know {whose} account in {}. Whoever runs me can add it to [[people]] in bot.toml.",
-        source.name()
-    ))
+    let words = Text::new().text(format!("I don't know {whose} {} account. ", source.name()));
+    match name {
+        Some(name) => words.text(format!("{name} can type ")),
+        None => words.text("Type "),
+    }
+    .code(source.profile().link)
+    .text(".")
 }
 
 /// It was taken back in time.
 pub fn not_sent(subject: Text, source: Source) -> Text {
     Text::new()
-        .text("Taken back in time: ")
+        .text("Undone in time: ")
         .then(subject)
-        .text(format!(". Nothing was changed in {}", source.name()))
+        .text(format!(". Nothing changed in {}", source.name()))
 }
 
 /// The comment of a `done -c`, undone as well.
@@ -196,21 +218,21 @@ pub(super) fn also_undone(report: &mut Report, step: &Step<'_>) {
     let message = std::mem::take(&mut report.message);
     report.message = match step.end {
         StepState::Well(Outcome::Applied(_)) => message.text(", and your comment was deleted"),
-        StepState::Well(_) => message.text("; your comment is not there any more"),
+        StepState::Well(_) => message.text(", and your comment is already gone"),
         StepState::Pending { .. } if report.state == ReportState::Queued => message,
         StepState::Pending { why, .. } => {
             report.state = ReportState::Queued;
             let why = why
                 .map(|why| format!(". {}", sentence(why)))
                 .unwrap_or_default();
-            message.text(format!("; your comment is still to be deleted{why}"))
+            message.text(format!("; the deletion of your comment is waiting{why}"))
         }
         StepState::Refused(_, why) => message.text(format!(
             ". ✗ Your comment was not deleted. {}",
             sentence(why)
         )),
         StepState::GivenUp { why, .. } => message.text(format!(
-            ". ✗ Deleting your comment was given up; look whether it is there. {}",
+            ". ✗ Your comment may not have been deleted; check. I gave up: {}",
             sentence(why)
         )),
         StepState::SetAside { .. } if report.state == ReportState::SetAside => message,
@@ -227,11 +249,7 @@ pub(super) fn also_undone(report: &mut Report, step: &Step<'_>) {
 
 /// The undone command had moved the person on.
 pub fn current_again(message: Text) -> Text {
-    let stop = match message.plain().ends_with(['.', '!', '?', '…']) {
-        true => "",
-        false => ".",
-    };
-    message.text(format!("{stop} It is your current task again"))
+    stopped(message).text(" It's your current task again.")
 }
 
 /// `Tue 1 Dec 2026 09:00`
@@ -244,7 +262,7 @@ pub(super) fn full_date(at: DateTime<Utc>, zone: Tz) -> String {
 /// A task that was never read cannot be snoozed or explained.
 pub fn not_mirrored(source: Source, called: &str) -> Text {
     Text::new().text(format!(
-        "I have not read {} {called} from {} yet. It comes with the next sync; `status` tells how that goes.",
+        "I haven't read {} {called} from {} yet. Try again after the next sync; `status` shows the connection.",
         source.noun(),
         source.name()
     ))

@@ -9,7 +9,7 @@ use crate::domain::schedule::QuietHours;
 use crate::domain::task::Task;
 
 /// The text above held notices.
-const HELD: &str = "While it was quiet:";
+const HELD: &str = "While you were in quiet hours:";
 /// How many held notices share one block of a message.
 pub const HELD_BLOCK: usize = 5;
 
@@ -33,15 +33,15 @@ pub fn morning_rest(morning: &BriefingContent) -> Vec<Text> {
     lines.extend(titles("Overdue", &morning.overdue));
     lines.extend(titles("Due today", &morning.due_today));
     for waits in morning.waits.iter().take(NAMED_MAX) {
-        let words = Text::new().text(format!("{} waits for ", waits.who));
+        let words = Text::new().text(format!("{} is waiting for ", waits.who));
         lines.push(words.link(&waits.task.title, &waits.task.url));
     }
-    lines.extend(and_more(morning.waits.len(), NAMED_MAX, "wait"));
+    lines.extend(and_more(morning.waits.len(), NAMED_MAX, "waiting"));
     lines.extend(morning.queued.iter().cloned());
     lines.extend(and_more(
         morning.queued_count,
         morning.queued.len(),
-        "are queued",
+        "queued",
     ));
     lines.extend(morning.troubles.iter().cloned());
     lines
@@ -70,11 +70,11 @@ fn and_more(all: usize, named: usize, what: &str) -> Option<Text> {
 /// Below a briefing that comes from bot.toml.
 pub fn briefing_by_config() -> Text {
     Text::new()
-        .text("You get this as bot.toml has it for everybody. For yourself ")
+        .text("This is the team default. ")
         .code("briefing off")
-        .text(" ends it, and ")
+        .text(" stops it for you; ")
         .code("briefing 9:30")
-        .text(" sets another time.")
+        .text(" moves it.")
 }
 
 /// When a person gets their briefing.
@@ -82,14 +82,11 @@ pub fn home_briefing(at: Option<NaiveTime>, own: bool, zone: Tz) -> Text {
     let whose = as_set(own);
     Text::new().text(match at {
         Some(at) => format!(
-            "Briefing: {} on working days ({}), {whose}.",
+            "Briefing: {} on working days ({}){whose}",
             at.format("%-H:%M"),
             zone.name()
         ),
-        None => format!(
-            "Briefing: off, {whose}. Choose a time to get one on working days ({}).",
-            zone.name()
-        ),
+        None => format!("Briefing: off{whose}"),
     })
 }
 
@@ -97,8 +94,8 @@ pub fn home_briefing(at: Option<NaiveTime>, own: bool, zone: Tz) -> Text {
 pub fn home_quiet(quiet: Option<QuietHours>, own: bool, zone: Tz) -> Text {
     let whose = as_set(own);
     Text::new().text(match quiet {
-        Some(quiet) => format!("Quiet hours: {quiet} ({}), {whose}.", zone.name()),
-        None => format!("Quiet hours: none, {whose}. You hear what others do at any hour."),
+        Some(quiet) => format!("Quiet hours: {quiet} ({}){whose}", zone.name()),
+        None => format!("Quiet hours: none{whose}"),
     })
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::commands::{HealthView, SetAside, SlackHealth, SourceHealth};
+use crate::domain::reason::for_operators;
 use crate::domain::reply;
 use crate::domain::task::Source;
 use crate::http::schemas;
@@ -117,7 +118,7 @@ impl From<&SourceHealth> for SourceStatus {
     fn from(health: &SourceHealth) -> SourceStatus {
         SourceStatus {
             last_sync: health.last_sync,
-            error: health.error.clone(),
+            error: health.error.as_deref().map(for_operators),
             tasks: health.tasks,
             archived: health.archived.clone(),
         }
@@ -240,7 +241,7 @@ impl Readiness {
     pub(in crate::http) fn lacking(&self) -> String {
         let mut lacking = Vec::new();
         if self.store == StoreState::NotWritable {
-            lacking.push("the store takes no writes");
+            lacking.push("the store is not writable");
         }
         if !matches!(self.slack, None | Some(SlackState::Connected)) {
             lacking.push("Slack is not connected");

@@ -141,13 +141,13 @@ fn an_empty_queue_has_a_current_task_of_nulls() {
 
 /// The sentence explains the word, and says more than that the queue is empty.
 #[rstest]
-#[case(EmptyQueue::NotRead(vec![Source::GitHub]), "not_read", "able to read GitHub yet")]
+#[case(EmptyQueue::NotRead(vec![Source::GitHub]), "not_read", "still reading GitHub")]
 #[case(EmptyQueue::NotLinked(vec![Source::ClickUp, Source::GitHub]), "not_linked", "your ClickUp or GitHub account yet")]
 #[case(EmptyQueue::NotLinked(vec![Source::GitHub]), "not_linked", "Type `link github LOGIN`.")]
-#[case(EmptyQueue::HeldBack { blocked: 2, snoozed: 0 }, "all_wait", "2 tasks wait for others")]
+#[case(EmptyQueue::HeldBack { blocked: 2, snoozed: 0 }, "all_wait", "2 tasks are blocked")]
 #[case(EmptyQueue::HeldBack { blocked: 0, snoozed: 1 }, "all_snoozed", "1 task is snoozed")]
-#[case(EmptyQueue::HeldBack { blocked: 1, snoozed: 1 }, "all_held_back", "1 task waits for another (`list blocked`), and 1")]
-#[case(EmptyQueue::NothingAssigned(vec![Source::ClickUp]), "empty", "no open task is assigned to you. I don't know your ClickUp")]
+#[case(EmptyQueue::HeldBack { blocked: 1, snoozed: 1 }, "all_held_back", "1 task is blocked (`list blocked`) and 1")]
+#[case(EmptyQueue::NothingAssigned(vec![Source::ClickUp]), "empty", "no open tasks are assigned to you. I don't know your ClickUp")]
 fn without_a_current_task_it_is_said_why(
     #[case] why: EmptyQueue,
     #[case] word: &str,

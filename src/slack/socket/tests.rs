@@ -423,7 +423,7 @@ async fn a_command_that_finds_no_room_is_told_so_at_once() {
     };
     assert!(began.elapsed() < Duration::from_secs(3));
     let said = told["payload"]["text"].as_str().unwrap();
-    assert!(said.starts_with("✗ I could not write that down"), "{said}");
+    assert!(said.starts_with("✗ I couldn't save that"), "{said}");
     assert!(slack.kept().is_empty());
     slack.stops().await;
 }
@@ -572,7 +572,7 @@ async fn a_slash_command_that_cannot_be_kept_is_answered_with_that() {
     let ack = link.acked().await;
     assert_eq!(ack["payload"]["response_type"], "ephemeral");
     let said = ack["payload"]["text"].as_str().unwrap();
-    assert!(said.starts_with("✗ I could not write that down"), "{said}");
+    assert!(said.starts_with("✗ I couldn't save that"), "{said}");
     slack.stops().await;
 }
 
@@ -585,7 +585,7 @@ async fn a_slow_store_is_told_before_slack_gives_up() {
     let ack = link.acked().await;
     assert!(began.elapsed() < Duration::from_secs(3));
     let said = ack["payload"]["text"].as_str().unwrap();
-    assert!(said.starts_with("… My store is slow"), "{said}");
+    assert!(said.starts_with("… I'm not sure that was saved"), "{said}");
     slack.stops().await;
 }
 
@@ -600,8 +600,8 @@ async fn a_form_is_kept_before_it_is_closed() {
 }
 
 #[rstest]
-#[case::failed("broken", "✗ I could not write that down")]
-#[case::slow("stuck", "My store is slow")]
+#[case::failed("broken", "✗ I couldn't save that")]
+#[case::slow("stuck", "I'm not sure that was saved")]
 #[tokio::test]
 async fn a_form_that_cannot_be_kept_stays_open(#[case] text: &str, #[case] told: &str) {
     let mut slack = Slack::start(timings()).await;
@@ -906,7 +906,7 @@ async fn an_attempt_that_fails_is_repeated() {
         timings(),
         [
             passing("HTTP 500"),
-            passing("nothing for 10 s"),
+            passing("no answer for 10 s"),
             passing("HTTP 502"),
         ],
     )

@@ -487,7 +487,7 @@ async fn a_refused_token_says_what_to_do(#[case] word: &str) {
     assert!(matches!(error, WebError::Credentials { .. }), "{error:?}");
     let words = error.to_string();
     assert!(
-        words.starts_with(&format!("Slack refuses chat.postMessage: {word}; ")),
+        words.starts_with(&format!("Slack rejected chat.postMessage: {word}; ")),
         "{words}"
     );
 }

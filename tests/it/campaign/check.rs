@@ -16,7 +16,7 @@ use super::history::{Asks, History, On, Surface, System, Who};
 use crate::harness::*;
 
 /// The notice for a message that cannot be stored. It is not the answer, which still comes.
-const NOT_STORED: &str = "✗ I cannot store anything at the moment, so nothing has been done yet.";
+const NOT_STORED: &str = "✗ I can't save anything right now, so nothing changed.";
 
 /// The notice for work that was set aside: its answer comes with the retry.
 const SET_ASIDE: &str = "so I set it aside";
@@ -787,7 +787,7 @@ fn read(wire: &str) -> Result<Told, String> {
     let what = match text.split_once(' ') {
         Some(("✓", _)) => done(&text),
         Some(("✗", rest)) if rest.starts_with("No current task") => Verdict::NoCurrent,
-        Some(("✗", rest)) if rest.starts_with("Given up.") => given_up(&text),
+        Some(("✗", rest)) if rest.contains(" I gave up: ") => given_up(&text),
         Some(("✗" | "…", _)) => return Err(format!("in the end it was told `{text}`")),
         _ => Verdict::Shown,
     };
@@ -822,7 +822,7 @@ fn told_over_http(typed: &Typed) -> Result<Told, String> {
 fn done(text: &str) -> Verdict {
     if text.contains("(completed externally)") {
         Verdict::Externally
-    } else if text.contains(" is already ") {
+    } else if text.contains("Already ") {
         Verdict::Already
     } else {
         Verdict::Done
@@ -830,7 +830,7 @@ fn done(text: &str) -> Verdict {
 }
 
 fn given_up(text: &str) -> Verdict {
-    match text.contains("It may have worked all the same") {
+    match text.contains("It may have worked") {
         true => Verdict::GivenUpPerhapsDone,
         false => Verdict::GivenUp,
     }
@@ -839,7 +839,7 @@ fn given_up(text: &str) -> Verdict {
 fn comment_of(text: &str) -> Comment {
     if text.contains(", with your comment") {
         Comment::Added
-    } else if text.contains("Your comment was given up, and may be there") {
+    } else if text.contains("Your comment may not have been added") {
         Comment::PerhapsAdded
     } else if text.contains("Your comment was") {
         Comment::NotAdded

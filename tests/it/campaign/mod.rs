@@ -169,10 +169,10 @@ fn in_words(panic: &(dyn std::any::Any + Send)) -> String {
 /// Errors in the log without a cause in the history.
 fn unexpected_errors(drive: &Drive<'_>, history: &History) -> Vec<String> {
     /// The message while the store cannot be written.
-    const OF_THE_STORE: [&str; 1] = ["the store at "];
+    const OF_THE_STORE: [&str; 1] = ["the store"];
     let explained = |line: &str| {
         (drive.store_failed > 0 && OF_THE_STORE.iter().any(|words| line.contains(words)))
-            || (history.gives_up && line.contains("is given up"))
+            || (history.gives_up && line.contains("given up"))
     };
     let errors = drive.ivan.errors().into_iter();
     errors

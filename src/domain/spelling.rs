@@ -1,0 +1,67 @@
+//! Misspelled words: the known word that a person probably meant.
+
+/// The edit distance: letters to insert, delete, change, or swap with their neighbour.
+pub fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    // The rows for the previous one and two letters of `a`.
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, &x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, &y) in b.iter().enumerate() {
+            let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX - 1);
+            let mut best = (at(&last, j) + usize::from(x != y))
+                .min(at(&last, j + 1) + 1)
+                .min(at(&row, j) + 1);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(&y) && b.get(j - 1) == Some(&x);
+            if swapped {
+                best = best.min(at(&before_last, j - 1) + 1);
+            }
+            row.push(best);
+        }
+        before_last = std::mem::replace(&mut last, row);
+    }
+    last.last().copied().unwrap_or(0)
+}
+
+/// The known word that a misspelled one stands for: one typo away, in a word of six or more letters two.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let letters = word.chars().count();
+    let typos = match letters {
+        ..3 => return None,
+        3..6 => 1,
+        _ => 2,
+    };
+    let near = known.into_iter().map(|one| (distance(word, one), one));
+    let (_, nearest) = near.filter(|(far, _)| *far <= typos).min()?;
+    Some(nearest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("bot_token", "bot_token", 0)]
+    #[case("bot_tokne", "bot_token", 1)]
+    #[case("bot_tokn", "bot_token", 1)]
+    #[case("botttoken", "bot_token", 1)]
+    #[case("", "abc", 3)]
+    #[case("abc", "", 3)]
+    fn letters_between_two_words(#[case] a: &str, #[case] b: &str, #[case] letters: usize) {
+        assert_eq!(distance(a, b), letters);
+    }
+
+    #[rstest]
+    #[case("dnoe", Some("done"))]
+    #[case("don", Some("done"))]
+    #[case("commnet", Some("comment"))]
+    #[case("snoooze", Some("snooze"))]
+    #[case("hello", None)]
+    #[case("do", None)]
+    #[case("", None)]
+    fn a_typo_is_recognised(#[case] word: &str, #[case] meant: Option<&str>) {
+        assert_eq!(nearest(word, ["done", "comment", "due", "snooze"]), meant);
+    }
+}
