@@ -3,7 +3,7 @@
 //! Typed lines go to the sandbox's Slack as messages, and its replies are printed. The socket, the store and the
 //! requests are the real ones. The requests to ClickUp and GitHub are printed below each answer.
 //!
-//! The demo waits for an answer until it arrives or until the daemon is idle ([`Commands::is_idle`]). Ctrl-C ends a wait.
+//! The demo waits for an answer until it arrives or until the daemon is idle (`Commands::is_idle`). Ctrl-C ends a wait.
 
 #![expect(
     clippy::indexing_slicing,

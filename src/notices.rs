@@ -1,6 +1,6 @@
 //! Sends notices about activities on a task to the people concerned.
 //!
-//! [`apply`](crate::apply) reports activities in a source, [`settle`](crate::settle) those of colleagues through Ivan.
+//! [`ingest`](crate::ingest) reports activities in a source, [`completion`](crate::completion) those of colleagues through Ivan.
 //! The latter come back from the source as our own write and would cause no notice. Their actor already has a reply.
 
 use chrono::{DateTime, Duration, Utc};

@@ -269,7 +269,7 @@ pub struct OutboxConfig {
     pub retry_max: Duration,
     /// The age at which a failed operation is given up.
     pub give_up_after: Duration,
-    /// Whether comments and new tasks name their author, if [[people]] has several entries.
+    /// Whether comments and new tasks name their author, if `[[people]]` has several entries.
     pub signature: bool,
 }
 

@@ -1,6 +1,6 @@
 //! The order in which tasks must be finished, and the people who wait.
 //!
-//! Sources read [`Link`](super::task::Link)s from their reports of a task. The store turns them into pairs of open
+//! Sources read [`Relation`](super::task::Relation)s from their reports of a task. The store turns them into pairs of open
 //! tasks. [`WaitGraph`] says who is held up: `score` gives points for that, and queues leave out blocked tasks.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -938,7 +938,7 @@ pub fn still(title: &str) -> Text {
     Text::new().text(format!("No other task in your queue. Still: {title}"))
 }
 
-/// The alert to operators, once a person, when a member of the workspace outside of [[people]] uses Ivan.
+/// The alert to operators, once a person, when a member of the workspace outside of `[[people]]` uses Ivan.
 pub fn stranger(name: &str, id: &str) -> Text {
     Text::new().text(format!(
         "{name} ({id}) wrote to me but is not set up, so I did nothing. To give them a queue, add them to [[people]] in \
