@@ -30,7 +30,7 @@
 //! │   ├── done.rs · comment.rs · create.rs · current.rs · next.rs · start.rs · pause.rs · snooze.rs · reopen.rs · assign.rs ·
 //! │   │   claim.rs · due.rs · prio.rs · undo.rs · why.rs · list.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs ·
 //! │   │   status.rs · whoami.rs · link.rs · unlink.rs · mute.rs · unmute.rs · help.rs
-//! │   └── grammar.rs: words, options, REFs · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
+//! │   └── grammar.rs: words, options, REFs · line.rs: command lines · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
 //! ├── commands/      runs a verb for a person: an answer now, or a durable operation
 //! │   └── run.rs: limits, idempotency keys · transaction.rs: commit or roll back · identity.rs: accounts ·
 //! │       log.rs, morning.rs, schedule.rs, why.rs: reads over HTTP · set_aside.rs: retry

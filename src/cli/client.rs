@@ -9,7 +9,8 @@ use serde_json::Value;
 use tokio::time::sleep;
 use url::Url;
 
-use super::{Call, DaemonTarget};
+use super::DaemonTarget;
+use crate::verbs::line::Call;
 
 /// The time limit for connecting.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -114,12 +115,16 @@ impl DaemonClient {
 
     /// Sends the request. If the connection is lost it is sent again under the same key, so that the daemon answers a
     /// request that it had accepted without doing it twice.
-    pub(super) async fn send(&self, call: &Call) -> Result<ApiAnswer, ClientError> {
+    pub(super) async fn send(
+        &self,
+        call: &Call,
+        within: Duration,
+    ) -> Result<ApiAnswer, ClientError> {
         let url = || self.base.clone();
         let mut pauses = self.pauses.iter();
         let mut sent = false;
         loop {
-            let error = match self.send_once(call).await {
+            let error = match self.send_once(call, within).await {
                 Ok((status, text)) => return self.read(status, text),
                 Err(error) => error,
             };
@@ -139,7 +144,11 @@ impl DaemonClient {
         }
     }
 
-    async fn send_once(&self, call: &Call) -> Result<(u16, String), reqwest::Error> {
+    async fn send_once(
+        &self,
+        call: &Call,
+        within: Duration,
+    ) -> Result<(u16, String), reqwest::Error> {
         let url = format!("{}{}", self.base, call.path);
         let request = match &call.body {
             Some(body) => {
@@ -149,7 +158,7 @@ impl DaemonClient {
             }
             None => self.http.get(url),
         };
-        let response = request.timeout(call.within).send().await?;
+        let response = request.timeout(within).send().await?;
         let status = response.status().as_u16();
         Ok((status, response.text().await?))
     }
@@ -286,11 +295,8 @@ mod tests {
         client
     }
 
-    fn done() -> TaskCommand {
-        TaskCommand::Done {
-            task: None,
-            comment: None,
-        }
+    fn done() -> Call {
+        Call::post("/done", serde_json::json!({}))
     }
 
     fn key(request: &str) -> &str {
@@ -309,7 +315,7 @@ mod tests {
             actor: Some("Zoë".into()),
             ..target(&url)
         };
-        let printed = perform(&done(), &target).await;
+        let printed = perform(TaskCommand::Verb(done()), &target).await;
         assert_eq!(
             printed.out,
             "✓ Task completed in ClickUp: Renew the certificate\nNext: Login fails\n"
@@ -336,7 +342,7 @@ mod tests {
             json: true,
             ..target(&url)
         };
-        let printed = perform(&done(), &target).await;
+        let printed = perform(TaskCommand::Verb(done()), &target).await;
         assert_eq!(printed.out, format!("{COMPLETED}\n"));
         assert_eq!(printed.exit, EXIT_OK);
     }
@@ -367,7 +373,7 @@ mod tests {
         #[case] exit: u8,
     ) {
         let (url, requests) = daemon(vec![Does::Answers(status, body)]).await;
-        let printed = perform(&done(), &target(&url)).await;
+        let printed = perform(TaskCommand::Verb(done()), &target(&url)).await;
         assert_eq!(printed.exit, exit, "{printed:?}");
         assert_eq!(requests.await.unwrap().len(), 1);
     }
@@ -376,7 +382,10 @@ mod tests {
     async fn a_lost_connection_is_tried_again_with_the_same_key() {
         let doings = vec![Does::Drops, Does::Drops, Does::Answers(200, COMPLETED)];
         let (url, requests) = daemon(doings).await;
-        let reply = client(&url).send(&Call::of(&done())).await.unwrap();
+        let reply = client(&url)
+            .send(&done(), Duration::from_secs(30))
+            .await
+            .unwrap();
         assert_eq!(reply.status, 200);
         let requests = requests.await.unwrap();
         assert_eq!(requests.len(), 3);
@@ -392,7 +401,10 @@ mod tests {
         let answer = || Does::Answers(200, COMPLETED);
         let (url, requests) = daemon(vec![answer(), answer()]).await;
         for _ in 0..2 {
-            assert_eq!(perform(&done(), &target(&url)).await.exit, EXIT_OK);
+            assert_eq!(
+                perform(TaskCommand::Verb(done()), &target(&url)).await.exit,
+                EXIT_OK
+            );
         }
         let requests = requests.await.unwrap();
         assert_ne!(key(&requests[0]), key(&requests[1]));
@@ -401,7 +413,10 @@ mod tests {
     #[tokio::test]
     async fn a_daemon_that_died_under_the_request_is_not_called_unreachable() {
         let (url, _requests) = daemon(vec![Does::Drops]).await;
-        let trouble = client(&url).send(&Call::of(&done())).await.unwrap_err();
+        let trouble = client(&url)
+            .send(&done(), Duration::from_secs(30))
+            .await
+            .unwrap_err();
         assert!(matches!(trouble, ClientError::Lost { .. }), "{trouble:?}");
         let printed = failed(&trouble);
         assert_eq!(printed.exit, EXIT_UNREACHABLE);
@@ -417,7 +432,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        let printed = perform(&done(), &target(&format!("{url}/"))).await;
+        let printed = perform(TaskCommand::Verb(done()), &target(&format!("{url}/"))).await;
         assert_eq!(printed.exit, EXIT_UNREACHABLE);
         assert_eq!(printed.out, "");
         let start = format!("✗ The Ivan daemon is not reachable at {url}: Connection refused");
@@ -432,7 +447,7 @@ mod tests {
     #[case::password("http://me:secret@127.0.0.1:8787")]
     #[tokio::test]
     async fn an_address_that_cannot_be_is_a_usage_error(#[case] url: &str) {
-        let printed = perform(&done(), &target(url)).await;
+        let printed = perform(TaskCommand::Verb(done()), &target(url)).await;
         assert_eq!(printed.exit, EXIT_USAGE);
         assert!(!printed.err.contains("secret"), "{}", printed.err);
     }

@@ -15,18 +15,15 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use futures_util::future::BoxFuture;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::verbs::comment::split_on;
-use crate::verbs::grammar::split_when;
-use crate::verbs::log::split_log;
-use crate::verbs::parse_ref;
+use crate::verbs::line::{AnswerKind, Call, CommandLine, encoded};
+use crate::verbs::{Info, VERBS};
 use client::{ApiAnswer, ClientError, DaemonClient};
-use print::{AnswerKind, Printed};
+use print::Printed;
 use webhooks::WebhooksCommand;
 
 /// Exit statuses: success, conflict included.
@@ -46,10 +43,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 const WRITE_WAIT: Duration = Duration::from_secs(10);
 /// How long a synchronization is awaited: the longest wait of the daemon.
 const SYNC_WAIT: Duration = Duration::from_secs(300);
-/// The default number of log entries.
-const LOG: usize = 50;
-/// Entries per request if all are wanted: the most that the daemon returns.
-const PAGE: usize = 200;
 
 /// Work your ClickUp and GitHub tasks from Slack and the terminal
 #[derive(Debug, Parser)]
@@ -185,163 +178,27 @@ pub enum ConfigCommand {
     Show,
 }
 
-/// Commands to the running daemon.
+/// Commands to the running daemon: the verbs, and two for operators.
 ///
 /// REF is a number of the last list, a task id (clickup:<id>, github:<owner>/<repo>#<number>), '#12' for an issue of
 /// the default repository, or the URL of a task's page.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskCommand {
-    /// Complete the current task, or REF
-    #[command(visible_aliases = ["finished", "completed"], after_help = REF_HELP)]
-    Done {
-        /// A task other than the current one
-        #[arg(value_name = "REF")]
-        task: Option<String>,
-        /// Add a comment
-        #[arg(short, long, value_name = "TEXT")]
-        comment: Option<String>,
-    },
-    /// Comment on the current task, or with `on REF: TEXT` on another
-    #[command(after_help = REF_HELP)]
-    Comment {
-        /// The comment; text that begins with a hyphen goes after `--`
-        #[arg(required = true, value_name = "TEXT")]
-        text: Vec<String>,
-    },
-    /// Create a task in ClickUp or an issue in GitHub
-    Create(CreateArgs),
-    /// Show the current task
-    Current,
-    /// Move on to the next task without completing
-    #[command(visible_aliases = ["skip", "later"])]
-    Next,
-    /// Make the task current and mark it as in progress
-    #[command(after_help = REF_HELP)]
-    Start {
-        /// A task other than the current one
-        #[arg(value_name = "REF")]
-        task: Option<String>,
-    },
-    /// Put the current task, or REF, back to its status before it was started
-    #[command(after_help = REF_HELP)]
-    Pause {
-        /// A task other than the current one
-        #[arg(value_name = "REF")]
-        task: Option<String>,
-    },
-    /// Hide the current task, or REF, from your queue until WHEN
-    #[command(after_help = WHEN_AND_REF_HELP, override_usage = "ivan snooze [REF] WHEN")]
-    Snooze {
-        /// A task other than the current one, and the end of the snooze
-        #[arg(required = true, value_name = "[REF] WHEN")]
-        words: Vec<String>,
-    },
-    /// Reopen REF
-    #[command(after_help = REF_HELP)]
-    Reopen {
-        /// The task to reopen
-        #[arg(value_name = "REF")]
-        task: String,
-    },
-    /// Assign the current task, or REF, to another person
-    #[command(after_help = REF_HELP, override_usage = "ivan assign [REF] PERSON")]
-    Assign {
-        /// A task other than the current one, and the new assignee
-        #[arg(required = true, value_name = "[REF] PERSON")]
-        words: Vec<String>,
-    },
-    /// Assign the current task, or REF, to yourself
-    #[command(after_help = REF_HELP)]
-    Claim {
-        /// A task other than the current one
-        #[arg(value_name = "REF")]
-        task: Option<String>,
-    },
-    /// Set the due date of the current task, or REF, in ClickUp
-    #[command(after_help = WHEN_AND_REF_HELP, override_usage = "ivan due [REF] WHEN|none")]
-    Due {
-        /// A task other than the current one, and its due date
-        #[arg(required = true, value_name = "[REF] WHEN")]
-        words: Vec<String>,
-    },
-    /// Set the priority of the current task, or of REF: urgent, high, normal, low or none
-    #[command(after_help = REF_HELP, override_usage = "ivan prio [REF] LEVEL", visible_alias = "priority")]
-    Prio {
-        /// A task other than the current one, and its priority
-        #[arg(required = true, num_args = 1..=2, value_name = "[REF] LEVEL")]
-        words: Vec<String>,
-    },
-    /// Undo your last command, within 15 minutes
-    Undo,
-    /// Explain the place of the current task, or REF, in your queue
-    #[command(after_help = REF_HELP)]
-    Why {
-        /// A task other than the current one
-        #[arg(value_name = "REF")]
-        task: Option<String>,
-    },
-    /// Show your briefing: top three tasks, due dates, people waiting, stuck items
-    Morning,
-    /// Get the briefing in Slack on working days at that time, or turn it off; without arguments: show it now
-    Briefing {
-        /// 8:30, 9am, off, or default: the team default
-        #[arg(value_name = "TIME")]
-        at: Option<String>,
-    },
-    /// Hold notices during quiet hours; without arguments: show the setting
-    Quiet {
-        /// 20:00-8:00, off, or default: the team default
-        #[arg(value_name = "HOURS")]
-        hours: Option<String>,
-    },
-    /// Choose confirmations in Slack: reactions, messages or the team default; without arguments: show the setting
-    Receipts {
-        /// reactions, messages, or default: the team default
-        #[arg(value_name = "HOW")]
-        by: Option<String>,
-    },
-    /// Show the activity log, newest first: of everyone, of one person (--as), or of REF
-    #[command(after_help = LOG_HELP, override_usage = "ivan log [OPTIONS] [N] [REF]")]
-    Log {
-        /// The number of entries, and the task
-        #[arg(value_name = "[N] [REF]")]
-        words: Vec<String>,
-        /// All entries, not only the newest
-        #[arg(long)]
-        all: bool,
-    },
-    /// List the queue, numbered; the numbers work as REF until the next list
-    #[command(visible_alias = "tasks")]
-    List {
-        /// The number of tasks, and filters: overdue, blocked, snoozed, clickup, github, or a client
-        #[arg(value_name = "N|FILTER")]
-        words: Vec<ListWord>,
-    },
-    /// Show your linked accounts and settings
-    Whoami,
-    /// Link your account, so its tasks are in your queue
-    Link {
-        /// The system of the account
-        #[arg(value_parser = ["clickup", "github"], ignore_case = true)]
-        source: String,
-        /// A GitHub login; a ClickUp name, e-mail address or member id
-        #[arg(required = true, value_name = "ACCOUNT")]
-        account: Vec<String>,
-    },
-    /// Unlink your account
-    Unlink {
-        /// The system of the account
-        #[arg(value_parser = ["clickup", "github"], ignore_case = true)]
-        source: String,
-    },
+    /// A verb, as the request that its line becomes.
+    Verb(Call),
+    /// A command for operators, which is no verb.
+    Operator(OperatorCommand),
+}
+
+/// The commands for operators.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum OperatorCommand {
     /// Read changes from the sources
     Sync {
         /// Read everything, not only changes
         #[arg(long)]
         full: bool,
     },
-    /// Show connections, last sync, queued and set-aside work
-    Status,
     /// Retry work that crashed the daemon twice and was set aside
     Retry {
         /// The id in `ivan status`: message-12, delivery-7, or the id of an operation
@@ -350,67 +207,49 @@ pub enum TaskCommand {
     },
 }
 
-/// A word after `ivan list`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ListWord {
-    /// The number of tasks, 1 to 200.
-    Limit(u16),
-    /// A word of the filter, as typed.
-    Filter(String),
+/// The subcommands follow from the table of verbs, which a derive cannot read.
+impl Subcommand for TaskCommand {
+    fn augment_subcommands(cli: clap::Command) -> clap::Command {
+        let lines = VERBS
+            .iter()
+            .filter_map(|row| Some((row.info, row.info.line?)));
+        let cli = cli.subcommands(lines.map(|(info, line)| line.command(info)));
+        OperatorCommand::augment_subcommands(cli)
+    }
+
+    fn augment_subcommands_for_update(cli: clap::Command) -> clap::Command {
+        TaskCommand::augment_subcommands(cli)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        line_of(name).is_some() || OperatorCommand::has_subcommand(name)
+    }
 }
 
-impl FromStr for ListWord {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<ListWord, String> {
-        match text.parse::<i64>() {
-            Err(_) => Ok(ListWord::Filter(text.to_owned())),
-            Ok(number) => u16::try_from(number)
-                .ok()
-                .filter(|number| (1..=200).contains(number))
-                .map(ListWord::Limit)
-                .ok_or_else(|| format!("{number} is not in 1..=200")),
+impl FromArgMatches for TaskCommand {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<TaskCommand, clap::Error> {
+        let verb = matches
+            .subcommand()
+            .and_then(|(name, words)| Some((line_of(name)?, words)));
+        match verb {
+            Some(((info, line), words)) => line.call(info, words).map(TaskCommand::Verb),
+            None => OperatorCommand::from_arg_matches(matches).map(TaskCommand::Operator),
         }
     }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = TaskCommand::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn line_of(name: &str) -> Option<(&'static Info, CommandLine)> {
+    let row = VERBS.iter().find(|row| row.info.name == name)?;
+    Some((row.info, row.info.line?))
 }
 
 const SANDBOX_HELP: &str = "Prints addresses and tokens as `export` lines and runs until Ctrl-C. docs/sandbox.md describes the control API. \
      Port 0 picks a free port.";
-
-const REF_HELP: &str = "REF is a number of the last list, a task id (clickup:<id>, github:<owner>/<repo>#<number>), '#12' for an issue \
-     of the default repository, or a task's link.";
-
-const WHEN_AND_REF_HELP: &str = "WHEN is 2h, 3d, 1w, 15:30, tomorrow, tomorrow 14:00, mon 9:00, 1 dec or 2026-12-01, in \
-                                 your time zone. REF is as for `ivan done`.";
-
-const LOG_HELP: &str = "N is the number of entries, 50 by default. REF is as for `ivan done`, but not a bare number. To export: `ivan \
-     log --all --json`.";
-
-/// The arguments of `ivan create`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct CreateArgs {
-    /// The title; further lines are the description
-    #[arg(required = true, value_name = "TITLE")]
-    pub title: Vec<String>,
-    /// Where to create it [default: queue.default_source of the configuration]
-    #[arg(short, long, value_parser = ["clickup", "github"], ignore_case = true)]
-    pub source: Option<String>,
-    /// The client it is for
-    #[arg(short, long)]
-    pub entity: Option<String>,
-    /// The description
-    #[arg(short, long, value_name = "TEXT")]
-    pub description: Option<String>,
-    /// A GitHub repository other than the default one
-    #[arg(short, long, value_name = "OWNER/REPO", conflicts_with = "list")]
-    pub repo: Option<String>,
-    /// A ClickUp list other than the default one, by its id
-    #[arg(short, long)]
-    pub list: Option<String>,
-    /// The assignee: a name of [[people]], or `nobody` [default: you]
-    #[arg(short, long, value_name = "PERSON")]
-    pub assignee: Option<String>,
-}
 
 /// The daemon's address, and the actor.
 #[derive(Debug, Clone)]
@@ -434,7 +273,7 @@ pub fn run(command: TaskCommand, target: DaemonTarget) -> BoxFuture<'static, u8>
 }
 
 async fn run_command(command: TaskCommand, target: DaemonTarget) -> u8 {
-    let printed = perform(&command, &target).await;
+    let printed = perform(command, &target).await;
     // A closed output is no error.
     let _ = std::io::stdout().write_all(printed.out.as_bytes());
     let _ = std::io::stdout().flush();
@@ -447,21 +286,21 @@ pub fn completions(shell: Shell, out: &mut dyn Write) {
     clap_complete::generate(shell, &mut Cli::command(), "ivan", out);
 }
 
-async fn perform(command: &TaskCommand, target: &DaemonTarget) -> Printed {
+async fn perform(command: TaskCommand, target: &DaemonTarget) -> Printed {
+    let (call, within) = command.request();
     let asked = async {
         let client = DaemonClient::new(target)?;
-        let call = Call::of(command);
-        let reply = client.send(&call).await?;
-        match command {
-            TaskCommand::Log { all: true, .. } => all_pages(&client, &call, reply).await,
-            _ => Ok(reply),
+        let reply = client.send(&call, within).await?;
+        match call.all_pages {
+            true => all_pages(&client, &call, within, reply).await,
+            false => Ok(reply),
         }
     };
     match asked.await {
         Ok(reply) => {
             let words = match reply.status {
                 NOT_AUTHORIZED => Printed::failed(&rejected(target), EXIT_FAILED),
-                _ => print::words(command.what(), &reply, &chrono::Local),
+                _ => print::words(call.answer, &reply, &chrono::Local),
             };
             if target.json {
                 print::as_json(words, &reply)
@@ -488,6 +327,7 @@ fn rejected(
 async fn all_pages(
     client: &DaemonClient,
     call: &Call,
+    within: Duration,
     first: ApiAnswer,
 ) -> Result<ApiAnswer, ClientError> {
     let mut whole = first;
@@ -496,8 +336,8 @@ async fn all_pages(
         cursor.map(ToOwned::to_owned)
     };
     while let Some(cursor) = next(&whole) {
-        let page = Call::get(&format!("{}&cursor={cursor}", call.path));
-        let mut page = client.send(&page).await?;
+        let page = Call::get(format!("{}&cursor={cursor}", call.path), call.answer);
+        let mut page = client.send(&page, within).await?;
         let (Some(entries), Some(more)) = (
             whole.json.get_mut("entries").and_then(Value::as_array_mut),
             page.json.get_mut("entries").and_then(Value::as_array_mut),
@@ -524,219 +364,26 @@ fn failed(trouble: &ClientError) -> Printed {
 }
 
 impl TaskCommand {
-    fn what(&self) -> AnswerKind {
+    /// The request, and how long its answer is awaited.
+    fn request(self) -> (Call, Duration) {
         match self {
-            TaskCommand::Done { .. }
-            | TaskCommand::Comment { .. }
-            | TaskCommand::Create(_)
-            | TaskCommand::Start { .. }
-            | TaskCommand::Pause { .. }
-            | TaskCommand::Snooze { .. }
-            | TaskCommand::Reopen { .. }
-            | TaskCommand::Assign { .. }
-            | TaskCommand::Claim { .. }
-            | TaskCommand::Due { .. }
-            | TaskCommand::Prio { .. }
-            | TaskCommand::Undo
-            | TaskCommand::Link { .. }
-            | TaskCommand::Unlink { .. }
-            | TaskCommand::Retry { .. }
-            | TaskCommand::Next => AnswerKind::Write,
-            TaskCommand::Why { .. } => AnswerKind::Why,
-            TaskCommand::Log { .. } => AnswerKind::Log,
-            TaskCommand::Morning
-            | TaskCommand::Briefing { .. }
-            | TaskCommand::Quiet { .. }
-            | TaskCommand::Receipts { .. } => AnswerKind::Words,
-            TaskCommand::Whoami => AnswerKind::Whoami,
-            TaskCommand::Current => AnswerKind::Current,
-            TaskCommand::List { .. } => AnswerKind::List,
-            TaskCommand::Sync { .. } => AnswerKind::Sync,
-            TaskCommand::Status => AnswerKind::Status,
-        }
-    }
-}
-
-/// A request to the API.
-#[derive(Debug, Clone, PartialEq)]
-struct Call {
-    /// With its query.
-    path: String,
-    /// The body of a `POST`; `None` is `GET`.
-    body: Option<Value>,
-    /// How long to wait for the answer.
-    within: Duration,
-}
-
-impl Call {
-    fn of(command: &TaskCommand) -> Call {
-        match command {
-            TaskCommand::Done { task, comment } => {
-                let body = json!({ "ref": task, "comment": comment });
-                Call::post("/done", body, WRITE_WAIT)
+            TaskCommand::Verb(call) => {
+                let wait = call.body.as_ref().map_or(Duration::ZERO, |_| WRITE_WAIT);
+                (call, wait + ANSWER_WITHIN)
             }
-            TaskCommand::Comment { text } => {
-                let (task, text) = split_comment(&text.join(" "));
-                let body = json!({ "ref": task, "text": text });
-                Call::post("/comment", body, WRITE_WAIT)
-            }
-            TaskCommand::Create(args) => Call::post("/tasks", args.body(), WRITE_WAIT),
-            TaskCommand::Next => Call::post("/next", json!({}), WRITE_WAIT),
-            TaskCommand::Start { task } => Call::post("/start", json!({ "ref": task }), WRITE_WAIT),
-            TaskCommand::Pause { task } => Call::post("/pause", json!({ "ref": task }), WRITE_WAIT),
-            TaskCommand::Snooze { words } => {
-                let words = words.join(" ");
-                let (task, until) = split_when(&words);
-                let body = json!({ "ref": task, "until": until });
-                Call::post("/snooze", body, WRITE_WAIT)
-            }
-            TaskCommand::Reopen { task } => {
-                Call::post("/reopen", json!({ "ref": task }), WRITE_WAIT)
-            }
-            TaskCommand::Assign { words } => {
-                let (task, person) = match words.as_slice() {
-                    // A name may be of several words; a REF is one.
-                    [task, person @ ..] if !person.is_empty() && parse_ref(task).is_some() => {
-                        (Some(task), person)
-                    }
-                    person => (None, person),
-                };
-                let body = json!({ "ref": task, "person": person.join(" ") });
-                Call::post("/assign", body, WRITE_WAIT)
-            }
-            TaskCommand::Claim { task } => Call::post("/claim", json!({ "ref": task }), WRITE_WAIT),
-            TaskCommand::Due { words } => {
-                let words = words.join(" ");
-                let (task, due) = split_when(&words);
-                Call::post("/due", json!({ "ref": task, "due": due }), WRITE_WAIT)
-            }
-            TaskCommand::Prio { words } => {
-                let (task, level) = match words.as_slice() {
-                    [task, level] => (Some(task), Some(level)),
-                    [level] => (None, Some(level)),
-                    _ => (None, None),
-                };
-                let body = json!({ "ref": task, "priority": level });
-                Call::post("/priority", body, WRITE_WAIT)
-            }
-            TaskCommand::Undo => Call::post("/undo", json!({}), WRITE_WAIT),
-            TaskCommand::Whoami => Call::get("/whoami"),
-            TaskCommand::Link { source, account } => {
-                let body = json!({ "source": source, "account": account.join(" ") });
-                Call::post("/link", body, WRITE_WAIT)
-            }
-            TaskCommand::Unlink { source } => {
-                Call::post("/unlink", json!({ "source": source }), WRITE_WAIT)
-            }
-            TaskCommand::Why { task: None } => Call::get("/why"),
-            TaskCommand::Why { task: Some(task) } => {
-                let task = utf8_percent_encode(task, NON_ALPHANUMERIC);
-                Call::get(&format!("/why?ref={task}"))
-            }
-            TaskCommand::Morning | TaskCommand::Briefing { at: None } => Call::get("/morning"),
-            TaskCommand::Briefing { at } => {
-                Call::post("/briefing", json!({ "at": at }), WRITE_WAIT)
-            }
-            TaskCommand::Receipts { by: None } => Call::get("/receipts"),
-            TaskCommand::Receipts { by } => {
-                Call::post("/receipts", json!({ "by": by }), WRITE_WAIT)
-            }
-            TaskCommand::Quiet { hours: None } => Call::get("/rhythm"),
-            TaskCommand::Quiet { hours } => {
-                Call::post("/quiet", json!({ "hours": hours }), WRITE_WAIT)
-            }
-            TaskCommand::Log { words, all } => {
-                let words = words.join(" ");
-                let (limit, task) = split_log(&words);
-                let task = utf8_percent_encode(task, NON_ALPHANUMERIC).to_string();
-                let limit = limit.filter(|_| !all).unwrap_or(match all {
-                    true => PAGE,
-                    false => LOG,
-                });
-                let of = match task.is_empty() {
-                    true => String::new(),
-                    false => format!("&task={task}"),
-                };
-                Call::get(&format!("/log?limit={limit}{of}"))
-            }
-            TaskCommand::Sync { full } => {
+            TaskCommand::Operator(OperatorCommand::Sync { full }) => {
                 let path = format!("/sync?wait={}", SYNC_WAIT.as_secs());
-                Call::post(&path, json!({ "full": full }), SYNC_WAIT)
+                let call = Call {
+                    answer: AnswerKind::Sync,
+                    ..Call::post(&path, json!({ "full": full }))
+                };
+                (call, SYNC_WAIT + ANSWER_WITHIN)
             }
-            TaskCommand::Current => Call::get("/current"),
-            TaskCommand::List { words } => {
-                let filters = words.iter().filter_map(|word| match word {
-                    ListWord::Filter(word) => Some(word.as_str()),
-                    ListWord::Limit(_) => None,
-                });
-                let filter = filters.collect::<Vec<_>>().join(" ");
-                let filter = (!filter.is_empty())
-                    .then(|| format!("filter={}", utf8_percent_encode(&filter, NON_ALPHANUMERIC)));
-                let limit = words.iter().find_map(|word| match word {
-                    ListWord::Limit(limit) => Some(format!("limit={limit}")),
-                    ListWord::Filter(_) => None,
-                });
-                let asked: Vec<String> = limit.into_iter().chain(filter).collect();
-                Call::get(format!("/queue?{}", asked.join("&")).trim_end_matches('?'))
-            }
-            TaskCommand::Status => Call::get("/status"),
-            TaskCommand::Retry { id } => {
-                let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
-                Call::post(&format!("/operations/{id}/retry"), json!({}), WRITE_WAIT)
+            TaskCommand::Operator(OperatorCommand::Retry { id }) => {
+                let call = Call::post(&format!("/operations/{}/retry", encoded(&id)), json!({}));
+                (call, WRITE_WAIT + ANSWER_WITHIN)
             }
         }
-    }
-
-    fn get(path: &str) -> Call {
-        Call {
-            path: path.to_owned(),
-            body: None,
-            within: ANSWER_WITHIN,
-        }
-    }
-
-    /// A `POST` whose body leaves out options that were not given.
-    fn post(path: &str, mut body: Value, wait: Duration) -> Call {
-        if let Some(members) = body.as_object_mut() {
-            members.retain(|_, value| !value.is_null());
-        }
-        Call {
-            path: path.to_owned(),
-            body: Some(body),
-            within: wait + ANSWER_WITHIN,
-        }
-    }
-}
-
-impl CreateArgs {
-    fn body(&self) -> Value {
-        let text = self.title.join(" ");
-        let (title, further) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
-        let further = Some(further.trim()).filter(|lines| !lines.is_empty());
-        let parts: Vec<&str> = self
-            .description
-            .as_deref()
-            .into_iter()
-            .chain(further)
-            .collect();
-        let description = (!parts.is_empty()).then(|| parts.join("\n"));
-        json!({
-            "title": title.trim(),
-            "description": description,
-            "source": self.source.as_ref().map(|source| source.to_ascii_lowercase()),
-            "entity_id": self.entity,
-            "repo": self.repo,
-            "list": self.list,
-            "assignee": self.assignee,
-        })
-    }
-}
-
-/// The task named in `on REF: TEXT`, and the text; otherwise all is text for the current task.
-fn split_comment(text: &str) -> (Option<String>, String) {
-    match split_on(text.trim_start()) {
-        Some((task, comment)) => (Some(task.trim().to_owned()), comment.trim().to_owned()),
-        None => (None, text.to_owned()),
     }
 }
 
@@ -780,7 +427,7 @@ mod tests {
     }
 
     fn body(line: &[&str]) -> Value {
-        Call::of(&task(line)).body.unwrap()
+        task(line).request().0.body.unwrap()
     }
 
     #[rstest]
@@ -808,7 +455,7 @@ mod tests {
     #[case(&["undo"], "/undo", json!({}))]
     #[case(&["sync", "--full"], "/sync?wait=300", json!({ "full": true }))]
     fn a_line_becomes_a_request(#[case] line: &[&str], #[case] path: &str, #[case] body: Value) {
-        let call = Call::of(&task(line));
+        let (call, _) = task(line).request();
         assert_eq!(call.path, path);
         assert_eq!(call.body, Some(body));
     }
@@ -822,7 +469,7 @@ mod tests {
     #[case(&["why"], "/why")]
     #[case(&["why", "#12"], "/why?ref=%2312")]
     fn reading_has_no_body(#[case] line: &[&str], #[case] path: &str) {
-        let call = Call::of(&task(line));
+        let (call, _) = task(line).request();
         assert_eq!((call.path.as_str(), call.body), (path, None));
     }
 
@@ -860,30 +507,6 @@ mod tests {
         );
     }
 
-    #[rstest]
-    #[case("on 2: yes", Some("2"), "yes")]
-    #[case("on 2:", Some("2"), "")]
-    #[case("On #12: one: two", Some("#12"), "one: two")]
-    #[case("on github:acme/widgets#7: yes", Some("github:acme/widgets#7"), "yes")]
-    #[case(
-        "on https://app.clickup.com/t/86a: yes",
-        Some("https://app.clickup.com/t/86a"),
-        "yes"
-    )]
-    #[case("on time: yes", None, "on time: yes")]
-    #[case("on 2:yes", None, "on 2:yes")]
-    #[case("on 2", None, "on 2")]
-    #[case("only 2: yes", None, "only 2: yes")]
-    #[case("", None, "")]
-    fn a_comment_may_name_its_task(
-        #[case] typed: &str,
-        #[case] task: Option<&str>,
-        #[case] text: &str,
-    ) {
-        let split = split_comment(typed);
-        assert_eq!((split.0.as_deref(), split.1.as_str()), (task, text));
-    }
-
     #[test]
     fn options_stand_before_or_after_the_command() {
         for line in [
@@ -893,8 +516,10 @@ mod tests {
             let cli = parse(&line).unwrap();
             assert!(cli.options.json);
             assert_eq!(cli.options.actor.as_deref(), Some("Ana"));
-            let text = vec!["all".to_owned(), "good".to_owned()];
-            assert_eq!(cli.command, CliCommand::Task(TaskCommand::Comment { text }));
+            let CliCommand::Task(TaskCommand::Verb(call)) = cli.command else {
+                panic!("{line:?} is {:?}", cli.command);
+            };
+            assert_eq!(call.body, Some(json!({ "text": "all good" })));
         }
     }
 

@@ -10,32 +10,10 @@ use serde_json::Value;
 use super::client::ApiAnswer;
 use super::{EXIT_FAILED, EXIT_OK, EXIT_QUEUED};
 use crate::domain::task::Source;
+use crate::verbs::line::AnswerKind;
 
 /// The longest list of the API, the limit of `GET /queue`.
 const LIST_MOST: u64 = 200;
-
-/// The kind of request, as far as the answer's shape depends on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnswerKind {
-    /// A verb: the daemon's message and the next task, or that the write is queued.
-    Write,
-    /// The current task with its reasons, or why there is none.
-    Current,
-    /// Numbered tasks, or why there are none.
-    List,
-    /// The daemon's message, then the task's id and URL.
-    Why,
-    /// Entries of the activity log, one per line.
-    Log,
-    /// The daemon's own words, line by line.
-    Words,
-    /// The person's accounts, line by line.
-    Whoami,
-    /// One line per source, or that the synchronization goes on.
-    Sync,
-    /// The daemon's state, one row per part.
-    Status,
-}
 
 /// The text for each stream, and the exit status.
 #[derive(Debug, Clone, PartialEq, Eq)]

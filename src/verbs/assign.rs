@@ -3,12 +3,15 @@
 //! People are named by their name in `[[people]]`, their Slack id or their GitHub login. An assignee must have a known
 //! account at the task's source.
 
+use clap::Args;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::claim::Claim;
 use super::grammar::{ParseError, parse_ref, split_word, trim};
+use super::line::{Call, CommandLine, Line, REF_HELP};
 use super::{Http, Info, Names, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::change::TaskChange;
@@ -40,6 +43,7 @@ impl Verb for Assign {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("assign", "assign"),
+        line: Some(CommandLine::of::<AssignWords>()),
         ..Info::SHOWS
     };
 
@@ -113,6 +117,28 @@ impl Verb for Assign {
             to: names.shown(&self.to),
             ..self
         }
+    }
+}
+
+/// The words after `ivan assign`.
+#[derive(Debug, Args)]
+#[command(after_help = REF_HELP, override_usage = "ivan assign [REF] PERSON")]
+struct AssignWords {
+    /// A task other than the current one, and the new assignee
+    #[arg(required = true, value_name = "[REF] PERSON")]
+    words: Vec<String>,
+}
+
+impl Line for AssignWords {
+    fn call(self, info: &Info) -> Call {
+        let (task, person) = match self.words.as_slice() {
+            // A name may be of several words; a REF is one.
+            [task, person @ ..] if !person.is_empty() && parse_ref(task).is_some() => {
+                (Some(task), person)
+            }
+            person => (None, person),
+        };
+        Call::effect(info, json!({ "ref": task, "person": person.join(" ") }))
     }
 }
 

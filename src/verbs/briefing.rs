@@ -1,12 +1,15 @@
 //! `briefing 8:30`, `briefing off`, `briefing default`: the briefing on working days; alone it shows the briefing now.
 
 use chrono::NaiveTime;
+use clap::Args;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::body::start_of;
 use super::grammar::{ParseError, excerpt, trim};
+use super::line::{AnswerKind, Call, CommandLine, Line};
 use super::{Info, Morning, Verb, schedule};
 use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
@@ -49,6 +52,7 @@ impl Verb for Briefing {
         usage: "briefing 8:30 · briefing off · briefing default",
         effect: "get your briefing on working days at that time, turn it off, or follow the team default",
         examples: &["briefing 8:30", "briefing off", "briefing default"],
+        line: Some(CommandLine::of::<BriefingWords>()),
         ..Info::SHOWS
     };
 
@@ -79,6 +83,23 @@ impl Verb for Briefing {
 
     fn depends_on_what_was_shown(&self) -> bool {
         self.at.is_none()
+    }
+}
+
+/// The words after `ivan briefing`.
+#[derive(Debug, Args)]
+struct BriefingWords {
+    /// 8:30, 9am, off, or default: the team default
+    #[arg(value_name = "TIME")]
+    at: Option<String>,
+}
+
+impl Line for BriefingWords {
+    fn call(self, info: &Info) -> Call {
+        match self.at {
+            None => Call::get("/morning", AnswerKind::Words),
+            at => Call::effect(info, json!({ "at": at })).answered(AnswerKind::Words),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, optional_ref};
+use super::line::{CommandLine, RefWords};
 use super::{Http, Info, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::change::TaskChange;
@@ -29,6 +30,7 @@ impl Verb for Claim {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("claim", "claim"),
+        line: Some(CommandLine::of::<RefWords>()),
         ..Info::SHOWS
     };
 

@@ -1,12 +1,15 @@
 //! `comment TEXT`, `comment on REF: TEXT`: comment on a task.
 
+use clap::Args;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::grammar::{
     ParseError, at_boundary, excerpt, parse_ref, quoted, skip_spaces, split_word, trim,
 };
+use super::line::{Call, CommandLine, Line, REF_HELP};
 use super::texts::{fits, signed};
 use super::{Http, Info, Names, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
@@ -52,6 +55,7 @@ impl Verb for Comment {
         text: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("comment", "comment"),
+        line: Some(CommandLine::of::<CommentWords>()),
         ..Info::SHOWS
     };
 
@@ -110,6 +114,30 @@ impl Verb for Comment {
 
     fn add(&mut self, pieces: &[String]) -> bool {
         super::add_lines(&mut self.text, "\n", pieces)
+    }
+}
+
+/// The words after `ivan comment`.
+#[derive(Debug, Args)]
+#[command(after_help = REF_HELP)]
+struct CommentWords {
+    /// The comment; text that begins with a hyphen goes after `--`
+    #[arg(required = true, value_name = "TEXT")]
+    text: Vec<String>,
+}
+
+impl Line for CommentWords {
+    fn call(self, info: &Info) -> Call {
+        let (task, text) = split_comment(&self.text.join(" "));
+        Call::effect(info, json!({ "ref": task, "text": text }))
+    }
+}
+
+/// The task named in `on REF: TEXT`, and the text; otherwise all is text for the current task.
+fn split_comment(text: &str) -> (Option<String>, String) {
+    match split_on(text.trim_start()) {
+        Some((task, comment)) => (Some(task.trim().to_owned()), comment.trim().to_owned()),
+        None => (None, text.to_owned()),
     }
 }
 
@@ -203,4 +231,34 @@ pub fn split_on(text: &str) -> Option<(&str, &str)> {
 /// A text in the thread of a message about no task.
 pub(crate) fn no_task_here() -> Text {
     Text::new().text("I don't know which task this is about. Name it: `comment on REF: TEXT`.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("on 2: yes", Some("2"), "yes")]
+    #[case("on 2:", Some("2"), "")]
+    #[case("On #12: one: two", Some("#12"), "one: two")]
+    #[case("on github:acme/widgets#7: yes", Some("github:acme/widgets#7"), "yes")]
+    #[case(
+        "on https://app.clickup.com/t/86a: yes",
+        Some("https://app.clickup.com/t/86a"),
+        "yes"
+    )]
+    #[case("on time: yes", None, "on time: yes")]
+    #[case("on 2:yes", None, "on 2:yes")]
+    #[case("on 2", None, "on 2")]
+    #[case("only 2: yes", None, "only 2: yes")]
+    #[case("", None, "")]
+    fn a_comment_may_name_its_task(
+        #[case] typed: &str,
+        #[case] task: Option<&str>,
+        #[case] text: &str,
+    ) {
+        let split = split_comment(typed);
+        assert_eq!((split.0.as_deref(), split.1.as_str()), (task, text));
+    }
 }

@@ -1,6 +1,8 @@
 //! `create TITLE …`: create a task from a text, a form or a person's message.
 
+use clap::Args;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -9,6 +11,7 @@ use super::grammar::{
     Flag, ParseError, before, excerpt, flag, is_mere_punctuation, is_quote, quoted, skip_spaces,
     spaced, split_word, trim,
 };
+use super::line::{Call, CommandLine, Line};
 use super::texts::{fits, named, signed, signs};
 use super::{Http, Info, Names, Verb};
 use crate::command_tx::{
@@ -94,6 +97,7 @@ impl Verb for Create {
         writes: true,
         text: true,
         http: Http::post("tasks"),
+        line: Some(CommandLine::of::<CreateWords>()),
         ..Info::SHOWS
     };
 
@@ -241,6 +245,52 @@ impl Verb for Create {
             super::add_lines(description, "\n\n", pieces);
         }
         true
+    }
+}
+
+/// The words after `ivan create`.
+#[derive(Debug, Args)]
+struct CreateWords {
+    /// The title; further lines are the description
+    #[arg(required = true, value_name = "TITLE")]
+    title: Vec<String>,
+    /// Where to create it [default: queue.default_source of the configuration]
+    #[arg(short, long, value_parser = ["clickup", "github"], ignore_case = true)]
+    source: Option<String>,
+    /// The client it is for
+    #[arg(short, long)]
+    entity: Option<String>,
+    /// The description
+    #[arg(short, long, value_name = "TEXT")]
+    description: Option<String>,
+    /// A GitHub repository other than the default one
+    #[arg(short, long, value_name = "OWNER/REPO", conflicts_with = "list")]
+    repo: Option<String>,
+    /// A ClickUp list other than the default one, by its id
+    #[arg(short, long)]
+    list: Option<String>,
+    /// The assignee: a name of [[people]], or `nobody` [default: you]
+    #[arg(short, long, value_name = "PERSON")]
+    assignee: Option<String>,
+}
+
+impl Line for CreateWords {
+    fn call(self, info: &Info) -> Call {
+        let text = self.title.join(" ");
+        let (title, further) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
+        let further = Some(further.trim().to_owned()).filter(|lines| !lines.is_empty());
+        let parts: Vec<String> = self.description.into_iter().chain(further).collect();
+        let description = (!parts.is_empty()).then(|| parts.join("\n"));
+        let body = json!({
+            "title": title.trim(),
+            "description": description,
+            "source": self.source.map(|source| source.to_ascii_lowercase()),
+            "entity_id": self.entity,
+            "repo": self.repo,
+            "list": self.list,
+            "assignee": self.assignee,
+        });
+        Call::effect(info, body)
     }
 }
 

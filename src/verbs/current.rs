@@ -1,9 +1,11 @@
 //! `current`: show the current task.
 
+use clap::Args;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
+use super::line::{AnswerKind, Call, CommandLine, Line};
 use super::{Info, ShownContext, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
@@ -21,6 +23,7 @@ impl Verb for Current {
         effect: "show the current task",
         examples: &["current"],
         shown: ShownContext::Always,
+        line: Some(CommandLine::of::<CurrentWords>()),
         ..Info::SHOWS
     };
 
@@ -30,5 +33,15 @@ impl Verb for Current {
 
     fn decide(self, tx: &CommandTx<'_>, person: &Person, _context: &Context) -> Decided {
         Ok(Handled::Replied(tx.show(person)?))
+    }
+}
+
+/// `ivan current` has no further words.
+#[derive(Debug, Args)]
+struct CurrentWords {}
+
+impl Line for CurrentWords {
+    fn call(self, _info: &Info) -> Call {
+        Call::get("/current", AnswerKind::Current)
     }
 }

@@ -1,13 +1,16 @@
 //! `done [REF] [-c TEXT]`: complete a task, with a comment if there is one.
 
+use clap::Args;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::grammar::{
     Flag, ParseError, REF_HELP, excerpt, flag, is_mere_punctuation, labelled, parse_ref, quoted,
     split_word, trim,
 };
+use super::line::{self, Call, CommandLine, Line};
 use super::texts::{fits, signed};
 use super::{Http, Info, Names, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided};
@@ -40,6 +43,7 @@ impl Verb for Done {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("done", "complete"),
+        line: Some(CommandLine::of::<DoneWords>()),
         ..Info::SHOWS
     };
 
@@ -112,6 +116,24 @@ impl Verb for Done {
             Some(comment) => super::add_lines(comment, "\n", pieces),
             None => pieces.is_empty(),
         }
+    }
+}
+
+/// The words after `ivan done`.
+#[derive(Debug, Args)]
+#[command(after_help = line::REF_HELP)]
+struct DoneWords {
+    /// A task other than the current one
+    #[arg(value_name = "REF")]
+    task: Option<String>,
+    /// Add a comment
+    #[arg(short, long, value_name = "TEXT")]
+    comment: Option<String>,
+}
+
+impl Line for DoneWords {
+    fn call(self, info: &Info) -> Call {
+        Call::effect(info, json!({ "ref": self.task, "comment": self.comment }))
     }
 }
 

@@ -2,12 +2,15 @@
 
 use chrono::NaiveTime;
 use chrono_tz::Tz;
+use clap::Args;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::body::{self, start_of};
 use super::grammar::{ParseError, excerpt, is_mere_punctuation, is_none, parse_ref, split_when};
+use super::line::{Call, CommandLine, Line, WHEN_AND_REF_HELP};
 use super::{Http, Info, ShownContext, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::change::TaskChange;
@@ -39,6 +42,7 @@ impl Verb for Due {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("due", "due"),
+        line: Some(CommandLine::of::<DueWords>()),
         ..Info::SHOWS
     };
 
@@ -89,6 +93,23 @@ impl Verb for Due {
     }
 
     takes_ref!();
+}
+
+/// The words after `ivan due`.
+#[derive(Debug, Args)]
+#[command(after_help = WHEN_AND_REF_HELP, override_usage = "ivan due [REF] WHEN|none")]
+struct DueWords {
+    /// A task other than the current one, and its due date
+    #[arg(required = true, value_name = "[REF] WHEN")]
+    words: Vec<String>,
+}
+
+impl Line for DueWords {
+    fn call(self, info: &Info) -> Call {
+        let words = self.words.join(" ");
+        let (task, due) = split_when(&words);
+        Call::effect(info, json!({ "ref": task, "due": due }))
+    }
 }
 
 fn at<'de, D: Deserializer<'de>>(json: D) -> Result<Option<DueWhen>, D::Error> {

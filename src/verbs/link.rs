@@ -1,10 +1,13 @@
 //! `link SOURCE ACCOUNT`: link that account to the person, if its source confirms it.
 
+use clap::Args;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, quoted, split_word, trim};
+use super::line::{Call, CommandLine, Line};
 use super::{Http, Info, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection, Stop, local};
 use crate::completion::queue;
@@ -40,6 +43,7 @@ impl Verb for Link {
         effect: "link your account, so its tasks are in your queue",
         examples: &["link github ana-lee", "link clickup Ana Lee"],
         http: Http::post("link"),
+        line: Some(CommandLine::of::<LinkWords>()),
         ..Info::SHOWS
     };
 
@@ -98,6 +102,24 @@ impl Verb for Link {
 
     fn takes_any_word(&self) -> bool {
         true
+    }
+}
+
+/// The words after `ivan link`.
+#[derive(Debug, Args)]
+struct LinkWords {
+    /// The system of the account
+    #[arg(value_parser = ["clickup", "github"], ignore_case = true)]
+    source: String,
+    /// A GitHub login; a ClickUp name, e-mail address or member id
+    #[arg(required = true, value_name = "ACCOUNT")]
+    account: Vec<String>,
+}
+
+impl Line for LinkWords {
+    fn call(self, info: &Info) -> Call {
+        let body = json!({ "source": self.source, "account": self.account.join(" ") });
+        Call::effect(info, body)
     }
 }
 

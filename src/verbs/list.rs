@@ -1,13 +1,16 @@
 //! `list [N] [FILTER]`: show the person's tasks in order, or filtered.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use clap::Args;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, digits, excerpt, is_mere_punctuation, trim};
+use super::line::{AnswerKind, Call, CommandLine, Line, encoded};
 use super::{Info, ShownContext, Verb};
 use crate::command_tx::{
     CommandSettings, CommandTx, Context, Decided, Handled, Rejection, Reply, Stop, why_empty,
@@ -45,6 +48,7 @@ impl Verb for List {
         effect: "show your tasks in order; use their numbers as REF until the next list",
         examples: &["list", "list 5", "list overdue github"],
         shown: ShownContext::Always,
+        line: Some(CommandLine::of::<ListWords>()),
         ..Info::SHOWS
     };
 
@@ -108,6 +112,54 @@ impl Verb for List {
 
     fn takes_any_word(&self) -> bool {
         !self.filter.entities.is_empty()
+    }
+}
+
+/// The words after `ivan list`.
+#[derive(Debug, Args)]
+struct ListWords {
+    /// The number of tasks, and filters: overdue, blocked, snoozed, clickup, github, or a client
+    #[arg(value_name = "N|FILTER")]
+    words: Vec<ListWord>,
+}
+
+/// A word after `ivan list`.
+#[derive(Debug, Clone)]
+enum ListWord {
+    Limit(u16),
+    Filter(String),
+}
+
+impl FromStr for ListWord {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ListWord, String> {
+        match text.parse::<i64>() {
+            Err(_) => Ok(ListWord::Filter(text.to_owned())),
+            Ok(number) => u16::try_from(number)
+                .ok()
+                .filter(|number| (1..=200).contains(number))
+                .map(ListWord::Limit)
+                .ok_or_else(|| format!("{number} is not in 1..=200")),
+        }
+    }
+}
+
+impl Line for ListWords {
+    fn call(self, _info: &Info) -> Call {
+        let mut limit = None;
+        let mut filters = Vec::new();
+        for word in self.words {
+            match word {
+                ListWord::Limit(number) => limit = limit.or(Some(format!("limit={number}"))),
+                ListWord::Filter(word) => filters.push(word),
+            }
+        }
+        let filter = filters.join(" ");
+        let filter = (!filter.is_empty()).then(|| format!("filter={}", encoded(&filter)));
+        let query: Vec<String> = limit.into_iter().chain(filter).collect();
+        let path = format!("/queue?{}", query.join("&"));
+        Call::get(path.trim_end_matches('?'), AnswerKind::List)
     }
 }
 

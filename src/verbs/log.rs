@@ -7,10 +7,12 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
+use clap::Args;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, digits, is_mere_punctuation, optional_ref, split_word, trim};
+use super::line::{AnswerKind, Call, CommandLine, Line, encoded};
 use super::{Info, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Handled, Rejection, Reply, Stop};
 use crate::completion::called;
@@ -50,6 +52,7 @@ impl Verb for Log {
         effect: "show your last actions, or the history of REF",
         examples: &["log", "log 5", "log #12"],
         shown: ShownContext::WithoutRef,
+        line: Some(CommandLine::of::<LogWords>()),
         ..Info::SHOWS
     };
 
@@ -110,6 +113,46 @@ impl Verb for Log {
 
     fn changes_what_was_shown(&self) -> bool {
         false
+    }
+}
+
+/// The default number of entries on the command line.
+const LINES: usize = 50;
+/// Entries per request if all are wanted: the most that the daemon returns.
+const PAGE: usize = 200;
+
+const LOG_HELP: &str = "N is the number of entries, 50 by default. REF is as for `ivan done`, but not a bare number. To export: `ivan \
+     log --all --json`.";
+
+/// The words after `ivan log`.
+#[derive(Debug, Args)]
+#[command(after_help = LOG_HELP, override_usage = "ivan log [OPTIONS] [N] [REF]")]
+struct LogWords {
+    /// The number of entries, and the task
+    #[arg(value_name = "[N] [REF]")]
+    words: Vec<String>,
+    /// All entries, not only the newest
+    #[arg(long)]
+    all: bool,
+}
+
+impl Line for LogWords {
+    fn call(self, _info: &Info) -> Call {
+        let words = self.words.join(" ");
+        let (limit, task) = split_log(&words);
+        let limit = if self.all {
+            PAGE
+        } else {
+            limit.unwrap_or(LINES)
+        };
+        let of = match task.is_empty() {
+            true => String::new(),
+            false => format!("&task={}", encoded(task)),
+        };
+        Call {
+            all_pages: self.all,
+            ..Call::get(format!("/log?limit={limit}{of}"), AnswerKind::Log)
+        }
     }
 }
 

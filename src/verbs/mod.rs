@@ -1,7 +1,7 @@
 //! The commands of a person: one file for each verb, and the table of verbs.
 //!
 //! A verb's file holds the struct of its arguments, its text grammar, its decision and its words. A row in the table
-//! below makes it known: [`Command`], [`parse`], `help` and the HTTP API follow from that; the command line has a list of its own in `cli/mod.rs`. The order of
+//! below makes it known: [`Command`], [`parse`], `help`, the HTTP API and the command line follow from that. The order of
 //! the rows is the order in which `help` shows them.
 
 /// The methods of a verb whose field `task` is its REF.
@@ -30,6 +30,7 @@ pub mod due;
 pub mod gestures;
 pub mod grammar;
 pub mod help;
+pub mod line;
 pub mod link;
 pub mod list;
 pub mod log;
@@ -64,6 +65,8 @@ use crate::domain::person::Person;
 use grammar::{split_word, spoken, trim, unmarked, without_smiles};
 
 pub use create::{is_bare_create, is_create_alone};
+use line::CommandLine;
+
 pub use grammar::{ParseError, parse_ref};
 
 /// One verb with its arguments. [`Verb::INFO`] has its names and its routes.
@@ -138,6 +141,8 @@ pub struct Info {
     pub shown: ShownContext,
     /// The routes with an effect; `Http::NONE` for a verb that only shows.
     pub http: Http,
+    /// `ivan <verb>`; `None`: it is a matter of Slack alone.
+    pub line: Option<CommandLine>,
 }
 
 impl Info {
@@ -152,6 +157,7 @@ impl Info {
         text: false,
         shown: ShownContext::Never,
         http: Http::NONE,
+        line: None,
     };
 }
 

@@ -1,9 +1,11 @@
 //! `morning`: the briefing, on demand. It is also sent on working days to people who want it.
 
+use clap::Args;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
+use super::line::{AnswerKind, Call, CommandLine, Line};
 use super::{Info, ShownContext, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Handled, Reply};
 use crate::completion::{called, queue};
@@ -31,6 +33,7 @@ impl Verb for Morning {
         effect: "show your briefing: top three tasks, due dates, people waiting, stuck items",
         examples: &["morning"],
         shown: ShownContext::Always,
+        line: Some(CommandLine::of::<MorningWords>()),
         ..Info::SHOWS
     };
 
@@ -40,6 +43,16 @@ impl Verb for Morning {
 
     fn decide(self, tx: &CommandTx<'_>, person: &Person, _context: &Context) -> Decided {
         Ok(Handled::Replied(gather(tx, person)?.1))
+    }
+}
+
+/// `ivan morning` has no further words.
+#[derive(Debug, Args)]
+struct MorningWords {}
+
+impl Line for MorningWords {
+    fn call(self, _info: &Info) -> Call {
+        Call::get("/morning", AnswerKind::Words)
     }
 }
 

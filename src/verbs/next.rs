@@ -4,6 +4,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
+use super::line::{CommandLine, NoWords};
 use super::{Http, Info, ShownContext, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Handled, Rejection, Reply, Stop};
 use crate::completion::queue;
@@ -33,6 +34,7 @@ impl Verb for Next {
         examples: &["next"],
         shown: ShownContext::Always,
         http: Http::post("next"),
+        line: Some(CommandLine::of::<NoWords>()),
         ..Info::SHOWS
     };
 

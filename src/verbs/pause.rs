@@ -4,6 +4,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, optional_ref};
+use super::line::{CommandLine, RefWords};
 use super::{Http, Info, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided};
 use crate::domain::change::TaskChange;
@@ -32,6 +33,7 @@ impl Verb for Pause {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("pause", "pause").may_conflict(),
+        line: Some(CommandLine::of::<RefWords>()),
         ..Info::SHOWS
     };
 

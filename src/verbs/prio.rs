@@ -1,11 +1,14 @@
 //! `prio [REF] urgent|high|normal|low|none`: set the priority of a task. GitHub has only the levels of its labels.
 
+use clap::Args;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::body::{self, start_of};
 use super::grammar::{ParseError, excerpt, is_none, parse_ref, trim};
+use super::line::{Call, CommandLine, Line, REF_HELP};
 use super::{Http, Info, ShownContext, Verb, schema};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::change::TaskChange;
@@ -37,6 +40,7 @@ impl Verb for Prio {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("priority", "priority"),
+        line: Some(CommandLine::of::<PrioWords>()),
         ..Info::SHOWS
     };
 
@@ -84,6 +88,25 @@ impl Verb for Prio {
     }
 
     takes_ref!();
+}
+
+/// The words after `ivan prio`.
+#[derive(Debug, Args)]
+#[command(after_help = REF_HELP, override_usage = "ivan prio [REF] LEVEL")]
+struct PrioWords {
+    /// A task other than the current one, and its priority
+    #[arg(required = true, num_args = 1..=2, value_name = "[REF] LEVEL")]
+    words: Vec<String>,
+}
+
+impl Line for PrioWords {
+    fn call(self, info: &Info) -> Call {
+        let (level, task) = match self.words.as_slice() {
+            [task, level] => (Some(level), Some(task)),
+            words => (words.first(), None),
+        };
+        Call::effect(info, json!({ "ref": task, "priority": level }))
+    }
 }
 
 /// The hint for `prio` without a level, with commands in backticks.

@@ -2,12 +2,15 @@
 
 use chrono::NaiveTime;
 use chrono_tz::Tz;
+use clap::Args;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::body::start_of;
 use super::grammar::{ParseError, excerpt, trim};
+use super::line::{AnswerKind, Call, CommandLine, Line};
 use super::{Info, Verb, schedule};
 use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
@@ -46,6 +49,7 @@ impl Verb for Quiet {
         usage: "quiet 20:00-8:00 · quiet off · quiet default",
         effect: "hold notices in those hours and sum them up afterwards",
         examples: &["quiet", "quiet 20:00-8:00", "quiet off", "quiet default"],
+        line: Some(CommandLine::of::<QuietWords>()),
         ..Info::SHOWS
     };
 
@@ -85,6 +89,23 @@ impl Verb for Quiet {
         Ok(Handled::Replied(
             schedule::change(tx, person, change)?.into(),
         ))
+    }
+}
+
+/// The words after `ivan quiet`.
+#[derive(Debug, Args)]
+struct QuietWords {
+    /// 20:00-8:00, off, or default: the team default
+    #[arg(value_name = "HOURS")]
+    hours: Option<String>,
+}
+
+impl Line for QuietWords {
+    fn call(self, info: &Info) -> Call {
+        match self.hours {
+            None => Call::get("/rhythm", AnswerKind::Words),
+            hours => Call::effect(info, json!({ "hours": hours })).answered(AnswerKind::Words),
+        }
     }
 }
 

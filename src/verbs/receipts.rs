@@ -1,11 +1,14 @@
 //! `receipts reactions`, `receipts messages`, `receipts default`: how outcomes are shown; alone it shows the setting.
 
+use clap::Args;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::body::start_of;
 use super::grammar::{ParseError, excerpt, trim};
+use super::line::{AnswerKind, Call, CommandLine, Line};
 use super::{Info, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::{Person, PersonId};
@@ -39,6 +42,7 @@ impl Verb for Receipts {
         usage: "receipts reactions · receipts messages · receipts default",
         effect: "choose how I confirm: reactions, messages, or the team default",
         examples: &["receipts", "receipts reactions", "receipts default"],
+        line: Some(CommandLine::of::<ReceiptsWords>()),
         ..Info::SHOWS
     };
 
@@ -63,6 +67,23 @@ impl Verb for Receipts {
             Some(by) => change(tx, person.id, by)?,
         };
         Ok(Handled::Replied(words.into()))
+    }
+}
+
+/// The words after `ivan receipts`.
+#[derive(Debug, Args)]
+struct ReceiptsWords {
+    /// reactions, messages, or default: the team default
+    #[arg(value_name = "HOW")]
+    by: Option<String>,
+}
+
+impl Line for ReceiptsWords {
+    fn call(self, info: &Info) -> Call {
+        match self.by {
+            None => Call::get("/receipts", AnswerKind::Words),
+            by => Call::effect(info, json!({ "by": by })).answered(AnswerKind::Words),
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! `reopen REF`: reopen a task. In the thread of a task's message REF may be left out.
 
+use clap::Args;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, optional_ref};
+use super::line::{Call, CommandLine, Line, REF_HELP};
 use super::{Http, Info, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::command::Ref;
@@ -31,6 +34,7 @@ impl Verb for Reopen {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("reopen", "reopen"),
+        line: Some(CommandLine::of::<ReopenWords>()),
         ..Info::SHOWS
     };
 
@@ -50,6 +54,21 @@ impl Verb for Reopen {
     }
 
     takes_ref!();
+}
+
+/// The words after `ivan reopen`.
+#[derive(Debug, Args)]
+#[command(after_help = REF_HELP)]
+struct ReopenWords {
+    /// The task to reopen
+    #[arg(value_name = "REF")]
+    task: String,
+}
+
+impl Line for ReopenWords {
+    fn call(self, info: &Info) -> Call {
+        Call::effect(info, json!({ "ref": self.task }))
+    }
 }
 
 pub(crate) fn reopen_which() -> Text {

@@ -2,12 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use clap::Args;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::body::{self, start_of};
 use super::grammar::{ParseError, excerpt, is_mere_punctuation, parse_ref, split_when};
+use super::line::{Call, CommandLine, Line, WHEN_AND_REF_HELP};
 use super::{Http, Info, ShownContext, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection, local};
 use crate::domain::command::Ref;
@@ -38,6 +41,7 @@ impl Verb for Snooze {
         examples: &["snooze tomorrow", "snooze 2 mon 9:00", "snooze #12 2h"],
         shown: ShownContext::WithoutRef,
         http: Http::both("snooze", "snooze"),
+        line: Some(CommandLine::of::<SnoozeWords>()),
         ..Info::SHOWS
     };
 
@@ -87,6 +91,23 @@ impl Verb for Snooze {
     }
 
     takes_ref!();
+}
+
+/// The words after `ivan snooze`.
+#[derive(Debug, Args)]
+#[command(after_help = WHEN_AND_REF_HELP, override_usage = "ivan snooze [REF] WHEN")]
+struct SnoozeWords {
+    /// A task other than the current one, and the end of the snooze
+    #[arg(required = true, value_name = "[REF] WHEN")]
+    words: Vec<String>,
+}
+
+impl Line for SnoozeWords {
+    fn call(self, info: &Info) -> Call {
+        let words = self.words.join(" ");
+        let (task, until) = split_when(&words);
+        Call::effect(info, json!({ "ref": task, "until": until }))
+    }
 }
 
 fn until<'de, D: Deserializer<'de>>(json: D) -> Result<When, D::Error> {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, optional_ref};
+use super::line::{CommandLine, RefWords};
 use super::{Http, Info, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided};
 use crate::domain::command::Ref;
@@ -29,6 +30,7 @@ impl Verb for Start {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("start", "start").may_conflict(),
+        line: Some(CommandLine::of::<RefWords>()),
         ..Info::SHOWS
     };
 

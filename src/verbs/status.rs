@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
+use clap::Args;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
+use super::line::{AnswerKind, Call, CommandLine, Line};
 use super::{Info, Verb};
 use crate::command_tx::{CommandSettings, CommandTx, Context, Decided, Handled, Reply};
 use crate::domain::person::Person;
@@ -29,6 +31,7 @@ impl Verb for Status {
         usage: "status",
         effect: "show connections, last sync and queued work",
         examples: &["status"],
+        line: Some(CommandLine::of::<StatusWords>()),
         ..Info::SHOWS
     };
 
@@ -55,6 +58,16 @@ impl Verb for Status {
             words: trouble.fold(status, |words, trouble| words.text("\n").then(trouble)),
             ..Reply::default()
         }))
+    }
+}
+
+/// `ivan status` has no further words.
+#[derive(Debug, Args)]
+struct StatusWords {}
+
+impl Line for StatusWords {
+    fn call(self, _info: &Info) -> Call {
+        Call::get("/status", AnswerKind::Status)
     }
 }
 

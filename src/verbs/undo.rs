@@ -9,6 +9,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
+use super::line::{CommandLine, NoWords};
 use super::{Http, Info, Verb};
 use crate::command_tx::{
     CommandTx, Context, Decided, Handled, Rejection, Reply, Stop, lane, local,
@@ -51,6 +52,7 @@ impl Verb for Undo {
         effect: "undo your last action, within 15 minutes",
         examples: &["undo"],
         http: Http::post("undo").may_conflict(),
+        line: Some(CommandLine::of::<NoWords>()),
         ..Info::SHOWS
     };
 

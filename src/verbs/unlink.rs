@@ -1,9 +1,12 @@
 //! `unlink SOURCE`: remove the link to the person's account.
 
+use clap::Args;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, trim};
+use super::line::{Call, CommandLine, Line};
 use super::link::{as_linked_now, own_link};
 use super::{Http, Info, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection, local};
@@ -29,6 +32,7 @@ impl Verb for Unlink {
         effect: "unlink your account",
         examples: &["unlink github", "unlink clickup"],
         http: Http::post("unlink"),
+        line: Some(CommandLine::of::<UnlinkWords>()),
         ..Info::SHOWS
     };
 
@@ -53,6 +57,20 @@ impl Verb for Unlink {
         let report = local(unlinked(&link), None);
         let command = tx.command(&person, context, "unlink")?;
         tx.settled(&person, command, report, pin, None)
+    }
+}
+
+/// The words after `ivan unlink`.
+#[derive(Debug, Args)]
+struct UnlinkWords {
+    /// The system of the account
+    #[arg(value_parser = ["clickup", "github"], ignore_case = true)]
+    source: String,
+}
+
+impl Line for UnlinkWords {
+    fn call(self, info: &Info) -> Call {
+        Call::effect(info, json!({ "source": self.source }))
     }
 }
 

@@ -1,10 +1,12 @@
 //! `whoami`: the person's account in each system.
 
 use chrono::NaiveTime;
+use clap::Args;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
+use super::line::{AnswerKind, Call, CommandLine, Line};
 use super::{Info, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::link::AccountLink;
@@ -27,6 +29,7 @@ impl Verb for Whoami {
         usage: "whoami",
         effect: "show your linked accounts and settings",
         examples: &["whoami"],
+        line: Some(CommandLine::of::<WhoamiWords>()),
         ..Info::SHOWS
     };
 
@@ -39,6 +42,16 @@ impl Verb for Whoami {
         let told = told_how(tx.db, person.id, tx.settings.receipts)?;
         let words = reply::whoami(person, &accounts, context.email, tx.now);
         Ok(Handled::Replied(words.then(told).into()))
+    }
+}
+
+/// `ivan whoami` has no further words.
+#[derive(Debug, Args)]
+struct WhoamiWords {}
+
+impl Line for WhoamiWords {
+    fn call(self, _info: &Info) -> Call {
+        Call::get("/whoami", AnswerKind::Whoami)
     }
 }
 

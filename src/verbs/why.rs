@@ -1,10 +1,12 @@
 //! `why [REF]`: the place of a task in its person's queue, and the points for it.
 
 use chrono_tz::Tz;
+use clap::Args;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grammar::{ParseError, optional_ref};
+use super::line::{AnswerKind, Call, CommandLine, Line, REF_HELP, encoded};
 use super::{Info, ShownContext, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Handled, Reply, Scored, Stop};
 use crate::completion::{points, queue};
@@ -37,6 +39,7 @@ impl Verb for Why {
         effect: "show why the current task, or REF, is where it is in your queue",
         examples: &["why", "why #12"],
         shown: ShownContext::WithoutRef,
+        line: Some(CommandLine::of::<WhyWords>()),
         ..Info::SHOWS
     };
 
@@ -56,6 +59,25 @@ impl Verb for Why {
 
     fn changes_what_was_shown(&self) -> bool {
         false
+    }
+}
+
+/// The words after `ivan why`.
+#[derive(Debug, Args)]
+#[command(after_help = REF_HELP)]
+struct WhyWords {
+    /// A task other than the current one
+    #[arg(value_name = "REF")]
+    task: Option<String>,
+}
+
+impl Line for WhyWords {
+    fn call(self, _info: &Info) -> Call {
+        let query = self.task.map(|task| format!("?ref={}", encoded(&task)));
+        Call::get(
+            format!("/why{}", query.unwrap_or_default()),
+            AnswerKind::Why,
+        )
     }
 }
 
