@@ -4,6 +4,12 @@
 //! module uses the daemon's API only, none of its internals. The exception is `webhooks.rs`, which calls the sources
 //! directly, because it works beside a daemon or before there is one.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    rustdoc::invalid_html_tags,
+    reason = "comments here are the text of --help, which has no Markdown"
+)]
+
 pub mod client;
 pub mod print;
 pub mod webhooks;
