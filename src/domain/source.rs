@@ -294,6 +294,7 @@ pub enum DeliveryRefusal {
 
 /// The verification of one signature, one piece of the body after the other.
 pub trait SignatureCheck: Send + Sync {
+    /// Adds the next piece of the body.
     fn update(&mut self, piece: &[u8]);
     /// Whether the signature fits all pieces; compared in constant time.
     fn holds(&self) -> bool;

@@ -181,10 +181,12 @@ impl Db {
         Db::of(connection, Arc::default()).unwrap()
     }
 
+    /// Runs statements that are not cached: pragmas and migrations.
     pub fn execute_batch(&self, sql: &str) -> rusqlite::Result<()> {
         self.connection.execute_batch(sql)
     }
 
+    /// The counters, shared by the connections of one store.
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
