@@ -130,7 +130,7 @@ fn ready(health: &HealthView) -> Result<Json<Readiness>, Problem> {
 
 pub(super) async fn measured(State(api): State<ApiState>) -> Response {
     if let Err(trouble) = api.commands.show_counts().await {
-        tracing::debug!("ivan_operations_pending is not up to date: {trouble}");
+        tracing::debug!(error = %trouble, "ivan_operations_pending is not up to date");
     }
     metrics::exposition(&metrics::install())
 }

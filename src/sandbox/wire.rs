@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
 
 /// A request, read completely.
-pub(super) struct Call {
+pub(super) struct ReadRequest {
     pub method: Method,
     /// The segments of the path, percent-decoded. A trailing slash adds an empty one.
     path: Vec<String>,
@@ -16,14 +16,14 @@ pub(super) struct Call {
     pub body: Bytes,
 }
 
-impl Call {
+impl ReadRequest {
     /// Reads a request; `None` if the body breaks off.
-    pub async fn read(request: Request<axum::body::Body>) -> Option<Call> {
+    pub async fn read(request: Request<axum::body::Body>) -> Option<ReadRequest> {
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.ok()?;
         let path = parts.uri.path().trim_start_matches('/').split('/');
         let query = parts.uri.query().unwrap_or_default();
-        Some(Call {
+        Some(ReadRequest {
             method: parts.method,
             path: path
                 .map(|step| percent_decode_str(step).decode_utf8_lossy().into_owned())

@@ -167,7 +167,7 @@ impl Drop for Transaction<'_> {
         if !self.db.is_autocommit()
             && let Err(error) = self.db.execute("ROLLBACK", [])
         {
-            tracing::error!("a transaction of the store was not rolled back: {error}");
+            tracing::error!(%error, "a transaction of the store was not rolled back");
         }
     }
 }

@@ -49,9 +49,10 @@ impl Verb for Due {
     fn read(rest: &str) -> Result<Due, ParseError> {
         let (task, when) = split_when(rest);
         if is_mere_punctuation(when) {
-            return Err(ParseError::Slip(format!(
+            return Err(ParseError::Slip(
                 "When is it due? Try `due fri`, `due tomorrow 17:00`, `due 1 dec` or `due none`."
-            )));
+                    .to_owned(),
+            ));
         }
         let not_a_due = || {
             ParseError::Prose(format!(

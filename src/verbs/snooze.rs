@@ -48,9 +48,7 @@ impl Verb for Snooze {
     fn read(rest: &str) -> Result<Snooze, ParseError> {
         let (task, when) = split_when(rest);
         if is_mere_punctuation(when) {
-            return Err(ParseError::Slip(format!(
-                "Until when? Try `snooze 2h`, `snooze tomorrow`, `snooze mon 9:00` or `snooze 1 dec`."
-            )));
+            return Err(ParseError::Slip("Until when? Try `snooze 2h`, `snooze tomorrow`, `snooze mon 9:00` or `snooze 1 dec`.".to_owned()));
         }
         let not_a_when = || {
             ParseError::Prose(format!(

@@ -244,14 +244,14 @@ async fn a_priority_is_set_and_taken_back() {
         assert_eq!(priority(ivan), Value::Null);
         ivan.dm(ANA, "prio #1 urgent")
             .await
-            .replies("✓ Now of urgent priority in GitHub: Login fails");
+            .replies("✓ Priority is now urgent: Login fails");
         assert_eq!(in_github(ivan, 1, "labels", "name"), ["P0"]);
         let ran = ivan.cli(&["--as", "Ana", "undo"]).await;
         assert_eq!(ran.exit, 0, "{}", ran.err);
         assert_eq!(in_github(ivan, 1, "labels", "name"), ["P1"]);
         ivan.dm(ANA, "prio #1 normal")
             .await
-            .replies("✓ Now without a priority in GitHub: Login fails");
+            .replies("✓ Priority removed: Login fails");
         assert_eq!(in_github(ivan, 1, "labels", "name"), Vec::<String>::new());
         ivan.dm(ANA, "prio #1 low")
             .await

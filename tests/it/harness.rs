@@ -478,6 +478,15 @@ impl Ivan {
         self.daemon().log.text()
     }
 
+    /// Whether a line up to now has these pieces, as for [`Ivan::logs`].
+    pub fn has_logged(&self, words: &str) -> bool {
+        self.daemon()
+            .log
+            .lines()
+            .iter()
+            .any(|line| line.says(words))
+    }
+
     /// Checks the end: no work is left, no unexpected message was sent, and no error is in the log.
     pub async fn finish(mut self) {
         if self.daemon.is_none() {

@@ -447,7 +447,7 @@ async fn a_poll_rests_and_the_other_source_is_read() {
         status["set_aside"][0]["next_attempt_at"].is_string(),
         "{status}"
     );
-    assert!(!ivan.log().contains("poll done … source=github"));
+    assert!(!ivan.has_logged("poll done … source=github"));
     let told = ivan.is_told(BO).answers().await;
     told.mentions("reading GitHub").mentions("Next try at ");
     ivan.dm(ANA, "list").await.mentions("Renew cert");

@@ -142,7 +142,7 @@ async fn the_home_tab_says_whose_setting_is_in_force_and_leads_back() {
                 "No quiet hours",
                 "Quiet hours: none",
                 "✓ Quiet hours off.",
-                "✓ Team default: quiet from 22:00-07:00 (Europe/Madrid).",
+                "✓ Team default: quiet hours 22:00-07:00 (Europe/Madrid).",
                 "Quiet hours: 22:00-07:00 (Europe/Madrid) (team default)",
             ),
             (

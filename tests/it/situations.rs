@@ -444,8 +444,8 @@ async fn a_revoked_token_stops_its_lane_and_is_said_to_operators_once_and_once_w
         // A crash meanwhile changes none of it, and sends the operator no further notice.
         ivan.kill().await;
         ivan.launch().await;
-        ivan.logs("poll done … source=clickup").await;
-        ivan.logs("poll done … source=github").await;
+        ivan.logs("poll failed … source=clickup").await;
+        ivan.logs("poll failed … source=github").await;
         // Polls find out by themselves.
         ivan.github().accept_token();
         ivan.clickup().accept_token();

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::refusal::{ApiResult, ClickUpRefusal};
 use super::world::{ClickUpWorld, TaskComment, millis, string, text};
-use crate::sandbox::wire::{Call, digest, random};
+use crate::sandbox::wire::{ReadRequest, digest, random};
 
 /// Tasks on a page of a listing (docs/contracts/clickup.md#listing-tasks).
 const TASK_PAGE: usize = 100;
@@ -47,7 +47,7 @@ const EVENTS: [&str; 29] = [
 ];
 
 impl ClickUpWorld {
-    pub(super) fn answer(&mut self, call: &Call) -> ApiResult {
+    pub(super) fn answer(&mut self, call: &ReadRequest) -> ApiResult {
         let steps = call.steps();
         let steps = match steps.as_slice() {
             ["api", "v2", rest @ ..] => rest,
@@ -160,7 +160,7 @@ impl ClickUpWorld {
     }
 
     /// Contract 2: the header is a personal token without a scheme; after `Bearer` it would be an OAuth token.
-    fn authorized(&self, call: &Call) -> Result<(), ClickUpRefusal> {
+    fn authorized(&self, call: &ReadRequest) -> Result<(), ClickUpRefusal> {
         match call.header("authorization") {
             None | Some("") => Err(ClickUpRefusal::new(
                 401,
@@ -202,7 +202,7 @@ impl ClickUpWorld {
     }
 
     /// The internal id of a task that the token may see (docs/contracts/clickup.md#errors, docs/contracts/clickup.md#tasks).
-    fn visible(&self, call: &Call, id: &str) -> Result<String, ClickUpRefusal> {
+    fn visible(&self, call: &ReadRequest, id: &str) -> Result<String, ClickUpRefusal> {
         let custom = flag(call, "custom_task_ids")?;
         if custom
             && call
@@ -231,7 +231,7 @@ impl ClickUpWorld {
         }
     }
 
-    fn show(&self, id: &str, call: &Call) -> ApiResult {
+    fn show(&self, id: &str, call: &ReadRequest) -> ApiResult {
         let markdown = flag(call, "include_markdown_description")?;
         let subtasks = flag(call, "include_subtasks")?;
         let mut task = self
@@ -253,7 +253,7 @@ impl ClickUpWorld {
     }
 
     /// Contract 5.3.
-    fn listing(&self, call: &Call, list: Option<&str>) -> ApiResult {
+    fn listing(&self, call: &ReadRequest, list: Option<&str>) -> ApiResult {
         let wanted = Filter::of(call, list)?;
         let mut tasks: Vec<&Value> = self
             .tasks
@@ -277,7 +277,7 @@ impl ClickUpWorld {
     }
 
     /// Contract 5.5: newest first.
-    fn comments(&self, id: &str, call: &Call) -> ApiResult {
+    fn comments(&self, id: &str, call: &ReadRequest) -> ApiResult {
         let from = match (call.one("start"), call.one("start_id")) {
             (None, None) => None,
             (Some(date), Some(id)) => Some((
@@ -482,7 +482,7 @@ struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    fn of(call: &'a Call, list: Option<&'a str>) -> Result<Self, ClickUpRefusal> {
+    fn of(call: &'a ReadRequest, list: Option<&'a str>) -> Result<Self, ClickUpRefusal> {
         let order = match call.one("order_by") {
             None | Some("created" | "id") => "date_created",
             Some("updated") => "date_updated",
@@ -585,7 +585,7 @@ impl<'a> Filter<'a> {
     }
 }
 
-fn flag(call: &Call, key: &str) -> Result<bool, ClickUpRefusal> {
+fn flag(call: &ReadRequest, key: &str) -> Result<bool, ClickUpRefusal> {
     match call.one(key) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
@@ -593,7 +593,7 @@ fn flag(call: &Call, key: &str) -> Result<bool, ClickUpRefusal> {
     }
 }
 
-fn number(call: &Call, key: &str) -> Result<Option<i64>, ClickUpRefusal> {
+fn number(call: &ReadRequest, key: &str) -> Result<Option<i64>, ClickUpRefusal> {
     call.one(key)
         .map(|digits| {
             digits
@@ -612,7 +612,7 @@ fn no_route() -> ClickUpRefusal {
 }
 
 /// Contract 2 and 6.3: the content type must be JSON, even without a body.
-fn require_json(call: &Call) -> Result<(), ClickUpRefusal> {
+fn require_json(call: &ReadRequest) -> Result<(), ClickUpRefusal> {
     if call.is_json() {
         Ok(())
     } else {
@@ -620,7 +620,7 @@ fn require_json(call: &Call) -> Result<(), ClickUpRefusal> {
     }
 }
 
-fn json_body(call: &Call) -> Result<Map<String, Value>, ClickUpRefusal> {
+fn json_body(call: &ReadRequest) -> Result<Map<String, Value>, ClickUpRefusal> {
     require_json(call)?;
     match serde_json::from_slice(&call.body) {
         Ok(Value::Object(body)) => Ok(body),

@@ -10,7 +10,7 @@ use super::world::{
 };
 use crate::sandbox::now;
 use crate::sandbox::webhook_sender::is_loopback;
-use crate::sandbox::wire::{Call, digest};
+use crate::sandbox::wire::{ReadRequest, digest};
 
 /// Characters of a title.
 const TITLE: usize = 256;
@@ -101,7 +101,7 @@ fn invalid(resource: &str, field: &str, code: &str, message: Option<&str>) -> Ap
 }
 
 impl GitHubWorld {
-    pub(super) fn answer(&mut self, call: &Call) -> ApiReply {
+    pub(super) fn answer(&mut self, call: &ReadRequest) -> ApiReply {
         let mut reply = match self.admitted(call) {
             Ok(()) => {
                 let reply = self.routed(call).unwrap_or_else(|refusal| refusal);
@@ -140,7 +140,7 @@ impl GitHubWorld {
     }
 
     /// Contract 2, 3 and 5: the checks for every request.
-    fn admitted(&mut self, call: &Call) -> Result<(), ApiReply> {
+    fn admitted(&mut self, call: &ReadRequest) -> Result<(), ApiReply> {
         if call.header("user-agent").is_none_or(str::is_empty) {
             let message = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header";
             return Err(no(403, message));
@@ -167,7 +167,7 @@ impl GitHubWorld {
     }
 
     /// Contract 5: the secondary limits.
-    fn spend(&mut self, call: &Call) -> Result<(), ApiReply> {
+    fn spend(&mut self, call: &ReadRequest) -> Result<(), ApiReply> {
         let limited = |retry_after: Option<u64>| {
             let reply = no(
                 403,
@@ -216,7 +216,7 @@ impl GitHubWorld {
         Ok(())
     }
 
-    fn routed(&mut self, call: &Call) -> Answer {
+    fn routed(&mut self, call: &ReadRequest) -> Answer {
         let steps = call.steps();
         match (call.method.as_str(), steps.as_slice()) {
             ("GET", ["user"]) => Ok(ApiReply::new(200, self.user(&self.me))),
@@ -268,7 +268,7 @@ impl GitHubWorld {
     }
 
     /// Contract 8: for a repository 301, and 307 for writes; for a transferred issue always 301.
-    fn redirect(&self, call: &Call, path: &str, of_repo: bool) -> ApiReply {
+    fn redirect(&self, call: &ReadRequest, path: &str, of_repo: bool) -> ApiReply {
         let query = call.query_string();
         let url = format!(
             "{}{path}{}{query}",
@@ -286,7 +286,7 @@ impl GitHubWorld {
         .with("location", url)
     }
 
-    fn in_repo(&mut self, call: &Call, repo: u64, rest: &[&str]) -> Answer {
+    fn in_repo(&mut self, call: &ReadRequest, repo: u64, rest: &[&str]) -> Answer {
         if !self.sees(repo) {
             return Err(not_found());
         }
@@ -348,7 +348,7 @@ impl GitHubWorld {
         }
     }
 
-    fn in_issue(&mut self, call: &Call, repo: u64, number: u64, rest: &[&str]) -> Answer {
+    fn in_issue(&mut self, call: &ReadRequest, repo: u64, number: u64, rest: &[&str]) -> Answer {
         let push = self.repos.get(&repo).is_some_and(|repo| repo.push);
         let me = self.me.clone();
         match (call.method.as_str(), rest) {
@@ -487,7 +487,7 @@ impl GitHubWorld {
     }
 
     /// The issue, with the singular `assignee` if the requested version has it (docs/contracts/github.md#requests).
-    fn shown(&self, call: &Call, repo: u64, number: u64) -> Value {
+    fn shown(&self, call: &ReadRequest, repo: u64, number: u64) -> Value {
         let mut issue = self.show(repo, number);
         if old(call) {
             issue["assignee"] = issue["assignees"].get(0).cloned().unwrap_or_default();
@@ -496,7 +496,7 @@ impl GitHubWorld {
     }
 
     /// Contract 4.2.
-    fn create_issue(&mut self, call: &Call, repo: u64) -> Answer {
+    fn create_issue(&mut self, call: &ReadRequest, repo: u64) -> Answer {
         let body = json_body(call)?;
         let push = self.repos.get(&repo).is_some_and(|repo| repo.push);
         if !body.contains_key("title") {
@@ -582,7 +582,7 @@ impl GitHubWorld {
     }
 
     /// Contract 4.2: includes pull requests, and only open ones by default (1.1).
-    fn list_issues(&self, call: &Call, repo: u64) -> Answer {
+    fn list_issues(&self, call: &ReadRequest, repo: u64) -> Answer {
         let known = self.repos.get(&repo).ok_or_else(not_found)?;
         let found = self.chosen(call, known)?;
         let shown: Vec<_> = found
@@ -593,7 +593,7 @@ impl GitHubWorld {
     }
 
     /// The numbers of the issues in a listing, in its order.
-    fn chosen(&self, call: &Call, repo: &Repo) -> Result<Vec<u64>, ApiReply> {
+    fn chosen(&self, call: &ReadRequest, repo: &Repo) -> Result<Vec<u64>, ApiReply> {
         let bad = |field: &str| invalid("Issue", field, "invalid", None);
         let state = match call.one("state") {
             None | Some("open") => Some("open"),
@@ -659,7 +659,7 @@ impl GitHubWorld {
     }
 
     /// Issues assigned to the token's user in all repositories (docs/contracts/github.md#calls).
-    fn assigned(&self, call: &Call) -> Answer {
+    fn assigned(&self, call: &ReadRequest) -> Answer {
         if !matches!(call.one("filter"), None | Some("assigned")) {
             return Err(invalid("Issue", "filter", "invalid", None));
         }
@@ -680,7 +680,7 @@ impl GitHubWorld {
     }
 
     /// One page, with `Link` to the other pages (docs/contracts/github.md#calls).
-    fn page(&self, call: &Call, path: &str, items: Vec<Value>) -> Answer {
+    fn page(&self, call: &ReadRequest, path: &str, items: Vec<Value>) -> Answer {
         let per_page = positive(call, "per_page")?.unwrap_or(30).min(100);
         let page = positive(call, "page")?.unwrap_or(1);
         let last = items.len().div_ceil(per_page).max(1);
@@ -720,7 +720,7 @@ impl GitHubWorld {
     }
 
     /// Comments of one issue, ascending; of a repository in the requested order (docs/contracts/github.md#calls).
-    fn list_comments(&self, call: &Call, repo: u64, number: Option<u64>) -> Answer {
+    fn list_comments(&self, call: &ReadRequest, repo: u64, number: Option<u64>) -> Answer {
         let since = since(call)?;
         let known = self.repos.get(&repo).ok_or_else(not_found)?;
         let issues = known.issues.iter().filter(|(of, issue)| {
@@ -760,7 +760,7 @@ impl GitHubWorld {
         self.page(call, &path, shown)
     }
 
-    fn one_comment(&mut self, call: &Call, repo: u64, id: &str) -> Answer {
+    fn one_comment(&mut self, call: &ReadRequest, repo: u64, id: &str) -> Answer {
         let id: u64 = id.parse().map_err(|_| not_found())?;
         let me = self.me.clone();
         let (_, number, place) = self
@@ -789,7 +789,7 @@ impl GitHubWorld {
 
     // Webhooks (docs/contracts/github.md#webhooks).
 
-    fn in_hooks(&mut self, call: &Call, repo: u64, rest: &[&str]) -> Answer {
+    fn in_hooks(&mut self, call: &ReadRequest, repo: u64, rest: &[&str]) -> Answer {
         if let ("GET", []) = (call.method.as_str(), rest) {
             let hooks = self
                 .repos
@@ -940,7 +940,7 @@ impl GitHubWorld {
     }
 
     /// Deliveries, newest first, with a cursor in `Link` (docs/contracts/github.md#delivery).
-    fn list_deliveries(&self, call: &Call, repo: u64, hook: &RepoWebhook) -> Answer {
+    fn list_deliveries(&self, call: &ReadRequest, repo: u64, hook: &RepoWebhook) -> Answer {
         let per_page = positive(call, "per_page")?.unwrap_or(30).min(100);
         let cursor = call.one("cursor").map(str::parse::<u64>).transpose();
         let cursor = cursor.map_err(|_| invalid("Delivery", "cursor", "invalid", None))?;
@@ -988,17 +988,17 @@ fn expiry(at_ms: i64) -> String {
         .to_string()
 }
 
-fn version(call: &Call) -> &str {
+fn version(call: &ReadRequest) -> &str {
     call.header("x-github-api-version")
         .unwrap_or(VERSIONS.first().copied().unwrap_or_default())
 }
 
-fn old(call: &Call) -> bool {
+fn old(call: &ReadRequest) -> bool {
     version(call) == "2022-11-28"
 }
 
 /// Contract 6: adds an ETag to the answer to a GET, and answers 304 if the client has it.
-fn tagged(call: &Call, reply: ApiReply) -> ApiReply {
+fn tagged(call: &ReadRequest, reply: ApiReply) -> ApiReply {
     let Some(body) = reply
         .body
         .as_ref()
@@ -1038,13 +1038,13 @@ fn updated(thing: &Value) -> i64 {
 }
 
 /// The `since` parameter, inclusive, in seconds since the epoch.
-fn since(call: &Call) -> Result<Option<i64>, ApiReply> {
+fn since(call: &ReadRequest) -> Result<Option<i64>, ApiReply> {
     call.one("since")
         .map(|text| time(text).ok_or_else(|| invalid("Issue", "since", "invalid", None)))
         .transpose()
 }
 
-fn descends(call: &Call, default: &str) -> Result<bool, ApiReply> {
+fn descends(call: &ReadRequest, default: &str) -> Result<bool, ApiReply> {
     match call.one("direction").unwrap_or(default) {
         "asc" => Ok(false),
         "desc" => Ok(true),
@@ -1052,7 +1052,7 @@ fn descends(call: &Call, default: &str) -> Result<bool, ApiReply> {
     }
 }
 
-fn positive(call: &Call, key: &str) -> Result<Option<usize>, ApiReply> {
+fn positive(call: &ReadRequest, key: &str) -> Result<Option<usize>, ApiReply> {
     let number = call
         .one(key)
         .map(|digits| digits.parse().ok().filter(|number| *number > 0));
@@ -1061,7 +1061,7 @@ fn positive(call: &Call, key: &str) -> Result<Option<usize>, ApiReply> {
         .transpose()
 }
 
-fn json_body(call: &Call) -> Result<Map<String, Value>, ApiReply> {
+fn json_body(call: &ReadRequest) -> Result<Map<String, Value>, ApiReply> {
     if !call.is_json() {
         return Err(no(415, "Unsupported Media Type"));
     }

@@ -28,7 +28,7 @@ use super::fault_server::FaultServer;
 use super::webhook_sender::{
     AttemptEnd, DeliveryAttempt, DeliveryHandler, DeliveryRecord, WebhookSender,
 };
-use super::wire::Call;
+use super::wire::ReadRequest;
 use super::{locked, now};
 use world::{GitHubWorld, Gone, IssueChange};
 
@@ -674,7 +674,7 @@ impl DeliveryHandler for Carrying {
 }
 
 async fn serve(State(house): State<Arc<House>>, request: Request) -> Response<Body> {
-    let Some(call) = Call::read(request).await else {
+    let Some(call) = ReadRequest::read(request).await else {
         return Response::new(Body::empty());
     };
     let reply = house.with(|world| world.answer(&call));
