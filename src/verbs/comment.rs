@@ -55,7 +55,10 @@ impl Verb for Comment {
         text: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("comment", "comment"),
-        line: Some(CommandLine::of::<CommentWords>()),
+        line: Some(
+            CommandLine::of::<CommentWords>()
+                .about("comment on the current task, or with `on REF: TEXT` on another"),
+        ),
         ..Info::SHOWS
     };
 

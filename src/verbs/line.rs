@@ -99,6 +99,8 @@ pub fn encoded(word: &str) -> String {
 /// How a verb is used on the command line. [`Info`] has its name, its other names and its effect.
 #[derive(Debug, Clone, Copy)]
 pub struct CommandLine {
+    /// Its effect, where the command line differs from Slack.
+    about: Option<&'static str>,
     args: fn(clap::Command) -> clap::Command,
     call: fn(&Info, &ArgMatches) -> Result<Call, clap::Error>,
 }
@@ -107,8 +109,17 @@ impl CommandLine {
     /// The line of a verb whose words are `L`.
     pub const fn of<L: Line>() -> CommandLine {
         CommandLine {
+            about: None,
             args: L::augment_args,
             call: |info, matches| L::from_arg_matches(matches).map(|line| line.call(info)),
+        }
+    }
+
+    /// The same with an effect of its own.
+    pub const fn about(self, effect: &'static str) -> CommandLine {
+        CommandLine {
+            about: Some(effect),
+            ..self
         }
     }
 
@@ -117,7 +128,7 @@ impl CommandLine {
         let aliases = info.aliases.iter().copied();
         let words = aliases.filter(|alias| alias.chars().all(char::is_alphanumeric));
         (self.args)(clap::Command::new(info.name))
-            .about(capitalized(info.effect))
+            .about(capitalized(self.about.unwrap_or(info.effect)))
             .visible_aliases(words)
     }
 

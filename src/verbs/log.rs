@@ -52,7 +52,9 @@ impl Verb for Log {
         effect: "show your last actions, or the history of REF",
         examples: &["log", "log 5", "log #12"],
         shown: ShownContext::WithoutRef,
-        line: Some(CommandLine::of::<LogWords>()),
+        line: Some(CommandLine::of::<LogWords>().about(
+            "show the activity log, newest first: of everyone, of one person (--as), or of REF",
+        )),
         ..Info::SHOWS
     };
 

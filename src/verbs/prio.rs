@@ -40,7 +40,9 @@ impl Verb for Prio {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("priority", "priority"),
-        line: Some(CommandLine::of::<PrioWords>()),
+        line: Some(CommandLine::of::<PrioWords>().about(
+            "set the priority of the current task, or of REF: urgent, high, normal, low or none",
+        )),
         ..Info::SHOWS
     };
 

@@ -49,7 +49,10 @@ impl Verb for Quiet {
         usage: "quiet 20:00-8:00 · quiet off · quiet default",
         effect: "hold notices in those hours and sum them up afterwards",
         examples: &["quiet", "quiet 20:00-8:00", "quiet off", "quiet default"],
-        line: Some(CommandLine::of::<QuietWords>()),
+        line: Some(
+            CommandLine::of::<QuietWords>()
+                .about("hold notices during quiet hours; without arguments: show the setting"),
+        ),
         ..Info::SHOWS
     };
 

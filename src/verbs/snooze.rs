@@ -41,7 +41,10 @@ impl Verb for Snooze {
         examples: &["snooze tomorrow", "snooze 2 mon 9:00", "snooze #12 2h"],
         shown: ShownContext::WithoutRef,
         http: Http::both("snooze", "snooze"),
-        line: Some(CommandLine::of::<SnoozeWords>()),
+        line: Some(
+            CommandLine::of::<SnoozeWords>()
+                .about("hide the current task, or REF, from your queue until WHEN"),
+        ),
         ..Info::SHOWS
     };
 
