@@ -41,7 +41,7 @@ async fn run(cli: Cli) -> ExitCode {
             Err(exit) => exit,
         },
         #[cfg(not(feature = "demo"))]
-        Command::Demo | Command::Sandbox(_) => fail(WITHOUT_DEMO),
+        CliCommand::Demo | CliCommand::Sandbox(_) => fail(WITHOUT_DEMO),
         #[cfg(feature = "demo")]
         CliCommand::Sandbox(ports) => sandbox(ports).await,
         #[cfg(feature = "demo")]
