@@ -196,7 +196,7 @@ async fn start(who: Who, fake: &Fake, folder: &Path) -> (Server, String) {
         }
     };
     let address = match who {
-        Who::Ivan => address_in(&server.says("webhooks are taken on").await),
+        Who::Ivan => address_in(&server.says("webhook listener on").await),
         Who::Bare => address_in(&server.says("listening on").await),
     };
     (server, address)
