@@ -84,7 +84,7 @@ struct Inner {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotKept {
     /// Too many deliveries wait to be processed.
-    #[error("{waiting} deliveries wait to be worked off, which is all that is taken")]
+    #[error("{waiting} deliveries are waiting, which is the limit")]
     Full {
         /// The number of deliveries that wait.
         waiting: i64,
