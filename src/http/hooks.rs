@@ -172,8 +172,28 @@ impl Hooks {
         Ok(secrets)
     }
 
-    async fn keep(&self, delivery: Delivery) -> Result<Inserted, Why> {
-        in_time(self.limits.store_within, self.keeps.keep(delivery)).await
+    /// Stores a delivery with its share of the room for larger bodies. A write that takes longer than the answer still
+    /// holds the body, and so its share: otherwise each repetition of the source would add to the memory.
+    async fn keep(self: &Arc<Self>, verified: Verified) -> Result<Inserted, Why> {
+        let within = self.limits.store_within;
+        let Verified { delivery, room } = verified;
+        let Some(room) = room else {
+            return in_time(within, self.keeps.keep(delivery)).await;
+        };
+        let hooks = Arc::clone(self);
+        let keeping = tokio::spawn(async move {
+            let kept = hooks.keeps.keep(delivery).await;
+            drop(room);
+            kept
+        });
+        match timeout(within, keeping).await {
+            Ok(Ok(kept)) => kept.map_err(Why::from),
+            Ok(Err(ended)) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Why::SlowStore(within)),
+            },
+            Err(_) => Err(Why::SlowStore(within)),
+        }
     }
 }
 
@@ -198,11 +218,7 @@ struct Route {
 
 async fn take(State(route): State<Arc<Route>>, request: Request) -> Response {
     let kept = match verify(request, &route).await {
-        // Its share of the room is released when it is stored.
-        Ok(Verified {
-            delivery,
-            room: _room,
-        }) => route.keep(delivery).await,
+        Ok(verified) => route.keep(verified).await,
         Err(why) => Err(why),
     };
     match kept {
@@ -246,9 +262,10 @@ impl Route {
         }
     }
 
-    async fn keep(&self, delivery: Delivery) -> Result<Inserted, Why> {
+    async fn keep(&self, verified: Verified) -> Result<Inserted, Why> {
+        let delivery = &verified.delivery;
         let (key, event) = (delivery.dedupe_key.clone(), delivery.event.clone());
-        let kept = self.hooks.keep(delivery).await?;
+        let kept = self.hooks.keep(verified).await?;
         let source = self.source;
         tracing::debug!(%source, delivery = key, event, ?kept, "webhook delivery");
         Ok(kept)

@@ -1133,7 +1133,7 @@ impl Ivan {
         other
     }
 
-    /// Limits the daemon's address space to this many bytes.
+    /// Limits the daemon's writable memory to this many bytes.
     #[cfg(target_os = "linux")]
     pub fn limits_memory(&self, bytes: u64) {
         use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -1142,7 +1142,7 @@ impl Ivan {
             maximum: None,
         };
         let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap());
-        prlimit(pid, Resource::As, limit).unwrap();
+        prlimit(pid, Resource::Data, limit).unwrap();
     }
 
     /// Limits the size of each file of the daemon to this many bytes.

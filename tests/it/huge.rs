@@ -9,7 +9,8 @@ use sha2::Sha256;
 use crate::harness::*;
 
 const MB: usize = 1024 * 1024;
-/// The limit of the daemon's address space.
+/// The limit of the daemon's writable memory. Its address space depends on the number of threads that a busy machine needs:
+/// the allocator reserves 64 MB for each.
 const LITTLE: u64 = 1024 * 1024 * 1024;
 
 /// The content that fills a payload.

@@ -579,6 +579,30 @@ async fn a_store_that_is_stuck_is_not_waited_for() {
     assert!(Limits::default().store_within * 2 < Duration::from_secs(7));
 }
 
+#[tokio::test]
+async fn a_large_body_keeps_its_share_of_the_room_until_its_write_has_ended() {
+    let shelf = Shelf::new();
+    shelf.0.stuck.store(true, Ordering::Release);
+    let impatient = Limits {
+        store_within: Duration::from_millis(50),
+        small: 0,
+        ..Limits::default()
+    };
+    let hooks = Arc::new(Hooks::new(shelf.clone(), Clock::system(), impatient));
+    let door = Arc::new(Route::new(reader(Source::GitHub), Arc::clone(&hooks)));
+    let body = fixture("github/issues__closed.json");
+    let taken = || impatient.room - hooks.room.available_permits();
+    for times in 1..=3 {
+        let request = github("issues", &format!("guid {times}"), &body);
+        assert_eq!(answer(&door, request, body.clone()).await, "503");
+        assert!(taken() >= times * body.len(), "{times}: {}", taken());
+    }
+    shelf.0.stuck.store(false, Ordering::Release);
+    let request = github("issues", "another guid", &body);
+    assert_eq!(answer(&door, request, body.clone()).await, "200 accepted");
+    assert_eq!(taken() / body.len(), 3);
+}
+
 // ---------------------------------------------------------------- dedupe keys (docs/contracts/clickup.md#repeated-deliveries)
 
 fn key_of(body: &Value, at: &str) -> String {
