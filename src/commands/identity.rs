@@ -3,7 +3,7 @@
 //! A source is asked here, as `dyn Accounts`, before a command's transaction: a link counts only if its source
 //! confirms it. The result is stored in that transaction, or beside it if no person asked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -30,13 +30,36 @@ const ASIDE_WITHIN: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(10);
 const AFTER_TROUBLE: TimeDelta = TimeDelta::minutes(1);
 
-/// The people whose e-mail address was looked up, and the time of the next attempt.
+/// How many members are remembered as linked before all are asked for again.
+const LINKED_MAX: usize = 10_000;
+
+/// The look-ups of people by e-mail address.
 #[derive(Debug, Default)]
-pub(super) struct EmailLookups(Mutex<HashMap<PersonId, DateTime<Utc>>>);
+pub(super) struct EmailLookups(Mutex<Lookups>);
+
+#[derive(Debug, Default)]
+struct Lookups {
+    /// The people who were looked up, and the time of the next attempt.
+    later: HashMap<PersonId, DateTime<Utc>>,
+    /// Slack ids of people who were linked or unlinked before, which ends the look-ups for good.
+    linked: HashSet<String>,
+}
 
 impl EmailLookups {
-    fn lock(&self) -> MutexGuard<'_, HashMap<PersonId, DateTime<Utc>>> {
+    fn lock(&self) -> MutexGuard<'_, Lookups> {
         lock(&self.0)
+    }
+
+    fn is_linked(&self, slack: &str) -> bool {
+        self.lock().linked.contains(slack)
+    }
+
+    fn remember_linked(&self, slack: &str) {
+        let mut lookups = self.lock();
+        if lookups.linked.len() >= LINKED_MAX {
+            lookups.linked.clear();
+        }
+        lookups.linked.insert(slack.to_owned());
     }
 }
 
@@ -147,26 +170,32 @@ impl Commands {
         let (Some(email), Some(accounts)) = (&member.email, self.accounts(source)) else {
             return Ok(());
         };
-        let asking = member.clone();
-        let unlinked = move |connection: &Db| {
-            let person = person_of(connection, &asking)?.filter(|person| !person.alone);
-            match person {
-                Some(person) if links::of(connection, person.id, source)?.is_none() => {
-                    Ok(Some(person))
-                }
-                _ => Ok(None),
-            }
-        };
-        let Some(person) = self.inner.store.read(unlinked).await? else {
+        if self.inner.introduced.is_linked(&member.id) {
             return Ok(());
+        }
+        let asking = member.clone();
+        let found = move |connection: &Db| {
+            let person = person_of(connection, &asking)?.filter(|person| !person.alone);
+            person
+                .map(|person| Ok((links::of(connection, person.id, source)?, person)))
+                .transpose()
+        };
+        let person = match self.inner.store.read(found).await? {
+            None => return Ok(()),
+            Some((Some(_), _)) => {
+                self.inner.introduced.remember_linked(&member.id);
+                return Ok(());
+            }
+            Some((None, person)) => person,
         };
         let now = self.inner.clock.now();
-        let later = self.inner.introduced.lock().get(&person.id).copied();
+        let later = self.inner.introduced.lock().later.get(&person.id).copied();
         if later.is_some_and(|later| now < later) {
             return Ok(());
         }
         let again = |after| {
-            self.inner.introduced.lock().insert(person.id, now + after);
+            let mut lookups = self.inner.introduced.lock();
+            lookups.later.insert(person.id, now + after);
         };
         let account = match in_time(ASIDE_WITHIN, accounts.by_email(email)).await {
             Ok(Some(account)) => account,

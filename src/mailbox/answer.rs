@@ -48,9 +48,9 @@ impl MailTx<'_> {
             );
             return Ok(None);
         }
-        let receipts = match &person {
-            Some(person) => people::receipts(self.db, person.id)?,
-            None => None,
+        let (receipts, dm) = match &person {
+            Some(person) => people::receipts_and_dm(self.db, person.id)?,
+            None => (None, None),
         };
         let reactions_too =
             receipts.unwrap_or(self.inner.commands.settings().receipts) == ReceiptMode::Reactions;
@@ -75,7 +75,8 @@ impl MailTx<'_> {
                     self.db.wake(Wake::Rhythms);
                     person.zone = zone;
                 }
-                if heard.direct && people::spoke_in(self.db, person.id, &heard.channel)? {
+                if heard.direct && dm.as_deref() != Some(&heard.channel) {
+                    people::spoke_in(self.db, person.id, &heard.channel)?;
                     // A person who can be reached has a briefing, if bot.toml gives one to all.
                     self.db.wake(Wake::Rhythms);
                 }
@@ -318,9 +319,7 @@ impl MailTx<'_> {
 
     /// The answer to a greeting. The current task was shown before, so the answer pins nothing.
     fn greet(&self, person: &Person) -> DbResult<Text> {
-        let pinned = people::pins(self.db, person.id)?
-            .last()
-            .and_then(|pin| pin.task);
+        let pinned = people::current_pin(self.db, person.id)?.and_then(|pin| pin.task);
         let stored = match pinned {
             Some(row) => tasks::by_row(self.db, row)?,
             None => None,

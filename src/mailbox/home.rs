@@ -4,6 +4,7 @@
 //! differ.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 use chrono::{DateTime, Duration, Utc};
 
@@ -71,7 +72,10 @@ impl Mailbox {
                 let refusal = refusal.map(|why| why.to_string());
                 homes::opened(tx, &heard.user, &heard.channel, refusal.as_deref(), now)
             })
-            .await
+            .await?;
+        self.inner.homes_opened.fetch_add(1, Ordering::AcqRel);
+        self.inner.store.signals().homes.notify_one();
+        Ok(())
     }
 
     /// The Home tabs that were opened since they were published last, or `all` that are kept up to date; without those
@@ -101,10 +105,19 @@ impl Mailbox {
     ) -> Result<Vec<HomeTab>, StoreError> {
         let inner = std::sync::Arc::clone(&self.inner);
         let now = inner.clock.now();
+        // Most workspaces open no Home tab for days, and every command asks.
+        let opened = inner.homes_opened.load(Ordering::Acquire);
+        if inner.no_home_since.load(Ordering::Acquire) == opened {
+            return Ok(Vec::new());
+        }
         self.inner
             .store
             .read(move |connection| {
-                homes::since(connection, now - KEPT_UP_FOR)?
+                let homes = homes::since(connection, now - KEPT_UP_FOR)?;
+                if homes.is_empty() {
+                    inner.no_home_since.store(opened, Ordering::Release);
+                }
+                homes
                     .into_iter()
                     .filter(|home| which(home))
                     .map(|home| {
@@ -166,10 +179,7 @@ fn shown_to(
     user: &str,
     now: DateTime<Utc>,
 ) -> DbResult<Vec<CardPart>> {
-    let person = people::present(connection)?
-        .into_iter()
-        .find(|person| person.alone || person.slack.as_deref() == Some(user));
-    match person {
+    match people::of_slack(connection, user)? {
         Some(person) => Ok(home::parts(gathered(connection, inner, &person, now)?)),
         None => Ok(home::nothing_for(NotAllowed::Unknown.words(false))),
     }
@@ -178,10 +188,7 @@ fn shown_to(
 fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>) -> DbResult<Home> {
     let settings = inner.commands.settings();
     let weights = &settings.weights;
-    let pinned = match people::pins(connection, person.id)?
-        .last()
-        .and_then(|pin| pin.task)
-    {
+    let pinned = match people::current_pin(connection, person.id)?.and_then(|pin| pin.task) {
         Some(row) => tasks::by_row(connection, row)?,
         None => None,
     };

@@ -106,8 +106,7 @@ impl Inbound for Mailbox {
         let (id, heard, member) = (waiting.id, heard.clone(), member.clone());
         let acted = self.write(move |mail| {
             let tx = mail.db;
-            tx.wake(Wake::Heard);
-            if slack_events::follows_another(tx, id)? || !slack_events::handle(tx, id, mail.now)? {
+            if !slack_events::handle_in_order(tx, id, mail.now)? {
                 return Ok(None);
             }
             let command = mail.answer(&heard, &member, asked)?;
@@ -134,8 +133,7 @@ impl Mailbox {
             let Some(heard) = whole(tx, heard, replies)? else {
                 return Ok(Inserted::NotForUs);
             };
-            let waiting = slack_events::count_waiting(tx, &heard.user)?;
-            let kept = slack_events::keep(tx, &heard, &raw, mail.now)?;
+            let (kept, waiting) = slack_events::keep(tx, &heard, &raw, mail.now)?;
             if kept == Inserted::Duplicate {
                 return Ok(kept);
             }
@@ -286,7 +284,7 @@ impl Mailbox {
         self.write(move |mail| {
             let mut typed = Vec::new();
             for (heard, raw) in &old {
-                if slack_events::keep(mail.db, heard, raw, mail.now)? == Inserted::Duplicate {
+                if slack_events::keep(mail.db, heard, raw, mail.now)?.0 == Inserted::Duplicate {
                     continue;
                 }
                 if let Some(id) = slack_events::known(mail.db, &heard.keys)? {

@@ -20,7 +20,7 @@ mod status;
 mod strangers;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -95,6 +95,10 @@ struct Inner {
     strangers: strangers::Strangers,
     /// The amount of work under way that is not in the store.
     under_way: AtomicUsize,
+    /// How often a Home tab was opened in this process; begins at one.
+    homes_opened: AtomicU64,
+    /// The value of `homes_opened` at which no tab was to be kept up to date; none comes without being opened.
+    no_home_since: AtomicU64,
 }
 
 /// One transaction of the mailbox.
@@ -121,6 +125,8 @@ impl Mailbox {
                 clock,
                 strangers: strangers::Strangers::default(),
                 under_way: AtomicUsize::default(),
+                homes_opened: AtomicU64::new(1),
+                no_home_since: AtomicU64::default(),
             }),
         }
     }
@@ -174,7 +180,10 @@ impl<'a> MailTx<'a> {
     /// Adds a message to be posted.
     fn post(&self, draft: &MessageDraft) -> DbResult<()> {
         messages::add(self.db, draft, &self.ulid(), self.now)?;
-        self.db.wake(Wake::Messages);
+        // Without words there is nothing to post yet.
+        if draft.words.is_some() {
+            self.db.wake(Wake::Messages);
+        }
         Ok(())
     }
 

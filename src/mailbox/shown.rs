@@ -93,14 +93,9 @@ impl Mailbox {
         let user = waiting.heard.user.clone();
         self.inner
             .store
-            .write(move |tx| {
-                let mut people = people::present(tx)?.into_iter();
-                let person = people
-                    .find(|person| person.alone || person.slack.as_deref() == Some(user.as_str()));
-                match person {
-                    Some(person) => restored::shown_elsewhere(tx, person.id, until),
-                    None => Ok(()),
-                }
+            .write(move |tx| match people::of_slack(tx, &user)? {
+                Some(person) => restored::shown_elsewhere(tx, person.id, until),
+                None => Ok(()),
             })
             .await?;
         Ok(false)

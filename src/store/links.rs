@@ -150,11 +150,11 @@ pub fn told(
 /// Updates an account that its source reported: its current name, and the id of a login from `bot.toml`.
 pub fn seen(tx: &Db, source: Source, account: &Account) -> rusqlite::Result<()> {
     tx.execute(
-        "UPDATE links SET name = ?3 WHERE source = ?1 AND account_id = ?2 AND name IS NOT ?3",
+        "UPDATE OR IGNORE links SET name = ?3, account_id = ?2
+         WHERE source = ?1 AND (account_id = ?2 AND name IS NOT ?3
+             OR account_id IS NULL AND origin = 'bot.toml' AND name = ?3 COLLATE NOCASE)",
         params![source.as_str(), account.id, account.name],
     )?;
-    tx.execute("UPDATE OR IGNORE links SET account_id = ?2
-         WHERE source = ?1 AND account_id IS NULL AND origin = 'bot.toml' AND name = ?3 COLLATE NOCASE", params![source.as_str(), account.id, account.name])?;
     Ok(())
 }
 

@@ -159,6 +159,15 @@ pub fn present(connection: &Db) -> rusqlite::Result<Vec<Person>> {
     )
 }
 
+/// Whether there is more than one person.
+pub fn are_several(connection: &Db) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT count(*) > 1 FROM (SELECT 1 FROM people WHERE present = 1 LIMIT 2)",
+        [],
+        |row| row.get(0),
+    )
+}
+
 /// The person with this Slack id, or the only person of a `bot.toml` without `[[people]]`.
 pub fn of_slack(connection: &Db, slack: &str) -> rusqlite::Result<Option<Person>> {
     connection
@@ -251,13 +260,10 @@ pub fn reached_in(connection: &Db, id: PersonId) -> rusqlite::Result<Option<Stri
     )
 }
 
-/// Records that a person wrote to us in this DM; `true` if it is new.
-pub fn spoke_in(tx: &Db, id: PersonId, dm: &str) -> rusqlite::Result<bool> {
-    let rows = tx.execute(
-        "UPDATE people SET dm = ?2 WHERE id = ?1 AND dm IS NOT ?2",
-        params![id, dm],
-    )?;
-    Ok(rows > 0)
+/// Records that a person wrote to us in this DM.
+pub fn spoke_in(tx: &Db, id: PersonId, dm: &str) -> rusqlite::Result<()> {
+    tx.execute("UPDATE people SET dm = ?2 WHERE id = ?1", params![id, dm])?;
+    Ok(())
 }
 
 /// Stores the DM in which a message reached its person, unless one is known.
@@ -293,6 +299,21 @@ pub fn receipts(connection: &Db, id: PersonId) -> rusqlite::Result<Option<Receip
             row.get(0)
         })?;
     Ok(chosen.as_deref().and_then(ReceiptMode::of))
+}
+
+/// How a person wants to learn of outcomes, if they have chosen, and the DM that they wrote to us in.
+pub fn receipts_and_dm(
+    connection: &Db,
+    id: PersonId,
+) -> rusqlite::Result<(Option<ReceiptMode>, Option<String>)> {
+    connection.query_row(
+        "SELECT receipts, dm FROM people WHERE id = ?1",
+        [id],
+        |row| {
+            let chosen: Option<String> = row.get(0)?;
+            Ok((chosen.as_deref().and_then(ReceiptMode::of), row.get(1)?))
+        },
+    )
 }
 
 /// Stores how a person learns of outcomes; `None` for the default of bot.toml.

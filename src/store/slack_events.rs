@@ -173,14 +173,23 @@ pub struct WaitingMessage {
     pub names: Vec<(String, String)>,
 }
 
-/// Stores a message unless one of its keys is known. A duplicate adds its new keys.
+/// Stores a message unless one of its keys is known. A duplicate adds its new keys. Also returns the number of the
+/// person's messages that waited before.
 pub fn keep(
     tx: &Db,
     heard: &IncomingMessage,
     raw: &str,
     now: DateTime<Utc>,
-) -> rusqlite::Result<Inserted> {
-    let (event, kept) = match known(tx, &heard.keys)? {
+) -> rusqlite::Result<(Inserted, i64)> {
+    let keys = json(&heard.keys)?;
+    let (waiting, known): (i64, Option<EventId>) = tx.query_row(
+        &format!(
+            "SELECT (SELECT count(*) FROM slack_events WHERE user_id = ?2 AND handled_ms IS NULL), ({KNOWN})"
+        ),
+        params![keys, heard.user],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let (event, kept) = match known {
         Some(event) => (event, Inserted::Duplicate),
         None => {
             tx.execute("INSERT INTO slack_events (user_id, channel, said_us, heard, raw, kept_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", params![
@@ -196,9 +205,9 @@ pub fn keep(
     };
     tx.execute(
         "INSERT INTO slack_event_keys (key, event_id) SELECT value, ?2 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING",
-        params![json(&heard.keys)?, event],
+        params![keys, event],
     )?;
-    Ok(kept)
+    Ok((kept, waiting))
 }
 
 /// The oldest unhandled message, by Slack's clock, of up to `at_most` people, oldest first. The cost depends on the
@@ -221,22 +230,18 @@ pub fn waiting(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<WaitingM
     )
 }
 
-/// Whether an earlier message of the same person is unhandled, too. It may have arrived later: Slack redelivers
-/// unacknowledged ones.
-pub fn follows_another(connection: &Db, id: EventId) -> rusqlite::Result<bool> {
-    connection
-        .query_row("SELECT EXISTS (SELECT 1 FROM slack_events AS this JOIN slack_events AS other
-                 ON other.user_id = this.user_id AND other.handled_ms IS NULL
-                 WHERE this.id = ?1 AND this.handled_ms IS NULL AND (other.said_us, other.id) < (this.said_us, this.id))", [id], |row| row.get(0))
-}
-
-/// The number of a person's waiting messages.
-pub fn count_waiting(connection: &Db, user: &str) -> rusqlite::Result<i64> {
-    connection.query_row(
-        "SELECT count(*) FROM slack_events WHERE user_id = ?1 AND handled_ms IS NULL",
-        [user],
-        |row| row.get(0),
-    )
+/// Marks a message as handled, like [`handle`], unless an earlier message of the same person is unhandled, too. That may
+/// have arrived later: Slack redelivers unacknowledged ones.
+pub fn handle_in_order(tx: &Db, id: EventId, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+    let handled = tx.execute(
+        "UPDATE slack_events AS this SET handled_ms = ?2,
+             heard = json_remove(heard, '$.gesture.slash.reply_url', '$.gesture.pressed_alone.reply_url')
+         WHERE id = ?1 AND handled_ms IS NULL AND NOT EXISTS
+             (SELECT 1 FROM slack_events AS other WHERE other.user_id = this.user_id AND other.handled_ms IS NULL
+                 AND (other.said_us, other.id) < (this.said_us, this.id))",
+        params![id, now.timestamp_millis()],
+    )?;
+    Ok(handled > 0)
 }
 
 /// Marks a message as handled; `false` if it already was and must have no further effect. Its `response_url` belongs to
@@ -346,11 +351,11 @@ pub fn dm_of(connection: &Db, user: &str) -> rusqlite::Result<String> {
 /// The id of a stored message, by one of its keys.
 pub fn known(connection: &Db, keys: &[String]) -> rusqlite::Result<Option<EventId>> {
     connection
-        .query_row(
-            "SELECT event_id FROM json_each(?1) AS given CROSS JOIN slack_event_keys ON slack_event_keys.key = given.value
-             ORDER BY given.key LIMIT 1",
-            [json(&keys)?],
-            |row| row.get(0),
-        )
+        .query_row(KNOWN, [json(&keys)?], |row| row.get(0))
         .optional()
 }
+
+/// The message with one of the keys `?1`, the first of them first.
+const KNOWN: &str =
+    "SELECT event_id FROM json_each(?1) AS given CROSS JOIN slack_event_keys ON slack_event_keys.key = given.value
+     ORDER BY given.key LIMIT 1";

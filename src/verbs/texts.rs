@@ -22,7 +22,7 @@ pub fn fits(text: &str) -> Result<(), Rejection> {
 /// Whether a person's texts are signed: if several people share one account, unless bot.toml turns it off.
 pub fn signs(tx: &CommandTx<'_>, person: &Person) -> DbResult<bool> {
     let asked = tx.settings.signature && !person.alone;
-    Ok(asked && people::present(tx.db)?.len() > 1)
+    Ok(asked && people::are_several(tx.db)?)
 }
 
 /// A person's text for a source, with its mentions in the source's form and their own name below. Slack's text becomes
