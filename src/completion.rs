@@ -25,10 +25,11 @@ use crate::domain::task::{Account, Task, TaskKey, TaskStatus};
 use crate::domain::undo::{Effect, UndoTarget};
 use crate::notices;
 use crate::store::messages::MessageDraft;
+use crate::store::open_tasks::{self, Moment};
 use crate::store::operations::{self, CommandRow, OperationRow, OperationState, Surface};
 use crate::store::tasks::{self, StoredTask};
 use crate::store::{
-    Db, DbResult, Tx, Wake, blocking, effects, forms, log, messages, people, reactions, snoozes,
+    Db, DbResult, Tx, Wake, effects, forms, log, messages, people, reactions, snoozes,
 };
 
 /// The reason for settling a command.
@@ -115,7 +116,7 @@ pub fn settle_with(
         .first()
         .and_then(Option::as_ref)
         .map(|stored| stored.row);
-    let pin = move_on(
+    let (pin, next) = move_on(
         tx,
         &command,
         &rows,
@@ -162,7 +163,11 @@ pub fn settle_with(
     }
     let can_undo = ended && changed && report.state == ReportState::Done && !command.undone;
     let undo = can_undo.then_some(command.uid.as_str());
-    let parts = parts(tx, &report, undo, &person, now, weights)?;
+    let next = match next {
+        Some((row, task, score)) => Some(card(row, &task, &score, now, person.zone)),
+        None => shown_next(tx, &report, &person, now, weights)?,
+    };
+    let parts = with_next(&report, next, undo);
     by_reaction(tx, command.id, &report, now)?;
     messages::say(tx, command.id, &report.words(), &parts, pin, about)?;
     tx.wake(Wake::Messages);
@@ -414,6 +419,22 @@ fn by_reaction(
     Ok(())
 }
 
+/// The card of the next task that a report names.
+fn shown_next(
+    connection: &Db,
+    report: &Report,
+    person: &Person,
+    now: DateTime<Utc>,
+    weights: &Weights,
+) -> DbResult<Option<Card>> {
+    let next = match &report.next {
+        Some(next) => tasks::by_shown_id(connection, &next.task_id)?,
+        None => None,
+    };
+    next.map(|next| shown(connection, &next, person, now, weights))
+        .transpose()
+}
+
 /// The result, the next task as a card, and the button that undoes the command with the uid `undo`.
 pub fn parts(
     connection: &Db,
@@ -423,20 +444,21 @@ pub fn parts(
     now: DateTime<Utc>,
     weights: &Weights,
 ) -> DbResult<Vec<CardPart>> {
-    let next = match &report.next {
-        Some(next) => tasks::by_shown_id(connection, &next.task_id)?,
-        None => None,
-    };
+    let next = shown_next(connection, report, person, now, weights)?;
+    Ok(with_next(report, next, undo))
+}
+
+fn with_next(report: &Report, next: Option<Card>, undo: Option<&str>) -> Vec<CardPart> {
     let undo = undo.map(undo_button);
     let told = match next {
         Some(next) => vec![
             CardPart::Text(report.lead().text("\nNext:")),
-            CardPart::Card(shown(connection, &next, person, now, weights)?),
+            CardPart::Card(next),
         ],
         None if undo.is_some() => vec![CardPart::Text(report.words())],
         None => Vec::new(),
     };
-    Ok(told.into_iter().chain(undo).collect())
+    told.into_iter().chain(undo).collect()
 }
 
 /// A task as currently shown to a person.
@@ -459,7 +481,8 @@ pub fn points(
     now: DateTime<Utc>,
     weights: &Weights,
 ) -> DbResult<Score> {
-    let waiting = blocking::waits(connection)?.people_waiting_for(stored.row);
+    let (_, waits) = open_tasks::waits(connection, now)?;
+    let waiting = waits.people_waiting_for(stored.row);
     Ok(score(&stored.task, waiting, now, person.zone, weights))
 }
 
@@ -542,8 +565,11 @@ fn created(tx: &Tx<'_>, row: &OperationRow) -> DbResult<Option<TaskRow>> {
     }
 }
 
+/// A task of a queue, with its row and points.
+type RankedTask = (TaskRow, Task, Score);
+
 /// After a completion, done or queued, moves the person on to the next task; also from a task that is gone. Returns the
-/// pin that the message shows.
+/// pin that the message shows, and the next task if it was read.
 #[expect(
     clippy::too_many_arguments,
     reason = "the pieces of one decision, read from one transaction"
@@ -557,7 +583,7 @@ fn move_on(
     report: &mut Report,
     now: DateTime<Utc>,
     weights: &Weights,
-) -> DbResult<Option<PinId>> {
+) -> DbResult<(Option<PinId>, Option<RankedTask>)> {
     let asked_to_complete = rows
         .first()
         .is_some_and(|row| matches!(row.operation.write, Write::Complete { .. }));
@@ -572,7 +598,7 @@ fn move_on(
     });
     if taken_back {
         // The command was undone: the undo's reply has the current task.
-        return Ok(None);
+        return Ok((None, None));
     }
     if command.moved {
         // The message has already announced the next task, which stays for any outcome.
@@ -584,7 +610,7 @@ fn move_on(
             report.next = said.next;
             report.emptied = said.emptied;
         }
-        return Ok(None);
+        return Ok((None, None));
     }
     let mover = pins::PinMover {
         tx,
@@ -595,17 +621,17 @@ fn move_on(
         weights,
     };
     match rows.first().map(|row| &row.operation.write) {
-        Some(Write::Start { .. }) => return mover.start(acted_on, report),
+        Some(Write::Start { .. }) => return Ok((mover.start(acted_on, report)?, None)),
         Some(Write::Undo(_)) if report.state == ReportState::Done => {
             return match effects::undone_by(tx, command.id)? {
-                Some(undone) => mover.back(&undone, acted_on, report),
-                None => Ok(None),
+                Some(undone) => Ok((mover.back(&undone, acted_on, report)?, None)),
+                None => Ok((None, None)),
             };
         }
         _ => {}
     }
     if !asked_to_complete || !moves {
-        return Ok(None);
+        return Ok((None, None));
     }
     let current = people::current_pin(tx, person.id)?;
     let elsewhere = current
@@ -619,9 +645,9 @@ fn move_on(
             && !stored.gone
         {
             report.next = Some(TaskBrief::from(&stored.task));
-            return Ok(Some(pin));
+            return Ok((Some(pin), None));
         }
-        return Ok(None);
+        return Ok((None, None));
     }
     let next = first_of_queue(tx, person, acted_on, now, weights)?;
     let shown_at = (command.surface == Surface::Api).then_some(now);
@@ -634,8 +660,8 @@ fn move_on(
     )?;
     operations::moved(tx, command.id, pin)?;
     report.emptied = next.is_none();
-    report.next = next.map(|(_, task, _)| TaskBrief::from(&task));
-    Ok(Some(pin))
+    report.next = next.as_ref().map(|(_, task, _)| TaskBrief::from(task));
+    Ok((Some(pin), next))
 }
 
 /// A person's queue in order, without tasks being completed, blocked tasks, and snoozed ones.
@@ -671,9 +697,8 @@ pub fn open(
     now: DateTime<Utc>,
     weights: &Weights,
 ) -> DbResult<OpenTasks> {
-    let leaving: BTreeSet<TaskRow> = operations::being_completed(connection)?;
     let put_off = snoozes::hidden(connection, person.id, now)?;
-    let waits = blocking::waits(connection)?;
+    let (leaving, waits) = open_tasks::waits(connection, now)?;
     let mut rows = std::collections::BTreeMap::new();
     let mut found = Vec::new();
     let mut open = OpenTasks::default();
@@ -706,7 +731,36 @@ pub fn first_of_queue(
     now: DateTime<Utc>,
     weights: &Weights,
 ) -> DbResult<Option<(TaskRow, Task, Score)>> {
-    Ok(queue(connection, person, now, weights)?
-        .into_iter()
-        .find(|(row, ..)| Some(*row) != besides))
+    next_in_queue(connection, person, (None, besides), now, weights)
+}
+
+/// The task behind `after` in a person's queue that is not `besides`; the end leads back to the first.
+pub fn next_in_queue(
+    connection: &Db,
+    person: &Person,
+    (after, besides): (Option<TaskRow>, Option<TaskRow>),
+    now: DateTime<Utc>,
+    weights: &Weights,
+) -> DbResult<Option<(TaskRow, Task, Score)>> {
+    let put_off = snoozes::hidden(connection, person.id, now)?;
+    let (leaving, waits) = open_tasks::waits(connection, now)?;
+    let offers = |row: TaskRow| {
+        Some(row) != besides
+            && !leaving.contains(&row)
+            && !put_off.contains(&row)
+            && !waits.is_blocked(row)
+    };
+    let at = Moment {
+        now,
+        weights,
+        waits: &waits,
+    };
+    let Some(row) = open_tasks::next(connection, person, at, after, &offers)? else {
+        return Ok(None);
+    };
+    Ok(tasks::by_row(connection, row)?.map(|stored| {
+        let waiting = waits.people_waiting_for(row);
+        let points = score(&stored.task, waiting, now, person.zone, weights);
+        (row, stored.task, points)
+    }))
 }

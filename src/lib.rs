@@ -51,6 +51,7 @@
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs: one writer that commits in groups, readers beside it · db.rs: a connection, its prepared statements and its counters
 //! │   ├── migrate.rs · prune.rs · private.rs: file modes · columns.rs
+//! │   ├── open_tasks.rs: open tasks in memory, in the order of queues
 //! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · schedules.rs · log.rs · slack_events.rs · forms.rs ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
 //! │       set_aside.rs · tombstones.rs · idle.rs

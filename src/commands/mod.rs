@@ -32,7 +32,7 @@ use crate::domain::score::{day, day_begins, score};
 use crate::domain::task::{Source, TaskId, TaskKey};
 use crate::runtime::lock;
 use crate::store::{
-    Db, DbResult, Store, Tx, blocking, deliveries, operations, people, snoozes, tasks,
+    Db, DbResult, Store, Tx, deliveries, open_tasks, operations, people, snoozes, tasks,
 };
 use crate::verbs::list::{filtered, notes, nothing_listed, with_clients};
 use crate::verbs::{self, Command};
@@ -388,7 +388,7 @@ impl Commands {
                 },
             };
             let filter = with_clients(connection, &inner.settings.entities, &asked.filter)?;
-            let waits = blocking::waits(connection)?;
+            let (_, waits) = open_tasks::waits(connection, now)?;
             let mut sources = filter.sources;
             if let Some(source) = asked.source {
                 let fits = sources.is_empty() || sources.contains(&source);

@@ -9,7 +9,7 @@ use std::fmt;
 use chrono::{DateTime, Days, Duration, NaiveDate, NaiveTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 
-use super::task::{Priority, Task};
+use super::task::{Priority, Task, TaskId, TaskKey};
 
 /// How long a change counts as activity.
 const RECENT: Duration = Duration::hours(24);
@@ -170,14 +170,29 @@ pub fn rank(
             (task, score)
         })
         .collect();
-    ranked.sort_by(|(a, of_a), (b, of_b)| {
-        Reverse(of_a.total)
-            .cmp(&Reverse(of_b.total))
-            .then_with(|| a.created_at.cmp(&b.created_at))
-            .then_with(|| a.id.cmp(&b.id))
-            .then_with(|| a.key.cmp(&b.key))
-    });
+    ranked.sort_by_cached_key(|(task, score)| QueuePlace::of(task, score.total));
     ranked
+}
+
+/// The place of a task in a queue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct QueuePlace {
+    points: Reverse<i64>,
+    created_at: DateTime<Utc>,
+    id: TaskId,
+    key: TaskKey,
+}
+
+impl QueuePlace {
+    /// The place of a task with these points.
+    pub fn of(task: &Task, points: i64) -> QueuePlace {
+        QueuePlace {
+            points: Reverse(points),
+            created_at: task.created_at,
+            id: task.id.clone(),
+            key: task.key.clone(),
+        }
+    }
 }
 
 /// A tag or label that contains `client`, `revenue` or `deal`, or a client named otherwise.
@@ -253,6 +268,12 @@ fn priority(task: &Task, weights: &Weights) -> Option<(Option<Reason>, i64)> {
 /// Whether the task changed lately. A source's clock may be ahead of ours: a change in the future counts as new.
 fn is_recent(task: &Task, now: DateTime<Utc>) -> bool {
     now.signed_duration_since(task.last_activity()) < RECENT
+}
+
+/// The time from which a task that changed lately no longer has points for that.
+pub fn recent_until(task: &Task, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let until = task.last_activity().checked_add_signed(RECENT)?;
+    is_recent(task, now).then_some(until)
 }
 
 #[cfg(test)]

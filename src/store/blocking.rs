@@ -1,36 +1,39 @@
 //! Links between open tasks → the people who are blocked, and by which task.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::db::Db;
 use rusqlite::{OptionalExtension, params};
 
 use super::columns::{corrupt, from_json};
 use super::tasks::FOLLOWED;
-use super::{operations, people, tasks};
+use super::{people, tasks};
 use crate::domain::blocking::{BlockingPair, WaitGraph, WaitingAccount};
 use crate::domain::ids::TaskRow;
-use crate::domain::person::Person;
-use crate::domain::task::{Account, Direction, RelatedTask, Relation, RepoName, Source, TaskKey};
+use crate::domain::task::{
+    Account, Direction, RelatedTask, Relation, RepoName, Source, Task, TaskKey,
+};
 
 /// The people who are blocked now. A link counts if its task is open, in a followed container, and not being completed.
 /// Tasks outside the mirror block nothing, since their completion is never reported. A transferred issue also matches
 /// by its old key.
-pub fn waits(connection: &Db) -> rusqlite::Result<WaitGraph> {
-    let told = told(connection)?;
-    if told.is_empty() {
-        return Ok(WaitGraph::default());
-    }
+///
+/// Also returns the tasks that this depends on.
+pub(super) fn waits(
+    connection: &Db,
+    leaving: &BTreeSet<TaskRow>,
+) -> rusqlite::Result<(WaitGraph, Involved)> {
     let mut lookup = Lookup {
         connection,
-        leaving: operations::being_completed(connection)?,
-        people: people::present(connection)?,
+        leaving,
         repositories: BTreeMap::new(),
-        whose: BTreeMap::new(),
+        accounts: BTreeMap::new(),
+        involved: Involved::default(),
     };
     let mut pairs = BTreeSet::new();
-    for (row, links) in told {
-        if lookup.leaving.contains(&row) {
+    for (row, links) in told(connection)? {
+        lookup.involved.rows.insert(row);
+        if leaving.contains(&row) {
             continue;
         }
         for link in links {
@@ -41,11 +44,33 @@ pub fn waits(connection: &Db) -> rusqlite::Result<WaitGraph> {
                 Direction::Blocks => (row, other),
                 Direction::BlockedBy => (other, row),
             };
-            lookup.whose(then)?;
+            lookup.waiting_at(then)?;
             pairs.insert(BlockingPair { first, then });
         }
     }
-    Ok(WaitGraph::of(&pairs, &lookup.whose))
+    let whose = lookup.whose()?;
+    Ok((WaitGraph::of(&pairs, &whose), lookup.involved))
+}
+
+/// The tasks with links, and the tasks that they name: a change of another task changes no waiting relation.
+#[derive(Debug, Default)]
+pub(super) struct Involved {
+    rows: HashSet<TaskRow>,
+    /// Keys that name no stored task yet.
+    missing: HashSet<TaskKey>,
+}
+
+impl Involved {
+    /// Whether a change of this task, open or not, may change a waiting relation.
+    pub(super) fn has(&self, row: TaskRow, open: Option<&Task>) -> bool {
+        let is_new = |task: &Task| !task.links.is_empty() || self.missing.contains(&task.key);
+        self.rows.contains(&row) || open.is_some_and(is_new)
+    }
+
+    /// The same for the set of tasks that are being completed.
+    pub(super) fn has_one_of(&self, rows: &BTreeSet<TaskRow>) -> bool {
+        rows.iter().any(|row| self.rows.contains(row))
+    }
 }
 
 /// The open tasks that have links to others.
@@ -62,10 +87,11 @@ fn told(connection: &Db) -> rusqlite::Result<Vec<(TaskRow, Vec<Relation>)>> {
 
 struct Lookup<'a> {
     connection: &'a Db,
-    leaving: BTreeSet<TaskRow>,
-    people: Vec<Person>,
+    leaving: &'a BTreeSet<TaskRow>,
     repositories: BTreeMap<RepoName, Option<u64>>,
-    whose: BTreeMap<TaskRow, BTreeSet<WaitingAccount>>,
+    /// The accounts that wait for each task: its assignees, or its creator if it has none.
+    accounts: BTreeMap<TaskRow, (Source, Vec<Account>)>,
+    involved: Involved,
 }
 
 impl Lookup<'_> {
@@ -88,22 +114,30 @@ impl Lookup<'_> {
                 }
             }
         };
-        let row: Option<TaskRow> = self
+        let found: Option<(TaskRow, TaskRow, bool)> = self
             .connection
-            .query_row(&format!(
-                "SELECT id FROM tasks
-                 WHERE id = (SELECT ifnull(successor, id) FROM tasks WHERE source = ?1 AND source_key = ?2)
-                   AND status <> 'done' AND {FOLLOWED}"
-            ), params![key.source().as_str(), key.as_str()], |row| {
-                row.get(0)
-            })
+            .query_row(
+                &format!(
+                    "SELECT named, tasks.id, status <> 'done' AND {FOLLOWED}
+                     FROM (SELECT id AS named, ifnull(successor, id) AS now FROM tasks
+                           WHERE source = ?1 AND source_key = ?2)
+                     JOIN tasks ON tasks.id = now"
+                ),
+                params![key.source().as_str(), key.as_str()],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
             .optional()?;
-        Ok(row.filter(|row| !self.leaving.contains(row)))
+        let Some((named, row, is_open)) = found else {
+            self.involved.missing.insert(key);
+            return Ok(None);
+        };
+        self.involved.rows.extend([named, row]);
+        Ok(Some(row).filter(|row| is_open && !self.leaving.contains(row)))
     }
 
-    /// The people who wait for this task: its assignees, or its creator if it has none.
-    fn whose(&mut self, row: TaskRow) -> rusqlite::Result<()> {
-        if self.whose.contains_key(&row) {
+    /// Reads the accounts that wait for this task.
+    fn waiting_at(&mut self, row: TaskRow) -> rusqlite::Result<()> {
+        if self.accounts.contains_key(&row) {
             return Ok(());
         }
         let (source, assignees, creator): (String, Vec<Account>, Option<String>) =
@@ -120,12 +154,31 @@ impl Lookup<'_> {
             true => creator.into_iter().collect(),
             false => assignees,
         };
-        let who = accounts
-            .iter()
-            .map(|account| WaitingAccount::of(&self.people, source, account))
-            .collect();
-        self.whose.insert(row, who);
+        self.accounts.insert(row, (source, accounts));
         Ok(())
+    }
+
+    /// The owners of those accounts.
+    fn whose(&self) -> rusqlite::Result<BTreeMap<TaskRow, BTreeSet<WaitingAccount>>> {
+        let mut people = BTreeMap::new();
+        for source in Source::ALL {
+            let waiting = self.accounts.values().filter(|(at, _)| *at == source);
+            let accounts: Vec<&Account> = waiting.flat_map(|(_, accounts)| accounts).collect();
+            let found = match accounts.is_empty() {
+                true => Vec::new(),
+                false => people::among(self.connection, &[], source, &accounts)?,
+            };
+            people.insert(source, found);
+        }
+        let owner = |source: Source, account: &Account| {
+            let people = people.get(&source).map_or(&[][..], Vec::as_slice);
+            WaitingAccount::of(people, source, account)
+        };
+        let whose = self.accounts.iter().map(|(row, (source, accounts))| {
+            let owners = accounts.iter().map(|account| owner(*source, account));
+            (*row, owners.collect())
+        });
+        Ok(whose.collect())
     }
 }
 
@@ -133,7 +186,7 @@ impl Lookup<'_> {
 mod tests {
     use super::*;
     use crate::domain::source::Container;
-    use crate::domain::task::{Task, TaskId, TaskStatus};
+    use crate::domain::task::{TaskId, TaskStatus};
     use chrono::DateTime;
     use rstest::rstest;
 
@@ -257,7 +310,7 @@ mod tests {
         };
         let [eight, nine, seven, three] =
             [issue_of_ana, issue_of_bo, seven, of_ana_too].map(|task| keep(&connection, &task));
-        let waits = waits(&connection).unwrap();
+        let waits = super::waits(&connection, &BTreeSet::new()).unwrap().0;
         assert_eq!(waits.people_waiting_for(seven), 3);
         assert_eq!(waits.blocked().collect::<Vec<_>>(), [eight, nine, three]);
         assert_eq!(waits.blockers_of(three), [seven]);
@@ -277,7 +330,7 @@ mod tests {
             ..in_clickup("86c")
         };
         let [a, b, c] = [first, in_clickup("86b"), third].map(|task| keep(&connection, &task));
-        let waits = waits(&connection).unwrap();
+        let waits = super::waits(&connection, &BTreeSet::new()).unwrap().0;
         assert_eq!(waits.blocked().collect::<Vec<_>>(), [b, c]);
         assert_eq!(waits.people_waiting_for(a), 1);
     }
@@ -308,7 +361,13 @@ mod tests {
         };
         let eight = keep(&connection, &by_name);
         change(&connection, issue(7));
-        assert_eq!(waits(&connection).unwrap().is_blocked(eight), blocked);
+        assert_eq!(
+            super::waits(&connection, &BTreeSet::new())
+                .unwrap()
+                .0
+                .is_blocked(eight),
+            blocked
+        );
     }
 
     /// The issue moves to acme/api as number 5.
@@ -335,7 +394,7 @@ mod tests {
             ..issue(8)
         };
         let eight = keep(&connection, &told);
-        let waits = waits(&connection).unwrap();
+        let waits = super::waits(&connection, &BTreeSet::new()).unwrap().0;
         assert!(!waits.is_blocked(eight));
         assert_eq!(waits.people_waiting_for(eight), 0);
     }

@@ -6,12 +6,18 @@
 
 #![allow(clippy::disallowed_types)] // the one place that may prepare a statement
 
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, OpenFlags, Params, Row, Rows, StatementStatus};
+
+use crate::domain::ids::TaskRow;
+use crate::runtime::lock;
 
 /// Prepared statements kept per connection: more than there are texts.
 const STATEMENTS: usize = 512;
@@ -48,6 +54,52 @@ impl Counts {
 pub struct Db {
     connection: Connection,
     counts: Arc<Counts>,
+    /// Only for a connection through which all changes pass.
+    cached: Option<RefCell<Box<dyn Any + Send>>>,
+    changes: Arc<Mutex<RowChanges>>,
+    /// The number of write transactions so far.
+    transactions: Cell<u64>,
+}
+
+/// Changed rows that are reported one by one. With more, `all` is set.
+const ROWS_MAX: usize = 1_000;
+
+/// The changes of a connection since they were last taken, as far as a cache needs to know them.
+#[derive(Debug, Default)]
+pub(super) struct RowChanges {
+    /// Changed rows of `tasks`.
+    pub(super) tasks: HashSet<TaskRow>,
+    /// Whether a row of `containers` has changed.
+    pub(super) containers: bool,
+    /// Whether a row of `people` or `links` has changed.
+    pub(super) people: bool,
+    /// Whether a row of `operations` has changed.
+    pub(super) operations: bool,
+    /// Whether anything may have changed: a rollback, or too many rows.
+    pub(super) all: bool,
+}
+
+impl RowChanges {
+    fn add(&mut self, table: &str, row: TaskRow) {
+        match table {
+            "tasks" if self.all => {}
+            "tasks" => {
+                self.tasks.insert(row);
+                if self.tasks.len() > ROWS_MAX {
+                    self.lose();
+                }
+            }
+            "containers" => self.containers = true,
+            "people" | "links" => self.people = true,
+            "operations" => self.operations = true,
+            _ => {}
+        }
+    }
+
+    fn lose(&mut self) {
+        self.all = true;
+        self.tasks.clear();
+    }
 }
 
 impl Db {
@@ -62,14 +114,58 @@ impl Db {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "query_only", query_only)?;
-        Db::of(connection, counts)
+        Db::of(connection, !query_only, counts)
     }
 
-    fn of(connection: Connection, counts: Arc<Counts>) -> rusqlite::Result<Db> {
+    fn of(mut connection: Connection, writes: bool, counts: Arc<Counts>) -> rusqlite::Result<Db> {
         // A plan does not depend on the values of its parameters: otherwise SQLite would plan again for each.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(Db { connection, counts })
+        let changes = Arc::new(Mutex::new(RowChanges::default()));
+        let cached: Option<RefCell<Box<dyn Any + Send>>> = match writes {
+            true => {
+                report(&mut connection, &changes)?;
+                Some(RefCell::new(Box::new(())))
+            }
+            false => None,
+        };
+        Ok(Db {
+            connection,
+            counts,
+            cached,
+            changes,
+            transactions: Cell::new(0),
+        })
+    }
+
+    /// Runs `work` on the value that this connection derives from its rows, which begins as the default; `None` on a
+    /// connection that only reads. The value follows the rows by [`Db::take_changes`].
+    pub(super) fn with_cache<C: Default + Send + 'static, T>(
+        &self,
+        work: impl FnOnce(&mut C) -> T,
+    ) -> Option<T> {
+        let mut cached = self.cached.as_ref()?.borrow_mut();
+        if !cached.is::<C>() {
+            *cached = Box::new(C::default());
+        }
+        cached.downcast_mut().map(work)
+    }
+
+    /// The changes since the last call.
+    pub(super) fn take_changes(&self) -> RowChanges {
+        std::mem::take(&mut *lock(&self.changes))
+    }
+
+    /// The number of the open write transaction; `None` outside of one. While it is open, no other connection writes.
+    pub(super) fn transaction(&self) -> Option<u64> {
+        (!self.is_autocommit()).then(|| self.transactions.get())
+    }
+
+    /// Rolls a savepoint back. An error means that the whole transaction has ended.
+    pub(super) fn roll_back_to_savepoint(&self) {
+        lock(&self.changes).lose();
+        let _ = self.execute("ROLLBACK TO job", []);
+        let _ = self.execute("RELEASE job", []);
     }
 
     /// Runs a statement that returns no rows. Returns the number of rows that it changed.
@@ -123,6 +219,7 @@ impl Db {
     /// Begins a write transaction.
     pub(super) fn begin(&self) -> rusqlite::Result<Transaction<'_>> {
         self.execute("BEGIN IMMEDIATE", [])?;
+        self.transactions.set(self.transactions.get() + 1);
         Ok(Transaction {
             db: self,
             changes_before: self.connection.total_changes(),
@@ -142,6 +239,15 @@ impl Db {
         }
         Ok(statement)
     }
+}
+
+/// Has SQLite report the changes of a connection.
+fn report(connection: &mut Connection, changes: &Arc<Mutex<RowChanges>>) -> rusqlite::Result<()> {
+    let (changed, lost) = (Arc::clone(changes), Arc::clone(changes));
+    connection.update_hook(Some(move |_, _: &str, table: &str, row| {
+        lock(&changed).add(table, TaskRow(row));
+    }))?;
+    connection.rollback_hook(Some(move || lock(&lost).lose()))
 }
 
 /// The open write transaction of a connection. Dropped without a commit, it is rolled back.
@@ -178,7 +284,7 @@ impl Db {
     pub fn in_memory() -> Db {
         let mut connection = Connection::open_in_memory().unwrap();
         super::migrate::migrate(&mut connection, super::migrate::MIGRATIONS).unwrap();
-        Db::of(connection, Arc::default()).unwrap()
+        Db::of(connection, true, Arc::default()).unwrap()
     }
 
     /// Runs statements that are not cached: pragmas and migrations.

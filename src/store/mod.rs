@@ -16,6 +16,7 @@ pub mod links;
 pub mod log;
 pub mod messages;
 mod migrate;
+pub mod open_tasks;
 pub mod operations;
 pub mod pauses;
 pub mod people;

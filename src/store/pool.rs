@@ -578,11 +578,7 @@ impl Writer {
                 Ran::Well => {
                     self.connection.execute("RELEASE job", [])?;
                 }
-                // An error here means that the whole transaction has ended, which is checked below.
-                Ran::Failed => {
-                    let _ = self.connection.execute("ROLLBACK TO job", []);
-                    let _ = self.connection.execute("RELEASE job", []);
-                }
+                Ran::Failed => self.connection.roll_back_to_savepoint(),
                 Ran::Ruined(why) => return Err(Failed::Ruined(why)),
             }
             // On a full disk SQLite may end the whole transaction instead of the statement. Later jobs would then

@@ -310,6 +310,35 @@ pub fn open(connection: &Db) -> rusqlite::Result<Vec<StoredTask>> {
         ), [], stored)
 }
 
+/// The columns that a queue needs, in the places of [`COLUMNS`].
+const LIGHT: &str = "tasks.id, source, source_key, task_id, '', '', '', '', status, '', assignees, labels, entity, priority, \
+     due_ms, created_ms, seen_ms, NULL, 0, gone, away, NULL, commented_ms, NULL, links, due_day, ''";
+
+/// Up to `at_most` open tasks, with only what a queue needs.
+pub(super) fn open_light(
+    connection: &Db,
+    at_most: usize,
+) -> rusqlite::Result<Vec<(TaskRow, Task)>> {
+    connection.query_map(
+        &format!(
+            "SELECT {LIGHT} FROM tasks INDEXED BY tasks_to_do WHERE status <> 'done' AND {FOLLOWED} LIMIT ?1"
+        ),
+        [i64::try_from(at_most).unwrap_or(i64::MAX)],
+        |row| stored(row).map(|stored| (stored.row, stored.task)),
+    )
+}
+
+/// The same for one task; `None` if it is not open.
+pub(super) fn open_one(connection: &Db, row: TaskRow) -> rusqlite::Result<Option<Task>> {
+    connection
+        .query_row(
+            &format!("SELECT {LIGHT} FROM tasks WHERE id = ?1 AND status <> 'done' AND {FOLLOWED}"),
+            [row],
+            |row| stored(row).map(|stored| stored.task),
+        )
+        .optional()
+}
+
 /// A page of tasks; those that were deleted or moved away are left out.
 pub fn listed(connection: &Db, wanted: &TaskListing) -> rusqlite::Result<Vec<StoredTask>> {
     let (open, status) = match wanted.status {

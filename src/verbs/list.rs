@@ -24,7 +24,7 @@ use crate::domain::person::Person;
 use crate::domain::queue::EmptyQueue;
 use crate::domain::reply::{self, LIST_MAX, Text};
 use crate::domain::task::{Source, Task};
-use crate::store::{Db, DbResult, blocking, people, snoozes, tasks};
+use crate::store::{Db, DbResult, open_tasks, people, snoozes, tasks};
 
 /// The default number of tasks in `list`.
 const LIST: usize = 10;
@@ -198,7 +198,7 @@ pub fn notes(
     if !filter.is_of_what_is_held_back() {
         return Ok(notes);
     }
-    let waits = blocking::waits(tx.db)?;
+    let (_, waits) = open_tasks::waits(tx.db, tx.now)?;
     for &row in rows {
         let blockers = tx.tasks(&waits.blockers_of(row))?;
         let until = snoozes::until(tx.db, person.id, row, tx.now)?;

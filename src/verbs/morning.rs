@@ -18,7 +18,7 @@ use crate::domain::reply::{self, Text};
 use crate::domain::score::Score;
 use crate::domain::task::Task;
 use crate::runtime::lock;
-use crate::store::{Db, DbResult, blocking, operations, people, tasks};
+use crate::store::{Db, DbResult, open_tasks, operations, people, tasks};
 
 /// Shows the briefing now; it has no arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -104,7 +104,7 @@ fn who_waits(
     person: &Person,
     ranked: &[(TaskRow, Task, Score)],
 ) -> DbResult<Vec<WaitingPerson>> {
-    let waits = blocking::waits(tx.db)?;
+    let (_, waits) = open_tasks::waits(tx.db, tx.now)?;
     let people = people::present(tx.db)?;
     let named = |who: &WaitingAccount| match who {
         WaitingAccount::Person(id) if *id == person.id => None,

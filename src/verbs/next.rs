@@ -7,11 +7,10 @@ use super::grammar::{ParseError, nothing_after};
 use super::line::{CommandLine, NoWords};
 use super::{Http, Info, ShownContext, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Handled, Rejection, Reply, Stop};
-use crate::completion::queue;
+use crate::completion::{first_of_queue, next_in_queue};
 use crate::domain::card::{CardPart, card};
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
-use crate::domain::queue::following;
 use crate::domain::reply::{self, Text};
 use crate::store::{DbResult, people};
 
@@ -70,11 +69,11 @@ fn next_from(tx: &CommandTx<'_>, person: &Person, task: &Ref) -> Result<Reply, S
 
 /// `next`: on to the task after the current one, without completing it.
 fn next(tx: &CommandTx<'_>, person: &Person) -> DbResult<Reply> {
-    let ranked = queue(tx.db, person, tx.now, &tx.settings.weights)?;
-    let rows: Vec<_> = ranked.iter().map(|(row, ..)| *row).collect();
+    let (now, weights) = (tx.now, &tx.settings.weights);
     let current = people::current_pin(tx.db, person.id)?.and_then(|pin| pin.task);
-    let Some(next) = following(&rows, current) else {
-        if rows.is_empty() && current.is_some() {
+    let next = next_in_queue(tx.db, person, (current, None), now, weights)?;
+    let Some((next, task, score)) = next else {
+        if current.is_some() && first_of_queue(tx.db, person, None, now, weights)?.is_none() {
             // The pinned task is no longer in the queue, and neither is another: unpin it.
             people::pin(tx.db, person.id, None, tx.now, None)?;
         }
@@ -86,17 +85,12 @@ fn next(tx: &CommandTx<'_>, person: &Person) -> DbResult<Reply> {
         return Ok(said);
     };
     let pin = people::pin(tx.db, person.id, Some(next), tx.now, None)?;
-    let (words, card) = match ranked.iter().find(|(row, ..)| *row == next) {
-        Some((row, task, score)) => (
-            reply::card(task, score, tx.now, person.zone),
-            Some(card(*row, task, score, tx.now, person.zone)),
-        ),
-        None => (Text::new(), None),
-    };
+    let words = reply::card(&task, &score, tx.now, person.zone);
+    let card = card(next, &task, &score, tx.now, person.zone);
     let lead = CardPart::Text(moved_on(Text::new()));
     Ok(Reply {
         words: moved_on(words),
-        parts: [lead].into_iter().chain(card.map(CardPart::Card)).collect(),
+        parts: vec![lead, CardPart::Card(card)],
         pin: Some(pin),
         about: Some(next),
         ..Reply::default()

@@ -20,7 +20,7 @@ use crate::domain::score::Score;
 use crate::domain::task::{Task, TaskStatus};
 use crate::store::operations::{self, Surface};
 use crate::store::tasks::StoredTask;
-use crate::store::{DbResult, blocking, people, snoozes};
+use crate::store::{DbResult, open_tasks, people, snoozes};
 
 /// `why`: the task whose place is explained, or the current one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -123,7 +123,7 @@ pub fn explain(
     let weights = &tx.settings.weights;
     let ranked = queue(tx.db, person, tx.now, weights)?;
     let points = points(tx.db, &stored, person, tx.now, weights)?;
-    let waits = blocking::waits(tx.db)?;
+    let (_, waits) = open_tasks::waits(tx.db, tx.now)?;
     let place = ranked.iter().position(|(row, ..)| *row == stored.row);
     let rank = match place {
         Some(place) => Rank::At {
