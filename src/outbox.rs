@@ -17,6 +17,7 @@ use crate::cards;
 use crate::clock::Clock;
 use crate::completion::{CompletionTrigger, settle, settle_with};
 use crate::domain::carry_out::{MAY_STILL_ARRIVE, NextStep, SECOND_LOOK_AFTER, carry_out};
+use crate::domain::ids::OperationSeq;
 use crate::domain::operation::{Outcome, Refusal, Write, WriteError};
 use crate::domain::reason::for_operators;
 use crate::domain::reply;
@@ -157,29 +158,51 @@ impl Outbox {
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), OutboxStopped> {
         let mut lanes = JoinSet::new();
         let mut under_way = BTreeSet::new();
+        // Lanes that got work while they were under way, perhaps after they had seen that none was left.
+        let mut again = BTreeSet::new();
+        // All operations up to this one were seen; `None`: not since the start, or since operations were released.
+        let mut seen: Option<OperationSeq> = None;
+        let mut is_woken = true;
+        let begin = |lanes: &mut JoinSet<String>, lane: String| {
+            let (inner, shutdown) = (Arc::clone(&self.inner), shutdown.clone());
+            lanes.spawn(async move {
+                inner.lane(&lane, shutdown).await;
+                lane
+            });
+        };
+        let signals = self.inner.store.signals();
         while !shutdown.is_cancelled() {
-            match self.inner.store.read(operations::lanes).await {
-                Ok(lanes_pending) => {
-                    for lane in lanes_pending {
-                        if under_way.insert(lane.clone()) {
-                            let (inner, shutdown) = (Arc::clone(&self.inner), shutdown.clone());
-                            lanes.spawn(async move {
-                                inner.lane(&lane, shutdown).await;
-                                lane
-                            });
+            if std::mem::take(&mut is_woken) {
+                if signals.operations_were_released() {
+                    seen = None;
+                }
+                let read = self.inner.store.read(move |db| operations::lanes(db, seen));
+                match read.await {
+                    Ok((pending, up_to)) => {
+                        seen = Some(up_to);
+                        for lane in pending {
+                            match under_way.insert(lane.clone()) {
+                                true => begin(&mut lanes, lane),
+                                false => drop(again.insert(lane)),
+                            }
                         }
                     }
-                }
-                Err(trouble) => {
-                    tracing::error!(error = %trouble, "the outbox cannot read pending operations");
-                    self.inner.rest(&shutdown).await;
-                    continue;
+                    Err(trouble) => {
+                        tracing::error!(error = %trouble, "the outbox cannot read pending operations");
+                        (seen, is_woken) = (None, true);
+                        self.inner.rest(&shutdown).await;
+                        continue;
+                    }
                 }
             }
             tokio::select! {
-                () = self.inner.store.signals().operations.notified() => {}
+                () = signals.operations.notified() => is_woken = true,
                 Some(ended) = lanes.join_next() => {
-                    under_way.remove(&ended.map_err(|e| OutboxStopped(e.to_string()))?);
+                    let lane = ended.map_err(|e| OutboxStopped(e.to_string()))?;
+                    match again.remove(&lane) {
+                        true => begin(&mut lanes, lane),
+                        false => drop(under_way.remove(&lane)),
+                    }
                 }
                 () = shutdown.cancelled() => {}
             }

@@ -91,7 +91,7 @@ impl SetAsideContext {
             return Ok(());
         };
         settle(tx, command, CompletionTrigger::Waits, now, &self.weights)?;
-        tx.wake(Wake::Operations);
+        tx.wake(Wake::Released);
         if messages::tells(tx, command)? {
             return Ok(());
         }

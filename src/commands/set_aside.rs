@@ -20,7 +20,7 @@ impl Commands {
             for wake in [
                 Wake::Heard,
                 Wake::Delivered,
-                Wake::Operations,
+                Wake::Released,
                 Wake::Messages,
                 Wake::Reactions,
                 Wake::Homes,

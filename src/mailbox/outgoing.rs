@@ -64,8 +64,9 @@ pub trait Outbound: Send + Sync + 'static {
     async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreError>;
     /// Resolves when `outgoing` may have changed since the last call. For one poster.
     async fn something_to_post(&self);
-    /// Records that a first post, or a call of its `response_url`, is about to be sent.
-    async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreError>;
+    /// Records that a first post, or a call of its `response_url`, is about to be sent. `false` if the message has changed
+    /// since it was read, and is to be read again instead.
+    async fn about_to_send(&self, message: &Outgoing) -> Result<bool, StoreError>;
     /// Records the result of a message.
     async fn record(&self, id: MessageId, fate: Fate) -> Result<(), StoreError>;
 }
@@ -91,11 +92,11 @@ impl Outbound for Mailbox {
         self.inner.store.signals().messages.notified().await;
     }
 
-    async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreError> {
+    async fn about_to_send(&self, message: &Outgoing) -> Result<bool, StoreError> {
         let (id, version, is_ephemeral) =
             (message.id, message.version, message.ephemeral.is_some());
         self.write(move |mail| match is_ephemeral {
-            true => messages::whispering(mail.db, id),
+            true => messages::whispering(mail.db, id, version),
             false => messages::posting(mail.db, id, version, mail.now),
         })
         .await
@@ -119,6 +120,8 @@ impl MailTx<'_> {
             Fate::Posted { version, ts, at } => {
                 messages::posted(db, id, version, &ts, at)?;
                 db.wake(Wake::Settled);
+                // A newer version has woken the poster itself.
+                return Ok(());
             }
             Fate::Found { ts, at } => {
                 messages::found(db, id, &ts, at)?;

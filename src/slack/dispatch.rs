@@ -3,7 +3,7 @@
 //! Each person's messages are processed one at a time, in order; people do not wait for each other. A message stays
 //! stored until the mailbox has processed it, so any failure is retried, after a restart too.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ use crate::runtime::{Backoff, CancellationToken, lock, slept};
 
 /// How many people's messages are processed at once; the others wait.
 const PEOPLE_AT_ONCE: usize = 32;
+/// How many further messages are read at once, so that a crowd of them is not read again for each.
+const READ_AHEAD: usize = 64;
 /// How many people are looked up for one message.
 const MENTIONS_MAX: usize = 10;
 /// How many people are cached.
@@ -150,31 +152,34 @@ pub async fn run(
     let mut backoff = Backoff::new(dispatcher.timings.retry_first, dispatcher.timings.retry_max);
     let mut busy: HashSet<String> = HashSet::new();
     let mut acting: JoinSet<String> = JoinSet::new();
+    // The first message of each person, in order, that was read and not begun yet.
+    let mut ready: VecDeque<WaitingMessage> = VecDeque::new();
     loop {
-        // Read again after every wake, because messages from before the start are among them. People under way may come
-        // first, and one more shows whether a person has to wait.
-        let at_most = match PEOPLE_AT_ONCE - acting.len() {
-            0 => 0,
-            room => acting.len() + room + 1,
+        let room = PEOPLE_AT_ONCE - acting.len();
+        // Messages from before the start are among them. People under way may come first.
+        let at_most = acting.len() + room + READ_AHEAD;
+        let read = match room > 0 && ready.is_empty() {
+            true => dispatcher.inbound.waiting(at_most).await,
+            false => Ok(Vec::new()),
         };
-        let waiting = match at_most {
-            0 => Ok(Vec::new()),
-            at_most => dispatcher.inbound.waiting(at_most).await,
-        };
-        match waiting {
-            Ok(waiting) => {
+        match read {
+            Ok(read) => {
                 backoff.reset();
-                for next in waiting {
+                // The next message of a person is read when their last one has ended.
+                ready.extend(
+                    read.into_iter()
+                        .filter(|next| !busy.contains(&next.heard.user)),
+                );
+                while let Some(next) = ready.pop_front() {
                     if acting.len() >= PEOPLE_AT_ONCE {
-                        if !busy.contains(&next.heard.user) {
-                            Limit::PeopleAtOnce.reached(format_args!("messages of {PEOPLE_AT_ONCE} people are being processed; the next wait"));
-                            break;
-                        }
-                        continue;
+                        Limit::PeopleAtOnce.reached(format_args!(
+                            "messages of {PEOPLE_AT_ONCE} people are being processed; the next wait"
+                        ));
+                        ready.push_front(next);
+                        break;
                     }
-                    if busy.insert(next.heard.user.clone()) {
-                        acting.spawn(Arc::clone(&dispatcher).act(next, shutdown.clone()));
-                    }
+                    busy.insert(next.heard.user.clone());
+                    acting.spawn(Arc::clone(&dispatcher).act(next, shutdown.clone()));
                 }
             }
             Err(trouble) => {

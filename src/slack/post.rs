@@ -5,7 +5,7 @@
 //! by the `uid` in its metadata, before it is sent again.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 
 /// How many conversations are posted to at once; the others wait.
 const CONVERSATIONS_AT_ONCE: usize = 32;
+/// How many further messages are read at once, so that a crowd of them is not read again for each.
+const READ_AHEAD: usize = 64;
 /// How many failed messages are remembered before the idle ones are dropped.
 const BACKOFFS_MAX: usize = 1_000;
 
@@ -63,7 +65,8 @@ pub async fn run(
         match outgoing {
             Ok(outgoing) => {
                 store_backoff.reset();
-                work.begin(&poster, outgoing, &shutdown);
+                work.read(outgoing);
+                work.begin(&poster, &shutdown);
             }
             Err(trouble) => {
                 let wait = store_backoff.next();
@@ -98,6 +101,8 @@ pub async fn run(
 #[derive(Default)]
 struct Work {
     running: JoinSet<(Outgoing, After)>,
+    /// Messages that were read and not begun yet, in order. Each conversation has one.
+    ready: VecDeque<Outgoing>,
     /// The busy conversations. The redraw of a card has a lane of its own and delays nothing else.
     busy: HashSet<Lane>,
     /// The messages themselves: two changes of one must not overtake each other.
@@ -139,44 +144,46 @@ enum After {
 }
 
 impl Work {
-    /// How many messages to read: those under way or given up may come first, and one more shows whether a conversation
-    /// has to wait.
+    /// How many messages to read: those under way or given up may come first. None while there is no room, or some that
+    /// were read are left.
     fn wants(&self) -> usize {
-        match CONVERSATIONS_AT_ONCE.saturating_sub(self.running.len()) {
-            0 => 0,
-            room => self.running.len() + self.given_up.len() + room + 1,
+        let room = CONVERSATIONS_AT_ONCE.saturating_sub(self.running.len());
+        match room > 0 && self.ready.is_empty() {
+            true => self.running.len() + self.given_up.len() + room + READ_AHEAD,
+            false => 0,
         }
     }
 
-    fn begin(
-        &mut self,
-        poster: &Arc<Poster>,
-        outgoing: Vec<Outgoing>,
-        shutdown: &CancellationToken,
-    ) {
+    /// Takes messages that were read, without those under way: their rows are about to change. These and the next of
+    /// their conversations are read again afterwards.
+    fn read(&mut self, outgoing: Vec<Outgoing>) {
+        let is_free = |message: &Outgoing| {
+            !self.given_up.contains(&message.conversation)
+                && !self.at_work.contains(&message.id)
+                && !self.busy.contains(&Lane::of(message))
+        };
+        self.ready.extend(outgoing.into_iter().filter(is_free));
+    }
+
+    fn begin(&mut self, poster: &Arc<Poster>, shutdown: &CancellationToken) {
         // Some of the failed ones may be obsolete, and are not among these.
         if self.backoffs.len() > BACKOFFS_MAX {
             let at_work = &self.at_work;
             self.backoffs.retain(|message, _| at_work.contains(message));
         }
-        for message in outgoing {
-            let conversation = &message.conversation;
+        while let Some(message) = self.ready.pop_front() {
             let lane = Lane::of(&message);
+            if self.given_up.contains(&message.conversation) || self.busy.contains(&lane) {
+                continue;
+            }
             if self.running.len() >= CONVERSATIONS_AT_ONCE {
-                if !self.busy.contains(&lane) {
-                    Limit::ConversationsAtOnce.reached(format_args!(
-                        "posting to {CONVERSATIONS_AT_ONCE} conversations; the next wait"
-                    ));
-                    return;
-                }
-                continue;
+                Limit::ConversationsAtOnce.reached(format_args!(
+                    "posting to {CONVERSATIONS_AT_ONCE} conversations; the next wait"
+                ));
+                self.ready.push_front(message);
+                return;
             }
-            if self.given_up.contains(conversation)
-                || self.at_work.contains(&message.id)
-                || !self.busy.insert(lane)
-            {
-                continue;
-            }
+            self.busy.insert(lane);
             self.at_work.insert(message.id);
             let backoff = self
                 .backoffs
@@ -385,7 +392,9 @@ impl Poster {
         let (mut text, mut blocks) = (Cow::from(text), blocks);
         let (sent_at, answered) = loop {
             // Slack may count the use in any case.
-            self.outbound.about_to_send(message).await?;
+            if !self.outbound.about_to_send(message).await? {
+                return Ok(());
+            }
             let has_blocks = !blocks.is_empty();
             let said =
                 ephemeral::EphemeralBody::new(&text, blocks, ephemeral.public, ephemeral.replaces);
@@ -449,7 +458,9 @@ impl Poster {
             return self.posted(message, &seen.ts, instant(since)).await;
         }
         self.turn(POST, channel).await;
-        self.outbound.about_to_send(message).await?;
+        if !self.outbound.about_to_send(message).await? {
+            return Ok(());
+        }
         let post = async |text: &str, blocks| {
             let thread = thread.as_deref();
             self.web

@@ -337,17 +337,19 @@ pub fn say(
     pin: Option<PinId>,
     about: Option<TaskRow>,
 ) -> rusqlite::Result<()> {
-    let message: Option<MessageId> = tx
+    let message: Option<(MessageId, bool)> = tx
         .query_row(
             "UPDATE messages SET words = ?2, parts = ?5, version = version + 1, redraw = 0, pin_id = ifnull(?3, pin_id),
                  shows_version = CASE WHEN ?3 IS NULL THEN shows_version ELSE version + 1 END, about = ifnull(?4, about)
-             WHERE command_id = ?1 RETURNING id",
+             WHERE command_id = ?1 RETURNING id, version = 1",
             params![command, json(words)?, pin, about, some_json(parts)?],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
     match message {
-        Some(message) => stands(tx, message, parts),
+        // A message without words has shown no cards yet.
+        Some((message, true)) => shows(tx, message, parts),
+        Some((message, false)) => stands(tx, message, parts),
         None => Ok(()),
     }
 }
@@ -425,13 +427,14 @@ const OUTGOING: &str = "
                  AND before.dropped IS NULL AND before.thread IS m.thread AND before.whisper_to IS m.whisper_to))
     ORDER BY CASE WHEN m.ts IS NULL THEN 1 WHEN m.redraw THEN 2 ELSE 0 END, m.id";
 
-/// Records that the first post of a message is about to be sent, with this version.
-pub fn posting(tx: &Db, id: MessageId, version: i64, now: DateTime<Utc>) -> rusqlite::Result<()> {
-    tx.execute(
-        "UPDATE messages SET begun_us = ?2, begun_version = ?3 WHERE id = ?1",
+/// Records that the first post of a message is about to be sent, with this version; `false` if there is a newer one, or
+/// it is posted.
+pub fn posting(tx: &Db, id: MessageId, version: i64, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+    let rows = tx.execute(
+        "UPDATE messages SET begun_us = ?2, begun_version = ?3 WHERE id = ?1 AND version = ?3 AND ts IS NULL",
         params![id, now.timestamp_micros(), version],
     )?;
-    Ok(())
+    Ok(rows > 0)
 }
 
 /// Records a post that was found under `ts` after its outcome was unknown, visible since `shown_at`. The pin or list of
@@ -473,13 +476,13 @@ pub fn not_posted(tx: &Db, id: MessageId) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Counts a use of the `response_url` before it is used.
-pub fn whispering(tx: &Db, id: MessageId) -> rusqlite::Result<()> {
-    tx.execute(
-        "UPDATE messages SET whispers = whispers + 1 WHERE id = ?1",
-        [id],
+/// Counts a use of the `response_url` before it is used with this version; `false` if there is a newer one.
+pub fn whispering(tx: &Db, id: MessageId, version: i64) -> rusqlite::Result<bool> {
+    let rows = tx.execute(
+        "UPDATE messages SET whispers = whispers + 1 WHERE id = ?1 AND version = ?2",
+        params![id, version],
     )?;
-    Ok(())
+    Ok(rows > 0)
 }
 
 /// Moves an ephemeral message that cannot be sent to the DM of its reader.

@@ -343,13 +343,31 @@ pub fn add(
     Ok(())
 }
 
-/// Lanes with pending operations.
-pub fn lanes(connection: &Db) -> rusqlite::Result<Vec<String>> {
-    connection.query_map(
-        "SELECT DISTINCT lane FROM operations WHERE state = 'pending' AND set_aside = 0",
-        [],
-        |row| row.get(0),
-    )
+/// Lanes with pending operations after `seen`, or with any, and the last operation that this takes in.
+pub fn lanes(
+    connection: &Db,
+    seen: Option<OperationSeq>,
+) -> rusqlite::Result<(Vec<String>, OperationSeq)> {
+    let Some(seen) = seen else {
+        // Read first: an operation between the two reads is only seen twice.
+        let last: Option<OperationSeq> =
+            connection.query_row("SELECT max(seq) FROM operations", [], |row| row.get(0))?;
+        let lanes = connection.query_map(
+            "SELECT DISTINCT lane FROM operations WHERE state = 'pending' AND set_aside = 0",
+            [],
+            |row| row.get(0),
+        )?;
+        return Ok((lanes, last.unwrap_or(OperationSeq(0))));
+    };
+    // Few rows are newer, and many may be pending.
+    let new: Vec<(String, OperationSeq)> = connection.query_map(
+        "SELECT lane, seq FROM operations NOT INDEXED
+         WHERE seq > ?1 AND state = 'pending' AND set_aside = 0 ORDER BY seq",
+        [seen],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let last = new.last().map_or(seen, |(_, last)| *last);
+    Ok((new.into_iter().map(|(lane, _)| lane).collect(), last))
 }
 
 /// The first pending operation of a lane, with the traces that belong to others.

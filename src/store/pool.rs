@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -78,6 +79,8 @@ pub enum Wake {
     Delivered,
     /// An operation was committed.
     Operations,
+    /// Operations that were committed earlier may run now.
+    Released,
     /// A message is to be posted or updated.
     Messages,
     /// A command has a new report, or a message was posted.
@@ -107,6 +110,7 @@ pub struct Signals {
     pub homes: Notify,
     /// For the schedule: a briefing or quiet hours have changed.
     pub rhythms: Notify,
+    released: AtomicBool,
     settled: watch::Sender<u64>,
     progress: watch::Sender<u64>,
 }
@@ -117,6 +121,10 @@ impl Signals {
             Wake::Heard => self.heard.notify_one(),
             Wake::Delivered => self.delivered.notify_one(),
             Wake::Operations => self.operations.notify_one(),
+            Wake::Released => {
+                self.released.store(true, Ordering::Release);
+                self.operations.notify_one();
+            }
             Wake::Messages => self.messages.notify_one(),
             Wake::Reactions => self.reactions.notify_one(),
             Wake::Homes => self.homes.notify_one(),
@@ -125,6 +133,11 @@ impl Signals {
                 .settled
                 .send_modify(|count| *count = count.wrapping_add(1)),
         }
+    }
+
+    /// Whether operations were released since the last call. For the outbox.
+    pub fn operations_were_released(&self) -> bool {
+        self.released.swap(false, Ordering::AcqRel)
     }
 
     /// Changes each time that a command or a message makes progress.

@@ -230,10 +230,13 @@ impl Outbound for Rows {
     async fn something_to_post(&self) {
         self.wake.notified().await;
     }
-    async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreError> {
-        self.row(message.id, |row| match &mut row.message.ephemeral {
-            Some(ephemeral) => ephemeral.uses += 1,
-            None => row.message.begun_at = Some(now()),
+    async fn about_to_send(&self, message: &Outgoing) -> Result<bool, StoreError> {
+        self.row(message.id, |row| {
+            match &mut row.message.ephemeral {
+                Some(ephemeral) => ephemeral.uses += 1,
+                None => row.message.begun_at = Some(now()),
+            }
+            row.message.version == message.version
         })
     }
     async fn record(&self, id: MessageId, fate: Fate) -> Result<(), StoreError> {
