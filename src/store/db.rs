@@ -169,11 +169,13 @@ impl Db {
     }
 
     /// Runs a statement that returns no rows. Returns the number of rows that it changed.
+    #[cfg_attr(test, track_caller)]
     pub fn execute<P: Params>(&self, sql: &str, params: P) -> rusqlite::Result<usize> {
         self.statement(sql)?.execute(params)
     }
 
     /// The first row of a query. Without one: `QueryReturnedNoRows`.
+    #[cfg_attr(test, track_caller)]
     pub fn query_row<T, P, F>(&self, sql: &str, params: P, read: F) -> rusqlite::Result<T>
     where
         P: Params,
@@ -183,6 +185,7 @@ impl Db {
     }
 
     /// All rows of a query.
+    #[cfg_attr(test, track_caller)]
     pub fn query_map<T, C, P, F>(&self, sql: &str, params: P, read: F) -> rusqlite::Result<C>
     where
         C: FromIterator<T>,
@@ -193,6 +196,7 @@ impl Db {
     }
 
     /// The rows of a query, one after the other, as far as `read` asks for them.
+    #[cfg_attr(test, track_caller)]
     pub fn query<T, P, F>(&self, sql: &str, params: P, read: F) -> rusqlite::Result<T>
     where
         P: Params,
@@ -227,6 +231,7 @@ impl Db {
     }
 
     /// A statement that is to run once. It is prepared if this connection never ran it, or if the schema has changed.
+    #[cfg_attr(test, track_caller)]
     fn statement(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
         let statement = self.connection.prepare_cached(sql)?;
         self.counts.executed.fetch_add(1, Ordering::Relaxed);
@@ -235,6 +240,8 @@ impl Db {
         let prepared = u64::from(is_new) + u64::try_from(again).unwrap_or_default();
         if prepared > 0 {
             tracing::trace!(sql, "prepared");
+            #[cfg(test)]
+            plans::check(&self.connection, sql, std::panic::Location::caller());
             self.counts.prepared.fetch_add(prepared, Ordering::Relaxed);
         }
         Ok(statement)
@@ -298,6 +305,119 @@ impl Db {
     }
 }
 
+/// Every statement that runs in a unit test has its plan checked: none reads a whole table that grows.
+#[cfg(test)]
+mod plans {
+    use std::panic::Location;
+
+    use rusqlite::Connection;
+
+    /// Tables that do not grow with people, tasks or time.
+    const SMALL: [&str; 8] = [
+        "alarms",
+        "begun_work",
+        "containers",
+        "log_horizon",
+        "pauses",
+        "reply_urls",
+        "rhythm_defaults",
+        "slack_since",
+    ];
+    /// Statements that may read a whole table, by how they begin, with the reason.
+    const MAY_SCAN: [(&str, &str); 12] = [
+        (
+            "SELECT name, slack_id, github, clickup_id, alone FROM people WHERE present",
+            "at the start",
+        ),
+        ("UPDATE people SET present = 0", "at the start"),
+        ("DELETE FROM links WHERE origin", "at the start"),
+        ("UPDATE messages SET dropped = 'its person", "at the start"),
+        (
+            "SELECT id, name, slack_id, github, clickup_id, zone, alone, github_id, clickup_name FROM linked_people \
+             WHERE present = 1 ORDER BY id",
+            "lists all people",
+        ),
+        (
+            "SELECT people.name FROM links JOIN people",
+            "once for each `link`",
+        ),
+        (
+            "SELECT people.id FROM people LEFT JOIN rhythms",
+            "once for each briefing",
+        ),
+        ("SELECT source_key, talk_news_ms", "once for each poll"),
+        (
+            "SELECT log.id, at_ms",
+            "newest first, until the page is full",
+        ),
+        (
+            "SELECT EXISTS (SELECT 1 FROM slack_events WHERE handled_ms IS NULL) OR",
+            "for the demo",
+        ),
+        (
+            "DELETE FROM slack_events WHERE id IN",
+            "only the oldest rows",
+        ),
+        ("DELETE FROM deliveries WHERE id IN", "only the oldest rows"),
+    ];
+
+    pub(super) fn check(connection: &Connection, sql: &str, from: &Location<'_>) {
+        if let Some(step) = scan(connection, sql).filter(|_| !is_in_a_test(from)) {
+            panic!("{from}: a whole table is read ({step}) by {sql}");
+        }
+    }
+
+    /// The step of a statement that reads a whole table, unless it may.
+    pub(super) fn scan(connection: &Connection, sql: &str) -> Option<String> {
+        let sql = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        if MAY_SCAN.iter().any(|(begin, _)| sql.starts_with(begin)) {
+            return None;
+        }
+        let steps = plan(connection, &sql);
+        steps.into_iter().find(|step| scans(connection, step))
+    }
+
+    /// Statements of the tests themselves are not checked.
+    fn is_in_a_test(from: &Location<'_>) -> bool {
+        let source = std::fs::read_to_string(from.file()).unwrap();
+        let tests = source
+            .lines()
+            .position(|line| line.starts_with("mod tests {"));
+        let line = usize::try_from(from.line()).unwrap();
+        from.file().ends_with("tests.rs") || tests.is_some_and(|begin| line > begin)
+    }
+
+    fn plan(connection: &Connection, sql: &str) -> Vec<String> {
+        // BEGIN, COMMIT and the like have no plan.
+        let Ok(mut explain) = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")) else {
+            return Vec::new();
+        };
+        let mut rows = explain.raw_query();
+        let mut steps = Vec::new();
+        while let Ok(Some(row)) = rows.next() {
+            steps.push(row.get(3).unwrap());
+        }
+        steps
+    }
+
+    /// Whether a step reads all rows of a table that grows. A partial index has only the rows that wait.
+    fn scans(connection: &Connection, step: &str) -> bool {
+        let mut words = step.split(' ');
+        let (Some("SCAN"), Some(table)) = (words.next(), words.next()) else {
+            return false;
+        };
+        let is_table = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
+        let is_partial =
+            "SELECT count(*) FROM sqlite_master WHERE name = ?1 AND sql LIKE '% WHERE %'";
+        let count =
+            |sql, name| -> i64 { connection.query_row(sql, [name], |row| row.get(0)).unwrap() };
+        let index = words.skip_while(|word| *word != "INDEX").nth(1);
+        !SMALL.contains(&table)
+            && count(is_table, table) > 0
+            && index.is_none_or(|index| count(is_partial, index) == 0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,6 +439,20 @@ mod tests {
         read();
         read();
         assert_eq!(counts(), (2, 12));
+    }
+
+    #[test]
+    fn a_statement_that_reads_a_whole_table_is_found() {
+        let db = Db::in_memory();
+        let scan = |sql| plans::scan(&db.connection, sql);
+        let planted = scan("SELECT id FROM tasks WHERE title = ?1");
+        assert_eq!(planted.as_deref(), Some("SCAN tasks"));
+        let by_index = "SELECT count(*) FROM tasks";
+        assert!(scan(by_index).is_some_and(|step| step.contains("INDEX")));
+        // A search, and the rows that wait.
+        assert_eq!(scan("SELECT title FROM tasks WHERE id = ?1"), None);
+        let pending = "SELECT lane FROM operations WHERE state = 'pending'";
+        assert_eq!(scan(pending), None);
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub fn step(tx: &Db, now: DateTime<Utc>, retention: Duration) -> rusqlite::Resul
     forget(
         "slack_events",
         "DELETE FROM slack_events WHERE id IN
-             (SELECT id FROM slack_events WHERE handled_ms < ?1 ORDER BY id LIMIT ?2)",
+             (SELECT id FROM (SELECT id, handled_ms FROM slack_events ORDER BY id LIMIT 4 * ?2)
+              WHERE handled_ms < ?1 LIMIT ?2)",
         old_event,
     )?;
     forget(
@@ -82,7 +83,8 @@ pub fn step(tx: &Db, now: DateTime<Utc>, retention: Duration) -> rusqlite::Resul
     forget(
         "deliveries",
         "DELETE FROM deliveries WHERE id IN
-             (SELECT id FROM deliveries WHERE handled_ms < ?1 ORDER BY id LIMIT ?2)",
+             (SELECT id FROM (SELECT id, handled_ms FROM deliveries ORDER BY id LIMIT 4 * ?2)
+              WHERE handled_ms < ?1 LIMIT ?2)",
         old,
     )?;
     forget(
