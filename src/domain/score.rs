@@ -1,7 +1,7 @@
 //! Points with their reasons, and the order of a queue.
 //!
-//! [`rank`] orders a person's open tasks whenever the first or the next one is needed. `why` shows the reasons of
-//! [`score`]. Ivan's own changes to a task earn no points, so ranking never feeds on itself.
+//! [`rank`] orders a person's open tasks for lists; the first and the next task come from queues that are kept in this
+//! order ([`QueuePlace`]). `why` shows the reasons of [`score`]. Ivan's own changes to a task earn no points, so ranking never feeds on itself.
 
 use std::cmp::Reverse;
 use std::fmt;

@@ -126,18 +126,18 @@ struct Command {
 const COMMANDS: [Command; 3] = [
     Command {
         text: |number| format!("done #{number}"),
-        statements: 95,
+        statements: 78,
         commits: 7,
     },
     Command {
         text: |_| "next".to_owned(),
-        statements: 45,
-        commits: 5,
+        statements: 34,
+        commits: 4,
     },
     Command {
         text: |_| "current".to_owned(),
-        statements: 45,
-        commits: 5,
+        statements: 31,
+        commits: 4,
     },
 ];
 
