@@ -4,7 +4,7 @@
 //! changes, and those tasks are read again before the next use. After a rollback everything is read again. A person's
 //! order is made when it is first needed. It holds until their day ends or a change of a task is no longer recent. The
 //! waiting relations hold until a task that has a link or is named by one changes. Readers, and a store with more open
-//! tasks than [`TASKS_MAX`], read and sort all tasks instead.
+//! tasks than `TASKS_MAX`, read and sort all tasks instead.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound::{Excluded, Unbounded};
