@@ -21,6 +21,7 @@ use crate::commands::{ChannelDefaults, CommandSettings, Commands, ReceiptMode};
 use crate::config::{self, Config};
 use crate::domain::entity::Entities;
 use crate::domain::link::Accounts;
+use crate::domain::person::AllowedUsers;
 use crate::domain::reason::for_operators;
 use crate::domain::source::{Container, SourceReader, SourceStanding, SourceWriter, TokenStanding};
 use crate::domain::source::{WebhookKeeper, WebhookReader};
@@ -829,7 +830,8 @@ fn command_settings(config: &Config) -> CommandSettings {
 fn mailbox_settings(config: &Config) -> MailboxSettings {
     let slack = config.slack.as_ref();
     MailboxSettings {
-        allowed_users: slack.map_or_else(Vec::new, |slack| slack.allowed_users.clone()),
+        allowed_users: slack
+            .map_or_else(AllowedUsers::default, |slack| slack.allowed_users.clone()),
         operators: slack.map_or_else(Vec::new, |slack| slack.operators.clone()),
         thread_replies: slack.map_or(ThreadReplies::Hint, thread_replies),
         finds_by_email: config.clickup.is_some()

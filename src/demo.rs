@@ -132,7 +132,7 @@ async fn talk() -> Result<(), DemoError> {
 /// The configuration that points at the sandbox.
 fn config(sandbox: &Sandbox, folder: &Path) -> Result<Config, ConfigErrors> {
     let text = format!(
-        "[slack]\napp_token = \"{}\"\nbot_token = \"{}\"\napi_url = \"{}\"\n\
+        "[slack]\napp_token = \"{}\"\nbot_token = \"{}\"\napi_url = \"{}\"\nallowed_users = [\"*\"]\n\
          [clickup]\ntoken = \"{}\"\nteam_id = \"{}\"\nlist_id = \"{}\"\napi_url = \"{}\"\nwebhook_secret = \"{SECRET}\"\n\
          [github]\ntoken = \"{}\"\nrepo = \"{REPO}\"\napi_url = \"{}\"\nwebhook_secret = \"{SECRET}\"\n\
          [outbox]\nretry_max = \"2s\"\n[store]\npath = '{}'\n[api]\nbind = \"127.0.0.1:0\"\n\

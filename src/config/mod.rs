@@ -18,6 +18,7 @@ use chrono::NaiveTime;
 
 use crate::domain::entity::Entity;
 use crate::domain::form::is_entity;
+use crate::domain::person::AllowedUsers;
 use crate::domain::reply::ENTITY_MAX;
 use crate::domain::schedule::{Defaults, QuietHours, time_of_day};
 use crate::domain::score::Weights;
@@ -78,8 +79,8 @@ pub struct SlackConfig {
     pub thread_replies: ThreadRepliesConfig,
     /// For people without a choice of their own. Default: `Message`.
     pub receipts: ReceiptsConfig,
-    /// Slack ids. Empty: every full member of the workspace.
-    pub allowed_users: Vec<String>,
+    /// The accounts that may command. With `[[people]]` and without ids: every full member of the workspace.
+    pub allowed_users: AllowedUsers,
     /// The Slack ids of people to alert about trouble with a source, a webhook or the daemon.
     pub operators: Vec<String>,
     /// After an outage longer than this, the histories of the DMs are read.
@@ -412,6 +413,7 @@ impl Config {
                 },
             );
         }
+        let has_slack = reader.has("slack");
         let mut slack = slack(&mut reader);
         let clickup = clickup(&mut reader);
         let github = github(&mut reader);
@@ -422,6 +424,10 @@ impl Config {
         let store = store(&mut reader);
         let queue = queue(&mut reader, &configured);
         let people = people(&mut reader);
+        if has_slack {
+            let slack = slack.as_mut().map(|slack| &mut slack.allowed_users);
+            somebody_is_allowed(&mut reader, &people, slack);
+        }
         let entities = entities(&mut reader, clickup.as_ref(), github.as_ref());
         let channels = slack.iter().flat_map(|slack| &slack.channels);
         known_to_channels(&mut reader, &entities, channels);
@@ -491,7 +497,7 @@ fn slack(reader: &mut Reader) -> Option<SlackConfig> {
         ThreadRepliesConfig::Hint,
     );
     let receipts = reader.or("slack.receipts", &RECEIPTS, ReceiptsConfig::Message);
-    let allowed_users = reader.or("slack.allowed_users", &SLACK_IDS, Vec::new());
+    let allowed_users = reader.or(ALLOWED_USERS, &ALLOWED, AllowedUsers::default());
     let operators = reader.or("slack.operators", &SLACK_IDS, Vec::new());
     let catch_up_after = reader.or(
         "slack.catch_up_after",
@@ -524,6 +530,36 @@ fn slack(reader: &mut Reader) -> Option<SlackConfig> {
         rhythm,
         channels: Vec::new(),
     })
+}
+
+const ALLOWED_USERS: &str = "slack.allowed_users";
+
+/// Without `[[people]]`, everybody who may command shares one queue, and acts as Ivan's accounts. So an operator has to
+/// allow them: no value of `allowed_users` is chosen for them. With `[[people]]` an empty list allows every full member,
+/// of whom only the listed people have a queue.
+fn somebody_is_allowed(
+    reader: &mut Reader,
+    people: &[PersonConfig],
+    allowed: Option<&mut AllowedUsers>,
+) {
+    // Without tokens `[slack]` is not read to its end.
+    let is_empty = match &allowed {
+        Some(allowed) => !allowed.members && allowed.named.is_empty(),
+        None => !reader.was_given(ALLOWED_USERS),
+    };
+    let unclear = reader.has_errors_in("people") || reader.has_error(ALLOWED_USERS);
+    if unclear || !is_empty {
+        return;
+    }
+    match (people, allowed) {
+        ([], _) => reader.unset(
+            ALLOWED_USERS,
+            "nobody may command yet; add [[people]], or list Slack ids here, or write [\"*\"] to allow every full \
+             member of the workspace. Without [[people]] they share one queue",
+        ),
+        (_, Some(allowed)) => *allowed = AllowedUsers::every_member(),
+        (_, None) => {}
+    }
 }
 
 /// The place for new tasks, as given in a table.
@@ -1197,6 +1233,25 @@ const SLACK_ID: ValueFormat<String> = ValueFormat {
     parse: |value| slack_id(text(value)?),
     show: |id| quote(id),
 };
+
+const ALLOWED: ValueFormat<AllowedUsers> = ValueFormat {
+    parse: |value| {
+        let (all, named): (Vec<String>, Vec<String>) =
+            texts(value)?.into_iter().partition(|id| id == EVERY_MEMBER);
+        Ok(AllowedUsers {
+            members: !all.is_empty(),
+            named: named.into_iter().map(slack_id).collect::<Result<_, _>>()?,
+        })
+    },
+    show: |allowed| {
+        let all = allowed.members.then(|| EVERY_MEMBER.to_owned());
+        let ids: Vec<String> = all.into_iter().chain(allowed.named.clone()).collect();
+        quote_all(&ids)
+    },
+};
+
+/// The item of `slack.allowed_users` for every full member of the workspace.
+const EVERY_MEMBER: &str = "*";
 
 const SLACK_IDS: ValueFormat<Vec<String>> = ValueFormat {
     parse: |value| texts(value)?.into_iter().map(slack_id).collect(),

@@ -191,6 +191,17 @@ impl Reader {
         self.fail(key, why.into(), origin);
     }
 
+    /// Records that a key has no value, or an empty one, although one is needed.
+    pub fn unset(&mut self, key: &str, why: &str) {
+        match self.was_given(key) {
+            true => self.error(key, why),
+            false => {
+                let origin = self.nowhere(key);
+                self.fail(key, why.to_owned(), origin);
+            }
+        }
+    }
+
     /// Shows a section as not configured.
     pub fn hide(&mut self, section: &str) {
         self.shown.retain(|shown| {
@@ -224,6 +235,11 @@ impl Reader {
                 .strip_prefix(section)
                 .is_some_and(|k| k.starts_with('.'))
         })
+    }
+
+    /// Whether this key's value has a mistake.
+    pub fn has_error(&self, key: &str) -> bool {
+        self.errors.iter().any(|error| error.key == key)
     }
 
     /// Whether this key was given, rather than left to its default.
@@ -356,11 +372,16 @@ impl Reader {
     }
 
     fn missing(&mut self, key: &str, hint: &str) {
-        let origin = ValueOrigin::Missing {
+        let origin = self.nowhere(key);
+        self.fail(key, format!("missing: {hint}"), origin);
+    }
+
+    /// The places where a missing key can be set.
+    fn nowhere(&self, key: &str) -> ValueOrigin {
+        ValueOrigin::Missing {
             file: self.layers.file.clone(),
             variable: variable(key),
-        };
-        self.fail(key, format!("missing: {hint}"), origin);
+        }
     }
 
     fn fail(&mut self, key: &str, why: String, origin: ValueOrigin) {

@@ -84,7 +84,8 @@ fn the_environment_alone_is_enough_and_wins_over_the_file() {
     let variables = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let config = Config::read(None, variables.into_iter()).unwrap();
     let (slack, github) = (config.slack.unwrap(), config.github.unwrap());
-    assert_eq!(slack.allowed_users, ["U0ANN01", "U0BOB01"]);
+    assert_eq!(slack.allowed_users.named, ["U0ANN01", "U0BOB01"]);
+    assert!(!slack.allowed_users.members);
     assert_eq!(slack.operators, ["U0ANN01"]);
     assert_eq!(slack.catch_up_after, Duration::from_secs(600));
     assert_eq!(slack.rhythm.briefing, NaiveTime::from_hms_opt(9, 0, 0));
@@ -121,6 +122,7 @@ fn five_mistakes_are_told_at_once_with_key_reason_and_origin() {
         r#"
         [slack]
         app_token = "xoxb-sesame-in-the-wrong-place"
+        allowed_users = ["*"]
 
         [clickup]
         token = "pk_1_sesame"
@@ -166,31 +168,31 @@ fn five_mistakes_are_told_at_once_with_key_reason_and_origin() {
     "log.format: expected pretty or json, found `xml` (./bot.toml)"
 )]
 #[case::channel(
-    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nchannel_commands = 'all'",
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['*']\nchannel_commands = 'all'",
     "slack.channel_commands: expected bare, mention or off, found `all` (./bot.toml)"
 )]
 #[case::thread_replies(
-    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nthread_replies = 'yes'",
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['*']\nthread_replies = 'yes'",
     "slack.thread_replies: expected hint or comment, found `yes` (./bot.toml)"
 )]
 #[case::receipts(
-    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nreceipts = 'both'",
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['*']\nreceipts = 'both'",
     "slack.receipts: expected message or reactions, found `both` (./bot.toml)"
 )]
 #[case::briefing(
-    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nbriefing = 'early'",
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['*']\nbriefing = 'early'",
     "slack.briefing: expected a time such as 8:30 or 9am, or off, found `early` (./bot.toml)"
 )]
 #[case::briefing_as_a_number(
-    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nbriefing = 8",
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['*']\nbriefing = 8",
     "slack.briefing: expected a time such as 8:30 or 9am, or off, found `8` (./bot.toml)"
 )]
 #[case::quiet(
-    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nquiet = '20:00'",
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['*']\nquiet = '20:00'",
     "slack.quiet: expected hours such as 20:00-8:00 or 8pm-8am, or off, found `20:00` (./bot.toml)"
 )]
 #[case::quiet_of_no_length(
-    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nquiet = '8:00-8am'",
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['*']\nquiet = '8:00-8am'",
     "slack.quiet: expected hours such as 20:00-8:00 or 8pm-8am, or off, found `8:00-8am` (./bot.toml)"
 )]
 #[case::user(
@@ -229,7 +231,7 @@ fn five_mistakes_are_told_at_once_with_key_reason_and_origin() {
     "sync.full_interval: must not be shorter than sync.interval (2d) (default)"
 )]
 #[case::operator(
-    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\noperators = ['#ops']",
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['*']\noperators = ['#ops']",
     "slack.operators: expected a Slack id such as U0ANN01 (in the profile: ⋮ → Copy member ID), found `#ops` \
      (./bot.toml)"
 )]
@@ -322,6 +324,52 @@ fn a_bad_value_is_told(#[case] toml: &str, #[case] told: &str) {
     assert_eq!(mistake(toml, &[]), told);
 }
 
+const NOBODY: &str = "nobody may command yet; add [[people]], or list Slack ids here, or write [\"*\"] to allow every full \
+                      member of the workspace. Without [[people]] they share one queue";
+
+/// `[slack]` without people is refused until an operator says who may command.
+#[rstest]
+#[case::left_out("", "set it in ./bot.toml or IVAN__SLACK__ALLOWED_USERS")]
+#[case::empty("allowed_users = []", "./bot.toml")]
+fn somebody_has_to_be_allowed(#[case] lines: &str, #[case] place: &str) {
+    let toml = format!("[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\n{lines}");
+    assert_eq!(
+        mistake(&toml, &[]),
+        format!("slack.allowed_users: {NOBODY} ({place})")
+    );
+}
+
+#[test]
+fn a_missing_token_does_not_hide_that_nobody_is_allowed() {
+    let told = |lines: &str| {
+        let toml = format!("{CLICKUP}\n[slack]\napp_token = 'xapp-1'\n{lines}");
+        read(&toml, &[]).unwrap_err().to_string()
+    };
+    assert!(told("").contains(NOBODY));
+    assert!(!told("allowed_users = ['*']").contains(NOBODY));
+    // A mistake among the people is told alone.
+    assert!(!told("[[people]]\nslack = '@ana'").contains(NOBODY));
+}
+
+#[rstest]
+#[case::all("allowed_users = ['*']", true, &[])]
+#[case::all_and_a_guest("allowed_users = ['*', 'U0GST01']", true, &["U0GST01"])]
+#[case::named("allowed_users = ['U0ANN01']", false, &["U0ANN01"])]
+#[case::people("[[people]]\nslack = 'U0ANN01'", true, &[])]
+#[case::people_and_an_empty_list("allowed_users = []\n[[people]]\nslack = 'U0ANN01'", true, &[])]
+#[case::people_and_a_guest("allowed_users = ['U0GST01']\n[[people]]\nslack = 'U0GST01'", false, &["U0GST01"])]
+fn who_is_allowed(#[case] lines: &str, #[case] members: bool, #[case] named: &[&str]) {
+    let toml = format!("{CLICKUP}\n[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\n{lines}");
+    let allowed = read(&toml, &[]).unwrap().slack.unwrap().allowed_users;
+    assert_eq!(
+        (allowed.members, allowed.named.as_slice()),
+        (
+            members,
+            &named.iter().map(|&id| id.to_owned()).collect::<Vec<_>>()[..]
+        )
+    );
+}
+
 #[rstest]
 #[case::channel_of_another_list(
     "[[slack.channels]]\nid = 'C0GENERAL'\nlist = '77'",
@@ -359,7 +407,7 @@ fn a_bad_value_is_told(#[case] toml: &str, #[case] told: &str) {
      (./bot.toml)"
 )]
 fn a_channel_that_cannot_be_is_told(#[case] toml: &str, #[case] told: &str) {
-    let slack = "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'";
+    let slack = "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['*']";
     assert_eq!(mistake(&format!("{slack}\n{toml}"), &[]), told);
 }
 
@@ -399,7 +447,7 @@ fn an_empty_list_of_tables_is_none(#[case] toml: &str, #[case] variables: &[(&st
 #[test]
 fn a_channel_has_the_source_of_its_place() {
     let toml = format!(
-        "{CLICKUP}\n[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'
+        "{CLICKUP}\n[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['*']
          [[slack.channels]]\nid = 'C1'\nlist = '901100000001'\nentity = 'acme'
          [[slack.channels]]\nid = 'C2'"
     );
@@ -731,7 +779,7 @@ fn a_value_in_quotation_marks_is_told(
     #[case] key: &str,
 ) {
     let toml = format!(
-        "{CLICKUP}[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\n\
+        "{CLICKUP}[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['*']\n\
          [github]\ntoken = 't'\nrepo = 'acme/widgets'"
     );
     let errors = read(&toml, &[(variable, value)]).unwrap_err().to_string();
@@ -776,7 +824,7 @@ fn a_token_in_quotation_marks_is_told_wherever_it_stands() {
 fn a_token_that_rotates_is_told(#[case] key: &str, #[case] token: &str, #[case] kind: &str) {
     let variable = format!("IVAN__SLACK__{}", key.to_uppercase());
     let told = mistake(
-        "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'",
+        "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['*']",
         &[(&variable, token)],
     );
     let begins = format!("slack.{key}: found {kind} of an app with token rotation");

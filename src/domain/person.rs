@@ -157,7 +157,7 @@ pub enum Membership {
 pub enum NotAllowed {
     /// Not a full member of the workspace: a guest, a bot, a deactivated account, or one of another workspace.
     NotFullMember,
-    /// Not in `slack.allowed_users`, which is not empty.
+    /// Not in `slack.allowed_users`, which does not allow every full member.
     NotNamed,
     /// Not one of `[[people]]`.
     Unknown,
@@ -203,10 +203,28 @@ impl fmt::Display for NotAllowed {
     }
 }
 
-/// Whether Slack's `member` may act in the workspace `team`. Only the people in `allowed` may, or every full member if
-/// it is empty. Bots and deactivated accounts never may; guests and strangers only by name
-/// (`slack.allowed_users`). An ambiguous account may not act, even if it is named.
-pub fn may_act(member: &SlackMember, team: &str, allowed: &[String]) -> Result<(), NotAllowed> {
+/// The accounts that `slack.allowed_users` allows to command. The default allows none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AllowedUsers {
+    /// Whether every full member of the workspace may command.
+    pub members: bool,
+    /// The Slack ids that are listed.
+    pub named: Vec<String>,
+}
+
+impl AllowedUsers {
+    /// Every full member, and no one else.
+    pub fn every_member() -> AllowedUsers {
+        AllowedUsers {
+            members: true,
+            named: Vec::new(),
+        }
+    }
+}
+
+/// Whether Slack's `member` may act in the workspace `team`. Bots and deactivated accounts never may; guests and
+/// strangers only if `allowed` names them. An ambiguous account may not act, even if it is named.
+pub fn may_act(member: &SlackMember, team: &str, allowed: &AllowedUsers) -> Result<(), NotAllowed> {
     match &member.standing {
         Membership::Uncertain(_) => return Err(NotAllowed::NotCertain),
         Membership::Bot | Membership::Deactivated | Membership::Hidden => {
@@ -214,15 +232,11 @@ pub fn may_act(member: &SlackMember, team: &str, allowed: &[String]) -> Result<(
         }
         Membership::Full { .. } | Membership::Guest | Membership::Stranger => {}
     }
-    if !allowed.is_empty() {
-        let named = allowed.contains(&member.id);
-        return if named {
-            Ok(())
-        } else {
-            Err(NotAllowed::NotNamed)
-        };
+    if allowed.named.contains(&member.id) {
+        return Ok(());
     }
     match &member.standing {
+        _ if !allowed.members => Err(NotAllowed::NotNamed),
         Membership::Full { teams } if teams.iter().any(|theirs| theirs == team) => Ok(()),
         _ => Err(NotAllowed::NotFullMember),
     }
@@ -256,30 +270,37 @@ mod tests {
     const NOT_CERTAIN: Result<(), NotAllowed> = Err(NotAllowed::NotCertain);
 
     #[rstest]
-    #[case::full_member(full("T0TEAM1"), &[], Ok(()))]
-    #[case::of_another_team(full("T0OTHER"), &[], NOT_FULL)]
-    #[case::of_no_team(full(""), &[], NOT_FULL)]
-    #[case::of_ours_and_a_sister(of(&["T0SISTER", "T0TEAM1"]), &[], Ok(()))]
-    #[case::of_sisters_only(of(&["T0SISTER", "T0COUSIN"]), &[], NOT_FULL)]
-    #[case::of_none(of(&[]), &[], NOT_FULL)]
+    #[case::nobody_is_allowed(full("T0TEAM1"), &[], Err(NotAllowed::NotNamed))]
+    #[case::full_member(full("T0TEAM1"), &["*"], Ok(()))]
+    #[case::of_another_team(full("T0OTHER"), &["*"], NOT_FULL)]
+    #[case::of_no_team(full(""), &["*"], NOT_FULL)]
+    #[case::of_ours_and_a_sister(of(&["T0SISTER", "T0TEAM1"]), &["*"], Ok(()))]
+    #[case::of_sisters_only(of(&["T0SISTER", "T0COUSIN"]), &["*"], NOT_FULL)]
+    #[case::of_none(of(&[]), &["*"], NOT_FULL)]
     #[case::named_of_a_sister(of(&["T0SISTER"]), &["U0ANN01"], Ok(()))]
-    #[case::guest(Membership::Guest, &[], NOT_FULL)]
+    #[case::guest(Membership::Guest, &["*"], NOT_FULL)]
+    #[case::guest_beside_a_named_one(Membership::Guest, &["*", "U0GST01"], NOT_FULL)]
+    #[case::guest_named_beside_all(Membership::Guest, &["*", "U0ANN01"], Ok(()))]
     #[case::named_guest(Membership::Guest, &["U0ANN01"], Ok(()))]
-    #[case::stranger(Membership::Stranger, &[], NOT_FULL)]
+    #[case::stranger(Membership::Stranger, &["*"], NOT_FULL)]
     #[case::named_stranger(Membership::Stranger, &["U0ANN01"], Ok(()))]
     #[case::not_named(full("T0TEAM1"), &["U0BOB01"], Err(NotAllowed::NotNamed))]
     #[case::named_bot(Membership::Bot, &["U0ANN01"], NOT_FULL)]
-    #[case::deactivated(Membership::Deactivated, &[], NOT_FULL)]
+    #[case::deactivated(Membership::Deactivated, &["*"], NOT_FULL)]
     #[case::named_and_deactivated(Membership::Deactivated, &["U0ANN01"], NOT_FULL)]
     #[case::hidden(Membership::Hidden, &["U0ANN01"], NOT_FULL)]
-    #[case::uncertain(Membership::Uncertain("odd".into()), &[], NOT_CERTAIN)]
+    #[case::uncertain(Membership::Uncertain("odd".into()), &["*"], NOT_CERTAIN)]
     #[case::named_and_uncertain(Membership::Uncertain("odd".into()), &["U0ANN01"], NOT_CERTAIN)]
     fn acts_only_if_allowed(
         #[case] standing: Membership,
         #[case] allowed: &[&str],
         #[case] verdict: Result<(), NotAllowed>,
     ) {
-        let allowed: Vec<String> = allowed.iter().map(|&id| id.to_owned()).collect();
+        let (all, named): (Vec<&str>, Vec<&str>) = allowed.iter().partition(|&&id| id == "*");
+        let allowed = AllowedUsers {
+            members: !all.is_empty(),
+            named: named.into_iter().map(str::to_owned).collect(),
+        };
         assert_eq!(may_act(&with(standing), "T0TEAM1", &allowed), verdict);
     }
 }

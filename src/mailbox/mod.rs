@@ -28,7 +28,7 @@ use chrono::{DateTime, Utc};
 use crate::clock::Clock;
 use crate::command_tx::CommandTx;
 use crate::commands::Commands;
-use crate::domain::person::{NotAllowed, SlackMember, may_act};
+use crate::domain::person::{AllowedUsers, NotAllowed, SlackMember, may_act};
 use crate::domain::reply::Text;
 use crate::store::messages::{self, MessageDraft};
 use crate::store::slack_events::dm_of;
@@ -70,8 +70,8 @@ pub enum ThreadReplies {
 /// The settings from `bot.toml` that the mailbox uses.
 #[derive(Debug, Clone, Default)]
 pub struct MailboxSettings {
-    /// Slack ids; empty: every full member.
-    pub allowed_users: Vec<String>,
+    /// The Slack accounts that may command.
+    pub allowed_users: AllowedUsers,
     /// Slack ids of the people who are alerted.
     pub operators: Vec<String>,
     /// The meaning of texts that are no command in a task's thread.

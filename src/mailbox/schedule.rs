@@ -71,7 +71,7 @@ impl Mailbox {
     /// The Slack ids of people without a known time zone, who have not written to Ivan yet. If Ivan has one user only,
     /// the first configured id counts until a person writes.
     pub async fn without_zone(&self) -> Result<Vec<(PersonId, String)>, StoreError> {
-        let first_named = self.inner.settings.allowed_users.first().cloned();
+        let first_named = self.inner.settings.allowed_users.named.first().cloned();
         let people = self.inner.store.read(people::without_zone).await?;
         let with_id = people.into_iter().filter_map(|person| {
             let slack = match person.alone {

@@ -140,7 +140,7 @@ fn optional(user: &Map<String, Value>, name: &str) -> Result<Option<bool>, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::person::{NotAllowed, may_act};
+    use crate::domain::person::{AllowedUsers, NotAllowed, may_act};
     use proptest::prelude::*;
     use rstest::rstest;
     use serde_json::json;
@@ -162,9 +162,16 @@ mod tests {
         user
     }
 
+    /// Every full member, and these people.
+    fn members_and(named: &[&str]) -> AllowedUsers {
+        AllowedUsers {
+            members: true,
+            named: named.iter().map(|&id| id.to_owned()).collect(),
+        }
+    }
+
     fn may(user: &Value, allowed: &[&str]) -> Result<(), NotAllowed> {
-        let allowed: Vec<String> = allowed.iter().map(|&id| id.to_owned()).collect();
-        may_act(&member(ANN, user), TEAM, &allowed)
+        may_act(&member(ANN, user), TEAM, &members_and(allowed))
     }
 
     #[test]
@@ -268,9 +275,8 @@ mod tests {
 
     #[test]
     fn a_hidden_account_may_not_act_even_if_named() {
-        let named = [ANN.to_owned()];
-        assert!(may_act(&hidden(ANN), TEAM, &named).is_err());
-        assert!(may_act(&hidden(ANN), TEAM, &[]).is_err());
+        assert!(may_act(&hidden(ANN), TEAM, &members_and(&[ANN])).is_err());
+        assert!(may_act(&hidden(ANN), TEAM, &members_and(&[])).is_err());
     }
 
     /// Any JSON, often similar to a right value.

@@ -272,6 +272,10 @@ impl Setup {
                 slack.bot_token(),
                 slack.api_url()
             );
+            let has_people = self.config.contains("[[people]]");
+            if !has_people && !self.config.contains("slack.allowed_users") {
+                text.push_str("slack.allowed_users = [\"*\"]\n");
+            }
         }
         if self.clickup {
             let clickup = &sandbox.clickup;

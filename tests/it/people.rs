@@ -174,6 +174,24 @@ async fn allowed_users_are_all_who_may_act() {
     .await;
 }
 
+/// `*` is every full member; ids beside it add guests and people of other workspaces.
+#[tokio::test]
+async fn every_member_and_a_guest_may_act() {
+    let setup = two_tasks().config("slack.allowed_users = [\"*\", \"U0GST01\"]");
+    ivan_test(setup, async |ivan| {
+        ivan.dm(BO, "create Buy bread")
+            .await
+            .replies("✓ Task created in ClickUp: Buy bread");
+        ivan.dm(GUEST, "create Buy butter")
+            .await
+            .replies("✓ Task created in ClickUp: Buy butter");
+        ivan.dm(STRANGER, "create Buy milk")
+            .await
+            .replies(FULL_MEMBERS_ONLY);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn without_people_everybody_shares_one_queue() {
     ivan_test(two_tasks(), async |ivan| {

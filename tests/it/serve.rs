@@ -16,6 +16,7 @@ const FIVE_MISTAKES: &str = r#"
 [slack]
 app_token = "xoxb-the-wrong-one"
 bot_token = "xoxb-1-2-secret"
+allowed_users = ["*"]
 
 [clickup]
 token = "pk_secret"
@@ -79,6 +80,36 @@ async fn a_mistake_in_a_variable_or_a_file_names_it() {
       api.bind: expected an IP address with a port, such as 127.0.0.1:8787, found `localhost` (environment variable IVAN__API__BIND)
       api.tokne: unknown key; did you mean api.token? (environment variable IVAN__API__TOKNE)
     ");
+}
+
+/// Without `[[people]]` all who may command share one queue, so an operator names them first.
+#[rstest]
+#[case::left_out("", "set it in ./bot.toml or IVAN__SLACK__ALLOWED_USERS")]
+#[case::empty("slack.allowed_users = []", "./bot.toml")]
+#[tokio::test]
+async fn the_daemon_does_not_start_while_nobody_may_command(
+    #[case] line: &str,
+    #[case] place: &str,
+) {
+    let ivan = Setup::new().start().await;
+    let all = "slack.allowed_users = [\"*\"]";
+    assert!(ivan.bot_toml().contains(all));
+    let bot_toml = ivan.bot_toml().replace(all, line);
+    for args in [&["serve"][..], &["config", "check"]] {
+        let told = with_bot_toml(&bot_toml, args, &[]).await;
+        assert_eq!((told.exit, told.out.as_str()), (1, ""));
+        assert_eq!(
+            told.err,
+            format!(
+                "✗ 1 error in the configuration:\n  slack.allowed_users: nobody may command yet; add [[people]], or list \
+                 Slack ids here, or write [\"*\"] to allow every full member of the workspace. Without [[people]] they \
+                 share one queue ({place})\n"
+            )
+        );
+    }
+    let env = [("IVAN__SLACK__ALLOWED_USERS", "*")];
+    let checked = with_bot_toml(&bot_toml, &["config", "check"], &env).await;
+    assert_eq!((checked.exit, checked.err.as_str()), (0, ""));
 }
 
 #[tokio::test]

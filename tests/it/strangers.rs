@@ -59,7 +59,7 @@ async fn whoever_asks_for_a_form_is_logged_and_told_of_too() {
 #[rstest]
 #[case::guest(
     GUEST,
-    "[]",
+    "[\"*\"]",
     "rejected a person who is no full member of the workspace person=U0GST01",
     "✗ I only take commands from full members of this workspace. Ask @U0ANN01 to allow you."
 )]

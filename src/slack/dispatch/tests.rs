@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::ids::EventId;
-use crate::domain::person::{NotAllowed, may_act};
+use crate::domain::person::{AllowedUsers, NotAllowed, may_act};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -367,9 +367,20 @@ mod working_off {
         let mut listening = Listening::to(&directory, [said(1, "U0ANN01", "done")]).await;
         let (text, member) = listening.acts().await;
         assert_eq!(text, "done");
-        assert_eq!(may_act(&member, "T0TEAM1", &[]), Ok(()));
+        assert_eq!(
+            may_act(&member, "T0TEAM1", &AllowedUsers::every_member()),
+            Ok(())
+        );
         assert_eq!(directory.asked.lock().unwrap().len(), 4);
         listening.stops().await;
+    }
+
+    /// Every full member, and Ann whether she is one or not.
+    fn ann_is_named() -> AllowedUsers {
+        AllowedUsers {
+            named: vec!["U0ANN01".into()],
+            ..AllowedUsers::every_member()
+        }
     }
 
     #[rstest]
@@ -381,7 +392,7 @@ mod working_off {
         directory.answers.lock().unwrap().push(refusing(code));
         let mut listening = Listening::to(&directory, [said(1, "U0ANN01", "done")]).await;
         let (_, member) = listening.acts().await;
-        assert!(may_act(&member, "T0TEAM1", &["U0ANN01".into()]).is_err());
+        assert!(may_act(&member, "T0TEAM1", &ann_is_named()).is_err());
         listening.stops().await;
     }
 
@@ -398,11 +409,14 @@ mod working_off {
         directory.answers.lock().unwrap().push(odd);
         let mut listening = Listening::to(&directory, [said(1, "U0ANN01", "done")]).await;
         let (_, member) = listening.acts().await;
-        let may = may_act(&member, "T0TEAM1", &["U0ANN01".into()]);
+        let may = may_act(&member, "T0TEAM1", &ann_is_named());
         assert_eq!(may, Err(NotAllowed::NotCertain));
         listening.hears(said(2, "U0ANN01", "done"));
         let (_, member) = listening.acts().await;
-        assert_eq!(may_act(&member, "T0TEAM1", &[]), Ok(()));
+        assert_eq!(
+            may_act(&member, "T0TEAM1", &AllowedUsers::every_member()),
+            Ok(())
+        );
         assert_eq!(directory.asked.lock().unwrap().len(), 2);
         listening.stops().await;
     }
