@@ -135,8 +135,9 @@ pub(super) async fn measured(State(api): State<ApiState>) -> Response {
     metrics::exposition(&metrics::install())
 }
 
+/// Builds the document anew for each request: few ask for it, and it would occupy memory.
 pub(super) async fn describe(State(api): State<ApiState>) -> Response {
-    Json(&*api.description).into_response()
+    Json((api.document)(api.version)).into_response()
 }
 
 #[cfg(test)]

@@ -95,7 +95,8 @@ pub struct ApiState {
     sync: Arc<dyn Synchronize>,
     clock: Clock,
     version: &'static str,
-    description: Arc<OpenApi>,
+    /// Builds the API's description. It names the handlers, which must not name it.
+    document: fn(&str) -> OpenApi,
     syncs: Arc<Semaphore>,
 }
 
@@ -114,7 +115,7 @@ impl ApiState {
             sync,
             clock,
             version,
-            description: Arc::new(openapi::document(version)),
+            document: openapi::document,
             syncs: Arc::new(Semaphore::new(SYNCS_MAX)),
         }
     }

@@ -25,7 +25,7 @@ pub fn document(version: &str) -> OpenApi {
     let mut paths = Paths::new();
     let mut components = components();
     for route in routes() {
-        let Description { operation, schemas } = route.description;
+        let Description { operation, schemas } = (route.describe)();
         components.schemas.extend(schemas);
         paths.add_path_operation(&route.path, vec![route.method], operation);
     }

@@ -1,9 +1,9 @@
-//! The table of the API's routes: method, path, handler, and the description of each.
+//! The table of the API's routes: method, path, handler, and the description of each. A start builds no description.
 
 use axum::extract::State;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, get, post};
-use utoipa::openapi::{Content, HttpMethod, ObjectBuilder, Ref, Type};
+use utoipa::openapi::{AllOfBuilder, Content, HttpMethod, ObjectBuilder, Ref, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::ApiState;
@@ -23,32 +23,33 @@ pub(super) struct Route {
     pub method: HttpMethod,
     pub path: String,
     pub handler: MethodRouter<ApiState>,
-    pub description: Description,
+    /// Builds the description. Only the API's document needs it.
+    pub describe: Box<dyn Fn() -> Description>,
 }
 
 fn reads<H: Handler<T, ApiState>, T: 'static>(
     path: &str,
     handler: H,
-    description: Description,
+    describe: impl Fn() -> Description + 'static,
 ) -> Route {
     Route {
         method: HttpMethod::Get,
         path: path.to_owned(),
         handler: get(handler),
-        description,
+        describe: Box::new(describe),
     }
 }
 
 fn writes<H: Handler<T, ApiState>, T: 'static>(
     path: &str,
     handler: H,
-    description: Description,
+    describe: impl Fn() -> Description + 'static,
 ) -> Route {
     Route {
         method: HttpMethod::Post,
         path: path.to_owned(),
         handler: post(handler),
-        description,
+        describe: Box::new(describe),
     }
 }
 
@@ -63,9 +64,7 @@ pub(super) fn routes() -> Vec<Route> {
 /// The routes that show tasks.
 fn tasks() -> Vec<Route> {
     vec![
-        reads(
-            "/current",
-            r::current,
+        reads("/current", r::current, || {
             operation("current", "The current task")
                 .about(
                     "If nothing is pinned, the first of the queue is pinned. All fields are null when the queue \
@@ -73,11 +72,9 @@ fn tasks() -> Vec<Route> {
                 )
                 .actor()
                 .answers::<CurrentJson>("The current task")
-                .problems(&[422]),
-        ),
-        reads(
-            "/why",
-            r::why,
+                .problems(&[422])
+        }),
+        reads("/why", r::why, || {
             operation("why", "Explain a task's place in the queue")
                 .about(
                     "For the current task (if nothing is pinned, the first of the queue is pinned), or for `ref`, \
@@ -86,11 +83,9 @@ fn tasks() -> Vec<Route> {
                 .actor()
                 .query::<WhyQuery>()
                 .answers::<WhyAnswer>("Points and place")
-                .problems(&[400, 404, 422]),
-        ),
-        reads(
-            "/morning",
-            r::morning,
+                .problems(&[400, 404, 422])
+        }),
+        reads("/morning", r::morning, || {
             operation("morning", "Get the briefing")
                 .about(
                     "The top three tasks with reasons, tasks overdue and due today, people waiting, and queued or \
@@ -99,11 +94,9 @@ fn tasks() -> Vec<Route> {
                 )
                 .actor()
                 .answers::<BriefingAnswer>("The briefing")
-                .problems(&[422]),
-        ),
-        reads(
-            "/queue",
-            r::queue,
+                .problems(&[422])
+        }),
+        reads("/queue", r::queue, || {
             operation("queue", "List the queue")
                 .about(
                     "The numbers work as `ref` until the queue is shown again. Blocked and snoozed tasks are not \
@@ -112,36 +105,31 @@ fn tasks() -> Vec<Route> {
                 .actor()
                 .query::<QueueQuery>()
                 .answers::<QueueAnswer>("The first tasks of the queue")
-                .problems(&[400, 422]),
-        ),
-        reads(
-            "/tasks",
-            r::tasks,
+                .problems(&[400, 422])
+        }),
+        reads("/tasks", r::tasks, || {
             operation("listTasks", "List tasks")
-                .about("Deleted tasks, and tasks moved to a place that is not mirrored, are left out.")
+                .about(
+                    "Deleted tasks, and tasks moved to a place that is not mirrored, are left out.",
+                )
                 .actor()
                 .query::<TasksQuery>()
                 .answers::<TaskPageAnswer>("One page of tasks")
-                .problems(&[400, 422]),
-        ),
-        reads(
-            "/tasks/{task_id}",
-            r::task,
+                .problems(&[400, 422])
+        }),
+        reads("/tasks/{task_id}", r::task, || {
             operation("getTask", "Get a task")
                 .actor()
                 .answers::<TaskJson>("The task")
-                .problems(&[400, 404, 422]),
-        ),
+                .problems(&[400, 404, 422])
+        }),
     ]
 }
 
 /// The log, and people's settings.
 fn people() -> Vec<Route> {
-    let choice = |id, summary| operation(id, summary).actor();
     vec![
-        reads(
-            "/log",
-            r::log,
+        reads("/log", r::log, || {
             operation("log", "List the activity log")
                 .about(
                     "Commands with their outcomes, and changes by others in the sources, newest first. Without an \
@@ -151,11 +139,9 @@ fn people() -> Vec<Route> {
                 .actor()
                 .query::<LogQuery>()
                 .answers::<LogAnswer>("One page of the log")
-                .problems(&[400, 404, 422]),
-        ),
-        reads(
-            "/whoami",
-            r::whoami,
+                .problems(&[400, 404, 422])
+        }),
+        reads("/whoami", r::whoami, || {
             operation("whoami", "Get the person's accounts")
                 .about(
                     "The person's account at each configured source: the origin of the link, its present name, \
@@ -164,46 +150,36 @@ fn people() -> Vec<Route> {
                 )
                 .actor()
                 .answers::<WhoamiAnswer>("The person's accounts")
-                .problems(&[422]),
-        ),
-        reads(
-            "/rhythm",
-            r::rhythm,
+                .problems(&[422])
+        }),
+        reads("/rhythm", r::rhythm, || {
             choice("rhythm", "Get briefing and quiet hours")
                 .answers::<ScheduleAnswer>("The settings in force")
-                .problems(&[422]),
-        ),
-        writes(
-            "/briefing",
-            w::briefing,
+                .problems(&[422])
+        }),
+        writes("/briefing", w::briefing, || {
             choice("setBriefing", "Set the briefing")
                 .body::<verbs::Briefing>()
                 .answers::<ScheduleAnswer>("The settings in force")
-                .problems(&[400, 413, 415, 422]),
-        ),
-        writes(
-            "/quiet",
-            w::quiet,
+                .problems(&[400, 413, 415, 422])
+        }),
+        writes("/quiet", w::quiet, || {
             choice("setQuietHours", "Set quiet hours")
                 .body::<verbs::Quiet>()
                 .answers::<ScheduleAnswer>("The settings in force")
-                .problems(&[400, 413, 415, 422]),
-        ),
-        reads(
-            "/receipts",
-            r::receipts,
+                .problems(&[400, 413, 415, 422])
+        }),
+        reads("/receipts", r::receipts, || {
             choice("receipts", "Get confirmation settings")
                 .answers::<ReceiptsAnswer>("The settings in force")
-                .problems(&[422]),
-        ),
-        writes(
-            "/receipts",
-            w::set_receipts,
+                .problems(&[422])
+        }),
+        writes("/receipts", w::set_receipts, || {
             choice("setReceipts", "Set confirmations")
                 .body::<verbs::Receipts>()
                 .answers::<ReceiptsAnswer>("The settings in force")
-                .problems(&[400, 413, 415, 422]),
-        ),
+                .problems(&[400, 413, 415, 422])
+        }),
     ]
 }
 
@@ -213,72 +189,69 @@ fn verbs() -> Vec<Route> {
     for row in VERBS {
         if let Some(path) = row.info.http.path {
             let ask = move |api: State<ApiState>, sent: WriteRequest| w::ask(api, sent, row);
-            routes.push(writes(&format!("/{path}"), ask, verb(row, false)));
+            routes.push(writes(&format!("/{path}"), ask, move || verb(row, false)));
         }
         if let Some(path) = row.info.http.task_path {
             let ask = move |api: State<ApiState>, id: TaskPath, sent: WriteRequest| {
                 w::ask_about(api, id, sent, row)
             };
             let path = format!("/tasks/{{task_id}}/{path}");
-            routes.push(writes(&path, ask, verb(row, true)));
+            routes.push(writes(&path, ask, move || verb(row, true)));
         }
     }
     routes
 }
 
+/// The description of a setting's route.
+fn choice(id: &str, summary: &str) -> Description {
+    operation(id, summary).actor()
+}
+
+/// The problem document of `GET /readyz`, which has the fields of the ready answer too.
+fn not_ready() -> AllOfBuilder {
+    let schema = |name| Ref::from_schema_name(name);
+    AllOfBuilder::new()
+        .item(schema(ProblemDocument::name()))
+        .item(schema(Readiness::name()))
+}
+
 /// Operations, synchronization, and the daemon's health.
 fn daemon() -> Vec<Route> {
-    let schema = |name| Ref::from_schema_name(name);
-    let not_ready = utoipa::openapi::AllOfBuilder::new()
-        .item(schema(ProblemDocument::name()))
-        .item(schema(Readiness::name()));
     vec![
-        reads(
-            "/operations/{operation_id}",
-            d::operation,
+        reads("/operations/{operation_id}", d::operation, || {
             operation("getOperation", "Get an operation")
                 .answers::<OperationAnswer>("The operation")
-                .problems(&[404]),
-        ),
-        writes(
-            "/operations/{operation_id}/retry",
-            d::retry,
+                .problems(&[404])
+        }),
+        writes("/operations/{operation_id}/retry", d::retry, || {
             operation("retry", "Retry set-aside work")
                 .about(
                     "Takes the id of an operation, or another id from `set_aside` of GET /status. A write that \
                          may have been applied is looked for before it is sent again.",
                 )
                 .answers::<Retried>("Retrying")
-                .problems(&[404]),
-        ),
-        writes(
-            "/sync",
-            d::sync,
+                .problems(&[404])
+        }),
+        writes("/sync", d::sync, || {
             operation("sync", "Sync with the sources")
                 .about("Reads changes from every source; with `full`, everything.")
                 .wait(SYNC_WAIT.as_secs())
                 .body::<d::SyncBody>()
                 .answers::<SyncReport>("Every source was read or has failed")
                 .answers_with::<SyncReport>(202, "Still syncing after `wait`")
-                .problems(&[400, 413, 415, 422]),
-        ),
-        reads(
-            "/status",
-            d::status,
+                .problems(&[400, 413, 415, 422])
+        }),
+        reads("/status", d::status, || {
             operation("status", "Get connections, last sync and queued work")
                 .answers::<StatusAnswer>("The daemon's health")
-                .problems(&[]),
-        ),
-        reads(
-            "/healthz",
-            d::healthz,
+                .problems(&[])
+        }),
+        reads("/healthz", d::healthz, || {
             operation("healthz", "Check that the process runs")
                 .open()
-                .answers::<Alive>("It runs"),
-        ),
-        reads(
-            "/readyz",
-            d::readyz,
+                .answers::<Alive>("It runs")
+        }),
+        reads("/readyz", d::readyz, || {
             operation("readyz", "Check that Ivan is ready for commands")
                 .about(
                     "Ready: the store is writable and Slack, if configured, is connected. Sources are reported, \
@@ -290,12 +263,10 @@ fn daemon() -> Vec<Route> {
                     503,
                     "Not ready; the body has the fields of the ready answer too",
                     PROBLEM_JSON,
-                    Content::new(Some(not_ready)),
-                ),
-        ),
-        reads(
-            "/metrics",
-            d::measured,
+                    Content::new(Some(not_ready())),
+                )
+        }),
+        reads("/metrics", d::measured, || {
             operation("metrics", "Get metrics for Prometheus")
                 .response(
                     200,
@@ -303,11 +274,9 @@ fn daemon() -> Vec<Route> {
                     "text/plain",
                     Content::new(Some(String::schema())),
                 )
-                .problems(&[]),
-        ),
-        reads(
-            "/openapi.json",
-            d::describe,
+                .problems(&[])
+        }),
+        reads("/openapi.json", d::describe, || {
             operation("openapi", "Get this document")
                 .response(
                     200,
@@ -315,7 +284,7 @@ fn daemon() -> Vec<Route> {
                     "application/json",
                     Content::new(Some(ObjectBuilder::new().schema_type(Type::Object))),
                 )
-                .problems(&[]),
-        ),
+                .problems(&[])
+        }),
     ]
 }
