@@ -40,6 +40,7 @@ use crate::store::people::Configured;
 use crate::store::{
     Db, DbResult, Store, StoreError, deliveries, log, pauses, people, prune, schedules, tasks,
 };
+use crate::tls;
 
 /// The time limit for committed work after the signal to stop. The process is to end within 10 s.
 const FINISH_WITHIN: Duration = Duration::from_secs(9);
@@ -121,6 +122,10 @@ impl App {
     }
 
     async fn built(config: &Config, clock: Clock) -> Result<App, AppError> {
+        // Meanwhile the store is opened, which waits for the disk.
+        if uses_https(config) {
+            tls::read_ahead();
+        }
         let store = Store::open(&config.store.path)?;
         let configured: Vec<Configured> = config.people.iter().map(configured).collect();
         let slack = config.slack.as_ref();
@@ -737,6 +742,16 @@ fn known(connection: &Db) -> DbResult<Known> {
         containers: tasks::containers(connection)?,
         guests: tasks::guests(connection, Source::ClickUp)?,
     })
+}
+
+/// Whether any service is reached over TLS, so that the system's certificates are needed.
+fn uses_https(config: &Config) -> bool {
+    let slack = config.slack.as_ref().map(|slack| &slack.api_url);
+    let clickup = config.clickup.as_ref().map(|clickup| &clickup.api_url);
+    let github = config.github.as_ref().map(|github| &github.api_url);
+    let addresses = [slack, clickup, github];
+    let mut addresses = addresses.into_iter().flatten();
+    addresses.any(|address| address.starts_with("https:"))
 }
 
 fn sources(config: &Config, known: Known, clock: &Clock) -> Result<Sources, AppError> {

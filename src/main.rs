@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> ExitCode {
     match cli.command {
         CliCommand::Serve => match load(&cli.options) {
-            Ok(config) => serve(&config).await,
+            Ok(config) => serve(config).await,
             Err(exit) => exit,
         },
         #[cfg(not(feature = "demo"))]
@@ -114,17 +114,19 @@ async fn sandbox(ports: cli::SandboxPorts) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn serve(config: &Config) -> ExitCode {
+async fn serve(config: Config) -> ExitCode {
     start_logging(&config.log.format, &config.log.level);
     // Installed here so that a signal while the store is opened also stops the daemon.
     let stop = match stop_signals() {
         Ok(stop) => stop,
         Err(error) => return fail(&format!("cannot install signal handlers: {error}")),
     };
-    let app = match App::build(config, clock()).await {
+    let app = match App::build(&config, clock()).await {
         Ok(app) => app,
         Err(error) => return fail(&error.to_string()),
     };
+    // The app has its own copies. With thousands of people this is megabytes.
+    drop(config);
     match app.run(Box::pin(stop)).await {
         Ok(()) => ExitCode::SUCCESS,
         // The log has the reason already.

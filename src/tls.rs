@@ -1,4 +1,4 @@
-//! The TLS configuration of all clients. The system's certificates are read once, for the first client of an https
+//! The TLS configuration of all clients. The system's certificates are read once, ahead of the first client of an https
 //! address, and not at all if there is none.
 
 use std::sync::{Arc, Mutex};
@@ -30,6 +30,15 @@ pub(crate) fn with_system_certificates() -> Result<Arc<ClientConfig>, String> {
     let config = Arc::new(builder.with_no_client_auth());
     *shared = Some(Arc::clone(&config));
     Ok(config)
+}
+
+/// Reads the certificates on a thread of its own. A client that needs them meanwhile waits for it.
+pub(crate) fn read_ahead() {
+    // After an error, the client reads them again and reports it.
+    let read = || drop(with_system_certificates());
+    let _ = std::thread::Builder::new()
+        .name("certificates".into())
+        .spawn(read);
 }
 
 /// A configuration without certificates, for clients of plain http: it works where none are installed.

@@ -30,7 +30,7 @@ pub use remarks::ConfigWarnings;
 pub use secret::Secret;
 
 use layers::Layers;
-use reader::{Reader, ValueFormat, boolean, integer, quote, quote_all, text, texts};
+use reader::{Reader, Shown, ValueFormat, boolean, integer, quote, quote_all, text, texts};
 
 /// The whole configuration. Sources and surfaces that are not configured are `None`.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ pub struct Config {
     /// The format and level of log lines.
     pub log: LogConfig,
     file: Option<PathBuf>,
-    shown: String,
+    shown: Vec<Shown>,
     remarks: ConfigWarnings,
 }
 
@@ -375,7 +375,7 @@ impl Config {
 
     /// The configuration in force as TOML with the origin of each value; secrets are masked.
     pub fn show(&self) -> String {
-        self.shown.clone()
+        reader::show(&self.shown)
     }
 
     /// Suspicious values that are valid, and secret files that others can read.

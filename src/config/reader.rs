@@ -43,12 +43,29 @@ pub struct ValueFormat<T> {
     pub show: fn(&T) -> String,
 }
 
-/// One line of [`Reader::show`].
-struct Shown {
+/// One line of [`show`].
+#[derive(Debug, Clone)]
+pub struct Shown {
     key: String,
     /// The value as TOML; `None` if it is not set: then `note` states the effect.
     value: Option<String>,
-    note: String,
+    note: Note,
+}
+
+/// The comment of a line.
+#[derive(Debug, Clone)]
+enum Note {
+    Origin(ValueOrigin),
+    Text(String),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::Origin(origin) => origin.fmt(f),
+            Note::Text(text) => f.write_str(text),
+        }
+    }
 }
 
 pub struct Reader {
@@ -112,7 +129,7 @@ impl Reader {
                 self.shown.push(Shown {
                     key: key.to_owned(),
                     value: Some((kind.show)(&default)),
-                    note: ValueOrigin::Default.to_string(),
+                    note: Note::Origin(ValueOrigin::Default),
                 });
                 default
             }
@@ -213,7 +230,7 @@ impl Reader {
         self.shown.push(Shown {
             key: format!("{section}."),
             value: None,
-            note: String::new(),
+            note: Note::Text(String::new()),
         });
     }
 
@@ -249,14 +266,13 @@ impl Reader {
             .is_some_and(|origin| *origin != ValueOrigin::Default)
     }
 
-    /// Ends the reading; keys left over are unknown. Returns the mistakes, the text of `config show`, the known keys.
-    pub fn finish(mut self) -> (Vec<ConfigError>, String, BTreeSet<String>) {
+    /// Ends the reading; keys left over are unknown. Returns the mistakes, the lines of `config show`, the known keys.
+    pub fn finish(mut self) -> (Vec<ConfigError>, Vec<Shown>, BTreeSet<String>) {
         for (key, given) in std::mem::take(&mut self.layers.values) {
             let why = self.unknown(&key);
             self.fail(&key, why, given.origin);
         }
-        let shown = show(&self.shown);
-        (self.errors, shown, self.known)
+        (self.errors, self.shown, self.known)
     }
 
     fn take(&mut self, key: &str) -> Option<GivenValue> {
@@ -277,7 +293,7 @@ impl Reader {
                 self.shown.push(Shown {
                     key: key.to_owned(),
                     value: Some((kind.show)(&value)),
-                    note: origin.to_string(),
+                    note: Note::Origin(origin),
                 });
                 Some(value)
             }
@@ -352,7 +368,7 @@ impl Reader {
                 self.shown.push(Shown {
                     key: key.to_owned(),
                     value: Some(quote(&secret.to_string())),
-                    note: origin.to_string(),
+                    note: Note::Origin(origin),
                 });
                 Some(secret)
             }
@@ -367,7 +383,7 @@ impl Reader {
         self.shown.push(Shown {
             key: key.to_owned(),
             value: None,
-            note: without.to_owned(),
+            note: Note::Text(without.to_owned()),
         });
     }
 
@@ -578,7 +594,7 @@ pub fn quote_all<T: AsRef<str>>(texts: &[T]) -> String {
 }
 
 /// Formats TOML with a comment after each value. A key ending in a dot is a section that is not configured.
-fn show(lines: &[Shown]) -> String {
+pub fn show(lines: &[Shown]) -> String {
     let mut shown = String::new();
     let mut open = String::new();
     for line in lines {
