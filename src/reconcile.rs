@@ -1,8 +1,9 @@
 //! Keeps the mirror equal to the sources without webhooks: polls read tasks and apply them as webhooks do.
 //!
-//! A walk reads a list or repository page by page: the changes since the last walk, or everything. Each page is
-//! committed separately, and a report older than the stored one changes nothing (P4). A walk that fails halfway keeps
-//! its pages but no cursor, so the next one starts at the same point. It never takes absence for deletion.
+//! A walk reads a list or repository page by page: the changes since the last walk, or everything. It takes the memory of
+//! one page, however many tasks there are. Each page is committed separately, and a report older than the stored one
+//! changes nothing (P4). A walk that fails halfway keeps its pages but no cursor, so the next one starts at the same
+//! point. It never takes absence for deletion.
 //!
 //! People have priority: each request waits a short time for a person's write at the source, and the last tenth of the
 //! rate limit is reserved for them. Only the first walk uses the reserve too: before it there is no task to write to.
@@ -522,14 +523,14 @@ impl Inner {
         let walked = container.clone();
         let unmet = self
             .store
-            .write(move |tx| tasks::unmet(tx, &walked, walk))
+            .write(move |tx| tasks::unmet(tx, &walked, walk, ASKED_FOR))
             .await
             .map_err(in_words)?;
         let mut changed = 0;
-        if unmet.len() > ASKED_FOR {
-            Limit::Unmet.reached(format_args!("{} tasks are no longer listed in {}; {ASKED_FOR} are looked up now, the rest after the next full poll", unmet.len(), container.name));
+        if unmet.count > ASKED_FOR {
+            Limit::Unmet.reached(format_args!("{} tasks are no longer listed in {}; {ASKED_FOR} are looked up now, the rest after the next full poll", unmet.count, container.name));
         }
-        for (key, missed) in unmet.into_iter().take(ASKED_FOR) {
+        for (key, missed) in unmet.first {
             self.turn(mirrored, first).await?;
             let asked_at = self.clock.now();
             let read = mirrored.mirror.writer.read(&key).await;

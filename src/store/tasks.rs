@@ -219,28 +219,47 @@ pub fn met(tx: &Db, key: &TaskKey, walk: DateTime<Utc>) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// Tasks of a container that its complete full walk did not find; each counts the walks that missed it.
+/// Tasks of a container that its complete full walk did not find.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unmet {
+    /// Their number.
+    pub count: usize,
+    /// The first of them, each with the number of full walks that missed it.
+    pub first: Vec<(TaskKey, i64)>,
+}
+
+/// Counts a missed walk for each task of a container that its complete full walk did not find, and returns at most so
+/// many of them.
 pub fn unmet(
     tx: &Db,
     container: &Container,
     walk: DateTime<Utc>,
-) -> rusqlite::Result<Vec<(TaskKey, i64)>> {
-    tx.query_map(
+    at_most: usize,
+) -> rusqlite::Result<Unmet> {
+    let (source, walk) = (container.source.as_str(), walk.timestamp_micros());
+    let count = tx.execute(
         "UPDATE tasks SET missed = missed + 1
-         WHERE source = ?1 AND container = ?2 AND walk_us < ?3 AND gone = 0 AND away = 0
-         RETURNING source_key, missed",
-        params![
-            container.source.as_str(),
-            container.id,
-            walk.timestamp_micros()
-        ],
-        |row| {
-            Ok((
-                TaskKey::stored(container.source, row.get::<_, String>(0)?),
-                row.get(1)?,
-            ))
-        },
-    )
+         WHERE source = ?1 AND container = ?2 AND walk_us < ?3 AND gone = 0 AND away = 0",
+        params![source, container.id, walk],
+    )?;
+    let first = match count {
+        0 => Vec::new(),
+        _ => tx.query_map(
+            "SELECT source_key, missed FROM tasks
+             WHERE source = ?1 AND container = ?2 AND walk_us < ?3 AND gone = 0 AND away = 0 LIMIT ?4",
+            params![
+                source,
+                container.id,
+                walk,
+                i64::try_from(at_most).unwrap_or(i64::MAX)
+            ],
+            |row| {
+                let key = TaskKey::stored(container.source, row.get::<_, String>(0)?);
+                Ok((key, row.get(1)?))
+            },
+        )?,
+    };
+    Ok(Unmet { count, first })
 }
 
 /// Renames a repository; the ids that people see follow.
@@ -640,6 +659,36 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tasks_that_a_walk_missed_are_counted_and_only_the_first_are_returned() {
+        let store = Db::in_memory();
+        store
+            .execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30)
+                 INSERT INTO tasks (source, source_key, task_id, container, title, created_ms, seen_ms, read_us, walk_us, gone)
+                 SELECT 'github', '1001:' || i, 'github:acme/widgets#' || i, '1001', 'T', 0, 0, 0, iif(i <= 20, 0, 5), i > 25
+                 FROM n",
+                [],
+            )
+            .unwrap();
+        let widgets = Container {
+            source: Source::GitHub,
+            id: "1001".into(),
+            name: "acme/widgets".into(),
+            configured: "acme/widgets".into(),
+            archived: false,
+        };
+        let walk = DateTime::from_timestamp_micros(5).unwrap();
+        for walks in 1..=2 {
+            let found = unmet(&store, &widgets, walk, 7).unwrap();
+            assert_eq!((found.count, found.first.len()), (20, 7));
+            assert!(found.first.iter().all(|(_, missed)| *missed == walks));
+        }
+        let earlier = DateTime::from_timestamp_micros(0).unwrap();
+        let none = unmet(&store, &widgets, earlier, 7).unwrap();
+        assert_eq!((none.count, none.first), (0, Vec::new()));
+    }
 
     /// Two tasks due at the same time, 04:00 of the 24th in Madrid. One of them is due on that whole day.
     #[test]
