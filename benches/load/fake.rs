@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -54,6 +54,8 @@ struct Inner {
     socket: String,
     slack: Mutex<Slack>,
     issues: Mutex<BTreeMap<u64, Value>>,
+    /// The number of issues that are made when they are asked for.
+    many: AtomicU64,
     made: AtomicU64,
     answered: watch::Sender<usize>,
     /// When the last link got its hello.
@@ -90,6 +92,7 @@ impl Fake {
                 socket: format!("ws://{}/link", sockets.local_addr().unwrap()),
                 slack: Mutex::default(),
                 issues: Mutex::default(),
+                many: AtomicU64::new(0),
                 made: AtomicU64::new(1),
                 answered: watch::Sender::default(),
                 connected: watch::Sender::default(),
@@ -347,8 +350,51 @@ impl Fake {
 
     /// GitHub has open issues with these numbers.
     pub fn has_issues(&self, numbers: std::ops::RangeInclusive<u64>) {
+        self.inner.many.store(0, Ordering::Relaxed);
         let mut issues = self.inner.issues.lock().unwrap();
         *issues = numbers.map(|number| (number, issue(number))).collect();
+    }
+
+    /// GitHub has the issues from 1 to this number, as [`one_of_many`] makes them, in pages.
+    pub fn has_many_issues(&self, count: u64) {
+        self.inner.issues.lock().unwrap().clear();
+        self.inner.many.store(count, Ordering::Relaxed);
+    }
+
+    /// A page of many issues, and the link to the next one.
+    fn page_of_many(
+        &self,
+        method: &Method,
+        path: &str,
+        query: &str,
+    ) -> Option<(Value, Option<String>)> {
+        let many = self.inner.many.load(Ordering::Relaxed);
+        let is_listing = path.ends_with("1001/issues") || path.ends_with("widgets/issues");
+        if many == 0 || method != Method::GET || !is_listing {
+            return None;
+        }
+        let asked: HashMap<_, _> = url::form_urlencoded::parse(query.as_bytes()).collect();
+        if asked.contains_key("since") {
+            return Some((json!([]), None));
+        }
+        let number = |name: &str| asked.get(name).and_then(|value| value.parse::<u64>().ok());
+        let (size, page) = (
+            number("per_page").unwrap_or(30),
+            number("page").unwrap_or(1),
+        );
+        let from = (page - 1) * size + 1;
+        let to = (from + size - 1).min(many);
+        let changed = self.inner.issues.lock().unwrap();
+        let listed = (from..=to).map(|number| match changed.get(&number) {
+            Some(issue) => issue.clone(),
+            None => one_of_many(number),
+        });
+        let base = self.base();
+        let next = page + 1;
+        let link = format!(
+            "<{base}/github/repositories/1001/issues?per_page={size}&page={next}>; rel=\"next\""
+        );
+        Some((listed.collect(), (to < many).then_some(link)))
     }
 
     fn of_github(&self, method: &Method, path: &str, query: &str, body: &Value) -> Option<Value> {
@@ -383,7 +429,13 @@ impl Fake {
                     return Some(json!([]));
                 };
                 let mut issues = self.inner.issues.lock().unwrap();
-                let issue = issues.entry(number).or_insert_with(|| issue(number));
+                let is_one_of_many = number <= self.inner.many.load(Ordering::Relaxed);
+                let issue = issues
+                    .entry(number)
+                    .or_insert_with(|| match is_one_of_many {
+                        true => one_of_many(number),
+                        false => issue(number),
+                    });
                 if method == "PATCH" {
                     let changes = body.as_object().into_iter().flatten();
                     let of_issue = issue.as_object_mut()?;
@@ -427,10 +479,48 @@ pub fn issue(number: u64) -> Value {
     issue
 }
 
+/// The number of people who have issues among many.
+pub const OWNERS: u64 = 10_000;
+
+/// The person who has one of many issues. The first person has a tenth of those with odd numbers.
+pub fn owner(number: u64) -> u64 {
+    match number % 20 {
+        1 => 0,
+        _ => number / 2 % OWNERS,
+    }
+}
+
+/// A person's GitHub login.
+pub fn login(owner: u64) -> String {
+    format!("person{owner:05}")
+}
+
+/// An issue that somebody has: open if its number is odd.
+pub fn one_of_many(number: u64) -> Value {
+    let mut issue = issue(number);
+    let owner = owner(number);
+    let assignee = json!({"login": login(owner), "id": 600_000 + owner, "type": "User"});
+    let fields = issue.as_object_mut().unwrap();
+    fields.insert("assignees".to_owned(), json!([assignee]));
+    if number.is_multiple_of(2) {
+        fields.insert("state".to_owned(), json!("closed"));
+        fields.insert("state_reason".to_owned(), json!("completed"));
+        fields.insert("closed_at".to_owned(), json!("2026-01-02T03:04:05Z"));
+    }
+    issue
+}
+
 async fn answer(State(fake): State<Fake>, method: Method, uri: Uri, body: Bytes) -> Response {
     let query = uri.query().unwrap_or_default();
     let body_is: Value = serde_json::from_slice(&body).unwrap_or_default();
     let path = uri.path().trim_start_matches('/');
+    let page = path
+        .strip_prefix("github/")
+        .and_then(|path| fake.page_of_many(&method, path, query));
+    if let Some((page, link)) = page {
+        let link = link.map(|link| [(header::LINK, link)]);
+        return (link, axum::Json(page)).into_response();
+    }
     let said = match path.split_once('/') {
         Some(("api", method)) => Some(fake.of_slack(method, query, &body_is)),
         Some(("clickup", path)) => fake.of_clickup(&method, path, &body_is),

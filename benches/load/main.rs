@@ -4,6 +4,7 @@
 //! cargo bench --bench load                               # everything, five repetitions
 //! cargo bench --bench load -- webhooks --repetitions 3   # one part: webhooks or slack
 //! cargo bench --bench load -- --write                    # and writes the tables of docs/performance.md
+//! cargo bench --bench load -- scale                      # large stores; with --million also one of a million tasks
 //! benches/instructions.sh                                # instructions under callgrind
 //! ```
 //!
@@ -22,6 +23,7 @@ mod fake;
 mod instructions;
 mod machine;
 mod report;
+mod scale;
 mod slack;
 mod webhooks;
 
@@ -65,6 +67,7 @@ struct Asked {
     parts: Vec<String>,
     repetitions: usize,
     write: bool,
+    million: bool,
 }
 
 impl Asked {
@@ -73,16 +76,18 @@ impl Asked {
             parts: Vec::new(),
             repetitions: REPETITIONS,
             write: false,
+            million: false,
         };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match *word {
                 "--write" => asked.write = true,
+                "--million" => asked.million = true,
                 "--repetitions" => {
                     let number = words.next().and_then(|number| number.parse().ok());
                     asked.repetitions = number.expect("--repetitions NUMBER");
                 }
-                "webhooks" | "slack" => asked.parts.push((*word).to_owned()),
+                "webhooks" | "slack" | "scale" => asked.parts.push((*word).to_owned()),
                 other => {
                     panic!("unknown argument {other}; see the first lines of benches/load/main.rs")
                 }
@@ -115,6 +120,14 @@ async fn load(asked: &Asked) {
     );
     print!("{head}");
     for part in &asked.parts {
+        if part == "scale" {
+            let text = scale::measure(&fake, asked.million).await;
+            println!("{text}");
+            if asked.write {
+                report::write_into_the_docs("load: scale", &text);
+            }
+            continue;
+        }
         let mut table = Table::default();
         for turn in 0..asked.repetitions {
             eprintln!("{part}: {} of {}", turn + 1, asked.repetitions);

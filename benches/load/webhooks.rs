@@ -52,6 +52,11 @@ pub fn request(number: u64) -> Vec<u8> {
         .as_object_mut()
         .unwrap()
         .insert("issue".to_owned(), of);
+    signed(number, &payload)
+}
+
+/// A signed request with this payload, as GitHub's delivery of this number.
+pub fn signed(number: u64, payload: &Value) -> Vec<u8> {
     let body = payload.to_string();
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(body.as_bytes());
@@ -84,6 +89,11 @@ impl Connection {
 
     /// Sends a request, and reads its whole response; whether it was accepted.
     pub async fn send(&mut self, request: &[u8]) -> bool {
+        self.exchange(request).await.0
+    }
+
+    /// Sends a request; whether it was accepted, and the body of the response.
+    pub async fn exchange(&mut self, request: &[u8]) -> (bool, String) {
         self.stream.write_all(request).await.unwrap();
         self.read.clear();
         loop {
@@ -99,7 +109,7 @@ impl Connection {
                 .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
                 .and_then(|(_, length)| length.trim().parse::<usize>().ok());
             if body.len() >= length.unwrap() {
-                return head.starts_with("HTTP/1.1 2");
+                return (head.starts_with("HTTP/1.1 2"), body.to_owned());
             }
         }
     }
