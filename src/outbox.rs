@@ -89,6 +89,8 @@ struct AtSource {
 enum Next {
     /// Continue at once from the store's state.
     GoOn,
+    /// The operation has ended. Continue with the next of its lane.
+    Ended,
     /// Wait until the operation's time, or until its source answers again. During a rate limit each source itself
     /// withholds requests, so there are no answers.
     Retry,
@@ -96,6 +98,13 @@ enum Next {
     Obliged,
     /// No operation is left, or the daemon stops.
     Over,
+}
+
+/// The pending operations that a lane has when it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pending {
+    One,
+    Any,
 }
 
 impl Outbox {
@@ -163,10 +172,10 @@ impl Outbox {
         // All operations up to this one were seen; `None`: not since the start, or since operations were released.
         let mut seen: Option<OperationSeq> = None;
         let mut is_woken = true;
-        let begin = |lanes: &mut JoinSet<String>, lane: String| {
+        let begin = |lanes: &mut JoinSet<String>, lane: String, has: Pending| {
             let (inner, shutdown) = (Arc::clone(&self.inner), shutdown.clone());
             lanes.spawn(async move {
-                inner.lane(&lane, shutdown).await;
+                inner.lane(&lane, has, shutdown).await;
                 lane
             });
         };
@@ -179,10 +188,14 @@ impl Outbox {
                 let read = self.inner.store.read(move |db| operations::lanes(db, seen));
                 match read.await {
                     Ok((pending, up_to)) => {
-                        seen = Some(up_to);
+                        // A lane that is not under way had none. A second new one is in `again`.
+                        let has = match seen.replace(up_to) {
+                            Some(_) => Pending::One,
+                            None => Pending::Any,
+                        };
                         for lane in pending {
                             match under_way.insert(lane.clone()) {
-                                true => begin(&mut lanes, lane),
+                                true => begin(&mut lanes, lane, has),
                                 false => drop(again.insert(lane)),
                             }
                         }
@@ -200,7 +213,7 @@ impl Outbox {
                 Some(ended) = lanes.join_next() => {
                     let lane = ended.map_err(|e| OutboxStopped(e.to_string()))?;
                     match again.remove(&lane) {
-                        true => begin(&mut lanes, lane),
+                        true => begin(&mut lanes, lane, Pending::Any),
                         false => drop(under_way.remove(&lane)),
                     }
                 }
@@ -239,9 +252,9 @@ impl AtSource {
 
 impl Inner {
     /// Carries out the pending operations of a lane one after the other (P3).
-    async fn lane(&self, lane: &str, shutdown: CancellationToken) {
+    async fn lane(&self, lane: &str, has: Pending, shutdown: CancellationToken) {
         loop {
-            match self.advance(lane, &shutdown).await {
+            match self.advance(lane, has, &shutdown).await {
                 Ok(Next::Over) => return,
                 Ok(_) => {}
                 Err(trouble) => {
@@ -265,7 +278,12 @@ impl Inner {
     }
 
     /// Attempts one operation of the lane until it has ended.
-    async fn advance(&self, lane: &str, shutdown: &CancellationToken) -> Result<Next, StoreError> {
+    async fn advance(
+        &self,
+        lane: &str,
+        has: Pending,
+        shutdown: &CancellationToken,
+    ) -> Result<Next, StoreError> {
         let mut next = Next::GoOn;
         let mut answers: Option<watch::Receiver<u64>> = None;
         loop {
@@ -334,6 +352,9 @@ impl Inner {
                 return Ok(Next::Over);
             }
             next = self.attempt(at, row, shutdown).await?;
+            if (next, has) == (Next::Ended, Pending::One) {
+                return Ok(Next::Over);
+            }
         }
     }
 
@@ -379,7 +400,7 @@ impl Inner {
         let work = Work::Operation(row.operation.id.clone());
         let begun = self.store.begin(&work).await?;
         let next = self.begun(at, row).await;
-        let done = matches!(next, Ok(Next::GoOn));
+        let done = matches!(next, Ok(Next::GoOn | Next::Ended));
         self.store.is_over(begun, done, self.clock.now()).await;
         next
     }
@@ -604,10 +625,11 @@ impl Inner {
                 Ok((true, cancelled))
             })
             .await?;
-        if has_ended {
-            self.count(row, outcome, &cancelled);
+        if !has_ended {
+            return Ok(Next::GoOn);
         }
-        Ok(Next::GoOn)
+        self.count(row, outcome, &cancelled);
+        Ok(Next::Ended)
     }
 
     /// Counts an ended operation, and the operations of its command that are cancelled because of it.

@@ -37,7 +37,7 @@ use crate::store::{DbResult, Signals, Store, Tx, Wake};
 pub use crate::command_tx::CommandError;
 pub use crate::domain::receipts::ReceiptMode;
 pub use crate::store::forms::URL_LIFE;
-pub use crate::store::messages::{Conversation, Ephemeral, Outgoing};
+pub use crate::store::messages::{Conversation, Ephemeral, Outgoing, OutgoingPage};
 pub use crate::store::reactions::DueReaction;
 pub use crate::store::slack_events::{
     Attachments, ComparedUpTo, Gesture, IncomingMessage, Inserted, ReplyUrl, WaitingMessage,

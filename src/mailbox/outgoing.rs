@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{MailTx, Mailbox, Outgoing};
+use super::{MailTx, Mailbox, Outgoing, OutgoingPage};
 use crate::domain::ids::MessageId;
 use crate::domain::reply;
 use crate::store::{DbResult, StoreError, Wake, deliveries, messages, people, restored};
@@ -61,7 +61,7 @@ pub enum Fate {
 #[async_trait]
 pub trait Outbound: Send + Sync + 'static {
     /// The next message to post or update in up to `at_most` conversations, in order.
-    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreError>;
+    async fn outgoing(&self, at_most: usize) -> Result<OutgoingPage, StoreError>;
     /// Resolves when `outgoing` may have changed since the last call. For one poster.
     async fn something_to_post(&self);
     /// Records that a first post, or a call of its `response_url`, is about to be sent. `false` if the message has changed
@@ -73,19 +73,19 @@ pub trait Outbound: Send + Sync + 'static {
 
 #[async_trait]
 impl Outbound for Mailbox {
-    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreError> {
+    async fn outgoing(&self, at_most: usize) -> Result<OutgoingPage, StoreError> {
         let store = &self.inner.store;
-        let mut outgoing = store
+        let mut page = store
             .read(move |db| messages::outgoing(db, at_most))
             .await?;
         let operators = &self.inner.settings.operators;
-        for message in &mut outgoing {
+        for message in &mut page.messages {
             message.words = std::mem::take(&mut message.words).mentioning(operators);
             for part in &mut message.parts {
                 part.mention(operators);
             }
         }
-        Ok(outgoing)
+        Ok(page)
     }
 
     async fn something_to_post(&self) {

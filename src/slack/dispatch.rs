@@ -154,22 +154,30 @@ pub async fn run(
     let mut acting: JoinSet<String> = JoinSet::new();
     // The first message of each person, in order, that was read and not begun yet.
     let mut ready: VecDeque<WaitingMessage> = VecDeque::new();
+    // Whether the store may have messages that were not read.
+    let mut is_stale = true;
+    // People under way of whom further messages wait.
+    let mut again: HashSet<String> = HashSet::new();
     loop {
         let room = PEOPLE_AT_ONCE - acting.len();
         // Messages from before the start are among them. People under way may come first.
         let at_most = acting.len() + room + READ_AHEAD;
-        let read = match room > 0 && ready.is_empty() {
-            true => dispatcher.inbound.waiting(at_most).await,
-            false => Ok(Vec::new()),
+        let read = match room > 0 && ready.is_empty() && is_stale {
+            true => dispatcher.inbound.waiting(at_most).await.map(Some),
+            false => Ok(None),
         };
         match read {
             Ok(read) => {
                 backoff.reset();
-                // The next message of a person is read when their last one has ended.
-                ready.extend(
-                    read.into_iter()
-                        .filter(|next| !busy.contains(&next.heard.user)),
-                );
+                if let Some(read) = read {
+                    is_stale = read.len() >= at_most;
+                    // The next message of a person is read when their last one has ended.
+                    let (later, now): (Vec<_>, Vec<_>) = read
+                        .into_iter()
+                        .partition(|next| busy.contains(&next.heard.user));
+                    again.extend(later.into_iter().map(|next| next.heard.user));
+                    ready.extend(now);
+                }
                 while let Some(next) = ready.pop_front() {
                     if acting.len() >= PEOPLE_AT_ONCE {
                         Limit::PeopleAtOnce.reached(format_args!(
@@ -179,6 +187,9 @@ pub async fn run(
                         break;
                     }
                     busy.insert(next.heard.user.clone());
+                    if next.more {
+                        again.insert(next.heard.user.clone());
+                    }
                     acting.spawn(Arc::clone(&dispatcher).act(next, shutdown.clone()));
                 }
             }
@@ -195,9 +206,11 @@ pub async fn run(
             biased;
             () = shutdown.cancelled() => break,
             Some(acted) = acting.join_next() => {
-                busy.remove(&acted.map_err(|error| panicked("listen", error))?);
+                let user = acted.map_err(|error| panicked("listen", error))?;
+                busy.remove(&user);
+                is_stale |= again.remove(&user);
             }
-            () = dispatcher.inbound.something_heard() => {}
+            () = dispatcher.inbound.something_heard() => is_stale = true,
         }
     }
     while let Some(acted) = acting.join_next().await {

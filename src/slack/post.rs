@@ -23,7 +23,9 @@ use crate::clock::Clock;
 use crate::domain::ids::MessageId;
 use crate::domain::set_aside::Work as Begins;
 use crate::limits::Limit;
-use crate::mailbox::{Attempts, Conversation, Ephemeral, Fate, Outbound, Outgoing, StoreError};
+use crate::mailbox::{
+    Attempts, Conversation, Ephemeral, Fate, Outbound, Outgoing, OutgoingPage, StoreError,
+};
 use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 
 /// How many conversations are posted to at once; the others wait.
@@ -55,17 +57,21 @@ pub async fn run(
         timings,
     });
     let mut store_backoff = poster.backoff();
-    let mut work = Work::default();
+    let mut work = Work::new();
     let mut finish_by: Option<Instant> = None;
     loop {
-        let outgoing = match work.wants() {
-            0 => Ok(Vec::new()),
-            at_most => poster.outbound.outgoing(at_most).await,
+        // While it stops, nothing reports new messages.
+        work.is_stale |= finish_by.is_some();
+        let read = match work.wants() {
+            0 => Ok(None),
+            at_most => poster.outbound.outgoing(at_most).await.map(Some),
         };
-        match outgoing {
-            Ok(outgoing) => {
+        match read {
+            Ok(read) => {
                 store_backoff.reset();
-                work.read(outgoing);
+                if let Some(page) = read {
+                    work.read(page);
+                }
                 work.begin(&poster, &shutdown);
             }
             Err(trouble) => {
@@ -91,26 +97,29 @@ pub async fn run(
                 finish_by = Some(Instant::now() + poster.timings.finish_limit);
             }
             Some(ended) = work.running.join_next_with_id() => work.end(ended)?,
-            () = poster.outbound.something_to_post() => {}
+            () = poster.outbound.something_to_post() => work.is_stale = true,
         }
     }
     Ok(())
 }
 
 /// The messages that are being posted, one of each conversation.
-#[derive(Default)]
 struct Work {
     running: JoinSet<(Outgoing, After)>,
     /// Messages that were read and not begun yet, in order. Each conversation has one.
     ready: VecDeque<Outgoing>,
     /// The busy conversations. The redraw of a card has a lane of its own and delays nothing else.
     busy: HashSet<Lane>,
-    /// The messages themselves: two changes of one must not overtake each other.
-    at_work: HashSet<MessageId>,
+    /// The messages themselves, with the version that is sent: two changes of one must not overtake each other.
+    at_work: HashMap<MessageId, i64>,
     /// The back-off of each message that failed.
     backoffs: HashMap<MessageId, Backoff>,
     /// Conversations that failed after the stop: not tried again.
     given_up: HashSet<Conversation>,
+    /// Whether the store may have messages that were not read.
+    is_stale: bool,
+    /// Whether messages wait behind those under way.
+    passed_over: bool,
 }
 
 /// The key of messages that go out one after the other.
@@ -144,11 +153,24 @@ enum After {
 }
 
 impl Work {
-    /// How many messages to read: those under way or given up may come first. None while there is no room, or some that
-    /// were read are left.
+    fn new() -> Work {
+        Work {
+            running: JoinSet::new(),
+            ready: VecDeque::new(),
+            busy: HashSet::new(),
+            at_work: HashMap::new(),
+            backoffs: HashMap::new(),
+            given_up: HashSet::new(),
+            is_stale: true,
+            passed_over: false,
+        }
+    }
+
+    /// How many messages to read: those under way or given up may come first. None while there is no room, some that
+    /// were read are left, or the store has no others.
     fn wants(&self) -> usize {
         let room = CONVERSATIONS_AT_ONCE.saturating_sub(self.running.len());
-        match room > 0 && self.ready.is_empty() {
+        match room > 0 && self.ready.is_empty() && self.is_stale {
             true => self.running.len() + self.given_up.len() + room + READ_AHEAD,
             false => 0,
         }
@@ -156,24 +178,36 @@ impl Work {
 
     /// Takes messages that were read, without those under way: their rows are about to change. These and the next of
     /// their conversations are read again afterwards.
-    fn read(&mut self, outgoing: Vec<Outgoing>) {
-        let is_free = |message: &Outgoing| {
-            !self.given_up.contains(&message.conversation)
-                && !self.at_work.contains(&message.id)
-                && !self.busy.contains(&Lane::of(message))
-        };
-        self.ready.extend(outgoing.into_iter().filter(is_free));
+    fn read(&mut self, page: OutgoingPage) {
+        self.is_stale = false;
+        self.passed_over |= page.more;
+        for message in page.messages {
+            if self.given_up.contains(&message.conversation) {
+                continue;
+            }
+            match self.at_work.get(&message.id) {
+                // It is not recorded yet.
+                Some(version) if *version == message.version => {}
+                None if !self.busy.contains(&Lane::of(&message)) => self.ready.push_back(message),
+                Some(_) | None => self.passed_over = true,
+            }
+        }
     }
 
     fn begin(&mut self, poster: &Arc<Poster>, shutdown: &CancellationToken) {
         // Some of the failed ones may be obsolete, and are not among these.
         if self.backoffs.len() > BACKOFFS_MAX {
             let at_work = &self.at_work;
-            self.backoffs.retain(|message, _| at_work.contains(message));
+            self.backoffs
+                .retain(|message, _| at_work.contains_key(message));
         }
         while let Some(message) = self.ready.pop_front() {
             let lane = Lane::of(&message);
-            if self.given_up.contains(&message.conversation) || self.busy.contains(&lane) {
+            if self.given_up.contains(&message.conversation) {
+                continue;
+            }
+            if self.busy.contains(&lane) {
+                self.passed_over = true;
                 continue;
             }
             if self.running.len() >= CONVERSATIONS_AT_ONCE {
@@ -184,7 +218,7 @@ impl Work {
                 return;
             }
             self.busy.insert(lane);
-            self.at_work.insert(message.id);
+            self.at_work.insert(message.id, message.version);
             let backoff = self
                 .backoffs
                 .entry(message.id)
@@ -203,11 +237,12 @@ impl Work {
         let (_, (message, after)) = ended.map_err(|error| panicked("post", error))?;
         self.busy.remove(&Lane::of(&message));
         self.at_work.remove(&message.id);
+        self.is_stale |= std::mem::take(&mut self.passed_over);
         match after {
             After::Done => {
                 self.backoffs.remove(&message.id);
             }
-            After::Again => {}
+            After::Again => self.is_stale = true,
             After::Later => {
                 self.given_up.insert(message.conversation);
             }

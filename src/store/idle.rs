@@ -19,7 +19,8 @@ pub fn is_idle(connection: &Db, without: &[Source]) -> rusqlite::Result<bool> {
     if to_act_on || deliveries_wait(connection, without)? {
         return Ok(false);
     }
-    Ok(operations::untold(connection)?.is_empty() && messages::outgoing(connection, 1)?.is_empty())
+    Ok(operations::untold(connection)?.is_empty()
+        && messages::outgoing(connection, 1)?.messages.is_empty())
 }
 
 fn deliveries_wait(connection: &Db, without: &[Source]) -> rusqlite::Result<bool> {

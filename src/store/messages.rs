@@ -354,15 +354,24 @@ pub fn say(
     }
 }
 
+/// Messages to post or to update.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OutgoingPage {
+    /// One of each conversation, in order.
+    pub messages: Vec<Outgoing>,
+    /// Whether more wait behind these.
+    pub more: bool,
+}
+
 /// The next step of up to `at_most` conversations: an update of a posted message, else the next post. A redraw counts
 /// separately. A message without words yet holds back those after it. The ephemeral messages to a person are a
 /// conversation of their own; after a "waiting" message only the final outcome follows.
 ///
 /// The cost depends on the number of results, not on the messages that wait behind them.
-pub fn outgoing(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<Outgoing>> {
+pub fn outgoing(connection: &Db, at_most: usize) -> rusqlite::Result<OutgoingPage> {
     connection.query(OUTGOING, [], |rows| {
         let mut taken = BTreeSet::new();
-        let mut outgoing = Vec::new();
+        let mut page = OutgoingPage::default();
         while let Some(row) = rows.next()? {
             let conversation = Conversation {
                 channel: row.get(2)?,
@@ -371,9 +380,11 @@ pub fn outgoing(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<Outgoin
             let redraw = row.get::<_, bool>(9)? && row.get::<_, Option<String>>(6)?.is_some();
             let whisper_to: Option<String> = row.get(11)?;
             if !taken.insert((conversation.clone(), whisper_to.clone(), redraw)) {
+                page.more = true;
                 continue;
             }
-            if outgoing.len() >= at_most {
+            if page.messages.len() >= at_most {
+                page.more = true;
                 break;
             }
             let ephemeral = match whisper_to {
@@ -389,7 +400,7 @@ pub fn outgoing(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<Outgoin
             let Some(words) = row.get::<_, Option<String>>(4)? else {
                 continue;
             };
-            outgoing.push(Outgoing {
+            page.messages.push(Outgoing {
                 id: row.get(0)?,
                 uid: row.get(1)?,
                 conversation,
@@ -406,7 +417,7 @@ pub fn outgoing(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<Outgoin
                 has_asker: row.get(16)?,
             });
         }
-        Ok(outgoing)
+        Ok(page)
     })
 }
 

@@ -109,7 +109,7 @@ fn may_be_begun(tx: &Db, now: DateTime<Utc>) -> rusqlite::Result<Vec<Work>> {
     let operations: Vec<String> = tx
         .query_map("SELECT id FROM operations WHERE seq IN
                  (SELECT min(seq) FROM operations WHERE state = 'pending' AND set_aside = 0 GROUP BY lane)", [], |row| row.get(0))?;
-    let posts = messages::outgoing(tx, usize::MAX)?;
+    let posts = messages::outgoing(tx, usize::MAX)?.messages;
     let homes = homes::since(tx, now - HOMES_SINCE)?;
     Ok(messages
         .into_iter()

@@ -171,6 +171,8 @@ pub struct WaitingMessage {
     pub heard: IncomingMessage,
     /// The display names of mentioned people by Slack id, as far as Slack has reported them.
     pub names: Vec<(String, String)>,
+    /// Whether further messages of this person wait.
+    pub more: bool,
 }
 
 /// Stores a message unless one of its keys is known. A duplicate adds its new keys. Also returns the number of the
@@ -214,7 +216,9 @@ pub fn keep(
 /// number of results, not on how many people wait.
 pub fn waiting(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<WaitingMessage>> {
     connection.query_map(
-        "SELECT id, heard FROM slack_events AS first INDEXED BY slack_events_unhandled
+        "SELECT id, heard, EXISTS (SELECT 1 FROM slack_events AS other INDEXED BY slack_events_waiting
+                  WHERE other.handled_ms IS NULL AND other.user_id = first.user_id AND other.id <> first.id)
+             FROM slack_events AS first INDEXED BY slack_events_unhandled
              WHERE handled_ms IS NULL AND id =
                  (SELECT id FROM slack_events INDEXED BY slack_events_waiting
                   WHERE handled_ms IS NULL AND user_id = first.user_id ORDER BY said_us, id LIMIT 1)
@@ -225,6 +229,7 @@ pub fn waiting(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<WaitingM
                 id: row.get(0)?,
                 heard: from_json(row, 1)?,
                 names: Vec::new(),
+                more: row.get(2)?,
             })
         },
     )

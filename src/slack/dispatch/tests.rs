@@ -245,6 +245,7 @@ mod working_off {
                 attached: crate::mailbox::Attachments::default(),
             },
             names: Vec::new(),
+            more: true,
         }
     }
 

@@ -217,15 +217,19 @@ impl Rows {
 
 #[async_trait]
 impl Outbound for Rows {
-    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreError> {
+    async fn outgoing(&self, at_most: usize) -> Result<OutgoingPage, StoreError> {
         let held = self.held.lock().unwrap();
         let mut seen = HashSet::new();
         let open = held.iter().filter(|row| row.record.is_none());
-        Ok(open
-            .map(|row| row.message.clone())
-            .filter(|message| seen.insert(message.conversation.clone()))
-            .take(at_most)
-            .collect())
+        let mut page = OutgoingPage::default();
+        for row in open {
+            let is_first = seen.insert(row.message.conversation.clone());
+            match is_first && page.messages.len() < at_most {
+                true => page.messages.push(row.message.clone()),
+                false => page.more = true,
+            }
+        }
+        Ok(page)
     }
     async fn something_to_post(&self) {
         self.wake.notified().await;
