@@ -168,7 +168,9 @@ pub fn settle_with(
         None => shown_next(tx, &report, &person, now, weights)?,
     };
     let parts = with_next(&report, next, undo);
-    by_reaction(tx, command.id, &report, now)?;
+    if command.has_reaction {
+        by_reaction(tx, command.id, &report, now)?;
+    }
     messages::say(tx, command.id, &report.words(), &parts, pin, about)?;
     tx.wake(Wake::Messages);
     tx.wake(Wake::Settled);
@@ -645,7 +647,8 @@ fn move_on(
             && !stored.gone
         {
             report.next = Some(TaskBrief::from(&stored.task));
-            return Ok((Some(pin), None));
+            let points = points(tx, &stored, person, now, weights)?;
+            return Ok((Some(pin), Some((task, stored.task, points))));
         }
         return Ok((None, None));
     }
@@ -702,8 +705,13 @@ pub fn open(
     let mut rows = std::collections::BTreeMap::new();
     let mut found = Vec::new();
     let mut open = OpenTasks::default();
-    for stored in tasks::open(connection)? {
-        if leaving.contains(&stored.row) || !person.is_concerned(&stored.task) {
+    let at = Moment {
+        now,
+        weights,
+        waits: &waits,
+    };
+    for stored in open_tasks::of(connection, person, at)? {
+        if leaving.contains(&stored.row) {
             continue;
         }
         if waits.is_blocked(stored.row) {

@@ -3,6 +3,8 @@
 //! [`ingest`](crate::ingest) reports activities in a source, [`completion`](crate::completion) those of colleagues through Ivan.
 //! The latter come back from the source as our own write and would cause no notice. Their actor already has a reply.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Duration, Utc};
 
 use crate::domain::event::{Activity, ActivityKind, TaskField};
@@ -13,7 +15,7 @@ use crate::domain::reply;
 use crate::domain::task::{Account, Source};
 use crate::store::messages::MessageDraft;
 use crate::store::tasks::StoredTask;
-use crate::store::{DbResult, Tx, Wake, messages, operations, people, schedules};
+use crate::store::{DbResult, Tx, Wake, messages, people, schedules};
 
 /// Notices about one task within this time share one message.
 const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
@@ -32,9 +34,9 @@ pub fn tell(
         return Ok(());
     }
     let source = after.task.key.source();
-    let pinned = people::pinned_by(tx, after.row)?;
-    let creator = operations::creator(tx, &after.task.key)?;
-    for person in perhaps_concerned(tx, before, after, news, (&pinned, creator))? {
+    let (pinned, creator) = people::pinned_and_requested_by(tx, after.row, &after.task.key)?;
+    let concerned = perhaps_concerned(tx, before, after, news, (&pinned, creator))?;
+    for person in concerned.iter() {
         let is_current = pinned.contains(&person.id);
         let concerned = is_current
             || creator == Some(person.id)
@@ -45,8 +47,8 @@ pub fn tell(
         }
         let theirs: Vec<&Activity> = news
             .iter()
-            .filter(|act| concerned || is_about(&person, source, act))
-            .filter(|act| is_news_to(&person, source, act))
+            .filter(|act| concerned || is_about(person, source, act))
+            .filter(|act| is_news_to(person, source, act))
             .collect();
         if theirs.is_empty() {
             continue;
@@ -91,7 +93,7 @@ fn perhaps_concerned(
     after: &StoredTask,
     news: &[Activity],
     (pinned, creator): (&[PersonId], Option<PersonId>),
-) -> DbResult<Vec<Person>> {
+) -> DbResult<Arc<Vec<Person>>> {
     let mentions = news.iter().any(|act| match &act.what {
         ActivityKind::Commented { text, .. } => {
             text.mentions().next().is_some() || text.to_string().contains('@')
@@ -111,7 +113,7 @@ fn perhaps_concerned(
     let accounts = assignees.flat_map(|stored| &stored.task.assignees);
     let ids: Vec<PersonId> = pinned.iter().copied().chain(creator).collect();
     let accounts: Vec<&Account> = accounts.chain(assigned).collect();
-    people::among(tx, &ids, after.task.key.source(), &accounts)
+    people::among(tx, &ids, after.task.key.source(), &accounts).map(Arc::new)
 }
 
 /// Whether the person is or was assigned to the task, or is mentioned by the source's own mention.

@@ -254,9 +254,9 @@ fn about(tx: &Tx<'_>, work: &Work) -> DbResult<String> {
     let name_of = |slack: &str| -> DbResult<String> {
         let people = people::present(tx)?;
         let found = people
-            .into_iter()
+            .iter()
             .find(|person| person.slack.as_deref() == Some(slack));
-        Ok(found.map_or_else(|| slack.to_owned(), |person| person.name))
+        Ok(found.map_or(slack, |person| &person.name).to_owned())
     };
     let to = |what: &str, recipient: set_aside::Recipient| match recipient.name {
         Some(name) => format!("{what} {name}"),

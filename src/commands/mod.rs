@@ -286,6 +286,10 @@ impl Commands {
     }
 
     async fn tell_it_waits(&self, command: CommandId) -> Result<(), StoreError> {
+        let is_settled = move |db: &Db| operations::is_settled(db, command);
+        if self.inner.store.read(is_settled).await? {
+            return Ok(());
+        }
         self.turn(move |turn| turn.settle(command, CompletionTrigger::Waits))
             .await
     }
@@ -295,7 +299,8 @@ impl Commands {
 impl Commands {
     /// The actor, by name, Slack id or GitHub login; without a name the only person, or `api.default_person`.
     pub async fn who(&self, actor: Option<&str>) -> Result<Person, CommandError> {
-        let present = self.inner.store.read(people::present).await?;
+        // The writer has them in memory.
+        let present = self.inner.store.write(|tx| people::present(tx)).await?;
         let named = actor.or(self.inner.settings.default_person.as_deref());
         let person = match (present.as_slice(), named) {
             ([only], None) => Ok(only),

@@ -73,7 +73,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("ivan.db")).unwrap();
         store.write(|tx| people::configure(tx, &[])).await.unwrap();
-        let person = store.read(people::present).await.unwrap().remove(0);
+        let person = store.read(people::present).await.unwrap()[0].clone();
         let id = person.id;
         let pins = async || {
             let pins = store.read(move |db| people::pins(db, id));

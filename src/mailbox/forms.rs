@@ -220,7 +220,7 @@ fn create_form(
         name: repo.to_string(),
     }));
     let mut who = Vec::new();
-    for person in people::present(connection)? {
+    for person in people::present(connection)?.iter() {
         let mut has = Vec::new();
         for source in settings.sources() {
             if person.account(source).is_some() {
@@ -233,7 +233,7 @@ fn create_form(
                     person: person.handle(),
                     sources: has,
                 },
-                name: person.name,
+                name: person.name.clone(),
             });
         }
     }

@@ -110,36 +110,20 @@ impl Mailbox {
         if inner.no_home_since.load(Ordering::Acquire) == opened {
             return Ok(Vec::new());
         }
-        self.inner
-            .store
-            .read(move |connection| {
-                let homes = homes::since(connection, now - KEPT_UP_FOR)?;
-                if homes.is_empty() {
-                    inner.no_home_since.store(opened, Ordering::Release);
-                }
-                homes
-                    .into_iter()
-                    .filter(|home| which(home))
-                    .map(|home| {
-                        let mut parts = match &home.refusal {
-                            Some(why) => home::nothing_for(Text::new().text(why)),
-                            None => shown_to(connection, &inner, &home.user, now)?,
-                        };
-                        for part in &mut parts {
-                            part.mention(&inner.settings.operators);
-                        }
-                        Ok(HomeTab {
-                            user: home.user,
-                            parts,
-                            due: home.due,
-                            version: home.version,
-                            digest: home.digest,
-                            hash: home.hash,
-                        })
-                    })
-                    .collect()
-            })
-            .await
+        let store = &self.inner.store;
+        let homes = store
+            .read(move |connection| homes::since(connection, now - KEPT_UP_FOR))
+            .await?;
+        if homes.is_empty() {
+            inner.no_home_since.store(opened, Ordering::Release);
+        }
+        let mut shown = Vec::new();
+        for home in homes.into_iter().filter(which) {
+            let inner = std::sync::Arc::clone(&inner);
+            // The writer has the open tasks in memory. Between two tabs it commits other work.
+            shown.push(store.write(move |tx| tab(tx, &inner, home, now)).await?);
+        }
+        Ok(shown)
     }
 
     /// A Home tab as its person may see it now: a person who may no longer act sees the reason instead.
@@ -171,6 +155,30 @@ impl Mailbox {
             })
             .await
     }
+}
+
+/// A Home tab with its current content.
+fn tab(
+    connection: &Db,
+    inner: &Inner,
+    home: homes::StoredHome,
+    now: DateTime<Utc>,
+) -> DbResult<HomeTab> {
+    let mut parts = match &home.refusal {
+        Some(why) => home::nothing_for(Text::new().text(why)),
+        None => shown_to(connection, inner, &home.user, now)?,
+    };
+    for part in &mut parts {
+        part.mention(&inner.settings.operators);
+    }
+    Ok(HomeTab {
+        user: home.user,
+        parts,
+        due: home.due,
+        version: home.version,
+        digest: home.digest,
+        hash: home.hash,
+    })
 }
 
 fn shown_to(

@@ -156,7 +156,7 @@ impl Mailbox {
     /// The Slack ids of `[[people]]`: mentions of them are written in each source's form.
     pub async fn known_in_slack(&self) -> Result<Vec<String>, StoreError> {
         let present = self.inner.store.read(people::present).await?;
-        Ok(present.into_iter().filter_map(|one| one.slack).collect())
+        Ok(present.iter().filter_map(|one| one.slack.clone()).collect())
     }
 
     /// The command of a message, with the names of mentioned people who are not known here. Forms have no mentions.

@@ -8,7 +8,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -57,9 +57,18 @@ pub struct Db {
     /// Only for a connection through which all changes pass.
     cached: Option<RefCell<Box<dyn Any + Send>>>,
     changes: Arc<Mutex<RowChanges>>,
+    /// Answers that hold until a row of `people`, `links` or `containers` changes. Only where `cached` is, too.
+    remembered: RefCell<HashMap<(&'static str, String), Box<dyn Any + Send>>>,
     /// The number of write transactions so far.
     transactions: Cell<u64>,
+    /// SQLite's count of the changes that came through other connections: a command beside the daemon, or a person.
+    outside: Cell<i64>,
+    /// The transaction in which that count was read last.
+    outside_read_in: Cell<Option<u64>>,
 }
+
+/// Answers that are remembered at most.
+const REMEMBERED_MAX: usize = 20_000;
 
 /// Changed rows that are reported one by one. With more, `all` is set.
 const ROWS_MAX: usize = 1_000;
@@ -75,8 +84,10 @@ pub(super) struct RowChanges {
     pub(super) people: bool,
     /// Whether a row of `operations` has changed.
     pub(super) operations: bool,
-    /// Whether anything may have changed: a rollback, or too many rows.
+    /// Whether anything may have changed: a rollback, too many rows, or another connection.
     pub(super) all: bool,
+    /// Whether a row of `people`, `links` or `containers` may have changed since [`Db::remembered`] was last used.
+    forget: bool,
 }
 
 impl RowChanges {
@@ -89,8 +100,14 @@ impl RowChanges {
                     self.lose();
                 }
             }
-            "containers" => self.containers = true,
-            "people" | "links" => self.people = true,
+            "containers" => {
+                self.containers = true;
+                self.forget = true;
+            }
+            "people" | "links" => {
+                self.people = true;
+                self.forget = true;
+            }
             "operations" => self.operations = true,
             _ => {}
         }
@@ -98,6 +115,7 @@ impl RowChanges {
 
     fn lose(&mut self) {
         self.all = true;
+        self.forget = true;
         self.tasks.clear();
     }
 }
@@ -134,7 +152,10 @@ impl Db {
             counts,
             cached,
             changes,
+            remembered: RefCell::default(),
             transactions: Cell::new(0),
+            outside: Cell::new(0),
+            outside_read_in: Cell::new(None),
         })
     }
 
@@ -151,13 +172,62 @@ impl Db {
         cached.downcast_mut().map(work)
     }
 
-    /// The changes since the last call.
-    pub(super) fn take_changes(&self) -> RowChanges {
-        std::mem::take(&mut *lock(&self.changes))
+    /// The answer of `read` about `of`, which depends only on `people`, `links` and `containers`. In the writer's
+    /// connection it is read once until one of these tables changes. `what` names the question.
+    pub(super) fn remembered<T: Clone + Send + 'static>(
+        &self,
+        what: &'static str,
+        of: impl Into<String>,
+        read: impl FnOnce() -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        if self.cached.is_none() {
+            return read();
+        }
+        self.note_changes_outside()?;
+        let key = (what, of.into());
+        {
+            let mut remembered = self.remembered.borrow_mut();
+            let forget = std::mem::take(&mut lock(&self.changes).forget);
+            if forget || remembered.len() >= REMEMBERED_MAX {
+                remembered.clear();
+            }
+            if let Some(answer) = remembered.get(&key).and_then(|one| one.downcast_ref::<T>()) {
+                return Ok(answer.clone());
+            }
+        }
+        let answer = read()?;
+        let mut remembered = self.remembered.borrow_mut();
+        remembered.insert(key, Box::new(answer.clone()));
+        Ok(answer)
     }
 
-    /// The number of the open write transaction; `None` outside of one. While it is open, no other connection writes.
-    pub(super) fn transaction(&self) -> Option<u64> {
+    /// The changes since the last call.
+    pub(super) fn take_changes(&self) -> rusqlite::Result<RowChanges> {
+        self.note_changes_outside()?;
+        let mut changes = lock(&self.changes);
+        let forget = changes.forget;
+        let taken = std::mem::take(&mut *changes);
+        changes.forget = forget;
+        Ok(taken)
+    }
+
+    /// Notes that anything may have changed if another connection has written. No other connection writes while a write
+    /// transaction is open: one look is enough for all of it.
+    fn note_changes_outside(&self) -> rusqlite::Result<()> {
+        let transaction = self.transaction();
+        if transaction.is_some() && transaction == self.outside_read_in.get() {
+            return Ok(());
+        }
+        let now = self.query_row("PRAGMA data_version", [], |row| row.get(0))?;
+        if self.outside.replace(now) != now {
+            lock(&self.changes).lose();
+        }
+        self.outside_read_in.set(transaction);
+        Ok(())
+    }
+
+    /// The number of the open write transaction; `None` outside of one.
+    fn transaction(&self) -> Option<u64> {
         (!self.is_autocommit()).then(|| self.transactions.get())
     }
 
@@ -465,5 +535,62 @@ mod tests {
             }
         }
         assert_eq!(db.counts().prepared(), STATEMENTS as u64);
+    }
+
+    /// The names of the people with this GitHub login, through the memory of the connection.
+    fn called(db: &Db, login: &str) -> Vec<String> {
+        let read = || {
+            let sql = "SELECT name FROM people WHERE github = ?1 COLLATE NOCASE";
+            db.query_map(sql, [login], |row| row.get(0))
+        };
+        db.remembered("called", login, read).unwrap()
+    }
+
+    fn add(db: &Db, name: &str, login: &str) {
+        let sql = "INSERT INTO people (name, github) VALUES (?1, ?2)";
+        db.execute(sql, [name, login]).unwrap();
+    }
+
+    #[test]
+    fn an_answer_is_remembered_until_a_row_changes() {
+        let db = Db::in_memory();
+        let transaction = db.begin().unwrap();
+        add(&db, "Ana", "ana");
+        assert_eq!(called(&db, "ana"), ["Ana"]);
+        let before = db.counts().executed();
+        assert_eq!(called(&db, "ana"), ["Ana"]);
+        assert_eq!(db.counts().executed(), before);
+        db.execute("UPDATE people SET name = 'Anna'", []).unwrap();
+        assert_eq!(called(&db, "ana"), ["Anna"]);
+        assert_eq!(called(&db, "bo"), [""; 0]);
+        drop(transaction);
+        assert_eq!(called(&db, "ana"), [""; 0], "it was rolled back");
+    }
+
+    #[test]
+    fn a_savepoint_that_is_rolled_back_is_forgotten() {
+        let db = Db::in_memory();
+        let transaction = db.begin().unwrap();
+        db.execute("SAVEPOINT job", []).unwrap();
+        add(&db, "Ana", "ana");
+        assert_eq!(called(&db, "ana"), ["Ana"]);
+        db.roll_back_to_savepoint();
+        assert_eq!(called(&db, "ana"), [""; 0]);
+        transaction.commit().unwrap();
+    }
+
+    #[test]
+    fn another_connection_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ivan.db");
+        std::fs::File::create(&path).unwrap();
+        let open = || Db::open(&path, false, Arc::default()).unwrap();
+        let (mut ours, theirs) = (open(), open());
+        super::super::migrate::migrate(ours.raw(), super::super::migrate::MIGRATIONS).unwrap();
+        assert_eq!(called(&ours, "ana"), [""; 0]);
+        add(&theirs, "Ana", "ana");
+        let transaction = ours.begin().unwrap();
+        assert_eq!(called(&ours, "ana"), ["Ana"]);
+        transaction.commit().unwrap();
     }
 }

@@ -149,14 +149,20 @@ pub fn told(
 
 /// Updates an account that its source reported: its current name, and the id of a login from `bot.toml`.
 pub fn seen(tx: &Db, source: Source, account: &Account) -> rusqlite::Result<()> {
-    // Two statements, because SQLite would read the whole table for an OR of the two.
-    tx.execute(
-        "UPDATE links SET name = ?3 WHERE source = ?1 AND account_id = ?2 AND name IS NOT ?3",
-        params![source.as_str(), account.id, account.name],
-    )?;
-    tx.execute("UPDATE OR IGNORE links SET account_id = ?2
-         WHERE source = ?1 AND account_id IS NULL AND origin = 'bot.toml' AND name = ?3 COLLATE NOCASE", params![source.as_str(), account.id, account.name])?;
-    Ok(())
+    let of = format!("{source} {} {}", account.id, account.name);
+    tx.remembered("links::seen", of, || {
+        // Two statements, because SQLite would read the whole table for an OR of the two.
+        tx.execute(
+            "UPDATE links SET name = ?3 WHERE source = ?1 AND account_id = ?2 AND name IS NOT ?3",
+            params![source.as_str(), account.id, account.name],
+        )?;
+        tx.execute(
+            "UPDATE OR IGNORE links SET account_id = ?2
+             WHERE source = ?1 AND account_id IS NULL AND origin = 'bot.toml' AND name = ?3 COLLATE NOCASE",
+            params![source.as_str(), account.id, account.name],
+        )?;
+        Ok(())
+    })
 }
 
 #[cfg(test)]
@@ -187,7 +193,7 @@ mod tests {
 
     fn called(connection: &Db, name: &str) -> Person {
         let people = people::present(connection).unwrap();
-        people.into_iter().find(|one| one.name == name).unwrap()
+        people.iter().find(|one| one.name == name).unwrap().clone()
     }
 
     fn now() -> DateTime<Utc> {

@@ -15,6 +15,7 @@ use rusqlite::OptionalExtension;
 
 use super::blocking::{self, Involved};
 use super::db::Db;
+use super::tasks::StoredTask;
 use super::{operations, tasks};
 use crate::domain::blocking::WaitGraph;
 use crate::domain::ids::TaskRow;
@@ -46,10 +47,6 @@ pub(super) struct QueueCache {
     too_many: bool,
     /// The followed containers as they were when the tasks were read.
     containers: String,
-    /// SQLite's count of the changes that came through other connections: a command beside the daemon, or a person.
-    version: i64,
-    /// The transaction in which the version was read last.
-    transaction: Option<u64>,
     queues: HashMap<PersonId, Queue>,
     /// Tasks with a pending completion; `None` if they may have changed.
     leaving: Option<BTreeSet<TaskRow>>,
@@ -99,13 +96,7 @@ impl QueueCache {
     }
 
     fn bring_up_to_date(&mut self, db: &Db, now: DateTime<Utc>) -> rusqlite::Result<()> {
-        let mut changes = db.take_changes();
-        let transaction = db.transaction();
-        if transaction.is_none() || transaction != self.transaction {
-            self.transaction = transaction;
-            let version = db.query_row("PRAGMA data_version", [], |row| row.get(0))?;
-            changes.all |= std::mem::replace(&mut self.version, version) != version;
-        }
+        let mut changes = db.take_changes()?;
         if changes.containers && self.tasks.is_some() && followed(db)? != self.containers {
             changes.all = true;
         }
@@ -273,7 +264,23 @@ pub fn next(
     }
 }
 
-/// The same without the tasks in memory.
+/// The open tasks that concern a person, in the order of their rows. The cost depends on their number.
+pub fn of(db: &Db, person: &Person, at: Moment<'_>) -> rusqlite::Result<Vec<StoredTask>> {
+    let rows = db.with_cache(|open: &mut QueueCache| {
+        let queue = open.queue(db, person, at)?;
+        Ok::<_, rusqlite::Error>(queue.map(|queue| queue.places.keys().copied().collect()))
+    });
+    match rows.transpose()?.flatten() {
+        Some(rows) => tasks::by_rows(db, rows),
+        None => {
+            let mut all = tasks::open(db)?;
+            all.retain(|stored| person.is_concerned(&stored.task));
+            Ok(all)
+        }
+    }
+}
+
+/// [`next`] without the tasks in memory.
 fn sorted(
     db: &Db,
     person: &Person,
@@ -335,7 +342,7 @@ mod tests {
         }
     }
 
-    fn store() -> (Db, Vec<Person>) {
+    fn store() -> (Db, Arc<Vec<Person>>) {
         let db = Db::in_memory();
         let configured = ["ana", "bo"].map(|name| Configured {
             name: name.into(),
@@ -391,7 +398,8 @@ mod tests {
         }
     }
 
-    /// Whatever changes, and however far the clock goes on, the next task is that of the whole queue, sorted.
+    /// Whatever changes, and however far the clock goes on, the next task is that of the whole queue, sorted, and a
+    /// person's tasks are those that a reader finds.
     #[test]
     fn the_next_task_is_that_of_all_tasks_sorted() {
         for seed in 0..40 {
@@ -442,6 +450,10 @@ mod tests {
             let found = next(db, person, at, after, &offers).unwrap();
             let sorted = sorted(db, person, at, after, &offers).unwrap();
             assert_eq!(found, sorted, "{place:?}: {} after {after:?}", person.name);
+            let theirs = of(db, person, at).unwrap();
+            let mut all = tasks::open(db).unwrap();
+            all.retain(|stored| person.is_concerned(&stored.task));
+            assert_eq!(theirs, all, "{place:?}: {}", person.name);
         }
     }
 

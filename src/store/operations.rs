@@ -80,6 +80,8 @@ pub struct CommandRow {
     pub uid: String,
     /// Whether another command has undone it.
     pub undone: bool,
+    /// Whether a reaction shows its outcome.
+    pub has_reaction: bool,
 }
 
 /// The state of an operation.
@@ -226,7 +228,8 @@ pub fn once(
 
 /// The columns of a command, `c`.
 const OF_COMMAND: &str = "c.id, person_id, surface, queued_ms IS NOT NULL, settled_ms IS NOT NULL, moved, report, via, \
-                          verb, typed_us, uid, undone_by IS NOT NULL";
+                          verb, typed_us, uid, undone_by IS NOT NULL, \
+                          EXISTS (SELECT 1 FROM reactions WHERE command_id = c.id)";
 
 /// The command in this row; `None` if there is none.
 pub fn command(connection: &Db, id: CommandId) -> rusqlite::Result<Option<CommandRow>> {
@@ -237,6 +240,15 @@ pub fn command(connection: &Db, id: CommandId) -> rusqlite::Result<Option<Comman
             command_row,
         )
         .optional()
+}
+
+/// Whether a command has its final report; also if it is gone.
+pub fn is_settled(connection: &Db, id: CommandId) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT NOT EXISTS (SELECT 1 FROM commands WHERE id = ?1 AND settled_ms IS NULL)",
+        [id],
+        |row| row.get(0),
+    )
 }
 
 /// The command of an operation, if that is still pending: it may have been taken back since it was read.
@@ -277,6 +289,7 @@ fn command_row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
         report: row.get(6)?,
         uid: row.get(10)?,
         undone: row.get(11)?,
+        has_reaction: row.get(12)?,
     })
 }
 

@@ -1,5 +1,7 @@
 //! People, the pins that they were shown, and the tasks behind their list numbers.
 
+use std::sync::Arc;
+
 use super::db::Db;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -11,7 +13,7 @@ use crate::domain::ids::{ListId, MessageId, PinId, TaskRow};
 use crate::domain::person::{Person, PersonId};
 use crate::domain::queue::Pin;
 use crate::domain::receipts::ReceiptMode;
-use crate::domain::task::{Account, Source};
+use crate::domain::task::{Account, Source, TaskKey};
 
 /// Pins and lists stored per person: enough for every command that can still be under way.
 const KEPT: i64 = 50;
@@ -151,36 +153,43 @@ fn row_of(tx: &Db, which: &str, of: &[&String]) -> rusqlite::Result<Option<Perso
 }
 
 /// The people of `bot.toml` in the order of their rows, or the one person without any.
-pub fn present(connection: &Db) -> rusqlite::Result<Vec<Person>> {
-    connection.query_map(
-        &format!("SELECT {COLUMNS} FROM linked_people WHERE present = 1 ORDER BY id"),
-        [],
-        person,
-    )
+pub fn present(connection: &Db) -> rusqlite::Result<Arc<Vec<Person>>> {
+    connection.remembered("present", "", || {
+        let present = connection.query_map(
+            &format!("SELECT {COLUMNS} FROM linked_people WHERE present = 1 ORDER BY id"),
+            [],
+            person,
+        );
+        present.map(Arc::new)
+    })
 }
 
 /// Whether there is more than one person.
 pub fn are_several(connection: &Db) -> rusqlite::Result<bool> {
-    connection.query_row(
-        "SELECT count(*) > 1 FROM (SELECT 1 FROM people WHERE present = 1 LIMIT 2)",
-        [],
-        |row| row.get(0),
-    )
+    connection.remembered("are_several", "", || {
+        connection.query_row(
+            "SELECT count(*) > 1 FROM (SELECT 1 FROM people WHERE present = 1 LIMIT 2)",
+            [],
+            |row| row.get(0),
+        )
+    })
 }
 
 /// The person with this Slack id, or the only person of a `bot.toml` without `[[people]]`.
 pub fn of_slack(connection: &Db, slack: &str) -> rusqlite::Result<Option<Person>> {
-    connection
-        .query_row(
-            &format!(
-                "SELECT {COLUMNS} FROM linked_people WHERE slack_id = ?1 AND present = 1
-                 UNION ALL SELECT {COLUMNS} FROM linked_people WHERE alone = 1 AND present = 1
-                 LIMIT 1"
-            ),
-            [slack],
-            person,
-        )
-        .optional()
+    connection.remembered("of_slack", slack, || {
+        connection
+            .query_row(
+                &format!(
+                    "SELECT {COLUMNS} FROM linked_people WHERE slack_id = ?1 AND present = 1
+                     UNION ALL SELECT {COLUMNS} FROM linked_people WHERE alone = 1 AND present = 1
+                     LIMIT 1"
+                ),
+                [slack],
+                person,
+            )
+            .optional()
+    })
 }
 
 /// The people with these ids or accounts at a source, and the only person of a `bot.toml` without `[[people]]`. An account
@@ -218,11 +227,13 @@ pub fn among(
 
 /// The person in a row, present or not. Fails if there is no such row.
 pub fn by_id(connection: &Db, id: PersonId) -> rusqlite::Result<Person> {
-    connection.query_row(
-        &format!("SELECT {COLUMNS} FROM linked_people WHERE id = ?1"),
-        [id],
-        person,
-    )
+    connection.remembered("by_id", id.0.to_string(), || {
+        connection.query_row(
+            &format!("SELECT {COLUMNS} FROM linked_people WHERE id = ?1"),
+            [id],
+            person,
+        )
+    })
 }
 
 /// Stores the time zone that Slack reports for a person.
@@ -236,9 +247,9 @@ pub fn moved_to_zone(tx: &Db, id: PersonId, zone: Tz) -> rusqlite::Result<()> {
 
 /// People whose time zone is unknown or UTC.
 pub fn without_zone(connection: &Db) -> rusqlite::Result<Vec<Person>> {
-    let mut present = present(connection)?;
-    present.retain(|person| person.zone == Tz::UTC);
-    Ok(present)
+    let present = present(connection)?;
+    let unknown = present.iter().filter(|person| person.zone == Tz::UTC);
+    Ok(unknown.cloned().collect())
 }
 
 /// The place for notices to a person: their DM, or their Slack id, which opens one. `None` if they want no notices or
@@ -306,14 +317,16 @@ pub fn receipts_and_dm(
     connection: &Db,
     id: PersonId,
 ) -> rusqlite::Result<(Option<ReceiptMode>, Option<String>)> {
-    connection.query_row(
-        "SELECT receipts, dm FROM people WHERE id = ?1",
-        [id],
-        |row| {
-            let chosen: Option<String> = row.get(0)?;
-            Ok((chosen.as_deref().and_then(ReceiptMode::of), row.get(1)?))
-        },
-    )
+    connection.remembered("receipts_and_dm", id.0.to_string(), || {
+        connection.query_row(
+            "SELECT receipts, dm FROM people WHERE id = ?1",
+            [id],
+            |row| {
+                let chosen: Option<String> = row.get(0)?;
+                Ok((chosen.as_deref().and_then(ReceiptMode::of), row.get(1)?))
+            },
+        )
+    })
 }
 
 /// Stores how a person learns of outcomes; `None` for the default of bot.toml.
@@ -342,6 +355,25 @@ pub fn pinned_by(connection: &Db, task: TaskRow) -> rusqlite::Result<Vec<PersonI
         [task],
         |row| row.get(0),
     )
+}
+
+/// The people with this task as their current one, and the person who had it created.
+pub fn pinned_and_requested_by(
+    connection: &Db,
+    task: TaskRow,
+    key: &TaskKey,
+) -> rusqlite::Result<(Vec<PersonId>, Option<PersonId>)> {
+    let found: Vec<(PersonId, bool)> = connection.query_map(
+        "SELECT person_id, 0 FROM pins AS pin WHERE task_id = ?1
+             AND id = (SELECT max(id) FROM pins WHERE person_id = pin.person_id)
+         UNION ALL SELECT c.person_id, 1 FROM operations o JOIN commands c ON c.id = o.command_id
+             WHERE o.source = ?2 AND o.kind = 'create' AND o.trace = ?3",
+        params![task, key.source().as_str(), key.as_str()],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let (requested, pinned): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, made)| *made);
+    let pinned = pinned.into_iter().map(|(person, _)| person).collect();
+    Ok((pinned, requested.first().map(|(person, _)| *person)))
 }
 
 /// A person's current pin.
@@ -505,7 +537,7 @@ mod tests {
     fn pins_and_lists_of_long_ago_are_forgotten() {
         let connection = Db::in_memory();
         configure(&connection, &[]).unwrap();
-        let me = present(&connection).unwrap().remove(0).id;
+        let me = present(&connection).unwrap()[0].id;
         let at = |second| DateTime::from_timestamp(second, 0).unwrap();
         for second in 0..KEPT * 3 {
             pin(&connection, me, None, at(second), Some(at(second))).unwrap();
@@ -524,7 +556,7 @@ mod tests {
     fn a_pin_is_seen_since_the_earliest_message_that_shows_it() {
         let connection = Db::in_memory();
         configure(&connection, &[]).unwrap();
-        let me = present(&connection).unwrap().remove(0).id;
+        let me = present(&connection).unwrap()[0].id;
         let at = |second| DateTime::from_timestamp(second, 0).unwrap();
         let shown = pin(&connection, me, None, at(1), None).unwrap();
         // In the order in which it is recorded.
@@ -539,8 +571,8 @@ mod tests {
     fn rows(connection: &Db) -> Vec<(String, i64)> {
         let present = present(connection).unwrap();
         let mut rows: Vec<_> = present
-            .into_iter()
-            .map(|one| (one.name, one.id.0))
+            .iter()
+            .map(|one| (one.name.clone(), one.id.0))
             .collect();
         rows.sort();
         rows
@@ -676,9 +708,9 @@ mod tests {
         assert_ne!(me, all);
         configure(&store, &[]).unwrap();
         assert_eq!(rows(&store), [(ALONE.to_owned(), all)]);
-        assert!(present(&store).unwrap().remove(0).alone);
+        assert!(present(&store).unwrap()[0].alone);
         configure(&store, &[someone("me", Some("U1"))]).unwrap();
         assert_eq!(id_of(&store, "me"), me);
-        assert!(!present(&store).unwrap().remove(0).alone);
+        assert!(!present(&store).unwrap()[0].alone);
     }
 }

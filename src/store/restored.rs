@@ -88,7 +88,7 @@ mod tests {
     fn what_was_shown_before_counts_no_more_and_what_is_shown_after_does() {
         let connection = Db::in_memory();
         people::configure(&connection, &[]).unwrap();
-        let me = people::present(&connection).unwrap().remove(0).id;
+        let me = people::present(&connection).unwrap()[0].id;
         let early = people::pin(&connection, me, None, at(1), Some(at(1))).unwrap();
         people::list(&connection, me, &[], Some(at(1))).unwrap();
         people::pin(&connection, me, None, at(9), Some(at(9))).unwrap();
@@ -134,7 +134,7 @@ mod tests {
     fn what_a_found_post_showed_counts_since_it_stands_there() {
         let connection = Db::in_memory();
         people::configure(&connection, &[]).unwrap();
-        let me = people::present(&connection).unwrap().remove(0).id;
+        let me = people::present(&connection).unwrap()[0].id;
         let shown = |connection: &Db, pin| {
             let pins = people::pins(connection, me).unwrap();
             pins.iter().find(|seen| seen.id == pin).unwrap().shown_at

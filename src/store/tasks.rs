@@ -329,6 +329,20 @@ pub fn open(connection: &Db) -> rusqlite::Result<Vec<StoredTask>> {
         ), [], stored)
 }
 
+/// The tasks in these rows, in their order.
+pub(super) fn by_rows(
+    connection: &Db,
+    rows: BTreeSet<TaskRow>,
+) -> rusqlite::Result<Vec<StoredTask>> {
+    connection.query_map(
+        &format!(
+            "SELECT {COLUMNS} FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id"
+        ),
+        [json(&rows.iter().map(|row| row.0).collect::<Vec<_>>())?],
+        stored,
+    )
+}
+
 /// The columns that a queue needs, in the places of [`COLUMNS`].
 const LIGHT: &str = "tasks.id, source, source_key, task_id, '', '', '', '', status, '', assignees, labels, entity, priority, \
      due_ms, created_ms, seen_ms, NULL, 0, gone, away, NULL, commented_ms, NULL, links, due_day, ''";
@@ -570,16 +584,19 @@ pub fn synced_at(connection: &Db, source: Source) -> rusqlite::Result<Option<Dat
 
 /// The repository with this name: its current one, or the one in `bot.toml`.
 pub fn repository(connection: &Db, name: &RepoName) -> rusqlite::Result<Option<u64>> {
-    let key: Option<String> = connection
-        .query_row(
-            "SELECT source_key FROM containers
-             WHERE source = 'github' AND followed = 1 AND (lower(name) = lower(?1) OR lower(configured) = lower(?1))
-             ORDER BY lower(name) = lower(?1) DESC LIMIT 1",
-            [name.to_string()],
-            |row| row.get(0),
-        )
-        .optional()?;
-    Ok(key.and_then(|key| key.parse().ok()))
+    let name = name.to_string();
+    connection.remembered("repository", name.clone(), || {
+        let key: Option<String> = connection
+            .query_row(
+                "SELECT source_key FROM containers
+                 WHERE source = 'github' AND followed = 1 AND (lower(name) = lower(?1) OR lower(configured) = lower(?1))
+                 ORDER BY lower(name) = lower(?1) DESC LIMIT 1",
+                [name],
+                |row| row.get(0),
+            )
+            .optional()?;
+        Ok(key.and_then(|key| key.parse().ok()))
+    })
 }
 
 /// Whether a container is archived at its source.
@@ -598,13 +615,15 @@ pub fn container_name(
     source: Source,
     key: &str,
 ) -> rusqlite::Result<Option<String>> {
-    connection
-        .query_row(
-            "SELECT name FROM containers WHERE source = ?1 AND (source_key = ?2 OR configured = ?2)",
-            params![source.as_str(), key],
-            |row| row.get(0),
-        )
-        .optional()
+    connection.remembered("container_name", format!("{source} {key}"), || {
+        connection
+            .query_row(
+                "SELECT name FROM containers WHERE source = ?1 AND (source_key = ?2 OR configured = ?2)",
+                params![source.as_str(), key],
+                |row| row.get(0),
+            )
+            .optional()
+    })
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
