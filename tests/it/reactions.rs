@@ -217,6 +217,8 @@ async fn a_list_and_what_is_about_no_task_ask_for_nothing() {
         let asked = ivan.says(ANA, "help");
         let own = asked.ts.clone();
         let help = asked.settles().await.ts();
+        // A reaction to a message that may be ours is kept until that is known.
+        ivan.until_messages_are_recorded().await;
         let kept = || ivan.sql::<i64>("SELECT count(*) FROM slack_events");
         let before = kept();
         for ts in [&list, &help, &own] {
