@@ -74,7 +74,7 @@ fn office(runtime: &Runtime, open: u64) -> Office {
             }
             people::present(tx)
         });
-        fill.await.unwrap().remove(0)
+        fill.await.unwrap()[0].clone()
     });
     Office {
         _folder: folder,

@@ -58,7 +58,7 @@ pub struct Db {
     cached: Option<RefCell<Box<dyn Any + Send>>>,
     changes: Arc<Mutex<RowChanges>>,
     /// Answers that hold until a row of `people`, `links` or `containers` changes. Only where `cached` is, too.
-    remembered: RefCell<HashMap<(&'static str, String), Box<dyn Any + Send>>>,
+    remembered: RefCell<Remembered>,
     /// The number of write transactions so far.
     transactions: Cell<u64>,
     /// SQLite's count of the changes that came through other connections: a command beside the daemon, or a person.
@@ -66,6 +66,9 @@ pub struct Db {
     /// The transaction in which that count was read last.
     outside_read_in: Cell<Option<u64>>,
 }
+
+/// Answers by question and subject.
+type Remembered = HashMap<(&'static str, String), Box<dyn Any + Send>>;
 
 /// Answers that are remembered at most.
 const REMEMBERED_MAX: usize = 20_000;
