@@ -74,7 +74,7 @@ fn office(runtime: &Runtime, open: u64) -> Office {
             }
             people::present(tx)
         });
-        fill.await.unwrap()[0].clone()
+        fill.await.unwrap().first().unwrap().clone()
     });
     Office {
         _folder: folder,
