@@ -295,23 +295,36 @@ impl Commands {
     }
 }
 
+/// The person among these who acts, if it is clear.
+fn acting<'a>(people: &'a [Person], named: Option<&str>) -> Result<&'a Person, WhoActs> {
+    match (people, named) {
+        ([only], None) => Ok(only),
+        ([only], Some(_)) if only.alone => Ok(only),
+        (people, None) => Err(WhoActs::NotNamed(
+            people.iter().map(|person| person.name.clone()).collect(),
+        )),
+        (people, Some(name)) => person::called(people, name)
+            .ok_or_else(|| WhoActs::NotKnown(name.chars().take(80).collect())),
+    }
+}
+
 /// Requests over HTTP.
 impl Commands {
     /// The actor, by name, Slack id or GitHub login; without a name the only person, or `api.default_person`.
     pub async fn who(&self, actor: Option<&str>) -> Result<Person, CommandError> {
-        // The writer has them in memory.
-        let present = self.inner.store.write(|tx| people::present(tx)).await?;
         let named = actor.or(self.inner.settings.default_person.as_deref());
-        let person = match (present.as_slice(), named) {
-            ([only], None) => Ok(only),
-            ([only], Some(_)) if only.alone => Ok(only),
-            (people, None) => Err(WhoActs::NotNamed(
-                people.iter().map(|person| person.name.clone()).collect(),
-            )),
-            (people, Some(name)) => person::called(people, name)
-                .ok_or_else(|| WhoActs::NotKnown(name.chars().take(80).collect())),
-        };
-        Ok(person.map_err(Rejection::from)?.clone())
+        if let Some(named) = named.map(str::to_owned) {
+            let found = self.inner.store.read(move |connection| {
+                let people = people::maybe_called(connection, &named)?;
+                Ok(acting(&people, Some(&named)).cloned().ok())
+            });
+            if let Some(person) = found.await? {
+                return Ok(person);
+            }
+        }
+        // A login that is not in bot.toml, or an error that names everyone. The writer has them in memory.
+        let present = self.inner.store.write(|tx| people::present(tx)).await?;
+        Ok(acting(&present, named).map_err(Rejection::from)?.clone())
     }
 
     /// Runs a command; its requests to a source are committed when this returns (P1).

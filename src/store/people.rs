@@ -225,6 +225,23 @@ pub fn among(
     )
 }
 
+/// People who may go by this Slack id, name or GitHub login of `bot.toml`, and the only person of a `bot.toml` without
+/// `[[people]]`. A login may be theirs no longer: [`called`](crate::domain::person::called) decides.
+pub fn maybe_called(connection: &Db, named: &str) -> rusqlite::Result<Vec<Person>> {
+    connection.query_map(
+        &format!(
+            "SELECT {COLUMNS} FROM linked_people WHERE present = 1 AND id IN (
+                 SELECT id FROM people WHERE alone = 1
+                 UNION ALL SELECT id FROM people WHERE slack_id = ?1
+                 UNION ALL SELECT id FROM people WHERE name = ?1
+                 UNION ALL SELECT id FROM people WHERE github = ?1 COLLATE NOCASE)
+             ORDER BY id"
+        ),
+        [named],
+        person,
+    )
+}
+
 /// The person in a row, present or not. Fails if there is no such row.
 pub fn by_id(connection: &Db, id: PersonId) -> rusqlite::Result<Person> {
     connection.remembered("by_id", id.0.to_string(), || {
@@ -532,6 +549,7 @@ fn person(row: &Row<'_>) -> rusqlite::Result<Person> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::person::called;
 
     #[test]
     fn pins_and_lists_of_long_ago_are_forgotten() {
@@ -565,6 +583,39 @@ mod tests {
         }
         let since = pins(&connection, me).unwrap().last().unwrap().shown_at;
         assert_eq!(since, Some(at(3)));
+    }
+
+    /// Among those who may go by a name is the person who would be found among all.
+    #[test]
+    fn a_person_is_found_by_id_name_or_login_without_reading_all() {
+        let connection = store();
+        let with_login = |name, slack, github: &str| Configured {
+            github: Some(github.into()),
+            ..someone(name, slack)
+        };
+        let configured = [
+            with_login("Ana", Some("U0ANA01"), "bo"),
+            with_login("Bo", Some("U0BO001"), "ana-dev"),
+            with_login("Zoe", None, "zoe-dev"),
+            someone("U0BO001", None),
+        ];
+        configure(&connection, &configured).unwrap();
+        let all = present(&connection).unwrap();
+        for (named, name) in [
+            ("U0ANA01", Some("Ana")),
+            ("U0BO001", Some("Bo")),
+            ("ana", Some("Ana")),
+            ("BO", Some("Bo")),
+            ("Ana-Dev", Some("Bo")),
+            ("zoe-dev", Some("Zoe")),
+            ("nobody", None),
+        ] {
+            let near = maybe_called(&connection, named).unwrap();
+            assert!(near.len() < all.len(), "{named}");
+            let found = called(&near, named);
+            assert_eq!(found.map(|one| one.name.as_str()), name, "{named}");
+            assert_eq!(found, called(&all, named), "{named}");
+        }
     }
 
     /// The configured people by name, with the ids of their rows.
