@@ -146,6 +146,7 @@ impl App {
         .await?;
         let known = store.read(known).await?;
         let sources = sources(config, known, &clock)?;
+        store.allow(config.access.clone());
         let commands = Commands::new(
             store.clone(),
             command_settings(config),

@@ -8,14 +8,21 @@ use chrono_tz::Tz;
 use crate::domain::card::{Card, CardPart};
 use crate::domain::ids::TaskRow;
 use crate::store::tasks::{self, StoredTask};
-use crate::store::{DbResult, Tx, Wake, messages, people};
+use crate::store::{DbResult, Tx, Wake, access, messages, people};
 
 /// Renders the cards of a task again if their content would change.
 pub fn refresh(tx: &Tx<'_>, stored: &StoredTask, now: DateTime<Utc>) -> DbResult<()> {
     tx.wake(Wake::Homes);
     for standing in messages::with_card_of(tx, stored.row)? {
         let zone = match standing.person {
-            Some(person) => people::by_id(tx, person)?.zone,
+            Some(person) => {
+                let person = people::by_id(tx, person)?;
+                // A card that its person was shown earlier stays as it was.
+                if !access::may_name(tx, &person, stored)? {
+                    continue;
+                }
+                person.zone
+            }
             None => Tz::UTC,
         };
         let gone = stored.gone || stored.away;

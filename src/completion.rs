@@ -29,7 +29,7 @@ use crate::store::open_tasks::{self, Moment};
 use crate::store::operations::{self, CommandRow, OperationRow, OperationState, Surface};
 use crate::store::tasks::{self, StoredTask};
 use crate::store::{
-    Db, DbResult, Tx, Wake, effects, forms, log, messages, people, reactions, snoozes,
+    Db, DbResult, Tx, Wake, access, effects, forms, log, messages, people, reactions, snoozes,
 };
 
 /// The reason for settling a command.
@@ -642,7 +642,7 @@ fn move_on(
     if let Some((pin, task)) = elsewhere {
         let well = matches!(report.state, ReportState::Done | ReportState::Queued);
         if well
-            && let Some(stored) = tasks::by_row(tx, task)?
+            && let Some(stored) = access::shown(tx, person, tasks::by_row(tx, task)?)?
             && stored.task.status != TaskStatus::Done
             && !stored.gone
         {

@@ -16,6 +16,7 @@
 //! │   └── layers.rs: origins · reader.rs: keys → values · remarks.rs: example values, open files · secret.rs: tokens that do not print
 //! ├── domain/        values and decisions: no IO, no clock, nothing of Slack, HTTP or SQL
 //! │   ├── task.rs · ids.rs · person.rs · link.rs · entity.rs · profile.rs      tasks, row ids, people, their accounts, clients, sources
+//! │   ├── access.rs                                                            the tasks that a person may name
 //! │   ├── command.rs · filter.rs · when.rs · mention.rs                        REFs, filters, times and mentions as people type them
 //! │   ├── score.rs · queue.rs · blocking.rs · morning.rs · schedule.rs         order of the queue, the pin, the briefing, quiet hours
 //! │   ├── operation.rs · change.rs · undo.rs · writes.rs · source.rs           writes, their undo, and the traits of a source
@@ -54,7 +55,7 @@
 //! │   ├── open_tasks.rs: open tasks in memory, in the order of queues
 //! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · schedules.rs · log.rs · slack_events.rs · forms.rs ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
-//! │       set_aside.rs · tombstones.rs · idle.rs
+//! │       set_aside.rs · tombstones.rs · idle.rs · access.rs: rules and mentions
 //! ├── tls.rs         the TLS configuration of all clients
 //! ├── http_client.rs one HTTP exchange with a source
 //! │   └── request.rs · verdict.rs: meanings of answers · webhook.rs: signatures · clients.rs, fake.rs, damage.rs: tests of both clients

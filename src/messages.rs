@@ -1417,6 +1417,10 @@ fn refusals() -> Vec<Group> {
     forms.row("a field: due date", reply::no_due_date());
     forms.row("the same message again", reply::made_before(&cert()));
     forms.row(
+        "the same message again, of another person's task",
+        reply::made_by_another(),
+    );
+    forms.row(
         "the same message, at once again",
         verbs::create::being_made("Buy milk"),
     );

@@ -15,7 +15,7 @@ use crate::domain::reply;
 use crate::domain::task::{Account, Source};
 use crate::store::messages::MessageDraft;
 use crate::store::tasks::StoredTask;
-use crate::store::{DbResult, Tx, Wake, messages, people, schedules};
+use crate::store::{DbResult, Tx, Wake, access, messages, people, schedules};
 
 /// Notices about one task within this time share one message.
 const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
@@ -42,7 +42,20 @@ pub fn tell(
             || creator == Some(person.id)
             || person.is_concerned(&after.task)
             || before.is_some_and(|before| person.is_concerned(&before.task));
+        for act in news {
+            if let ActivityKind::Commented { text, .. } = &act.what
+                && is_mentioned(person, source, text)
+            {
+                access::mentioned(tx, after.row, person.id)?;
+            }
+        }
         if except == Some(person.id) {
+            continue;
+        }
+        // A person who was unassigned just now learns that.
+        let may = access::may_name(tx, person, after)?
+            || before.is_some_and(|before| person.is_concerned(&before.task));
+        if !may {
             continue;
         }
         let theirs: Vec<&Activity> = news

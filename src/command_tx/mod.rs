@@ -30,7 +30,7 @@ use crate::domain::score::Score;
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
 use crate::store::operations::{self, NewCommand, Surface};
 use crate::store::tasks::{self, StoredTask};
-use crate::store::{Db, DbResult, Tx, Wake, effects, people, snoozes};
+use crate::store::{Db, DbResult, Tx, Wake, access, effects, people, snoozes};
 
 pub use health::LiveHealth;
 pub use settings::{ChannelDefaults, CommandSettings};
@@ -63,6 +63,20 @@ pub struct Target {
     pub key: TaskKey,
     /// The task in the mirror; `None` if it is not mirrored.
     pub stored: Option<StoredTask>,
+}
+
+impl Target {
+    /// The task in the mirror. Fails if it is not mirrored.
+    pub fn mirrored(self) -> Result<StoredTask, Stop> {
+        let Target { key, stored } = self;
+        Ok(stored.ok_or_else(|| {
+            let called = match key.github_parts() {
+                Some((_, number)) => format!("#{number}"),
+                None => key.as_str().to_owned(),
+            };
+            Rejection::UnknownTask(reply::not_mirrored(key.source(), &called))
+        })?)
+    }
 }
 
 /// The result of a command within its transaction.
@@ -187,8 +201,10 @@ impl CommandTx<'_> {
         task: Option<Ref>,
         context: &Context,
     ) -> Result<Target, Stop> {
+        let mut number_of_list = None;
         let row = match task {
             Some(Ref::Nth(number)) => {
+                number_of_list = Some(number);
                 match people::numbered(self.db, person.id, number, context.at)? {
                     Some(row) => Some(row),
                     None => {
@@ -201,9 +217,7 @@ impl CommandTx<'_> {
                     }
                 }
             }
-            Some(Ref::Issue(number)) => return self.issue(None, number),
-            Some(Ref::Id(id)) => return self.by_id(&id),
-            Some(named @ (Ref::Key(_) | Ref::Row(_))) => return self.by_press(&named),
+            Some(named) => return self.named(Some(person), &named),
             None => match context.under {
                 Some(row) => Some(row),
                 None => {
@@ -216,12 +230,13 @@ impl CommandTx<'_> {
             Some(row) => tasks::by_row(self.db, row)?,
             None => None,
         };
-        match stored {
-            Some(stored) => Ok(Target {
+        match (access::shown(self.db, person, stored)?, number_of_list) {
+            (Some(stored), _) => Ok(Target {
                 key: stored.task.key.clone(),
                 stored: Some(stored),
             }),
-            None => Err(self.no_current(person)?.into()),
+            (None, Some(number)) => Err(Rejection::UnknownTask(reply::not_in_list(number)).into()),
+            (None, None) => Err(self.no_current(person)?.into()),
         }
     }
 
@@ -253,10 +268,21 @@ impl CommandTx<'_> {
         }))
     }
 
-    /// The task with this id. Fails if the id names none, its source is not configured, or the task was deleted.
-    pub fn by_id(&self, id: &TaskId) -> Result<Target, Stop> {
+    /// The task of a REF that means the same task to everyone. Without a person every task may be named.
+    pub fn named(&self, person: Option<&Person>, task: &Ref) -> Result<Target, Stop> {
+        match task {
+            Ref::Nth(number) => Err(Rejection::UnknownTask(reply::not_in_list(*number)).into()),
+            Ref::Issue(number) => self.issue(person, None, *number),
+            Ref::Id(id) => self.by_id(person, id),
+            Ref::Key(_) | Ref::Row(_) => self.by_press(person, task),
+        }
+    }
+
+    /// The task with this id. Fails if the id names none that this person may name, its source is not configured, or the
+    /// task was deleted.
+    pub fn by_id(&self, person: Option<&Person>, id: &TaskId) -> Result<Target, Stop> {
         if let Some((repo, number)) = id.issue() {
-            return self.issue(repo, number);
+            return self.issue(person, repo, number);
         }
         let Some(clickup_id) = id.clickup_id() else {
             return Err(Rejection::UnknownTask(reply::names_no_task(id)).into());
@@ -269,19 +295,31 @@ impl CommandTx<'_> {
             && let Some(own) = tasks::called(self.db, clickup_id)?
         {
             // One task by two names is one lane (P3).
-            return self.by_key(own);
+            return self.by_key(person, own, || reply::names_no_task(id));
         }
-        self.by_key(key)
+        self.by_key(person, key, || reply::names_no_task(id))
     }
 
-    /// An issue, by default of the first configured repository. Fails if that is unknown, or the issue was deleted.
-    pub fn issue(&self, repo: Option<&RepoName>, number: u64) -> Result<Target, Stop> {
+    /// An issue, by default of the first configured repository. Fails if that is unknown, if the person may not name the
+    /// issue, or if it was deleted.
+    fn issue(
+        &self,
+        person: Option<&Person>,
+        repo: Option<&RepoName>,
+        number: u64,
+    ) -> Result<Target, Stop> {
         let settings = &self.settings;
         let Some(repo) = repo.or(settings.repos.first()) else {
             return Err(not_configured(ContainerKind::Repositories.source()).into());
         };
         match tasks::repository(self.db, repo)? {
-            Some(repository) => self.by_key(TaskKey::github(repository, number)),
+            Some(repository) => {
+                let key = TaskKey::github(repository, number);
+                let id = TaskId::github(Some(repo.clone()), number);
+                let unknown =
+                    || id.map_or_else(reply::not_a_button, |id| reply::names_no_task(&id));
+                self.by_key(person, key, unknown)
+            }
             None if settings.repos.iter().any(|configured| configured.is(repo)) => {
                 Err(Rejection::UnknownTask(reply::not_read_yet(repo)).into())
             }
@@ -290,16 +328,30 @@ impl CommandTx<'_> {
     }
 
     /// The task of a button, a form or a message of ours. It may be gone since, or this store may never have had it.
-    pub fn by_press(&self, task: &Ref) -> Result<Target, Stop> {
+    pub fn by_press(&self, person: Option<&Person>, task: &Ref) -> Result<Target, Stop> {
         match self.pressed_task(task)? {
-            Some(stored) => self.by_key(stored.task.key),
+            Some(stored) => self.by_key(person, stored.task.key, reply::not_a_button),
             None => Err(Rejection::UnknownTask(reply::not_a_button()).into()),
         }
     }
 
-    /// The task with this key, mirrored or not. Fails if it was deleted at its source.
-    pub fn by_key(&self, key: TaskKey) -> Result<Target, Stop> {
+    /// The task with this key, mirrored or not. Fails if it was deleted at its source. A task that the person may not
+    /// name is answered with the words for an unknown one, and its title is not shown.
+    fn by_key(
+        &self,
+        person: Option<&Person>,
+        key: TaskKey,
+        unknown: impl FnOnce() -> Text,
+    ) -> Result<Target, Stop> {
         let stored = tasks::by_key(self.db, &key)?;
+        let may = match (person, &stored) {
+            (None, _) => true,
+            (Some(person), Some(stored)) => access::may_name(self.db, person, stored)?,
+            (Some(person), None) => access::may_name_unread(self.db, person, &key)?,
+        };
+        if !may {
+            return Err(Rejection::UnknownTask(unknown()).into());
+        }
         if let Some(gone) = stored.as_ref().filter(|stored| stored.gone) {
             return Err(Rejection::Deleted {
                 row: gone.row,
@@ -324,7 +376,7 @@ impl CommandTx<'_> {
         let current = people::current_pin(self.db, person.id)?;
         if let Some(pin) = current
             && let Some(row) = pin.task
-            && let Some(stored) = tasks::by_row(self.db, row)?
+            && let Some(stored) = access::shown(self.db, person, tasks::by_row(self.db, row)?)?
             && !stored.gone
         {
             return Ok((pin.id, Some(stored)));
@@ -465,14 +517,7 @@ impl CommandTx<'_> {
         task: Option<Ref>,
         context: &Context,
     ) -> Result<StoredTask, Stop> {
-        let target = self.target(person, task, context)?;
-        Ok(target.stored.ok_or_else(|| {
-            let called = match target.key.github_parts() {
-                Some((_, number)) => format!("#{number}"),
-                None => target.key.as_str().to_owned(),
-            };
-            Rejection::UnknownTask(reply::not_mirrored(target.key.source(), &called))
-        })?)
+        self.target(person, task, context)?.mirrored()
     }
 
     /// Ends the person's snooze of a task that they act on.
@@ -489,12 +534,19 @@ impl CommandTx<'_> {
         why_empty(self.db, person, &open, self.settings.sources())
     }
 
-    /// Tasks by their rows.
-    pub fn tasks(&self, rows: &[TaskRow]) -> DbResult<Vec<Task>> {
-        rows.iter()
-            .filter_map(|&row| tasks::by_row(self.db, row).transpose())
-            .map(|stored| stored.map(|stored| stored.task))
-            .collect()
+    /// Tasks by their rows, to be shown to a person: those that they may not name have no title.
+    pub fn tasks(&self, person: &Person, rows: &[TaskRow]) -> DbResult<Vec<Task>> {
+        let mut found = Vec::new();
+        for &row in rows {
+            let Some(stored) = tasks::by_row(self.db, row)? else {
+                continue;
+            };
+            found.push(match access::may_name(self.db, person, &stored)? {
+                true => stored.task,
+                false => reply::untold(stored.task),
+            });
+        }
+        Ok(found)
     }
 
     /// The same as text.

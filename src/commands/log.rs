@@ -1,6 +1,7 @@
 //! `log`: a person's last activity, and the history of a task that they may see.
 //!
-//! People see their own activity, and everyone's activity on their own tasks. On other tasks they see only their own.
+//! People see their own activity, and everyone's activity on tasks that are assigned to them or that they created. On
+//! other tasks they see only their own.
 //! The API without an actor belongs to the operator, who sees everything.
 
 use super::{Commands, not_a_cursor};

@@ -32,7 +32,7 @@ use crate::domain::score::{day, day_begins, score};
 use crate::domain::task::{Source, TaskId, TaskKey};
 use crate::runtime::lock;
 use crate::store::{
-    Db, DbResult, Store, Tx, deliveries, open_tasks, operations, people, snoozes, tasks,
+    Db, DbResult, Store, Tx, access, deliveries, open_tasks, operations, people, snoozes, tasks,
 };
 use crate::verbs::list::{filtered, notes, nothing_listed, with_clients};
 use crate::verbs::{self, Command};
@@ -423,7 +423,7 @@ impl Commands {
                     false => None,
                 },
             ];
-            let query = tasks::TaskListing {
+            let mut query = tasks::TaskListing {
                 status: asked.status,
                 sources,
                 entities: filter.entities,
@@ -437,7 +437,21 @@ impl Commands {
                 after,
                 limit: limit + 1,
             };
-            Ok((tasks::listed(connection, &query)?, waits))
+            let mut found = Vec::new();
+            loop {
+                let page = tasks::listed(connection, &query)?;
+                let last = page.last().map(|stored| stored.row);
+                let is_last = page.len() < query.limit;
+                for stored in page {
+                    if access::may_name(connection, &who, &stored)? {
+                        found.push(stored);
+                    }
+                }
+                if is_last || found.len() > limit {
+                    return Ok((found, waits));
+                }
+                query.after = last;
+            }
         });
         let (mut found, waits) = found.await?;
         let more = found.len() > limit;
@@ -501,7 +515,7 @@ impl Commands {
             let Target {
                 stored: Some(stored),
                 ..
-            } = turn.by_id(&id)?
+            } = turn.by_id(Some(&person), &id)?
             else {
                 return Err(Rejection::UnknownTask(reply::names_no_task(&id)).into());
             };

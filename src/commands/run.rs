@@ -140,7 +140,10 @@ fn answered_before(
     if report.task.is_some() {
         return Ok(CommandAnswer::Settled(Box::new(report)));
     }
-    let next = report.next.as_ref().map(|next| tx.by_id(&next.task_id));
+    let next = report
+        .next
+        .as_ref()
+        .map(|next| tx.by_id(Some(person), &next.task_id));
     let current = match next {
         Some(Ok(Target {
             stored: Some(stored),

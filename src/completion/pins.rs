@@ -10,7 +10,7 @@ use crate::domain::score::Weights;
 use crate::domain::task::TaskStatus;
 use crate::store::effects::RecentCommand;
 use crate::store::operations::{self, Surface};
-use crate::store::{DbResult, Tx, people, tasks};
+use crate::store::{DbResult, Tx, access, people, tasks};
 
 /// Moves one person's pin for one of their commands.
 pub struct PinMover<'a> {
@@ -100,7 +100,8 @@ impl PinMover<'_> {
             report.message = reply::current_again(std::mem::take(&mut report.message));
             return self.pin(Some(task)).map(Some);
         }
-        match tasks::by_row(self.tx, before)? {
+        let before_it = tasks::by_row(self.tx, before)?;
+        match access::shown(self.tx, self.person, before_it)? {
             Some(stored) if stored.task.status != TaskStatus::Done && !stored.gone => {
                 report.next = Some(TaskBrief::from(&stored.task));
                 self.pin(Some(before)).map(Some)

@@ -16,8 +16,10 @@ use std::time::Duration;
 
 use chrono::NaiveTime;
 
+use crate::domain::access::{Access, TaskAccess};
 use crate::domain::entity::Entity;
 use crate::domain::form::is_entity;
+use crate::domain::operation::Place;
 use crate::domain::person::AllowedUsers;
 use crate::domain::reply::ENTITY_MAX;
 use crate::domain::schedule::{Defaults, QuietHours, time_of_day};
@@ -55,6 +57,8 @@ pub struct Config {
     pub outbox: OutboxConfig,
     /// Empty if Ivan serves one person only.
     pub people: Vec<PersonConfig>,
+    /// The tasks that people may name.
+    pub access: TaskAccess,
     /// The known clients of tasks. Empty: any client.
     pub entities: Vec<Entity>,
     /// The format and level of log lines.
@@ -428,6 +432,7 @@ impl Config {
             let slack = slack.as_mut().map(|slack| &mut slack.allowed_users);
             somebody_is_allowed(&mut reader, &people, slack);
         }
+        let access = access(&mut reader, &people, clickup.as_ref(), github.as_ref());
         let entities = entities(&mut reader, clickup.as_ref(), github.as_ref());
         let channels = slack.iter().flat_map(|slack| &slack.channels);
         known_to_channels(&mut reader, &entities, channels);
@@ -450,6 +455,7 @@ impl Config {
                 sync,
                 outbox,
                 people,
+                access,
                 entities,
                 log,
                 file: path,
@@ -563,7 +569,7 @@ fn somebody_is_allowed(
 }
 
 /// The place for new tasks, as given in a table.
-struct Place {
+struct PlaceKeys {
     given: Option<Source>,
     list: Option<String>,
     repo: Option<RepoName>,
@@ -575,11 +581,22 @@ fn place(
     key: impl Fn(&str) -> String,
     clickup: Option<&ClickUpConfig>,
     github: Option<&GitHubConfig>,
-) -> Place {
+) -> PlaceKeys {
     let given = reader.optional(&key("source"), &SOURCE, "that of the list or repository");
     let list = reader.optional(&key("list"), &LIST, "clickup.list_id");
     let repo = reader.optional(&key("repo"), &REPO, "github.repo");
-    if let Some(list) = &list
+    followed(reader, key, (&list, clickup), (&repo, github));
+    PlaceKeys { given, list, repo }
+}
+
+/// The list and repository of a table must be mirrored.
+fn followed(
+    reader: &mut Reader,
+    key: impl Fn(&str) -> String,
+    (list, clickup): (&Option<String>, Option<&ClickUpConfig>),
+    (repo, github): (&Option<RepoName>, Option<&GitHubConfig>),
+) {
+    if let Some(list) = list
         && let Some(clickup) = clickup
         && !clickup.all_lists().contains(&list.as_str())
     {
@@ -588,7 +605,7 @@ fn place(
             format!("`{list}` is not a configured list; add it to clickup.lists"),
         );
     }
-    if let Some(repo) = &repo
+    if let Some(repo) = repo
         && let Some(github) = github
         && !github.all_repos().iter().any(|known| known.is(repo))
     {
@@ -597,7 +614,93 @@ fn place(
             format!("`{repo}` is not a configured repository; add it to github.repos"),
         );
     }
-    Place { given, list, repo }
+}
+
+/// `[access]`: the tasks that people may name. Without `[[people]]` there is nobody to tell apart.
+fn access(
+    reader: &mut Reader,
+    people: &[PersonConfig],
+    clickup: Option<&ClickUpConfig>,
+    github: Option<&GitHubConfig>,
+) -> TaskAccess {
+    const ALL: &str = "access.tasks";
+    let tasks = reader.or(ALL, &ACCESS, Access::All);
+    let mut restricted = (tasks == Access::Own).then(|| ALL.to_owned());
+    let mut positions = reader.positions("access.places");
+    let none = positions.is_empty();
+    if none {
+        // Makes the keys known, so that suggestions for misspelled ones work.
+        positions.insert(0);
+    }
+    let mut places: Vec<(Place, Access)> = Vec::new();
+    for at in positions {
+        let key = |name: &str| format!("access.places.{at}.{name}");
+        let list = reader.optional(&key("list"), &LIST, "the place is a repository");
+        let repo = reader.optional(&key("repo"), &REPO, "the place is a list");
+        let tasks = reader.required(&key("tasks"), &ACCESS, !none, "`all` or `own`");
+        followed(reader, key, (&list, clickup), (&repo, github));
+        if tasks == Some(Access::Own) {
+            restricted.get_or_insert_with(|| key("tasks"));
+        }
+        for (name, given, of, there) in [
+            ("list", list.is_some(), "clickup", clickup.is_some()),
+            ("repo", repo.is_some(), "github", github.is_some()),
+        ] {
+            if given && !there && !reader.has_errors_in(of) {
+                reader.error(
+                    &key(name),
+                    format!("needs {of}, but [{of}] is not configured"),
+                );
+            }
+        }
+        let unclear = reader.has_errors_in(&format!("access.places.{at}"));
+        let place = match (list, repo) {
+            (Some(_), Some(_)) => {
+                reader.error(&key("repo"), "conflicts with the list; keep one of them");
+                continue;
+            }
+            (Some(list), None) => Place::List(list),
+            (None, Some(repo)) => Place::Repo(repo),
+            (None, None) => {
+                if !none && !unclear {
+                    reader.error(
+                        &key("tasks"),
+                        "has no place; add the list or the repo that it is about",
+                    );
+                }
+                continue;
+            }
+        };
+        let is_same = |other: &Place| match (&place, other) {
+            (Place::List(one), Place::List(other)) => one == other,
+            (Place::Repo(one), Place::Repo(other)) => one.is(other),
+            _ => false,
+        };
+        if places.iter().any(|(other, _)| is_same(other)) {
+            let name = match place {
+                Place::List(_) => "list",
+                Place::Repo(_) => "repo",
+            };
+            reader.error(
+                &key(name),
+                "is used by another of [[access.places]]; keep one",
+            );
+        }
+        places.extend(tasks.map(|tasks| (place, tasks)));
+    }
+    if none {
+        reader.forget("access.places.0");
+    }
+    if people.is_empty()
+        && !reader.has_errors_in("people")
+        && let Some(key) = restricted
+    {
+        reader.error(
+            &key,
+            "`own` needs [[people]]: without them everybody shares one queue",
+        );
+    }
+    TaskAccess { tasks, places }
 }
 
 /// `[[slack.channels]]`: their sources, lists and repositories must be configured.
@@ -621,7 +724,7 @@ fn channels(
             !none,
             "the channel's id, at the end of its details (click its name)",
         );
-        let Place { given, list, repo } = place(reader, key, clickup, github);
+        let PlaceKeys { given, list, repo } = place(reader, key, clickup, github);
         let entity = reader.optional(&key("entity"), &ENTITY, "no client");
         if list.is_some() && repo.is_some() {
             reader.error(&key("repo"), "conflicts with the list; keep one of them");
@@ -699,7 +802,7 @@ fn entities(
         );
         let name = reader.optional(&key("name"), &TEXT, "the id");
         let aliases = reader.or(&key("aliases"), &TEXTS, Vec::new());
-        let Place { given, list, repo } = place(reader, key, clickup, github);
+        let PlaceKeys { given, list, repo } = place(reader, key, clickup, github);
         if list.is_some() && repo.is_some() && given.is_none() {
             reader.error(
                 &key("source"),
@@ -1435,6 +1538,20 @@ const RECEIPTS: ValueFormat<ReceiptsConfig> = ValueFormat {
         quote(match receipts {
             ReceiptsConfig::Message => "message",
             ReceiptsConfig::Reactions => "reactions",
+        })
+    },
+};
+
+const ACCESS: ValueFormat<Access> = ValueFormat {
+    parse: |value| match text(value)?.as_str() {
+        "all" => Ok(Access::All),
+        "own" => Ok(Access::Own),
+        other => Err(format!("expected all or own, found `{other}`")),
+    },
+    show: |access| {
+        quote(match access {
+            Access::All => "all",
+            Access::Own => "own",
         })
     },
 };

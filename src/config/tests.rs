@@ -371,6 +371,62 @@ fn who_is_allowed(#[case] lines: &str, #[case] members: bool, #[case] named: &[&
 }
 
 #[rstest]
+#[case::word(
+    "[access]\ntasks = 'mine'",
+    "access.tasks: expected all or own, found `mine` (./bot.toml)"
+)]
+#[case::without_people(
+    "[access]\ntasks = 'own'",
+    "access.tasks: `own` needs [[people]]: without them everybody shares one queue (./bot.toml)"
+)]
+#[case::place_without_people(
+    "[[access.places]]\nlist = '901100000001'\ntasks = 'own'",
+    "access.places.0.tasks: `own` needs [[people]]: without them everybody shares one queue (./bot.toml)"
+)]
+#[case::another_list(
+    "[[access.places]]\nlist = '77'\ntasks = 'all'",
+    "access.places.0.list: `77` is not a configured list; add it to clickup.lists (./bot.toml)"
+)]
+#[case::without_its_source(
+    "[[access.places]]\nrepo = 'acme/widgets'\ntasks = 'all'",
+    "access.places.0.repo: needs github, but [github] is not configured (./bot.toml)"
+)]
+#[case::two_places(
+    "[[access.places]]\nlist = '901100000001'\nrepo = 'acme/widgets'\ntasks = 'all'\n[github]\ntoken = 't'\nrepo = 'acme/widgets'",
+    "access.places.0.repo: conflicts with the list; keep one of them (./bot.toml)"
+)]
+#[case::no_place(
+    "[[access.places]]\ntasks = 'all'",
+    "access.places.0.tasks: has no place; add the list or the repo that it is about (./bot.toml)"
+)]
+#[case::no_value(
+    "[[access.places]]\nlist = '901100000001'",
+    "access.places.0.tasks: missing: `all` or `own` (set it in ./bot.toml or IVAN__ACCESS__PLACES__0__TASKS)"
+)]
+#[case::twice(
+    "[[access.places]]\nlist = '901100000001'\ntasks = 'all'\n[[access.places]]\nlist = '901100000001'\ntasks = 'all'",
+    "access.places.1.list: is used by another of [[access.places]]; keep one (./bot.toml)"
+)]
+fn an_access_that_cannot_be_is_told(#[case] toml: &str, #[case] told: &str) {
+    assert_eq!(mistake(toml, &[]), told);
+}
+
+#[test]
+fn access_is_read_for_all_and_for_single_places() {
+    let toml = format!(
+        "{CLICKUP}\n[github]\ntoken = 't'\nrepo = 'acme/widgets'\n[[people]]\nslack = 'U0ANN01'\n
+         [access]\ntasks = 'own'\n[[access.places]]\nrepo = 'Acme/Widgets'\ntasks = 'all'\n
+         [[access.places]]\nlist = 'https://app.clickup.com/9001/v/li/901100000001'\ntasks = 'own'"
+    );
+    let access = read(&toml, &[]).unwrap().access;
+    assert_eq!(access.tasks, Access::Own);
+    assert_eq!(access.of(Source::GitHub, "acme/widgets"), Access::All);
+    assert_eq!(access.of(Source::ClickUp, "901100000001"), Access::Own);
+    let open = read(CLICKUP, &[]).unwrap().access;
+    assert_eq!(open, TaskAccess::default());
+}
+
+#[rstest]
 #[case::channel_of_another_list(
     "[[slack.channels]]\nid = 'C0GENERAL'\nlist = '77'",
     "slack.channels.0.list: `77` is not a configured list; add it to clickup.lists (./bot.toml)"
@@ -666,6 +722,9 @@ fn what_is_in_force_can_be_shown() {
     # slack is not set: this person can't use Slack
     github = "bo"  # ./bot.toml
     # clickup is not set: found by e-mail, or linked by the person
+
+    [access]
+    tasks = "all"  # default
 
     # [[entities]] is not configured
 

@@ -1405,6 +1405,13 @@ pub fn made_before(task: &Task) -> Text {
         .text(format!(" · {}", place(task)))
 }
 
+/// The same for a person who may not name that task.
+pub fn made_by_another() -> Text {
+    Text::new().text(
+        "✓ Someone already made a task from this message. It isn't yours, so I can't show it.",
+    )
+}
+
 /// The rejection of a number by a person who was never shown a list.
 pub fn no_list_yet() -> Text {
     Text::new().text("You haven't seen a list yet. Type `list`, then use its numbers.")
@@ -1420,6 +1427,16 @@ pub fn not_in_list(number: usize) -> Text {
 /// The rejection of an id without a task; a sentence without a full stop.
 pub fn names_no_task(id: &TaskId) -> Text {
     Text::new().text(format!("I don't know a task {id}"))
+}
+
+/// A task as it is shown to a person who may not name it: without its title, id and address.
+pub fn untold(task: Task) -> Task {
+    Task {
+        title: "another task".to_owned(),
+        id: TaskId::clickup("hidden").unwrap_or(task.id),
+        url: String::new(),
+        ..task
+    }
 }
 
 /// The rejection of a request about a task that was deleted at its source.

@@ -19,7 +19,7 @@ use crate::store::messages::{self, MessageDraft};
 use crate::store::operations::Surface;
 use crate::store::reactions::{self, NewReaction};
 use crate::store::slack_events::dm_of;
-use crate::store::{Db, DbResult, Wake, forms, people, tasks};
+use crate::store::{Db, DbResult, Wake, access, forms, people, tasks};
 use crate::verbs::{Command, is_greeting};
 
 /// The place for the answer to a command.
@@ -258,7 +258,9 @@ impl MailTx<'_> {
         let mut parts = pressed.parts.clone();
         for part in &mut parts {
             if let CardPart::Card(card) = part
-                && let Some(stored) = tasks::by_row(self.db, card.task)?
+                && let Some(person) = person
+                && let Some(stored) =
+                    access::shown(self.db, person, tasks::by_row(self.db, card.task)?)?
             {
                 let gone = stored.gone || stored.away;
                 *card = card.again(&stored.task, gone, self.now, zone);
@@ -321,7 +323,7 @@ impl MailTx<'_> {
     fn greet(&self, person: &Person) -> DbResult<Text> {
         let pinned = people::current_pin(self.db, person.id)?.and_then(|pin| pin.task);
         let stored = match pinned {
-            Some(row) => tasks::by_row(self.db, row)?,
+            Some(row) => access::shown(self.db, person, tasks::by_row(self.db, row)?)?,
             None => None,
         };
         let current = stored.filter(|one| one.task.status != TaskStatus::Done && !one.gone);

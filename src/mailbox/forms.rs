@@ -16,7 +16,7 @@ use crate::store::forms;
 use crate::store::messages::MessageDraft;
 use crate::store::slack_events::dm_of;
 use crate::store::tasks::{self, StoredTask};
-use crate::store::{Db, DbResult, StoreError, people};
+use crate::store::{Db, DbResult, StoreError, access, people};
 use crate::verbs::create::{for_client, made_before, placed_for, with_defaults};
 
 /// The choices in a form for a new task.
@@ -74,13 +74,16 @@ impl Mailbox {
         Err(refused(NotAllowed::Unknown).into())
     }
 
-    /// The title of the task that a comment is for.
-    pub async fn comment_form(&self, key: &TaskKey) -> Result<Text, CommandError> {
-        let key = key.clone();
+    /// The title of the task that a comment is for, if the Slack user may name the task.
+    pub async fn comment_form(&self, key: &TaskKey, user: &str) -> Result<Text, CommandError> {
+        let (key, user) = (key.clone(), user.to_owned());
         let stored = self
             .inner
             .store
-            .read(move |connection| tasks::by_key(connection, &key))
+            .read(move |connection| {
+                let stored = tasks::by_key(connection, &key)?;
+                shown_to(connection, &user, stored)
+            })
             .await?;
         match stored {
             None => Err(Rejection::UnknownTask(reply::not_a_button()).into()),
@@ -142,11 +145,22 @@ impl Mailbox {
     }
 
     /// The task made of this message already, if there is one.
-    pub async fn made_of(&self, channel: &str, ts: &str) -> Result<Option<Text>, StoreError> {
-        let (channel, ts) = (channel.to_owned(), ts.to_owned());
+    pub async fn made_of(
+        &self,
+        channel: &str,
+        ts: &str,
+        user: &str,
+    ) -> Result<Option<Text>, StoreError> {
+        let (channel, ts, user) = (channel.to_owned(), ts.to_owned(), user.to_owned());
         self.inner
             .store
-            .read(move |connection| Ok(forms::made(connection, &channel, &ts)?.map(made_before)))
+            .read(move |connection| {
+                let Some(made) = forms::made(connection, &channel, &ts)? else {
+                    return Ok(None);
+                };
+                let person = people::of_slack(connection, &user)?;
+                made_before(connection, person.as_ref(), made).map(Some)
+            })
             .await
     }
 
@@ -185,6 +199,18 @@ impl Mailbox {
             })
         })
         .await
+    }
+}
+
+/// The task, if the person with this Slack id may name it.
+fn shown_to(
+    connection: &Db,
+    user: &str,
+    stored: Option<StoredTask>,
+) -> DbResult<Option<StoredTask>> {
+    match people::of_slack(connection, user)? {
+        Some(person) => access::shown(connection, &person, stored),
+        None => Ok(None),
     }
 }
 

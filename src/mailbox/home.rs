@@ -20,7 +20,8 @@ use crate::domain::schedule::ScheduleSetting;
 use crate::domain::score::day_begins;
 use crate::domain::task::{Source, TaskStatus};
 use crate::store::{
-    Db, DbResult, StoreError, Wake, homes, operations, people, schedules, slack_events, tasks,
+    Db, DbResult, StoreError, Wake, access, homes, operations, people, schedules, slack_events,
+    tasks,
 };
 use crate::verbs::morning::waiting;
 
@@ -197,7 +198,7 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
     let settings = inner.commands.settings();
     let weights = &settings.weights;
     let pinned = match people::current_pin(connection, person.id)?.and_then(|pin| pin.task) {
-        Some(row) => tasks::by_row(connection, row)?,
+        Some(row) => access::shown(connection, person, tasks::by_row(connection, row)?)?,
         None => None,
     };
     let current = pinned

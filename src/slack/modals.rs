@@ -143,7 +143,7 @@ impl Opener {
                 direct,
                 alone,
             } => {
-                let about = self.mailbox.comment_form(task).await?;
+                let about = self.mailbox.comment_form(task, &opening.user).await?;
                 let reply = key.filter(|_| *alone);
                 let note = FormPurpose::Comment {
                     task: task.clone(),
@@ -166,7 +166,9 @@ impl Opener {
                 (create_view(&form, "", "", &note), key)
             }
             FormKind::CreateFrom { origin, text } => {
-                if let Some(made) = self.mailbox.made_of(&origin.channel, &origin.ts).await? {
+                let (channel_of, ts) = (&origin.channel, &origin.ts);
+                let made = self.mailbox.made_of(channel_of, ts, &opening.user);
+                if let Some(made) = made.await? {
                     return Err(NoForm::Told(made));
                 }
                 let form = self.mailbox.create_form(channel).await?;

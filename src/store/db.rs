@@ -11,11 +11,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, OpenFlags, Params, Row, Rows, StatementStatus};
 
+use crate::domain::access::{Access, TaskAccess};
 use crate::domain::ids::TaskRow;
 use crate::runtime::lock;
 
@@ -65,6 +66,8 @@ pub struct Db {
     outside: Cell<i64>,
     /// The transaction in which that count was read last.
     outside_read_in: Cell<Option<u64>>,
+    /// The tasks that people may name, shared by the connections of a store.
+    access: Arc<OnceLock<TaskAccess>>,
 }
 
 /// Answers by question and subject.
@@ -159,7 +162,25 @@ impl Db {
             transactions: Cell::new(0),
             outside: Cell::new(0),
             outside_read_in: Cell::new(None),
+            access: Arc::default(),
         })
+    }
+
+    /// The same connection under the rules of its store.
+    pub(super) fn ruled_by(self, access: &Arc<OnceLock<TaskAccess>>) -> Db {
+        Db {
+            access: Arc::clone(access),
+            ..self
+        }
+    }
+
+    /// The tasks that people may name; all until `bot.toml` restricts it.
+    pub(super) fn access(&self) -> &TaskAccess {
+        static OPEN: TaskAccess = TaskAccess {
+            tasks: Access::All,
+            places: Vec::new(),
+        };
+        self.access.get().unwrap_or(&OPEN)
     }
 
     /// Runs `work` on the value that this connection derives from its rows, which begins as the default; `None` on a

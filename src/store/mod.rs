@@ -3,6 +3,7 @@
 //! [`Store`] is the only store type. There is one file per table, and functions are named after the caller's purpose.
 //! Writes that belong together share a [`Tx`], which the single writer thread of `pool.rs` provides.
 
+pub mod access;
 pub mod blocking;
 mod columns;
 pub mod comments;

@@ -17,7 +17,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
@@ -28,6 +28,7 @@ use super::db::{Counts, Db};
 use super::migrate::{MIGRATIONS, migrate};
 use super::set_aside::Suspects;
 use super::{operations, private};
+use crate::domain::access::TaskAccess;
 use crate::limits::Limit;
 use crate::runtime::{self, CancellationToken};
 
@@ -174,6 +175,8 @@ pub(super) struct Inner {
     signals: Arc<Signals>,
     health: Arc<watch::Sender<StoreHealth>>,
     pub(super) suspects: Suspects,
+    /// The tasks that people may name.
+    access: Arc<OnceLock<TaskAccess>>,
 }
 
 /// A write transaction. Its wake-ups are sent after the commit.
@@ -225,8 +228,10 @@ impl Store {
             private::keep_private(&beside(path, file));
         }
         let written = Arc::new(Counts::default());
-        let mut connection =
-            Db::open(path, false, Arc::clone(&written)).map_err(|e| trouble(e.to_string()))?;
+        let access: Arc<OnceLock<TaskAccess>> = Arc::default();
+        let mut connection = Db::open(path, false, Arc::clone(&written))
+            .map_err(|e| trouble(e.to_string()))?
+            .ruled_by(&access);
         migrate(connection.raw(), MIGRATIONS).map_err(trouble)?;
         let signals = Arc::new(Signals::default());
         let health = Arc::new(watch::Sender::default());
@@ -254,8 +259,16 @@ impl Store {
                 signals,
                 health,
                 suspects: Suspects::default(),
+                access,
             }),
         })
+    }
+
+    /// Sets the tasks that people may name, once, before any command.
+    pub fn allow(&self, access: TaskAccess) {
+        if self.inner.access.set(access).is_err() {
+            tracing::error!("the access to tasks was set before, and stays as it is");
+        }
     }
 
     /// The wake-up signals, shared by all clones.
@@ -395,7 +408,9 @@ impl Store {
             let pooled = readers(&inner).pop();
             let connection = match pooled {
                 Some(connection) => connection,
-                None => Db::open(&inner.path, true, Arc::clone(&inner.read))?,
+                None => {
+                    Db::open(&inner.path, true, Arc::clone(&inner.read))?.ruled_by(&inner.access)
+                }
             };
             let result = work(&connection);
             readers(&inner).push(connection);

@@ -204,6 +204,7 @@ pub fn succeed(tx: &Db, old: TaskRow, new: TaskRow) -> rusqlite::Result<()> {
         "UPDATE messages SET about = ?2 WHERE about = ?1",
         "UPDATE log SET task_id = ?2 WHERE task_id = ?1",
         "UPDATE held SET task_id = ?2 WHERE task_id = ?1",
+        "UPDATE OR REPLACE mentions SET task_id = ?2 WHERE task_id = ?1",
     ] {
         tx.execute(sql, params![old, new])?;
     }

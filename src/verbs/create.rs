@@ -27,7 +27,7 @@ use crate::domain::profile::ContainerKind;
 use crate::domain::reply::{self, Text};
 use crate::domain::task::{Account, RepoName, Source};
 use crate::store::forms::{self, CreationState};
-use crate::store::{people, tasks};
+use crate::store::{Db, DbResult, access, people, tasks};
 
 /// `create`: a new task for a source. `CreateBody` is its form over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -198,7 +198,7 @@ impl Verb for Create {
                     CreationState::Asked(_) => None,
                 };
                 return Ok(Handled::Replied(Reply {
-                    words: made_before(made),
+                    words: made_before(tx.db, Some(person), made)?,
                     about,
                     ..Reply::default()
                 }));
@@ -508,11 +508,20 @@ pub fn placed_for(mut create: TaskDraft, entity: &Entity) -> TaskDraft {
 }
 
 /// The answer about a message that was made into a task before.
-pub fn made_before(made: CreationState) -> Text {
-    match made {
-        CreationState::Task(stored) => reply::made_before(&stored.task),
-        CreationState::Asked(title) => being_made(&title),
-    }
+pub fn made_before(
+    connection: &Db,
+    person: Option<&Person>,
+    made: CreationState,
+) -> DbResult<Text> {
+    Ok(match (made, person) {
+        (CreationState::Task(stored), Some(person))
+            if access::may_name(connection, person, &stored)? =>
+        {
+            reply::made_before(&stored.task)
+        }
+        (CreationState::Asked(title), Some(_)) if access::is_open(connection) => being_made(&title),
+        _ => reply::made_by_another(),
+    })
 }
 
 fn with_origin(description: Option<&str>, from: &SourceMessage) -> String {

@@ -24,7 +24,7 @@ use crate::domain::person::Person;
 use crate::domain::queue::EmptyQueue;
 use crate::domain::reply::{self, LIST_MAX, Text};
 use crate::domain::task::{Source, Task};
-use crate::store::{Db, DbResult, open_tasks, people, snoozes, tasks};
+use crate::store::{Db, DbResult, access, open_tasks, people, snoozes, tasks};
 
 /// The default number of tasks in `list`.
 const LIST: usize = 10;
@@ -200,7 +200,7 @@ pub fn notes(
     }
     let (_, waits) = open_tasks::waits(tx.db, tx.now)?;
     for &row in rows {
-        let blockers = tx.tasks(&waits.blockers_of(row))?;
+        let blockers = tx.tasks(person, &waits.blockers_of(row))?;
         let until = snoozes::until(tx.db, person.id, row, tx.now)?;
         let note = [
             (!blockers.is_empty())
@@ -285,7 +285,12 @@ pub fn with_clients(connection: &Db, entities: &Entities, filter: &Filter) -> Re
         match entity.or_else(|| client_called(word, &clients)) {
             Some(client) => known.entities.insert(client.to_lowercase()),
             None => {
-                let words = no_client(word, &clients);
+                // The clients of tasks that the person may not name are not listed.
+                let named = match access::is_open(connection) {
+                    true => clients.as_slice(),
+                    false => &[],
+                };
+                let words = no_client(word, named);
                 return Err(Rejection::Unfit(words).into());
             }
         };

@@ -1,6 +1,7 @@
 //! `log [N] [REF]`: a person's last activity, and the history of a task that they may see.
 //!
-//! People see their own activity, and everyone's activity on their own tasks. On other tasks they see only their own.
+//! People see their own activity, and everyone's activity on tasks that are assigned to them or that they created. On
+//! other tasks they see only their own.
 //! The API without an actor belongs to the operator, who sees everything.
 
 use std::borrow::Cow;
@@ -14,7 +15,7 @@ use utoipa::ToSchema;
 use super::grammar::{ParseError, digits, is_mere_punctuation, optional_ref, split_word, trim};
 use super::line::{AnswerKind, Call, CommandLine, Line, encoded};
 use super::{Info, ShownContext, Verb, body};
-use crate::command_tx::{CommandTx, Context, Decided, Handled, Rejection, Reply, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Handled, Rejection, Reply, Stop, Target};
 use crate::completion::called;
 use crate::domain::card::CardPart;
 use crate::domain::command::Ref;
@@ -25,7 +26,7 @@ use crate::domain::reply::{self, LIST_MAX, Text};
 use crate::domain::task::Source;
 use crate::store::log::{LogFilter, listed};
 use crate::store::tasks::{self, StoredTask};
-use crate::store::{DbResult, operations, people};
+use crate::store::{DbResult, access, operations, people};
 
 /// The default number of entries of `log`.
 const LOG: usize = 10;
@@ -181,10 +182,10 @@ pub fn narrow(
         wanted.person = Some(person.id);
         return Ok(None);
     };
-    let stored = remembered(tx, person, task, context)?;
+    let stored = remembered(tx.known(person, Some(task), context), tx)?;
     wanted.task = Some(stored.row);
     let deleted = stored.gone.then(|| stored.task.key.source());
-    if is_theirs(tx, person, &stored)? {
+    if access::is_theirs(tx.db, person, &stored)? {
         return Ok(deleted);
     }
     wanted.person = Some(person.id);
@@ -199,13 +200,8 @@ pub fn narrow(
 }
 
 /// A task that the mirror has, deleted or not: its history stays.
-fn remembered(
-    tx: &CommandTx<'_>,
-    person: &Person,
-    task: Ref,
-    context: &Context,
-) -> Result<StoredTask, Stop> {
-    match tx.known(person, Some(task), context) {
+fn remembered(known: Result<StoredTask, Stop>, tx: &CommandTx<'_>) -> Result<StoredTask, Stop> {
+    match known {
         Err(Stop::Rejected(Rejection::Deleted { row, words })) => {
             Ok(tasks::by_row(tx.db, row)?.ok_or(Rejection::UnknownTask(words))?)
         }
@@ -213,22 +209,14 @@ fn remembered(
     }
 }
 
-/// Whether a person may see a task's history: it is assigned to them, their current one, or created by them.
-fn is_theirs(tx: &CommandTx<'_>, person: &Person, stored: &StoredTask) -> DbResult<bool> {
-    Ok(person.is_concerned(&stored.task)
-        || people::pinned_by(tx.db, stored.row)?.contains(&person.id)
-        || operations::creator(tx.db, &stored.task.key)? == Some(person.id))
-}
-
 /// The task of a REF without a person: a list number needs one.
 pub fn whose(tx: &CommandTx<'_>, task: Ref) -> Result<StoredTask, Stop> {
-    let present = people::present(tx.db)?;
-    match (&task, present.as_slice()) {
-        (Ref::Nth(_), [only]) => remembered(tx, only, task, &Context::over_http(tx.now)),
+    let known = match (&task, people::present(tx.db)?.as_slice()) {
+        (Ref::Nth(_), [only]) => tx.known(only, Some(task), &Context::over_http(tx.now)),
         (Ref::Nth(_), _) => Err(Rejection::Unfit(whose_list()).into()),
-        (_, [anybody, ..]) => remembered(tx, anybody, task, &Context::over_http(tx.now)),
-        (_, []) => Err(Rejection::UnknownTask(not_your_history()).into()),
-    }
+        _ => tx.named(None, &task).and_then(Target::mirrored),
+    };
+    remembered(known, tx)
 }
 
 /// A person's commands without an outcome, newest first.
@@ -241,7 +229,7 @@ fn without_outcome(tx: &CommandTx<'_>, person: &Person, limit: usize) -> DbResul
         };
         let write = &row.operation.write;
         let known = match write.task() {
-            Some(key) => tasks::by_key(tx.db, key)?,
+            Some(key) => access::shown(tx.db, person, tasks::by_key(tx.db, key)?)?,
             None => None,
         };
         let title = match (&known, write) {

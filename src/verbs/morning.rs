@@ -18,7 +18,7 @@ use crate::domain::reply::{self, Text};
 use crate::domain::score::Score;
 use crate::domain::task::Task;
 use crate::runtime::lock;
-use crate::store::{Db, DbResult, open_tasks, operations, people, tasks};
+use crate::store::{Db, DbResult, access, open_tasks, operations, people, tasks};
 
 /// Shows the briefing now; it has no arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -136,7 +136,7 @@ pub fn waiting(connection: &Db, person: &Person, most: usize) -> DbResult<(Vec<T
     for row in &pending {
         let write = &row.operation.write;
         let known = match write.task() {
-            Some(key) => tasks::by_key(connection, key)?,
+            Some(key) => access::shown(connection, person, tasks::by_key(connection, key)?)?,
             None => None,
         };
         let known = known.as_ref().map(|stored| &stored.task);

@@ -132,7 +132,7 @@ fn not_done(
     row: TaskRow,
     context: &Context,
 ) -> Result<Handled, Stop> {
-    let target = tx.by_press(&Ref::Row(row))?;
+    let target = tx.by_press(Some(person), &Ref::Row(row))?;
     let doing = effects::completion(tx.db, person.id, &target.key)?;
     let too_old = doing.as_ref().is_some_and(|doing| !is_recent(tx, doing));
     let undone = doing.as_ref().is_some_and(|doing| doing.undone);

@@ -135,7 +135,7 @@ pub fn explain(
                 .map(|(_, behind, _)| tie(&stored.task, behind)),
         },
         None => {
-            let blockers = tx.tasks(&waits.blockers_of(stored.row))?;
+            let blockers = tx.tasks(person, &waits.blockers_of(stored.row))?;
             let hidden = hidden(tx, person, &stored, blockers)?;
             Rank::Hidden(hidden_because(&hidden, person.zone))
         }
@@ -144,7 +144,7 @@ pub fn explain(
     let first = ranked
         .first()
         .map(|(_, task, score): &(TaskRow, Task, Score)| (task, score.total));
-    let circle = tx.tasks(&waits.in_a_circle_with(stored.row))?;
+    let circle = tx.tasks(person, &waits.in_a_circle_with(stored.row))?;
     let message = why_here(
         &stored.task,
         &points,

@@ -11,10 +11,10 @@ fn shared(setup: Setup) -> Setup {
         .people()
         .clickup_tasks([
             json!({"name": "Renew cert", "assignees": [ANA_CLICKUP], "priority": 1}),
-            json!({"name": "Pay the rent", "assignees": [BO_CLICKUP], "priority": 1}),
+            json!({"name": "Pay the rent", "assignees": [BO_CLICKUP], "creator": BO_CLICKUP, "priority": 1}),
             json!({"name": "Plan the party", "assignees": [ANA_CLICKUP, BO_CLICKUP], "priority": 4}),
         ])
-        .github_issues([json!({"title": "Update the docs", "assignees": ["bo"]})])
+        .github_issues([json!({"title": "Update the docs", "assignees": ["bo"], "user": "bo"})])
 }
 
 /// The lines of a log without the heading and without times, which are today's.
