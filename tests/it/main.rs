@@ -2,11 +2,13 @@
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
 #![allow(clippy::disallowed_types)] // stories look into the store beside the daemon
 
+mod access;
 mod api;
 mod architecture;
 mod attached;
 mod away;
 mod blocking;
+mod callers;
 mod campaign;
 mod cards;
 mod changes;

@@ -1,0 +1,345 @@
+//! Who may do what: every verb by every kind of caller, as the table in `docs/security.md` has it.
+//!
+//! The table here has a line and a request for each verb. The story sends them as every kind of caller to the real daemon,
+//! and compares what happened with the page.
+
+use std::fmt::Write as _;
+
+use futures_util::future::join_all;
+use ivan::sandbox::Sandbox;
+use ivan::verbs::VERBS;
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+const UNLINKED: &str = "U0CEM01";
+const NO_PERSON: &str = "U0EVA01";
+const SINGLE_CHANNEL: &str = "U0GIA01";
+const OTHER_WORKSPACE: &str = "U0OTH01";
+const DEACTIVATED: &str = "U0OLD01";
+const BOT: &str = "U0CIB01";
+
+/// The callers in Slack, in the order of the columns, with an issue of GitHub for each.
+const CALLERS: [(&str, &str); 9] = [
+    ("person", ANA),
+    ("person without accounts", UNLINKED),
+    ("member, no person", NO_PERSON),
+    ("guest", GUEST),
+    ("single-channel guest", SINGLE_CHANNEL),
+    ("stranger of a shared channel", STRANGER),
+    ("deactivated", DEACTIVATED),
+    ("bot", BOT),
+    ("other workspace", OTHER_WORKSPACE),
+];
+
+/// A verb: its line after `/ivan`, and its request with the API's token. `ISSUE` is an issue's number, `TASK` a task's
+/// id in ClickUp.
+struct Deed {
+    verb: &'static str,
+    line: &'static str,
+    request: Option<(&'static str, &'static str, &'static str)>,
+}
+
+const fn deed(
+    verb: &'static str,
+    line: &'static str,
+    request: Option<(&'static str, &'static str, &'static str)>,
+) -> Deed {
+    Deed {
+        verb,
+        line,
+        request,
+    }
+}
+
+const DEEDS: [Deed; 28] = [
+    deed(
+        "done",
+        "done #ISSUE",
+        Some(("POST", "/done", r##"{"ref": "#ISSUE"}"##)),
+    ),
+    deed(
+        "comment",
+        "comment on #ISSUE: seen",
+        Some(("POST", "/comment", r##"{"ref": "#ISSUE", "text": "seen"}"##)),
+    ),
+    deed(
+        "create",
+        "create Buy milk",
+        Some(("POST", "/tasks", r#"{"title": "Buy milk"}"#)),
+    ),
+    deed("current", "current", Some(("GET", "/current", ""))),
+    deed("next", "next", Some(("POST", "/next", "{}"))),
+    deed(
+        "start",
+        "start clickup:TASK",
+        Some(("POST", "/start", r#"{"ref": "clickup:TASK"}"#)),
+    ),
+    deed(
+        "pause",
+        "pause clickup:TASK",
+        Some(("POST", "/pause", r#"{"ref": "clickup:TASK"}"#)),
+    ),
+    deed(
+        "snooze",
+        "snooze clickup:TASK 2h",
+        Some((
+            "POST",
+            "/snooze",
+            r#"{"ref": "clickup:TASK", "until": "2h"}"#,
+        )),
+    ),
+    deed(
+        "reopen",
+        "reopen #ISSUE",
+        Some(("POST", "/reopen", r##"{"ref": "#ISSUE"}"##)),
+    ),
+    deed(
+        "assign",
+        "assign clickup:TASK Bo",
+        Some((
+            "POST",
+            "/assign",
+            r#"{"ref": "clickup:TASK", "person": "Bo"}"#,
+        )),
+    ),
+    deed(
+        "claim",
+        "claim clickup:TASK",
+        Some(("POST", "/claim", r#"{"ref": "clickup:TASK"}"#)),
+    ),
+    deed(
+        "due",
+        "due clickup:TASK tomorrow",
+        Some((
+            "POST",
+            "/due",
+            r#"{"ref": "clickup:TASK", "due": "tomorrow"}"#,
+        )),
+    ),
+    deed(
+        "prio",
+        "prio clickup:TASK high",
+        Some((
+            "POST",
+            "/priority",
+            r#"{"ref": "clickup:TASK", "priority": "high"}"#,
+        )),
+    ),
+    deed("undo", "undo", Some(("POST", "/undo", "{}"))),
+    deed("why", "why #ISSUE", Some(("GET", "/why?ref=%23ISSUE", ""))),
+    deed("list", "list", Some(("GET", "/queue", ""))),
+    deed("morning", "morning", Some(("GET", "/morning", ""))),
+    deed(
+        "briefing",
+        "briefing off",
+        Some(("POST", "/briefing", r#"{"at": "off"}"#)),
+    ),
+    deed(
+        "quiet",
+        "quiet off",
+        Some(("POST", "/quiet", r#"{"hours": "off"}"#)),
+    ),
+    deed(
+        "receipts",
+        "receipts messages",
+        Some(("POST", "/receipts", r#"{"by": "message"}"#)),
+    ),
+    deed("log", "log", Some(("GET", "/log", ""))),
+    deed("status", "status", Some(("GET", "/status", ""))),
+    deed("whoami", "whoami", Some(("GET", "/whoami", ""))),
+    deed(
+        "link",
+        "link github ana",
+        Some(("POST", "/link", r#"{"source": "github", "account": "ana"}"#)),
+    ),
+    deed(
+        "unlink",
+        "unlink github",
+        Some(("POST", "/unlink", r#"{"source": "github"}"#)),
+    ),
+    deed("mute", "mute", None),
+    deed("unmute", "unmute", None),
+    deed("help", "help", None),
+];
+
+fn filled(text: &str, number: usize, ivan: &Ivan) -> String {
+    let task = format!("Task {number}");
+    text.replace("ISSUE", &number.to_string())
+        .replace("TASK", ivan.clickup().task(&task).id())
+}
+
+/// An answer as a cell of the table.
+fn cell(told: &str) -> String {
+    let refusals = [
+        "✗ You're not set up yet.",
+        "✗ I only take commands from full members of this workspace.",
+    ];
+    if refusals.iter().any(|refusal| told.starts_with(refusal)) {
+        return "no".to_owned();
+    }
+    if told.starts_with(['✓', '…']) {
+        return "yes".to_owned();
+    }
+    match told.contains("I don't know your") {
+        true => "account".to_owned(),
+        // An outcome that no cell has.
+        false if told.starts_with('✗') => told.to_owned(),
+        false => "yes".to_owned(),
+    }
+}
+
+fn setup() -> Setup {
+    let person = |name: &str, slack: &str, clickup: &str| {
+        format!("[[people]]\nname = \"{name}\"\nslack = \"{slack}\"\n{clickup}")
+    };
+    let people = [
+        person("Ana", ANA, "clickup = \"4242\"\n"),
+        person("Bo", BO, "clickup = \"4243\"\n"),
+        person("Cem", UNLINKED, ""),
+        // Being named in bot.toml is not enough for these.
+        person("Gil", GUEST, ""),
+        person("Gia", SINGLE_CHANNEL, ""),
+        person("Sol", STRANGER, ""),
+        person("Dee", DEACTIVATED, ""),
+        person("CI", BOT, ""),
+        person("Oth", OTHER_WORKSPACE, ""),
+    ];
+    Setup::new()
+        .config(&people.concat())
+        .before(|sandbox: &Sandbox| {
+            let slack = &sandbox.slack;
+            for id in [UNLINKED, NO_PERSON, SINGLE_CHANNEL, OTHER_WORKSPACE] {
+                slack.add_person(id, &id.to_lowercase());
+            }
+            let single = json!({"is_restricted": true, "is_ultra_restricted": true});
+            slack.changes_silently(SINGLE_CHANNEL, single);
+            slack.changes_silently(OTHER_WORKSPACE, json!({"team_id": "T0TEAM9"}));
+            for number in 1..=CALLERS.len() + 1 {
+                sandbox
+                    .clickup
+                    .add_task(json!({"name": format!("Task {number}")}));
+                sandbox
+                    .github
+                    .add_issue(REPO, json!({"title": format!("Issue {number}")}));
+            }
+        })
+}
+
+/// The writes that a source got from Ivan.
+fn writes(ivan: &Ivan) -> Vec<String> {
+    let seen = [
+        ivan.clickup().front().journal(),
+        ivan.github().front().journal(),
+    ];
+    let all = seen.into_iter().flatten();
+    all.filter(|seen| seen.method != "GET")
+        .map(|seen| format!("{} {}", seen.method, seen.path))
+        .collect()
+}
+
+#[tokio::test]
+async fn every_verb_is_for_the_callers_of_the_table() {
+    ivan_test(setup(), async |ivan| {
+        let ivan = &*ivan;
+        let general = ivan.slack().channel("general");
+        // Tasks are assigned to him below.
+        ivan.dm(BO, "mute").await;
+        let verbs: Vec<&str> = VERBS.iter().map(|row| row.info.name).collect();
+        assert_eq!(
+            DEEDS.map(|deed| deed.verb),
+            *verbs,
+            "every verb is in the table"
+        );
+        let tried = async |number: usize, who: &str, channel: &str| {
+            let mut cells = Vec::new();
+            for deed in &DEEDS {
+                let line = filled(deed.line, number, ivan);
+                cells.push(cell(&ivan.slash(who, channel, &line).await));
+            }
+            cells
+        };
+        // Those who may do nothing come first: no source gets a write for them, and nothing is stored.
+        let refused = (3..).zip(&CALLERS[2..]);
+        let refused =
+            join_all(refused.map(|(number, (_, who))| tried(number, who, &general))).await;
+        assert_eq!(writes(ivan), [""; 0]);
+        let commands = "SELECT count(*) FROM commands WHERE verb <> 'mute'";
+        assert_eq!(ivan.sql::<i64>(commands), 0);
+        let mut columns = Vec::new();
+        for (number, (_, who)) in (1..).zip(&CALLERS[..2]) {
+            // In a channel the new task would be announced to all.
+            columns.push(tried(number, who, &ivan.slack().dm(who)).await);
+        }
+        columns.extend(refused);
+        let (with_token, without) = over_http(ivan, CALLERS.len() + 1).await;
+        columns.extend([with_token, without]);
+        let mut table = String::from("| verb |");
+        for (name, _) in CALLERS {
+            let _ = write!(table, " {name} |");
+        }
+        table.push_str(" API with its token | without |\n|---|");
+        table.push_str(&"---|".repeat(columns.len()));
+        for (row, deed) in DEEDS.iter().enumerate() {
+            let _ = write!(table, "\n| `{}` |", deed.verb);
+            for column in &columns {
+                let _ = write!(table, " {} |", column[row]);
+            }
+        }
+        let page = include_str!("../../docs/security.md");
+        assert!(
+            page.contains(&table),
+            "docs/security.md lacks this table:\n{table}"
+        );
+    })
+    .await;
+}
+
+/// What the API does for Bo with its token, and without one or with another.
+async fn over_http(ivan: &Ivan, number: usize) -> (Vec<String>, Vec<String>) {
+    let (mut with_token, mut without) = (Vec::new(), Vec::new());
+    for deed in &DEEDS {
+        let Some((method, path, body)) = deed.request else {
+            with_token.push("–".to_owned());
+            without.push("–".to_owned());
+            continue;
+        };
+        let path = filled(path, number, ivan);
+        let body: Option<Value> = match body {
+            "" => None,
+            body => Some(serde_json::from_str(&filled(body, number, ivan)).unwrap()),
+        };
+        for token in [None, Some("another-token")] {
+            let status = without_the_token(ivan, method, &path, body.as_ref(), token).await;
+            assert_eq!(status, 401, "{method} {path}");
+        }
+        without.push("no".to_owned());
+        let bo = [("x-ivan-actor", "Bo")];
+        let (status, answer) = ivan.http_with(method, &path, body, &bo).await;
+        with_token.push(match status {
+            200..=299 => "yes".to_owned(),
+            _ => format!("{status} {answer}"),
+        });
+    }
+    (with_token, without)
+}
+
+async fn without_the_token(
+    ivan: &Ivan,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+    token: Option<&str>,
+) -> u16 {
+    let url = format!("{}{path}", ivan.api_url());
+    let method = method.parse().unwrap();
+    let mut request = client().request(method, url);
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    let answer = request.header("x-ivan-actor", "Bo").send().await.unwrap();
+    answer.status().as_u16()
+}
