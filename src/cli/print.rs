@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::client::ApiAnswer;
 use super::{EXIT_FAILED, EXIT_OK, EXIT_QUEUED};
+use crate::domain::controls::one_line;
 use crate::domain::task::Source;
 use crate::verbs::line::AnswerKind;
 
@@ -379,16 +380,7 @@ fn time(json: &Value, member: &str) -> Option<DateTime<Utc>> {
 /// Removes C0 and C1 controls, so that no title can move the cursor, change colours or ring; line breaks and tabs
 /// become spaces.
 pub(super) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if matches!(c, '\n' | '\r' | '\t') {
-                ' '
-            } else {
-                c
-            }
-        })
-        .filter(|c| !c.is_control())
-        .collect()
+    one_line(text)
 }
 
 #[cfg(test)]

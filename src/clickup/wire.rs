@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::domain::controls::one_line;
 use crate::domain::mention_text::{MentionText, Piece, same_words};
 use crate::domain::task::{
     Account, Closed, Direction, LINKS_MAX, Priority, RelatedTask, Relation, Task, TaskId, TaskKey,
@@ -98,7 +99,10 @@ impl User {
         let id = self.id.to_string();
         Account {
             // A pending invitation has no name yet (docs/contracts/clickup.md#users-and-members).
-            name: self.username.clone().unwrap_or_else(|| id.clone()),
+            name: match &self.username {
+                Some(name) => one_line(name),
+                None => id.clone(),
+            },
             id,
         }
     }
@@ -624,9 +628,9 @@ pub(super) fn same_name(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()
 }
 
-/// A title in which no-break spaces are spaces.
+/// A title as one line, in which no-break spaces are spaces.
 pub(super) fn plain_title(title: &str) -> String {
-    title.replace('\u{a0}', " ")
+    one_line(&title.replace('\u{a0}', " "))
 }
 
 impl WireTask {

@@ -4,6 +4,8 @@
 
 use serde_json::Value;
 
+use crate::domain::controls::is_control;
+
 /// How a piece of text looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
@@ -172,7 +174,7 @@ fn entities(text: &str) -> String {
 /// Removes control characters: typed text must not control the terminal.
 pub(super) fn tame(text: &str) -> String {
     text.chars()
-        .filter(|&c| c == '\n' || !c.is_control())
+        .filter(|&c| c == '\n' || !(c.is_control() || is_control(c)))
         .collect()
 }
 

@@ -1,13 +1,29 @@
-//! Control characters, which are removed from all text: they are invisible and can command terminals.
+//! Control characters, which are removed from all text: they are invisible, and can command terminals or show a text in
+//! another order than its own.
 //!
 //! Text from others loses them when its JSON is read (`lenient`, `http/request.rs`, `slack/text.rs`). Shown text loses them
 //! again, because an earlier version may have stored them and `bot.toml` may contain them.
 
 use std::borrow::Cow;
 
-/// Whether a character is removed from text: all of C0, DEL and C1 except tabs and line breaks.
+/// Whether a character is removed from text: all of C0, DEL and C1 except tabs and line breaks, and the embeddings,
+/// overrides and isolates that reorder a text. The marks of right-to-left scripts stay.
 pub fn is_control(c: char) -> bool {
-    c.is_control() && !matches!(c, '\n' | '\r' | '\t')
+    (c.is_control() && !matches!(c, '\n' | '\r' | '\t')) || reorders(c)
+}
+
+/// Whether a character changes the order in which the text after it is shown.
+fn reorders(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text of others as one line: without control characters, and with spaces for its line breaks and tabs.
+pub fn one_line(text: &str) -> String {
+    let line = |c: char| match c {
+        '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
+        other => other,
+    };
+    text.chars().map(line).filter(|&c| !is_control(c)).collect()
 }
 
 /// The text without control characters.
@@ -40,10 +56,10 @@ pub fn json_without_controls(json: &str) -> Cow<'_, str> {
     kept.into()
 }
 
-/// Whether a control character or an escape may begin with this byte. C1 begins with 0xC2 in UTF-8, and so do other
-/// characters.
+/// Whether a control character or an escape may begin with this byte. C1 begins with 0xC2 in UTF-8, a character that
+/// reorders with 0xE2, and so do others.
 fn may_begin_one(byte: u8) -> bool {
-    matches!(byte, b'\\' | 0x7f | 0xc2 | 0..=8 | 0xb | 0xc | 0xe..=0x1f)
+    matches!(byte, b'\\' | 0x7f | 0xc2 | 0xe2 | 0..=8 | 0xb | 0xc | 0xe..=0x1f)
 }
 
 /// The length of the escape or control character at the start of the text, and whether it is a control character.
@@ -79,6 +95,10 @@ mod tests {
     #[case("Red \u{1b}[31m", "Red [31m")]
     #[case("a\u{0}b\u{7}c\u{7f}d\u{9b}2Je\u{85}f", "abcd2Jef")]
     #[case("two\r\nlines\tand é 👩‍👧 \u{200b}", "two\r\nlines\tand é 👩‍👧 \u{200b}")]
+    #[case(
+        "\u{202e}gnp.\u{202c}exe \u{2066}x\u{2069} שלום\u{200f}!",
+        "gnp.exe x שלום\u{200f}!"
+    )]
     #[case("", "")]
     fn a_text_loses_what_commands(#[case] text: &str, #[case] plain: &str) {
         assert_eq!(without_controls(text), plain);
@@ -93,12 +113,20 @@ mod tests {
     )]
     #[case(r#"["\\u001b \\\u001b \\b \" \/"]"#, r#"["\\u001b \\ \\b \" \/"]"#)]
     #[case("[\"\u{9b}2J\u{7f}\u{1b}é\"]", "[\"2Jé\"]")]
+    #[case(r#"["\u202eevil\u2069 – “é” \u2014"]"#, r#"["evil – “é” \u2014"]"#)]
+    #[case("[\"\u{202e}evil\u{2066} – …\"]", "[\"evil – …\"]")]
     #[case(r#"["\u00"#, r#"["\u00"#)]
     #[case("\\", "\\")]
     #[case("\\é\u{7}", "\\é")]
     #[case("[\"\\\u{7f}u001b\"]", "[\"u001b\"]")]
     fn json_loses_it_as_it_is_and_escaped(#[case] json: &str, #[case] plain: &str) {
         assert_eq!(json_without_controls(json), plain);
+    }
+
+    #[test]
+    fn a_text_of_others_is_one_line() {
+        let text = "Renew\r\ncert\u{2028}✓ done\u{202e}\u{1b}[2J";
+        assert_eq!(one_line(text), "Renew  cert ✓ done[2J");
     }
 
     proptest! {
@@ -111,7 +139,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_no_json_is_survived(text in "[\\\\u0019bfé\"\u{1b}]*") {
+        fn whatever_is_no_json_is_survived(text in "[\\\\u0129bfeé\"\u{1b}\u{202e}]*") {
             let plain = json_without_controls(&text);
             prop_assert!(!plain.contains(is_control));
         }

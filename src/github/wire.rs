@@ -10,6 +10,7 @@ use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::domain::controls::one_line;
 use crate::domain::event::MissingParts;
 use crate::domain::task::{Account, Closed, Priority, RepoName, Task, TaskId, TaskKey, TaskStatus};
 
@@ -384,9 +385,9 @@ impl Mapping {
     }
 }
 
-/// A title in which no-break spaces are spaces.
+/// A title as one line, in which no-break spaces are spaces.
 pub(super) fn plain_title(title: &str) -> String {
-    title.replace('\u{a0}', " ")
+    one_line(&title.replace('\u{a0}', " "))
 }
 
 impl WireIssue {

@@ -21,6 +21,8 @@ const USES_MAX: u32 = 5;
 
 /// The name of such a call in logs.
 pub const METHOD: &str = "response_url";
+/// The server of Slack's own response URLs.
+const HOOKS: &str = "https://hooks.slack.com";
 
 /// The body of the request.
 #[derive(Serialize)]
@@ -61,10 +63,10 @@ impl Web {
             method: METHOD,
             code: code.to_owned(),
         };
-        let url = url::Url::parse(url).map_err(|_| refused("not a URL"))?;
-        // Slack's own URLs are as safe as the API's; any less safe one is not Slack's.
-        if url.scheme() != self.scheme {
-            return Err(refused("not a URL of Slack"));
+        let url = url::Url::parse(url).map_err(|_| refused("not_a_url"))?;
+        // The text is for one person, so it goes to Slack alone, whatever an event says.
+        if !self.is_of_slack(&url) {
+            return Err(refused("not_a_url_of_slack"));
         }
         let span = tracing::Span::none();
         let context = SlackClientApiCallContext {
@@ -87,6 +89,18 @@ impl Web {
                 why: format!("no answer for {} s", self.limit.as_secs_f32()),
             }),
         }
+    }
+}
+
+impl Web {
+    /// Whether a `response_url` is at Slack, or at the server of `slack.api_url` with its scheme and port.
+    pub(super) fn is_of_slack(&self, url: &url::Url) -> bool {
+        let api = url::Url::parse(&self.api_url).map(|api| api.origin());
+        let hooks = url::Url::parse(HOOKS).map(|hooks| hooks.origin());
+        let origins = [api, hooks].into_iter().flatten();
+        url.username().is_empty()
+            && url.password().is_none()
+            && origins.into_iter().any(|origin| origin == url.origin())
     }
 }
 

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::wire::User;
-use crate::domain::controls::without_controls;
+use crate::domain::controls::one_line;
 use crate::domain::person::{Membership, SlackMember};
 
 /// Flags that every account has, unless it is deactivated.
@@ -34,10 +34,7 @@ pub fn member(id: &str, user: &Value) -> SlackMember {
     let name = names.find(|name| !name.trim().is_empty());
     SlackMember {
         id: id.to_owned(),
-        name: name.map_or_else(
-            || id.to_owned(),
-            |name| without_controls(&name).into_owned(),
-        ),
+        name: name.map_or_else(|| id.to_owned(), |name| one_line(&name)),
         email: email(user),
         zone: of.tz.and_then(|zone| zone.parse().ok()),
         standing: standing(id, user),

@@ -171,8 +171,6 @@ pub struct Web {
     app_token: SlackApiToken,
     bot_token: SlackApiToken,
     pub(super) limit: Duration,
-    /// The scheme of `api_url`.
-    pub(super) scheme: String,
     /// One key for each method.
     histories: Arc<RateLimiter>,
     listings: Arc<RateLimiter>,
@@ -219,7 +217,6 @@ impl Web {
             app_token: SlackApiToken::new(app_token.0.clone().into()),
             bot_token: SlackApiToken::new(bot_token.0.clone().into()),
             limit,
-            scheme: url.scheme().to_owned(),
             histories: Arc::new(RateLimiter::new(HISTORY_EVERY, HISTORY_BURST)),
             listings: Arc::new(RateLimiter::new(DMS_EVERY, DMS_BURST)),
             api_url: api_url.to_owned(),
@@ -241,10 +238,9 @@ impl Web {
         let call = session.http_session_api.http_post(method, &empty, None);
         let opened: Opened = answered(method, limit, call).await?;
         let url = opened.url.ok_or_else(|| unclear(method))?;
-        if url.starts_with("wss://") || url.starts_with("ws://") {
-            Ok(url)
-        } else {
-            Err(unclear(method))
+        match is_fit_socket(&self.api_url, &url) {
+            true => Ok(url),
+            false => Err(unclear(method)),
         }
     }
 
@@ -704,6 +700,20 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
         .unwrap_or_default()
 }
 
+/// Whether a socket is as safe as the API: without TLS only beside an API without TLS, as in a sandbox.
+fn is_fit_socket(api_url: &str, url: &str) -> bool {
+    url.starts_with("wss://") || (api_url.starts_with("http://") && url.starts_with("ws://"))
+}
+
+/// A code as the log, the metrics and the store show it. Slack's own are words; anything else is not repeated.
+fn shown_code(code: String) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    match !code.is_empty() && code.len() <= CODE_MAX && code.chars().all(fits) {
+        true => code,
+        false => "unreadable_code".to_owned(),
+    }
+}
+
 /// Converts an `error` code in a 200 (docs/contracts/slack.md#opening-a-connection, docs/contracts/slack.md#web-api).
 fn code_meaning(method: &'static str, code: String) -> WebError {
     match code.as_str() {
@@ -734,7 +744,7 @@ fn code_meaning(method: &'static str, code: String) -> WebError {
         | "forbidden_team" => WebError::Credentials { method, code },
         _ => WebError::Refused {
             method,
-            code: code.chars().take(CODE_MAX).collect(),
+            code: shown_code(code),
         },
     }
 }

@@ -178,6 +178,31 @@ async fn an_address_is_one_of_a_socket(#[case] body: Value) {
     assert!(matches!(error, WebError::Unknown { .. }), "{error:?}");
 }
 
+#[rstest]
+#[case("http://127.0.0.1:1/api", "ws://127.0.0.1:2/link", true)]
+#[case("http://127.0.0.1:1/api", "wss://wss-primary.slack.com/link", true)]
+#[case("https://slack.com/api", "wss://wss-primary.slack.com/link", true)]
+#[case("https://slack.com/api", "ws://wss-primary.slack.com/link", false)]
+#[case("https://slack.com/api", "https://wss-primary.slack.com/link", false)]
+fn a_socket_is_as_safe_as_the_api(#[case] api: &str, #[case] url: &str, #[case] fits: bool) {
+    assert_eq!(is_fit_socket(api, url), fits);
+}
+
+#[rstest]
+#[case("channel_not_found", "channel_not_found")]
+#[case("v2.some-code", "v2.some-code")]
+#[case("<!channel> see https://evil.test", "unreadable_code")]
+#[case("line\nbreak", "unreadable_code")]
+#[case("", "unreadable_code")]
+#[case(
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "unreadable_code"
+)]
+fn a_code_is_a_word_or_is_not_repeated(#[case] code: &str, #[case] shown: &str) {
+    let error = code_meaning("chat.postMessage", code.to_owned());
+    assert_eq!(error.code(), shown);
+}
+
 #[tokio::test]
 async fn knows_who_it_is() {
     let server = Server::answering([ok(json!({"ok": true, "url": null, "team": null, "team_id": "T0TEAM1",
@@ -634,15 +659,43 @@ async fn a_whisper_is_taken_refused_or_neither(
     );
 }
 
+/// Of the server that listens here, with another scheme, port or name; and hosts that only look like Slack's.
+#[rstest]
+#[case::less_safe("https://127.0.0.1:PORT/api", "http://127.0.0.1:PORT/resp/x")]
+#[case::another_port("http://127.0.0.1:1/api", "http://127.0.0.1:PORT/resp/x")]
+#[case::another_name("http://127.0.0.1:PORT/api", "http://localhost:PORT/resp/x")]
+#[case::with_a_name(
+    "http://127.0.0.1:PORT/api",
+    "http://hooks.slack.com@127.0.0.1:PORT/resp/x"
+)]
+#[case::of_nobody(
+    "http://127.0.0.1:PORT/api",
+    "https://hooks.slack.com.evil.test/resp/x"
+)]
+#[case::slack_without_tls("http://127.0.0.1:PORT/api", "http://hooks.slack.com/resp/x")]
+#[case::no_url("http://127.0.0.1:PORT/api", "resp/x")]
 #[tokio::test]
-async fn an_address_that_is_less_safe_than_the_api_is_told_nothing() {
+async fn an_address_that_is_not_slacks_is_told_nothing(#[case] api: &str, #[case] url: &str) {
     let server = Server::answering([]).await;
+    let port = server.url.rsplit(':').next().unwrap();
+    let port = port.split('/').next().unwrap();
+    let (app, bot) = (SlackToken::new("xapp"), SlackToken::new("xoxb"));
     let mut web = server.web(LIMIT);
-    web.scheme = "https".to_owned();
+    if let Ok(other) = Web::new(&api.replace("PORT", port), &app, &bot, LIMIT) {
+        web = other;
+    }
     let said = Whispered::new("✓", Vec::new(), false, false);
-    let told = web
-        .respond(&server.url.replace("/api", "/resp/x"), &said)
-        .await;
+    let told = web.respond(&url.replace("PORT", port), &said).await;
     assert!(matches!(told, Err(WebError::Refused { .. })), "{told:?}");
     assert!(server.asked().is_empty());
+}
+
+#[test]
+fn slacks_own_addresses_are_known_behind_any_api() {
+    let (app, bot) = (SlackToken::new("xapp"), SlackToken::new("xoxb"));
+    let web = Web::new("http://127.0.0.1:1/api", &app, &bot, LIMIT).unwrap();
+    let known = |url: &str| web.is_of_slack(&url.parse().unwrap());
+    assert!(known("https://hooks.slack.com/commands/T0TEAM1/1/x"));
+    assert!(known("http://127.0.0.1:1/resp/x"));
+    assert!(!known("https://slack.com/resp/x"));
 }
