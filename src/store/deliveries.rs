@@ -48,6 +48,11 @@ pub struct PageLimits {
     pub bytes: usize,
 }
 
+/// Without the index by name, SQLite searches by source, and so reads all deliveries of the source that are kept.
+const WAITING: &str = "SELECT id, attempts, dedupe_key, event, length(payload), payload
+     FROM deliveries INDEXED BY deliveries_waiting
+     WHERE handled_ms IS NULL AND id > ifnull(?1, 0) AND source = ?2 ORDER BY id LIMIT ?3";
+
 /// The oldest waiting deliveries of a source, after the one with id `after`.
 pub fn waiting(
     connection: &Db,
@@ -55,10 +60,8 @@ pub fn waiting(
     after: Option<DeliveryId>,
     page: PageLimits,
 ) -> rusqlite::Result<Vec<WaitingDelivery>> {
-    let sql = "SELECT id, attempts, dedupe_key, event, length(payload), payload FROM deliveries
-         WHERE handled_ms IS NULL AND id > ifnull(?1, 0) AND source = ?2 ORDER BY id LIMIT ?3";
     let limit = i64::try_from(page.deliveries).unwrap_or(i64::MAX);
-    connection.query(sql, params![after, source.as_str(), limit], |rows| {
+    connection.query(WAITING, params![after, source.as_str(), limit], |rows| {
         let (mut waiting, mut bytes) = (Vec::new(), 0_usize);
         while let Some(row) = rows.next()? {
             // SQLite reads a payload only when the column is read.
@@ -253,6 +256,21 @@ pub fn all_well(tx: &Db, about: &str) -> rusqlite::Result<Option<DateTime<Utc>>>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// With months of deliveries in the store, a new one is found at once.
+    #[test]
+    fn waiting_deliveries_are_found_without_those_that_were_processed() {
+        let connection = Db::in_memory();
+        let plan: Vec<String> = connection
+            .query_map(
+                &format!("EXPLAIN QUERY PLAN {WAITING}"),
+                params![None::<DeliveryId>, "github", 10],
+                |row| row.get(3),
+            )
+            .unwrap();
+        let by_index = "SEARCH deliveries USING INDEX deliveries_waiting (id>?)";
+        assert_eq!(plan, [by_index]);
+    }
 
     #[test]
     fn a_page_of_deliveries_is_bounded_in_number_and_in_bytes() {
