@@ -110,8 +110,8 @@ struct Work {
     ready: VecDeque<Outgoing>,
     /// The busy conversations. The redraw of a card has a lane of its own and delays nothing else.
     busy: HashSet<Lane>,
-    /// The messages themselves, with the version that is sent: two changes of one must not overtake each other.
-    at_work: HashMap<MessageId, i64>,
+    /// The messages themselves: two changes of one must not overtake each other.
+    at_work: HashSet<MessageId>,
     /// The back-off of each message that failed.
     backoffs: HashMap<MessageId, Backoff>,
     /// Conversations that failed after the stop: not tried again.
@@ -158,7 +158,7 @@ impl Work {
             running: JoinSet::new(),
             ready: VecDeque::new(),
             busy: HashSet::new(),
-            at_work: HashMap::new(),
+            at_work: HashSet::new(),
             backoffs: HashMap::new(),
             given_up: HashSet::new(),
             is_stale: true,
@@ -185,11 +185,12 @@ impl Work {
             if self.given_up.contains(&message.conversation) {
                 continue;
             }
-            match self.at_work.get(&message.id) {
-                // It is not recorded yet.
-                Some(version) if *version == message.version => {}
-                None if !self.busy.contains(&Lane::of(&message)) => self.ready.push_back(message),
-                Some(_) | None => self.passed_over = true,
+            let is_busy =
+                self.at_work.contains(&message.id) || self.busy.contains(&Lane::of(&message));
+            match is_busy {
+                // Also the message under way itself: it may have been recorded as one to be posted again.
+                true => self.passed_over = true,
+                false => self.ready.push_back(message),
             }
         }
     }
@@ -198,8 +199,7 @@ impl Work {
         // Some of the failed ones may be obsolete, and are not among these.
         if self.backoffs.len() > BACKOFFS_MAX {
             let at_work = &self.at_work;
-            self.backoffs
-                .retain(|message, _| at_work.contains_key(message));
+            self.backoffs.retain(|message, _| at_work.contains(message));
         }
         while let Some(message) = self.ready.pop_front() {
             let lane = Lane::of(&message);
@@ -218,7 +218,7 @@ impl Work {
                 return;
             }
             self.busy.insert(lane);
-            self.at_work.insert(message.id, message.version);
+            self.at_work.insert(message.id);
             let backoff = self
                 .backoffs
                 .entry(message.id)

@@ -211,7 +211,7 @@ impl Setup {
         let took = Took::begin();
         let midnight = to_wait_for_midnight(Clock::system().now());
         tokio::time::sleep(midnight).await;
-        let sandbox = Sandbox::start(Seed::empty()).await.unwrap();
+        let sandbox = Sandbox::start(seed_of_its_own()).await.unwrap();
         for task in &self.tasks {
             sandbox.clickup.add_task(task.clone());
         }
@@ -1438,6 +1438,22 @@ pub struct Ran {
     pub exit: i32,
     pub out: String,
     pub err: String,
+}
+
+/// An empty world with tokens of its own. A daemon that outlives its test run goes on connecting to its ports, which later
+/// sandboxes may get: there it is refused.
+fn seed_of_its_own() -> Seed {
+    let mut seed = Seed::empty();
+    let own = ulid::Ulid::from_datetime(std::time::SystemTime::now()).to_string();
+    let give = |world: &mut Value, place: &str| {
+        let token = world.pointer_mut(place).unwrap();
+        *token = format!("{}{own}", token.as_str().unwrap()).into();
+    };
+    give(&mut seed.slack, "/app/app_token");
+    give(&mut seed.slack, "/app/bot_token");
+    give(&mut seed.clickup, "/token");
+    give(&mut seed.github, "/token");
+    seed
 }
 
 /// A store without rows: made once, so that the hundreds of daemons in the stories need not make theirs. Stories of the

@@ -268,6 +268,10 @@ impl Outbound for Rows {
         })?;
         if moves {
             self.wake.notify_one();
+            // The poster reads while this attempt is not over yet.
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
         }
         Ok(())
     }
