@@ -1444,7 +1444,7 @@ pub struct Ran {
 /// sandboxes may get: there it is refused.
 fn seed_of_its_own() -> Seed {
     let mut seed = Seed::empty();
-    let own = ulid::Ulid::from_datetime(std::time::SystemTime::now()).to_string();
+    let own = ulid::Ulid::from_datetime(Clock::system().now().into()).to_string();
     let give = |world: &mut Value, place: &str| {
         let token = world.pointer_mut(place).unwrap();
         *token = format!("{}{own}", token.as_str().unwrap()).into();
