@@ -171,7 +171,8 @@ pub fn settle_with(
     if command.has_reaction {
         by_reaction(tx, command.id, &report, now)?;
     }
-    messages::say(tx, command.id, &report.words(), &parts, pin, about)?;
+    let shown = (pin, about);
+    messages::say(tx, command.id, &report.words(), &parts, shown, now)?;
     tx.wake(Wake::Messages);
     tx.wake(Wake::Settled);
     tx.wake(Wake::Homes);

@@ -157,8 +157,24 @@ impl Mailbox {
         T: Send + 'static,
         F: FnOnce(&MailTx<'_>) -> DbResult<T> + Send + 'static,
     {
+        self.inner.store.write(self.in_mail(work)).await
+    }
+
+    /// The same for a write that may be lost with the process.
+    async fn write_soon<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&MailTx<'_>) -> DbResult<T> + Send + 'static,
+    {
+        self.inner.store.write_soon(self.in_mail(work)).await
+    }
+
+    fn in_mail<T, F>(&self, work: F) -> impl FnOnce(&Tx<'_>) -> DbResult<T> + Send + 'static
+    where
+        F: FnOnce(&MailTx<'_>) -> DbResult<T> + Send + 'static,
+    {
         let inner = Arc::clone(&self.inner);
-        let write = self.inner.store.write(move |db| {
+        move |db| {
             // The time of the commit: there may be a queue.
             let now = inner.clock.now();
             work(&MailTx {
@@ -166,8 +182,7 @@ impl Mailbox {
                 db,
                 now,
             })
-        });
-        write.await
+        }
     }
 }
 
@@ -179,7 +194,7 @@ impl<'a> MailTx<'a> {
 
     /// Adds a message to be posted.
     fn post(&self, draft: &MessageDraft) -> DbResult<()> {
-        messages::add(self.db, draft, &self.ulid(), self.now)?;
+        messages::post(self.db, draft, &self.ulid(), self.now)?;
         // Without words there is nothing to post yet.
         if draft.words.is_some() {
             self.db.wake(Wake::Messages);

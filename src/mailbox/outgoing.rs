@@ -69,6 +69,8 @@ pub trait Outbound: Send + Sync + 'static {
     async fn about_to_send(&self, message: &Outgoing) -> Result<bool, StoreError>;
     /// Records the result of a message.
     async fn record(&self, id: MessageId, fate: Fate) -> Result<(), StoreError>;
+    /// Records that the other messages were not sent, because the daemon stops.
+    async fn stops(&self) -> Result<(), StoreError>;
 }
 
 #[async_trait]
@@ -80,6 +82,10 @@ impl Outbound for Mailbox {
             .await?;
         let operators = &self.inner.settings.operators;
         for message in &mut page.messages {
+            // It is stored as begun, but nobody has sent it yet: nothing can be found.
+            message.begun_at = message
+                .begun_at
+                .filter(|_| !messages::is_unsent(store, message.id));
             message.words = std::mem::take(&mut message.words).mentioning(operators);
             for part in &mut message.parts {
                 part.mention(operators);
@@ -95,6 +101,10 @@ impl Outbound for Mailbox {
     async fn about_to_send(&self, message: &Outgoing) -> Result<bool, StoreError> {
         let (id, version, is_ephemeral) =
             (message.id, message.version, message.ephemeral.is_some());
+        // The transaction that gave it its words has stored this.
+        if messages::sends_first(&self.inner.store, id) == Some(version) {
+            return Ok(true);
+        }
         self.write(move |mail| match is_ephemeral {
             true => messages::whispering(mail.db, id, version),
             false => messages::posting(mail.db, id, version, mail.now),
@@ -103,7 +113,23 @@ impl Outbound for Mailbox {
     }
 
     async fn record(&self, id: MessageId, fate: Fate) -> Result<(), StoreError> {
-        self.write(move |mail| mail.record(id, fate)).await
+        match fate {
+            // If this is lost, the post is found again by its `uid`, or updated once more.
+            Fate::Posted { .. } => self.write_soon(move |mail| mail.record(id, fate)).await,
+            _ => self.write(move |mail| mail.record(id, fate)).await,
+        }
+    }
+
+    async fn stops(&self) -> Result<(), StoreError> {
+        let unsent = messages::unsent(&self.inner.store);
+        if unsent.is_empty() {
+            return Ok(());
+        }
+        self.write(move |mail| {
+            let mut unsent = unsent.into_iter();
+            unsent.try_for_each(|id| messages::not_posted(mail.db, id))
+        })
+        .await
     }
 }
 

@@ -100,6 +100,10 @@ pub async fn run(
             () = poster.outbound.something_to_post() => work.is_stale = true,
         }
     }
+    // Else a start would look for each of them.
+    if let Err(trouble) = poster.outbound.stops().await {
+        tracing::debug!(error = %trouble, "unsent messages stay marked as sent");
+    }
     Ok(())
 }
 

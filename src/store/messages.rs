@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::columns::{corrupt, from_json, json, micros, millis};
 use super::slack_events::{ReplyUrl, dm_of};
-use super::{operations, people};
+use super::{Store, Tx, operations, people};
 use crate::domain::card::{CardPart, card_of, told, undo_button};
 use crate::domain::ids::{CommandId, ListId, MessageId, PinId, TaskRow};
 use crate::domain::person::PersonId;
@@ -113,10 +113,41 @@ pub fn add(
     uid: &str,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<MessageId> {
+    add_with(tx, draft, uid, now, None)
+}
+
+/// The same for a message that the poster sends soon. In a DM its post is stored as begun at once, if few are: that
+/// saves the poster a commit.
+pub fn post(
+    tx: &Tx<'_>,
+    draft: &MessageDraft,
+    uid: &str,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<MessageId> {
+    let begins =
+        draft.words.is_some() && draft.channel.starts_with('D') && draft.whisper_to.is_none();
+    let begun = (begins && tx.may_begin_post()).then_some(now);
+    let id = add_with(tx, draft, uid, now, begun)?;
+    if begun.is_some() {
+        tx.begins_post(id, FIRST);
+    }
+    Ok(id)
+}
+
+/// The version of the first words of a message.
+const FIRST: i64 = 1;
+
+fn add_with(
+    tx: &Db,
+    draft: &MessageDraft,
+    uid: &str,
+    now: DateTime<Utc>,
+    begun: Option<DateTime<Utc>>,
+) -> rusqlite::Result<MessageId> {
     tx.execute(
         "INSERT INTO messages (uid, channel, thread, person_id, command_id, pin_id, list_id, about, words, version, created_ms,
-             parts, reply_url, whisper_to, in_channel, shows_version, replaces, asked_by, instead_of)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?10, ?16, ?17, ?18)",
+             parts, reply_url, whisper_to, in_channel, shows_version, replaces, asked_by, instead_of, begun_us, begun_version)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?10, ?16, ?17, ?18, ?19, iif(?19 IS NULL, 0, ?10))",
         params![
             uid,
             draft.channel,
@@ -127,7 +158,7 @@ pub fn add(
             draft.list,
             draft.about,
             draft.words.as_ref().map(json).transpose()?,
-            i64::from(draft.words.is_some()),
+            draft.words.as_ref().map_or(0, |_| FIRST),
             now.timestamp_millis(),
             some_json(&draft.parts)?,
             draft.reply_url.as_ref().map(ReplyUrl::as_str),
@@ -136,6 +167,7 @@ pub fn add(
             draft.replaces,
             draft.asked_by,
             draft.instead_of,
+            begun.map(|at| at.timestamp_micros()),
         ],
     )?;
     let id = tx.inserted(MessageId);
@@ -328,30 +360,57 @@ pub fn notify(
     Ok(())
 }
 
-/// Sets or replaces the words of a command's message, together with the pin that they show.
+/// Sets or replaces the words of a command's message, together with the pin that they show. A first post in a DM is
+/// stored as begun, as by [`post`].
 pub fn say(
-    tx: &Db,
+    tx: &Tx<'_>,
     command: CommandId,
     words: &Text,
     parts: &[CardPart],
-    pin: Option<PinId>,
-    about: Option<TaskRow>,
+    (pin, about): (Option<PinId>, Option<TaskRow>),
+    now: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
-    let message: Option<(MessageId, bool)> = tx
+    let begun = tx.may_begin_post().then(|| now.timestamp_micros());
+    let message: Option<(MessageId, i64, bool)> = tx
         .query_row(
             "UPDATE messages SET words = ?2, parts = ?5, version = version + 1, redraw = 0, pin_id = ifnull(?3, pin_id),
-                 shows_version = CASE WHEN ?3 IS NULL THEN shows_version ELSE version + 1 END, about = ifnull(?4, about)
-             WHERE command_id = ?1 RETURNING id, version = 1",
-            params![command, json(words)?, pin, about, some_json(parts)?],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+                 shows_version = CASE WHEN ?3 IS NULL THEN shows_version ELSE version + 1 END, about = ifnull(?4, about),
+                 begun_us = CASE WHEN ts IS NULL AND whisper_to IS NULL AND channel GLOB 'D*' THEN ifnull(begun_us, ?6)
+                     ELSE begun_us END,
+                 begun_version = CASE WHEN ts IS NULL AND whisper_to IS NULL AND channel GLOB 'D*' AND begun_us IS NULL
+                     AND ?6 IS NOT NULL THEN version + 1 ELSE begun_version END
+             WHERE command_id = ?1
+             RETURNING id, version, ts IS NULL AND begun_us IS ?6 AND begun_version = version",
+            params![command, json(words)?, pin, about, some_json(parts)?, begun],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )
         .optional()?;
-    match message {
-        // A message without words has shown no cards yet.
-        Some((message, true)) => shows(tx, message, parts),
-        Some((message, false)) => stands(tx, message, parts),
-        None => Ok(()),
+    let Some((message, version, begins)) = message else {
+        return Ok(());
+    };
+    if begins && begun.is_some() {
+        tx.begins_post(message, version);
     }
+    match version {
+        // A message without words has shown no cards yet.
+        FIRST => shows(tx, message, parts),
+        _ => stands(tx, message, parts),
+    }
+}
+
+/// Whether the post of a message is stored as begun, but was not sent by this process yet.
+pub fn is_unsent(store: &Store, id: MessageId) -> bool {
+    store.inner.unsent.has(id)
+}
+
+/// Notes that a post is sent now; returns its version that was stored as begun before.
+pub fn sends_first(store: &Store, id: MessageId) -> Option<i64> {
+    store.inner.unsent.take(id)
+}
+
+/// The posts that were stored as begun and never sent, because the daemon stops. They count as sent from now on.
+pub fn unsent(store: &Store) -> Vec<MessageId> {
+    store.inner.unsent.take_all()
 }
 
 /// Messages to post or to update.

@@ -5,6 +5,8 @@
 //! - Each job of a batch runs in a savepoint, so a failed one rolls back alone. A failed COMMIT fails every job of its batch: no
 //!   caller is told "done" before the data is on the disk (P1).
 //! - `synchronous=FULL` in WAL mode syncs the log at every commit.
+//! - A write that may be lost with the process ([`Store::write_soon`]) shares the commit of the next one, or has its own
+//!   after a moment.
 //! - Readers are connections of their own with `query_only`: in WAL mode they see the last commit and block no one.
 //! - A lock on a file beside the store keeps a second daemon out. The system releases it when the process ends.
 //! - After a failed commit (disk full, no permission, I/O error) the store refuses writes visibly ([`StoreHealth`]). Callers
@@ -12,7 +14,7 @@
 //!   damaged, replaced or removed ends the process: later answers would be lost.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -24,11 +26,12 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::db::{Counts, Db};
+use super::db::{Counts, Db, Transaction};
 use super::migrate::{MIGRATIONS, migrate};
 use super::set_aside::Suspects;
 use super::{operations, private};
 use crate::domain::access::TaskAccess;
+use crate::domain::ids::MessageId;
 use crate::limits::Limit;
 use crate::runtime::{self, CancellationToken};
 
@@ -70,6 +73,8 @@ const QUEUE: usize = 1024;
 const BATCH: usize = 256;
 /// Reading connections at most.
 const READERS: usize = 4;
+/// How long a write of [`Store::write_soon`] waits for another one whose commit it can share.
+const SOON: Duration = Duration::from_millis(50);
 
 /// The parts of the daemon to wake after a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,6 +172,10 @@ pub struct Store {
 pub(super) struct Inner {
     path: PathBuf,
     jobs: mpsc::Sender<Box<dyn Job>>,
+    /// Jobs that wait for the next commit.
+    deferred: Arc<Deferred>,
+    /// Posts that are stored as begun and were never sent.
+    pub(super) unsent: Arc<UnsentPosts>,
     readers: Mutex<Vec<Db>>,
     reading: Semaphore,
     /// The work of the writer, and that of all readers.
@@ -179,16 +188,32 @@ pub(super) struct Inner {
     access: Arc<OnceLock<TaskAccess>>,
 }
 
+type Deferred = Mutex<Vec<Box<dyn Job>>>;
+
 /// A write transaction. Its wake-ups are sent after the commit.
 pub struct Tx<'a> {
     connection: &'a Db,
     wakes: RefCell<BTreeSet<Wake>>,
+    unsent: &'a UnsentPosts,
+    /// The posts that this transaction stores as begun.
+    begun: RefCell<Vec<MessageId>>,
 }
 
 impl Tx<'_> {
     /// Requests a wake-up after the commit. A repeated request has no effect.
     pub fn wake(&self, wake: Wake) {
         self.wakes.borrow_mut().insert(wake);
+    }
+
+    /// Whether a first post may be stored as begun in this transaction, before the poster has it.
+    pub(super) fn may_begin_post(&self) -> bool {
+        self.unsent.has_room()
+    }
+
+    /// Notes that this version of a message is stored as begun, though it was never sent.
+    pub(super) fn begins_post(&self, message: MessageId, version: i64) {
+        self.unsent.add(message, version);
+        self.begun.borrow_mut().push(message);
     }
 }
 
@@ -236,8 +261,11 @@ impl Store {
         let signals = Arc::new(Signals::default());
         let health = Arc::new(watch::Sender::default());
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let (deferred, unsent) = (Arc::<Deferred>::default(), Arc::<UnsentPosts>::default());
         let writer = Writer {
             connection,
+            deferred: Arc::clone(&deferred),
+            unsent: Arc::clone(&unsent),
             signals: Arc::clone(&signals),
             health: Arc::clone(&health),
             path: path.to_owned(),
@@ -252,6 +280,8 @@ impl Store {
             inner: Arc::new(Inner {
                 path: path.to_owned(),
                 jobs,
+                deferred,
+                unsent,
                 readers: Mutex::default(),
                 reading: Semaphore::new(READERS),
                 written,
@@ -372,13 +402,32 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (answer, answered) = oneshot::channel();
-        let job = Box::new(Work {
-            work: Some(work),
-            result: None,
-            answer,
-        });
-        let stopped = |_| self.trouble("its writer has stopped; see the log");
+        let (job, answered) = Work::job(work);
+        self.hand_over(job).await?;
+        self.answer(answered).await
+    }
+
+    /// The same for a write that may be lost with the process, because its effect is found again after a start. It
+    /// shares the next commit, and has one of its own if no other write comes soon. Later writes follow it.
+    pub async fn write_soon<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (job, answered) = Work::job(work);
+        runtime::lock(&self.inner.deferred).push(job);
+        let mut answer = std::pin::pin!(self.answer(answered));
+        match tokio::time::timeout(SOON, &mut answer).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.hand_over(Box::new(Nudge)).await?;
+                answer.await
+            }
+        }
+    }
+
+    /// Puts a job in the writer's queue.
+    async fn hand_over(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
         if let Err(full) = self.inner.jobs.try_send(job) {
             if let TrySendError::Full(_) = &full {
                 Limit::StoreQueue.reached(format_args!(
@@ -386,9 +435,24 @@ impl Store {
                 ));
             }
             let job = full.into_inner();
-            self.inner.jobs.send(job).await.map_err(|_| stopped(()))?;
+            self.inner
+                .jobs
+                .send(job)
+                .await
+                .map_err(|_| self.has_stopped())?;
         }
-        answered.await.map_err(|_| stopped(()))?
+        Ok(())
+    }
+
+    async fn answer<T>(
+        &self,
+        answered: oneshot::Receiver<Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        answered.await.map_err(|_| self.has_stopped())?
+    }
+
+    fn has_stopped(&self) -> StoreError {
+        self.trouble("its writer has stopped; see the log")
     }
 
     /// Runs `work` on a reading connection, which sees everything committed before.
@@ -545,6 +609,8 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 
 struct Writer {
     connection: Db,
+    deferred: Arc<Deferred>,
+    unsent: Arc<UnsentPosts>,
     signals: Arc<Signals>,
     health: Arc<watch::Sender<StoreHealth>>,
     path: PathBuf,
@@ -559,7 +625,13 @@ impl Writer {
     fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) -> Option<String> {
         let path = self.path.display().to_string();
         let mut batch = Vec::with_capacity(BATCH);
-        while queue.blocking_recv_many(&mut batch, BATCH) > 0 {
+        loop {
+            let is_last = queue.blocking_recv_many(&mut batch, BATCH) == 0;
+            // Those that were deferred came before the others.
+            batch.splice(0..0, runtime::lock(&self.deferred).drain(..));
+            if batch.is_empty() {
+                return None;
+            }
             let committed = self.commit(&mut batch);
             match &committed {
                 Ok(()) => {}
@@ -578,46 +650,49 @@ impl Writer {
             };
             let wakes = batch
                 .drain(..)
-                .flat_map(|job| job.finish(answer.clone(), &path))
+                .flat_map(|job| job.finish(answer.clone(), &path, &self.unsent))
                 .collect::<BTreeSet<Wake>>();
             wakes.into_iter().for_each(|wake| self.signals.fire(wake));
             self.signals.progressed();
             if let Err(Failed::Ruined(why)) = committed {
                 return Some(why);
             }
+            if is_last {
+                return None;
+            }
         }
-        None
     }
 
     fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Failed> {
         self.is_in_place()?;
-        let tx = self.connection.begin()?;
-        if let [job] = batch {
-            // Alone, it needs no savepoint: without a commit, the transaction is rolled back.
-            return match job.run(&self.connection) {
-                Ran::Well => Ok(tx.commit()?),
-                Ran::Failed => Ok(()),
-                Ran::Ruined(why) => Err(Failed::Ruined(why)),
+        let db = &self.connection;
+        let mut open = None;
+        for job in batch.iter_mut().filter(|job| !job.is_empty()) {
+            // The first needs no savepoint: without it the transaction is empty, and another can be begun.
+            let (tx, is_first) = match open.take() {
+                Some(tx) => (tx, false),
+                None => (db.begin()?, true),
             };
-        }
-        for job in batch {
-            self.connection.execute("SAVEPOINT job", [])?;
-            match job.run(&self.connection) {
-                Ran::Well => {
-                    self.connection.execute("RELEASE job", [])?;
-                }
-                Ran::Failed => self.connection.roll_back_to_savepoint(),
+            if !is_first {
+                db.execute("SAVEPOINT job", [])?;
+            }
+            match job.run(db, &self.unsent) {
+                Ran::Well if is_first => {}
+                Ran::Well => drop(db.execute("RELEASE job", [])?),
+                Ran::Failed if is_first => continue,
+                Ran::Failed => db.roll_back_to_savepoint(),
                 Ran::Ruined(why) => return Err(Failed::Ruined(why)),
             }
             // On a full disk SQLite may end the whole transaction instead of the statement. Later jobs would then
             // commit by themselves and yet be answered as failed.
-            if self.connection.is_autocommit() {
+            if db.is_autocommit() {
                 return Err(Failed::Refused(
                     "no disk space or an I/O error during a write".to_owned(),
                 ));
             }
+            open = Some(tx);
         }
-        Ok(tx.commit()?)
+        Ok(open.map_or(Ok(()), Transaction::commit)?)
     }
 
     /// Checks that the path still names this file. Writes to a file without a name are lost with the process.
@@ -661,6 +736,47 @@ impl Writer {
     }
 }
 
+/// Posts that were stored as begun in the transaction that gave them their words, and that nobody has sent yet. This
+/// process sends them without a look-up; another one looks each up first. They are few, so that a start has few to look up.
+#[derive(Debug, Default)]
+pub(super) struct UnsentPosts(Mutex<HashMap<MessageId, (i64, Instant)>>);
+
+/// Posts that may be stored as begun and unsent.
+const UNSENT_MAX: usize = 32;
+/// A post that was not sent for so long is dropped, perhaps, or waits for Slack: it is looked up like others.
+const UNSENT_FOR: Duration = Duration::from_secs(300);
+
+impl UnsentPosts {
+    fn has_room(&self) -> bool {
+        let mut posts = runtime::lock(&self.0);
+        if posts.len() >= UNSENT_MAX {
+            posts.retain(|_, (_, since)| since.elapsed() < UNSENT_FOR);
+        }
+        posts.len() < UNSENT_MAX
+    }
+
+    fn add(&self, message: MessageId, version: i64) {
+        runtime::lock(&self.0).insert(message, (version, Instant::now()));
+    }
+
+    /// Whether it is among these.
+    pub(super) fn has(&self, message: MessageId) -> bool {
+        runtime::lock(&self.0).contains_key(&message)
+    }
+
+    /// Removes a post, because it is sent now, or was not committed; returns the version that is stored as begun.
+    pub(super) fn take(&self, message: MessageId) -> Option<i64> {
+        let post = runtime::lock(&self.0).remove(&message);
+        post.map(|(version, _)| version)
+    }
+
+    /// Removes all of them.
+    pub(super) fn take_all(&self) -> Vec<MessageId> {
+        let mut posts = runtime::lock(&self.0);
+        posts.drain().map(|(message, _)| message).collect()
+    }
+}
+
 /// The result of a job.
 enum Ran {
     /// Its effects are to be committed.
@@ -672,16 +788,68 @@ enum Ran {
 
 /// A write that waits for its turn.
 trait Job: Send {
+    /// Whether it writes nothing.
+    fn is_empty(&self) -> bool {
+        false
+    }
     /// Runs it.
-    fn run(&mut self, connection: &Db) -> Ran;
+    fn run(&mut self, connection: &Db, unsent: &UnsentPosts) -> Ran;
     /// Answers the caller; returns the wake-ups.
-    fn finish(self: Box<Self>, committed: Result<(), StoreError>, path: &str) -> BTreeSet<Wake>;
+    fn finish(
+        self: Box<Self>,
+        committed: Result<(), StoreError>,
+        path: &str,
+        unsent: &UnsentPosts,
+    ) -> BTreeSet<Wake>;
+}
+
+/// Wakes the writer for the jobs that were deferred.
+struct Nudge;
+
+impl Job for Nudge {
+    fn is_empty(&self) -> bool {
+        true
+    }
+
+    fn run(&mut self, _: &Db, _: &UnsentPosts) -> Ran {
+        Ran::Well
+    }
+
+    fn finish(
+        self: Box<Self>,
+        _: Result<(), StoreError>,
+        _: &str,
+        _: &UnsentPosts,
+    ) -> BTreeSet<Wake> {
+        BTreeSet::new()
+    }
 }
 
 struct Work<T, F> {
     work: Option<F>,
     result: Option<Result<(T, BTreeSet<Wake>), String>>,
+    /// The posts that it has stored as begun.
+    begun: Vec<MessageId>,
     answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Work<T, F>
+where
+    T: Send + 'static,
+    F: FnOnce(&Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
+{
+    /// A job, and the receiver of its answer.
+    #[allow(clippy::type_complexity)]
+    fn job(work: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>) {
+        let (answer, answered) = oneshot::channel();
+        let job = Box::new(Work {
+            work: Some(work),
+            result: None,
+            begun: Vec::new(),
+            answer,
+        });
+        (job, answered)
+    }
 }
 
 impl<T, F> Job for Work<T, F>
@@ -689,16 +857,19 @@ where
     T: Send,
     F: FnOnce(&Tx<'_>) -> rusqlite::Result<T> + Send,
 {
-    fn run(&mut self, connection: &Db) -> Ran {
+    fn run(&mut self, connection: &Db, unsent: &UnsentPosts) -> Ran {
         let Some(work) = self.work.take() else {
             return Ran::Failed;
         };
         let tx = Tx {
             connection,
             wakes: RefCell::default(),
+            unsent,
+            begun: RefCell::default(),
         };
         // A panic in one job must not stop the writer for all others.
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| work(&tx)));
+        self.begun = tx.begun.take();
         let (result, ran) = match result {
             Ok(Ok(value)) => (Ok((value, tx.wakes.into_inner())), Ran::Well),
             Ok(Err(error)) => {
@@ -714,7 +885,17 @@ where
         ran
     }
 
-    fn finish(self: Box<Self>, committed: Result<(), StoreError>, path: &str) -> BTreeSet<Wake> {
+    fn finish(
+        self: Box<Self>,
+        committed: Result<(), StoreError>,
+        path: &str,
+        unsent: &UnsentPosts,
+    ) -> BTreeSet<Wake> {
+        if committed.is_err() || !matches!(self.result, Some(Ok(_))) {
+            for post in &self.begun {
+                unsent.take(*post);
+            }
+        }
         let failed = |why: String| StoreError {
             path: path.to_owned(),
             why,
@@ -736,10 +917,22 @@ where
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn open(folder: &tempfile::TempDir) -> Result<Store, StoreError> {
         Store::open(&folder.path().join("ivan.db"))
+    }
+
+    /// The writer releases the file once its queue is closed.
+    async fn opened_again(folder: &tempfile::TempDir) -> Store {
+        loop {
+            match open(folder) {
+                Ok(store) => return store,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
     }
 
     async fn names(store: &Store) -> Vec<String> {
@@ -791,19 +984,97 @@ mod tests {
         }
     }
 
+    fn commits(store: &Store) -> u64 {
+        store.inner.written.committed()
+    }
+
+    #[tokio::test]
+    async fn a_write_that_may_wait_shares_the_commit_of_the_next_one_and_comes_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).unwrap();
+        let before = commits(&store);
+        let soon = store.write_soon(add("a".into()));
+        let next = async {
+            // Polled second: the first waits already.
+            store
+                .write(|tx| {
+                    let seen: i64 =
+                        tx.query_row("SELECT count(*) FROM people", [], |row| row.get(0))?;
+                    add(format!("{seen} before"))(tx)
+                })
+                .await
+        };
+        let (soon, next) = tokio::join!(soon, next);
+        soon.unwrap();
+        next.unwrap();
+        assert_eq!(names(&store).await, ["1 before", "a"]);
+        assert_eq!(commits(&store) - before, 1);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_may_wait_is_committed_alone_if_no_other_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).unwrap();
+        store.write_soon(add("a".into())).await.unwrap();
+        assert_eq!(names(&store).await, ["a"]);
+        let failed = store.write_soon(|tx| {
+            tx.execute("INSERT INTO people (name) VALUES (NULL)", [])
+                .map(drop)
+        });
+        assert!(failed.await.is_err());
+        store.write(add("b".into())).await.unwrap();
+        assert_eq!(names(&store).await, ["a", "b"]);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_may_wait_outlives_its_caller_and_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).unwrap();
+        let given_up = store.write_soon(add("a".into()));
+        assert!(given_up.now_or_never().is_none());
+        drop(store);
+        let again = opened_again(&folder).await;
+        assert_eq!(names(&again).await, ["a"]);
+    }
+
+    #[tokio::test]
+    async fn posts_begun_by_a_write_that_fails_are_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).unwrap();
+        let begin = async |number: i64, fails: bool| {
+            let begun = store.write(move |tx| {
+                assert!(tx.may_begin_post());
+                tx.begins_post(MessageId(number), 1);
+                match fails {
+                    true => Err(rusqlite::Error::QueryReturnedNoRows),
+                    false => Ok(()),
+                }
+            });
+            begun.await
+        };
+        assert!(begin(1, true).await.is_err());
+        assert!(!store.inner.unsent.has(MessageId(1)));
+        begin(2, false).await.unwrap();
+        assert_eq!(store.inner.unsent.take(MessageId(2)), Some(1));
+        assert_eq!(
+            store.inner.unsent.take(MessageId(2)),
+            None,
+            "it is sent once"
+        );
+        for number in 0..UNSENT_MAX {
+            begin(i64::try_from(number).unwrap(), false).await.unwrap();
+        }
+        let full = store.write(|tx| Ok(tx.may_begin_post())).await.unwrap();
+        assert!(!full, "a start would have many to look up");
+    }
+
     #[tokio::test]
     async fn what_was_answered_is_there_after_opening_again() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(&folder).unwrap();
         store.write(add("Ana".into())).await.unwrap();
         drop(store);
-        // The writer releases the file once its queue is closed.
-        let mut reopened = open(&folder);
-        while reopened.is_err() {
-            tokio::task::yield_now().await;
-            reopened = open(&folder);
-        }
-        assert_eq!(names(&reopened.unwrap()).await, ["Ana"]);
+        assert_eq!(names(&opened_again(&folder).await).await, ["Ana"]);
     }
 
     #[tokio::test]
@@ -952,10 +1223,15 @@ mod tests {
         /// A job whose caller cannot be answered.
         struct Bomb;
         impl Job for Bomb {
-            fn run(&mut self, _: &Db) -> Ran {
+            fn run(&mut self, _: &Db, _: &UnsentPosts) -> Ran {
                 Ran::Failed
             }
-            fn finish(self: Box<Self>, _: Result<(), StoreError>, _: &str) -> BTreeSet<Wake> {
+            fn finish(
+                self: Box<Self>,
+                _: Result<(), StoreError>,
+                _: &str,
+                _: &UnsentPosts,
+            ) -> BTreeSet<Wake> {
                 panic!("answered badly")
             }
         }

@@ -275,6 +275,9 @@ impl Outbound for Rows {
         }
         Ok(())
     }
+    async fn stops(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 fn now() -> DateTime<Utc> {
