@@ -13,7 +13,8 @@ use crate::domain::person::{Person, PersonId, SlackMember, may_act};
 use crate::domain::reply;
 use crate::domain::schedule::{NextBriefing, briefing, over_with};
 use crate::store::messages::MessageDraft;
-use crate::store::{Db, DbResult, StoreError, Tx, Wake, people, schedules};
+use crate::store::schedules::{self, Scheduled};
+use crate::store::{DbResult, StoreError, Tx, Wake, people};
 use crate::verbs::morning::gather;
 
 /// Blocks of one message of held notices; the rest goes into the next message.
@@ -52,13 +53,12 @@ impl Mailbox {
             .store
             .read(move |connection| {
                 let mut all = Schedules::default();
-                for id in schedules::concerned(connection)? {
-                    let person = people::by_id(connection, id)?;
-                    let (is_due, next) = when(connection, &person, now)?;
+                for one in schedules::concerned(connection)? {
+                    let (is_due, next) = when(&one, now);
                     if is_due {
                         all.due.push(DuePerson {
-                            person: id,
-                            slack: person.slack,
+                            person: one.person,
+                            slack: one.slack,
                         });
                     }
                     all.next = all.next.into_iter().chain(next).min();
@@ -194,26 +194,22 @@ fn begin(tx: &Tx<'_>, person: PersonId, now: DateTime<Utc>) -> DbResult<()> {
 }
 
 /// Whether a person is due now; and when they are next.
-fn when(
-    connection: &Db,
-    person: &Person,
-    now: DateTime<Utc>,
-) -> DbResult<(bool, Option<DateTime<Utc>>)> {
-    let chosen = schedules::of(connection, person.id)?;
+fn when(scheduled: &Scheduled, now: DateTime<Utc>) -> (bool, Option<DateTime<Utc>>) {
+    let Scheduled { schedule, zone, .. } = scheduled;
     let mut due = false;
     let mut next = None;
-    if schedules::count_held(connection, person.id)? > 0 {
-        match chosen.quiet.and_then(|quiet| quiet.ends(now, person.zone)) {
+    if scheduled.has_held {
+        match schedule.quiet.and_then(|quiet| quiet.ends(now, *zone)) {
             Some(ends) => next = Some(ends),
             None => due = true,
         }
     }
-    if let Some(at) = chosen.briefing {
-        match briefing(at, chosen.briefed_on, now, person.zone) {
+    if let Some(at) = schedule.briefing {
+        match briefing(at, schedule.briefed_on, now, *zone) {
             Some(NextBriefing::Now(_)) => due = true,
             Some(NextBriefing::At(then)) => next = next.into_iter().chain([then]).min(),
             None => {}
         }
     }
-    Ok((due, next))
+    (due, next)
 }

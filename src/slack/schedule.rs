@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use super::dispatch::{Members, member_now};
 use super::membership::{hidden, member};
@@ -21,7 +22,8 @@ use crate::runtime::{Backoff, CancellationToken, slept};
 
 /// The longest wait, because the machine's clock may be set, or stop while it sleeps.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
-/// The wait before the next check, if a person became due during this one.
+/// The wait before the next check, if a person became due during this one. Changes within this time after a check share
+/// the next one: many people may write for the first time at once.
 const LOOK_SOON: Duration = Duration::from_secs(1);
 
 /// Sends due messages until told to stop. Those due while no daemon ran are sent at the next start, if it is not too
@@ -38,6 +40,7 @@ pub async fn run(
     let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
     let mut asking = Backoff::new(timings.retry_first, timings.retry_max);
     loop {
+        let looked = Instant::now();
         let (left, all_are_known) = match tell_all(&mailbox, &web, &members, &team).await {
             Ok(told) => {
                 backoff.reset();
@@ -67,10 +70,16 @@ pub async fn run(
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return Ok(()),
-            () = mailbox.signals().rhythms.notified() => {}
+            () = changed(&mailbox, looked) => {}
             () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
         }
     }
+}
+
+/// Resolves after a change, but not soon after the last check.
+async fn changed(mailbox: &Mailbox, looked: Instant) {
+    mailbox.signals().rhythms.notified().await;
+    tokio::time::sleep_until(looked + LOOK_SOON).await;
 }
 
 /// Looks up the time zones of people who have not written yet, until all are known or told to stop. Their messages are

@@ -418,7 +418,7 @@ mod plans {
         "slack_since",
     ];
     /// Statements that may read a whole table, by how they begin, with the reason.
-    const MAY_SCAN: [(&str, &str); 12] = [
+    const MAY_SCAN: [(&str, &str); 17] = [
         (
             "SELECT name, slack_id, github, clickup_id, alone FROM people WHERE present",
             "at the start",
@@ -437,7 +437,11 @@ mod plans {
         ),
         (
             "SELECT people.id FROM people LEFT JOIN rhythms",
-            "once for each briefing",
+            "only if bot.toml has a briefing for all",
+        ),
+        (
+            "SELECT own.briefing, own.no_briefing, own.briefed_on, own.quiet, own.no_quiet, usual.briefing, usual.quiet, people.id",
+            "only if bot.toml has a briefing for all",
         ),
         ("SELECT source_key, talk_news_ms", "once for each poll"),
         (
@@ -453,6 +457,13 @@ mod plans {
             "only the oldest rows",
         ),
         ("DELETE FROM deliveries WHERE id IN", "only the oldest rows"),
+        ("DELETE FROM messages WHERE id IN", "only the oldest rows"),
+        (
+            "DELETE FROM operations WHERE seq IN",
+            "only the oldest rows",
+        ),
+        ("DELETE FROM reactions WHERE id IN", "only the oldest rows"),
+        ("DELETE FROM commands WHERE id IN", "only the oldest rows"),
     ];
 
     pub(super) fn check(connection: &Connection, sql: &str, from: &Location<'_>) {
@@ -468,7 +479,28 @@ mod plans {
             return None;
         }
         let steps = plan(connection, &sql);
-        steps.into_iter().find(|step| scans(connection, step))
+        steps.into_iter().find(|step| scans(connection, &sql, step))
+    }
+
+    /// The table that a statement calls by this name, which may be an alias.
+    fn table<'a>(connection: &Connection, sql: &'a str, name: &'a str) -> Option<&'a str> {
+        let is_table = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
+        let is_table = |name: &str| -> bool {
+            let count: i64 = connection
+                .query_row(is_table, [name], |row| row.get(0))
+                .unwrap();
+            count > 0
+        };
+        let words: Vec<&str> = sql
+            .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+            .filter(|word| !word.is_empty() && *word != "AS")
+            .collect();
+        let mut pairs = words.windows(2);
+        let mut aliased = || pairs.find(|pair| pair[1] == name && is_table(pair[0]));
+        match is_table(name) {
+            true => Some(name),
+            false => aliased().map(|pair| pair[0]),
+        }
     }
 
     /// Statements of the tests themselves are not checked.
@@ -495,20 +527,20 @@ mod plans {
     }
 
     /// Whether a step reads all rows of a table that grows. A partial index has only the rows that wait.
-    fn scans(connection: &Connection, step: &str) -> bool {
+    fn scans(connection: &Connection, sql: &str, step: &str) -> bool {
         let mut words = step.split(' ');
-        let (Some("SCAN"), Some(table)) = (words.next(), words.next()) else {
+        let (Some("SCAN"), Some(name)) = (words.next(), words.next()) else {
             return false;
         };
-        let is_table = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
+        let Some(table) = table(connection, sql, name) else {
+            return false;
+        };
         let is_partial =
             "SELECT count(*) FROM sqlite_master WHERE name = ?1 AND sql LIKE '% WHERE %'";
         let count =
             |sql, name| -> i64 { connection.query_row(sql, [name], |row| row.get(0)).unwrap() };
         let index = words.skip_while(|word| *word != "INDEX").nth(1);
-        !SMALL.contains(&table)
-            && count(is_table, table) > 0
-            && index.is_none_or(|index| count(is_partial, index) == 0)
+        !SMALL.contains(&table) && index.is_none_or(|index| count(is_partial, index) == 0)
     }
 }
 
@@ -543,6 +575,8 @@ mod tests {
         assert_eq!(planted.as_deref(), Some("SCAN tasks"));
         let by_index = "SELECT count(*) FROM tasks";
         assert!(scan(by_index).is_some_and(|step| step.contains("INDEX")));
+        assert!(scan("SELECT t.id FROM tasks AS t WHERE t.title = ?1").is_some());
+        assert!(scan("SELECT t.id FROM people p, tasks t WHERE t.title = p.name").is_some());
         // A search, and the rows that wait.
         assert_eq!(scan("SELECT title FROM tasks WHERE id = ?1"), None);
         let pending = "SELECT lane FROM operations WHERE state = 'pending'";

@@ -1,6 +1,7 @@
 //! Removes rows that were finished longer than `store.retention` ago, in small steps that keep no one waiting (P8).
 //!
-//! Unfinished rows are never removed, however old they are.
+//! Unfinished rows are never removed, however old they are. Each step looks at the oldest rows only, so that it costs the
+//! same in a large table.
 
 use super::db::Db;
 use chrono::{DateTime, Duration, Utc};
@@ -41,7 +42,8 @@ pub fn step(tx: &Db, now: DateTime<Utc>, retention: Duration) -> rusqlite::Resul
     forget(
         "messages",
         "DELETE FROM messages WHERE id IN
-             (SELECT m.id FROM messages m LEFT JOIN commands c ON c.id = m.command_id
+             (SELECT m.id FROM (SELECT * FROM messages ORDER BY id LIMIT 4 * ?2) m
+                  LEFT JOIN commands c ON c.id = m.command_id
               WHERE m.created_ms < ?1 AND (m.dropped IS NOT NULL OR m.version = m.posted_version)
                 AND (c.id IS NULL OR c.settled_ms IS NOT NULL)
               ORDER BY m.id LIMIT ?2)",
@@ -50,7 +52,8 @@ pub fn step(tx: &Db, now: DateTime<Utc>, retention: Duration) -> rusqlite::Resul
     forget(
         "operations",
         "DELETE FROM operations WHERE seq IN
-             (SELECT o.seq FROM operations o JOIN commands c ON c.id = o.command_id
+             (SELECT o.seq FROM (SELECT seq, command_id FROM operations ORDER BY seq LIMIT 4 * ?2) o
+                  JOIN commands c ON c.id = o.command_id
               WHERE c.settled_ms < ?1 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.command_id = c.id)
               ORDER BY o.seq LIMIT ?2)",
         old,
@@ -58,7 +61,8 @@ pub fn step(tx: &Db, now: DateTime<Utc>, retention: Duration) -> rusqlite::Resul
     forget(
         "reactions",
         "DELETE FROM reactions WHERE id IN
-             (SELECT r.id FROM reactions r LEFT JOIN commands c ON c.id = r.command_id
+             (SELECT r.id FROM (SELECT * FROM reactions ORDER BY id LIMIT 4 * ?2) r
+                  LEFT JOIN commands c ON c.id = r.command_id
               WHERE r.created_ms < ?1 AND (r.dropped IS NOT NULL OR r.version = r.placed)
                 AND (c.id IS NULL OR c.settled_ms IS NOT NULL)
               ORDER BY r.id LIMIT ?2)",
@@ -73,7 +77,7 @@ pub fn step(tx: &Db, now: DateTime<Utc>, retention: Duration) -> rusqlite::Resul
     forget(
         "commands",
         "DELETE FROM commands WHERE id IN
-             (SELECT c.id FROM commands c
+             (SELECT c.id FROM (SELECT id, settled_ms FROM commands ORDER BY id LIMIT 4 * ?2) c
               WHERE c.settled_ms < ?1
                 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.command_id = c.id)
                 AND NOT EXISTS (SELECT 1 FROM operations o WHERE o.command_id = c.id)

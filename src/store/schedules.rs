@@ -2,6 +2,7 @@
 
 use super::db::Db;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono_tz::Tz;
 use rusqlite::{Row, params};
 
 use super::columns::{from_json, json};
@@ -101,11 +102,23 @@ pub fn set(tx: &Db, person: PersonId, rhythm: &Schedule) -> rusqlite::Result<()>
 
 /// People whose briefing comes from bot.toml alone and who never had one. Theirs begin with the next one.
 pub fn beginners(connection: &Db) -> rusqlite::Result<Vec<PersonId>> {
+    if !briefs_everybody(connection)? {
+        return Ok(Vec::new());
+    }
     connection
         .query_map("SELECT people.id FROM people LEFT JOIN rhythms own ON own.person_id = people.id
              WHERE present = 1 AND ifnull(dm, slack_id) IS NOT NULL AND own.briefed_on IS NULL AND own.briefing IS NULL
-               AND ifnull(own.no_briefing, 0) = 0 AND (SELECT briefing FROM rhythm_defaults) IS NOT NULL
+               AND ifnull(own.no_briefing, 0) = 0
              ORDER BY people.id", [], |row| row.get(0))
+}
+
+/// Whether bot.toml has a briefing for all people.
+fn briefs_everybody(connection: &Db) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT briefing IS NOT NULL FROM rhythm_defaults",
+        [],
+        |row| row.get(0),
+    )
 }
 
 /// Marks this day's briefing as sent or skipped; `false` if it already was.
@@ -117,19 +130,53 @@ pub fn claim(tx: &Db, person: PersonId, day: NaiveDate) -> rusqlite::Result<bool
     Ok(claimed > 0)
 }
 
-/// People who get a briefing or have held notices.
-pub fn concerned(connection: &Db) -> rusqlite::Result<Vec<PersonId>> {
+/// A person who gets a briefing or has held notices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheduled {
+    /// The row of the person.
+    pub person: PersonId,
+    /// Their Slack id, if they have one of their own.
+    pub slack: Option<String>,
+    /// Their time zone.
+    pub zone: Tz,
+    /// The schedule in force.
+    pub schedule: Schedule,
+    /// Whether notices are held for them.
+    pub has_held: bool,
+}
+
+/// People who get a briefing or have held notices. Their number counts, not that of all people, unless bot.toml has a
+/// briefing for all.
+pub fn concerned(connection: &Db) -> rusqlite::Result<Vec<Scheduled>> {
+    let some = match briefs_everybody(connection)? {
+        true => CONCERNED_OF_ALL,
+        false => {
+            "people.id IN (SELECT person_id FROM rhythms WHERE briefing IS NOT NULL UNION SELECT person_id FROM held)"
+        }
+    };
     connection.query_map(
-        "SELECT people.id FROM people LEFT JOIN rhythms own ON own.person_id = people.id
-             WHERE present = 1
-               AND (own.briefing IS NOT NULL
-                    OR (own.no_briefing = 0 AND (SELECT briefing FROM rhythm_defaults) IS NOT NULL)
-                    OR people.id IN (SELECT person_id FROM held))
-             ORDER BY people.id",
+        &format!(
+            "SELECT own.briefing, own.no_briefing, own.briefed_on, own.quiet, own.no_quiet, usual.briefing, usual.quiet,
+                 people.id, people.slack_id, people.zone, EXISTS (SELECT 1 FROM held WHERE person_id = people.id)
+             FROM people CROSS JOIN rhythm_defaults usual LEFT JOIN rhythms own ON own.person_id = people.id
+             WHERE present = 1 AND {some} ORDER BY people.id"
+        ),
         [],
-        |row| row.get(0),
+        |row| {
+            Ok(Scheduled {
+                person: row.get(7)?,
+                slack: row.get(8)?,
+                zone: row.get::<_, String>(9)?.parse().unwrap_or(Tz::UTC),
+                schedule: rhythm(row)?,
+                has_held: row.get(10)?,
+            })
+        },
     )
 }
+
+/// Those of [`concerned`], if bot.toml has a briefing for all.
+const CONCERNED_OF_ALL: &str = "(own.briefing IS NOT NULL OR own.no_briefing = 0
+     OR people.id IN (SELECT person_id FROM held))";
 
 /// Holds a notice until the quiet hours end.
 pub fn hold(
@@ -234,12 +281,16 @@ mod tests {
         };
         set_defaults(&store, &usual).unwrap();
         assert_eq!(beginners(&store).unwrap(), [ANA]);
-        assert_eq!(concerned(&store).unwrap(), []);
+        let are_concerned = || {
+            let all = concerned(&store).unwrap().into_iter();
+            all.map(|one| one.person).collect::<Vec<_>>()
+        };
+        assert_eq!(are_concerned(), []);
         let mut rhythm = of(&store, ANA).unwrap();
         rhythm.briefed_on = NaiveDate::from_ymd_opt(2026, 11, 23);
         set(&store, ANA, &rhythm).unwrap();
         assert_eq!(beginners(&store).unwrap(), []);
-        assert_eq!(concerned(&store).unwrap(), [ANA]);
+        assert_eq!(are_concerned(), [ANA]);
         assert!(!of(&store, ANA).unwrap().own_briefing);
     }
 }
