@@ -200,9 +200,12 @@ pub fn among(
     source: Source,
     accounts: &[&Account],
 ) -> rusqlite::Result<Vec<Person>> {
-    connection.query_map(
-        &format!(
-            "SELECT {COLUMNS} FROM linked_people WHERE present = 1 AND id IN (
+    let ids = json(&ids.iter().map(|id| id.0).collect::<Vec<_>>())?;
+    let accounts = json(&accounts)?;
+    connection.remembered("among", format!("{source} {ids} {accounts}"), || {
+        connection.query_map(
+            &format!(
+                "SELECT {COLUMNS} FROM linked_people WHERE present = 1 AND id IN (
                  SELECT id FROM people WHERE alone = 1
                  UNION ALL SELECT value FROM json_each(?1)
                  UNION ALL SELECT person_id FROM json_each(?3) AS account
@@ -215,14 +218,11 @@ pub fn among(
                  UNION ALL SELECT people.id FROM json_each(?3) AS account
                      CROSS JOIN people ON github = account.value ->> 'name' COLLATE NOCASE)
              ORDER BY id"
-        ),
-        params![
-            json(&ids.iter().map(|id| id.0).collect::<Vec<_>>())?,
-            source.as_str(),
-            json(&accounts)?
-        ],
-        person,
-    )
+            ),
+            params![ids, source.as_str(), accounts],
+            person,
+        )
+    })
 }
 
 /// People who may go by this Slack id, name or GitHub login of `bot.toml`, and the only person of a `bot.toml` without

@@ -134,18 +134,18 @@ impl Command {
 const COMMANDS: [Command; 3] = [
     Command {
         text: |number| format!("done #{number}"),
-        statements: 64,
-        commits: 7,
+        statements: 60,
+        commits: 5,
     },
     Command {
         text: |_| "next".to_owned(),
-        statements: 30,
-        commits: 4,
+        statements: 26,
+        commits: 3,
     },
     Command {
         text: |_| "current".to_owned(),
-        statements: 27,
-        commits: 4,
+        statements: 23,
+        commits: 3,
     },
 ];
 
