@@ -21,7 +21,7 @@ use ivan::domain::task::{
     TaskKey, TaskStatus,
 };
 use ivan::store::people::{self, Configured};
-use ivan::store::{Store, tasks};
+use ivan::store::{Store, StoreSettings, tasks};
 use tokio::runtime::Runtime;
 
 const MANY: u64 = 5_000;
@@ -39,7 +39,7 @@ struct Office {
 
 fn office(runtime: &Runtime, open: u64) -> Office {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+    let store = Store::open(&folder.path().join("ivan.db"), StoreSettings::default()).unwrap();
     let settings = CommandSettings {
         lists: vec!["901".into()],
         repos: vec![RepoName::parse("acme/widgets").unwrap()],

@@ -38,7 +38,8 @@ use crate::set_aside;
 use crate::slack::{self, ChannelCommands, SlackSettings, Timings};
 use crate::store::people::Configured;
 use crate::store::{
-    Db, DbResult, Store, StoreError, deliveries, log, pauses, people, prune, schedules, tasks,
+    Db, DbResult, Store, StoreError, StoreSettings, deliveries, log, pauses, people, prune,
+    schedules, tasks,
 };
 use crate::tls;
 
@@ -126,7 +127,7 @@ impl App {
         if uses_https(config) {
             tls::read_ahead();
         }
-        let store = Store::open(&config.store.path)?;
+        let store = Store::open(&config.store.path, store_settings(config))?;
         let configured: Vec<Configured> = config.people.iter().map(configured).collect();
         let slack = config.slack.as_ref();
         let defaults = slack.map(|slack| slack.rhythm).unwrap_or_default();
@@ -146,7 +147,6 @@ impl App {
         .await?;
         let known = store.read(known).await?;
         let sources = sources(config, known, &clock)?;
-        store.allow(config.access.clone());
         let commands = Commands::new(
             store.clone(),
             command_settings(config),
@@ -655,7 +655,7 @@ async fn run_webhooks(
     json: bool,
     clock: Clock,
 ) -> Result<u8, AppError> {
-    let store = Store::beside(&config.store.path)?;
+    let store = Store::beside(&config.store.path, store_settings(config))?;
     let known = store.read(known).await?;
     let keepers = sources(config, known, &clock)?.hook_keepers;
     let book = HookBook {
@@ -852,6 +852,12 @@ fn mailbox_settings(config: &Config) -> MailboxSettings {
         thread_replies: slack.map_or(ThreadReplies::Hint, thread_replies),
         finds_by_email: config.clickup.is_some()
             && config.people.iter().any(|person| person.clickup.is_none()),
+    }
+}
+
+fn store_settings(config: &Config) -> StoreSettings {
+    StoreSettings {
+        access: config.access.clone(),
     }
 }
 
@@ -1103,7 +1109,7 @@ mod tests {
 
     /// A store with work for every part.
     async fn full_of_work(folder: &tempfile::TempDir) -> Store {
-        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let store = Store::open(&folder.path().join("ivan.db"), StoreSettings::default()).unwrap();
         let now = Clock::system().now();
         store
             .write(move |tx| {

@@ -891,11 +891,12 @@ fn found(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::StoreSettings;
 
     const GITHUB: Source = Source::GitHub;
 
     fn inbox(folder: &tempfile::TempDir) -> Inbox {
-        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let store = Store::open(&folder.path().join("ivan.db"), StoreSettings::default()).unwrap();
         let configured = BTreeMap::from([(GITHUB, "of bot.toml".to_owned())]);
         Inbox::new(store, Clock::system(), vec![], vec![], configured)
     }

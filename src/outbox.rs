@@ -707,7 +707,7 @@ mod tests {
     use crate::domain::task::{Task, TaskKey};
     use crate::domain::undo::EffectState;
     use crate::store::operations::{NewCommand, Surface};
-    use crate::store::people;
+    use crate::store::{StoreSettings, people};
 
     /// A source whose reads each need a permit, and whose writes panic on request.
     struct Slow {
@@ -749,7 +749,7 @@ mod tests {
         writes: usize,
         panics: bool,
     ) -> (Outbox, Arc<Slow>) {
-        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let store = Store::open(&folder.path().join("ivan.db"), StoreSettings::default()).unwrap();
         let clock = Clock::system();
         let now = clock.now();
         store

@@ -640,6 +640,7 @@ mod tests {
     use crate::domain::undo::EffectState;
 
     use super::*;
+    use crate::store::StoreSettings;
 
     /// A repository with one or more issues, and how often it was listed.
     #[derive(Default)]
@@ -821,7 +822,7 @@ mod tests {
             interval: Duration::from_secs(60),
             full_interval: Duration::from_secs(3600),
         };
-        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let store = Store::open(&folder.path().join("ivan.db"), StoreSettings::default()).unwrap();
         Reconciler::new(store, Clock::system(), settings, vec![mirror], yields)
     }
 

@@ -466,6 +466,7 @@ mod tests {
     use crate::domain::operation::WriteError;
     use crate::domain::source::{Delivery, Places, WebhookFacts};
     use crate::reconcile::SyncSettings;
+    use crate::store::StoreSettings;
 
     #[tokio::test]
     async fn a_webhook_that_does_not_stay_at_work_is_put_back_a_few_times_an_hour() {
@@ -514,7 +515,7 @@ mod tests {
         }
 
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let store = Store::open(&folder.path().join("ivan.db"), StoreSettings::default()).unwrap();
         let (clock, broken) = (Clock::system(), Arc::new(Broken::default()));
         let now = clock.now();
         store
@@ -568,7 +569,7 @@ mod tests {
     #[tokio::test]
     async fn operators_hear_at_once_of_a_token_that_is_not_taken_and_not_that_its_source_fails() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let store = Store::open(&folder.path().join("ivan.db"), StoreSettings::default()).unwrap();
         let clock = Clock::system();
         let alarms = Alerts::new(store.clone(), clock.clone(), vec!["U1".to_owned()]);
         let standing = |token| SourceStanding {
@@ -608,7 +609,7 @@ mod tests {
     #[tokio::test]
     async fn a_pause_is_kept_and_forgotten() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let store = Store::open(&folder.path().join("ivan.db"), StoreSettings::default()).unwrap();
         let alarms = Alerts::new(store.clone(), Clock::system(), Vec::new());
         let until = DateTime::from_timestamp(1_767_229_500, 0);
         let paused = SourceStanding {
@@ -627,7 +628,7 @@ mod tests {
     #[tokio::test]
     async fn operators_hear_of_a_source_that_fails_for_long_once_and_once_when_it_is_well() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let store = Store::open(&folder.path().join("ivan.db"), StoreSettings::default()).unwrap();
         let clock = Clock::system();
         let operators = vec!["U1".to_owned(), "U2".to_owned()];
         let alarms = Alerts::new(store.clone(), clock.clone(), operators);

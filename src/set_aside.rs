@@ -309,10 +309,11 @@ mod tests {
     use super::*;
     use crate::domain::ids::EventId;
     use crate::domain::task::Source;
+    use crate::store::StoreSettings;
 
     fn setting(folder: &tempfile::TempDir) -> SetAsideContext {
         SetAsideContext {
-            store: Store::open(&folder.path().join("ivan.db")).unwrap(),
+            store: Store::open(&folder.path().join("ivan.db"), StoreSettings::default()).unwrap(),
             clock: Clock::system(),
             operators: vec!["U1".to_owned()],
             weights: Weights::default(),

@@ -65,13 +65,13 @@ mod tests {
     use crate::commands::{CommandRequest, CommandSettings};
     use crate::domain::log::Via;
     use crate::domain::task::Source;
-    use crate::store::{DbError, Store, people};
+    use crate::store::{DbError, Store, StoreSettings, people};
     use crate::verbs::Done;
 
     #[tokio::test]
     async fn a_rejection_commits_its_pin_and_an_error_rolls_it_back() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let store = Store::open(&folder.path().join("ivan.db"), StoreSettings::default()).unwrap();
         store.write(|tx| people::configure(tx, &[])).await.unwrap();
         let person = store.read(people::present).await.unwrap()[0].clone();
         let id = person.id;

@@ -11,12 +11,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, OpenFlags, Params, Row, Rows, StatementStatus};
 
-use crate::domain::access::{Access, TaskAccess};
+use super::StoreSettings;
+use crate::domain::access::TaskAccess;
 use crate::domain::ids::TaskRow;
 use crate::runtime::lock;
 
@@ -66,8 +67,8 @@ pub struct Db {
     outside: Cell<i64>,
     /// The transaction in which that count was read last.
     outside_read_in: Cell<Option<u64>>,
-    /// The tasks that people may name, shared by the connections of a store.
-    access: Arc<OnceLock<TaskAccess>>,
+    /// Shared by the connections of a store.
+    settings: Arc<StoreSettings>,
 }
 
 /// Answers by question and subject.
@@ -128,7 +129,12 @@ impl RowChanges {
 
 impl Db {
     /// Opens the file. Its first use by a daemon is [`migrate`](super::migrate::migrate).
-    pub(super) fn open(path: &Path, query_only: bool, counts: Arc<Counts>) -> rusqlite::Result<Db> {
+    pub(super) fn open(
+        path: &Path,
+        query_only: bool,
+        counts: Arc<Counts>,
+        settings: &Arc<StoreSettings>,
+    ) -> rusqlite::Result<Db> {
         let connection = Connection::open_with_flags(
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -138,10 +144,15 @@ impl Db {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "query_only", query_only)?;
-        Db::of(connection, !query_only, counts)
+        Db::of(connection, !query_only, counts, Arc::clone(settings))
     }
 
-    fn of(mut connection: Connection, writes: bool, counts: Arc<Counts>) -> rusqlite::Result<Db> {
+    fn of(
+        mut connection: Connection,
+        writes: bool,
+        counts: Arc<Counts>,
+        settings: Arc<StoreSettings>,
+    ) -> rusqlite::Result<Db> {
         // A plan does not depend on the values of its parameters: otherwise SQLite would plan again for each.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -162,25 +173,13 @@ impl Db {
             transactions: Cell::new(0),
             outside: Cell::new(0),
             outside_read_in: Cell::new(None),
-            access: Arc::default(),
+            settings,
         })
     }
 
-    /// The same connection under the rules of its store.
-    pub(super) fn ruled_by(self, access: &Arc<OnceLock<TaskAccess>>) -> Db {
-        Db {
-            access: Arc::clone(access),
-            ..self
-        }
-    }
-
-    /// The tasks that people may name; all until `bot.toml` restricts it.
+    /// The tasks that people may name.
     pub(super) fn access(&self) -> &TaskAccess {
-        static OPEN: TaskAccess = TaskAccess {
-            tasks: Access::All,
-            places: Vec::new(),
-        };
-        self.access.get().unwrap_or(&OPEN)
+        &self.settings.access
     }
 
     /// Runs `work` on the value that this connection derives from its rows, which begins as the default; `None` on a
@@ -385,7 +384,7 @@ impl Db {
     pub fn in_memory() -> Db {
         let mut connection = Connection::open_in_memory().unwrap();
         super::migrate::migrate(&mut connection, super::migrate::MIGRATIONS).unwrap();
-        Db::of(connection, true, Arc::default()).unwrap()
+        Db::of(connection, true, Arc::default(), Arc::default()).unwrap()
     }
 
     /// Runs statements that are not cached: pragmas and migrations.

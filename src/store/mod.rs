@@ -34,7 +34,7 @@ pub mod tasks;
 pub mod tombstones;
 
 pub use db::{Counts, Db};
-pub use pool::{Signals, Store, StoreError, StoreHealth, Tx, Wake};
+pub use pool::{Signals, Store, StoreError, StoreHealth, StoreSettings, Tx, Wake};
 pub use private::{keep_private, on_a_network};
 
 /// The result of a statement inside a transaction. Outside of one it is [`StoreError`].

@@ -19,7 +19,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
@@ -163,6 +163,13 @@ impl Signals {
     }
 }
 
+/// The parts of `bot.toml` that the store follows. They are needed to open it, so that no command runs under others.
+#[derive(Debug, Clone, Default)]
+pub struct StoreSettings {
+    /// The tasks that people may name.
+    pub access: TaskAccess,
+}
+
 /// The SQLite file. Clones share it.
 #[derive(Clone)]
 pub struct Store {
@@ -184,8 +191,7 @@ pub(super) struct Inner {
     signals: Arc<Signals>,
     health: Arc<watch::Sender<StoreHealth>>,
     pub(super) suspects: Suspects,
-    /// The tasks that people may name.
-    access: Arc<OnceLock<TaskAccess>>,
+    settings: Arc<StoreSettings>,
 }
 
 type Deferred = Mutex<Vec<Box<dyn Job>>>;
@@ -229,21 +235,25 @@ impl Store {
     /// Opens or creates the file (mode 0600), migrates it, and starts its writer.
     ///
     /// Fails if another daemon has it, if it is of a newer Ivan, or if it cannot be written.
-    pub fn open(path: &Path) -> Result<Store, StoreError> {
+    pub fn open(path: &Path, settings: StoreSettings) -> Result<Store, StoreError> {
         let lock = lock(path).map_err(|why| StoreError {
             path: path.display().to_string(),
             why,
         })?;
-        Store::opened(path, Some(lock))
+        Store::opened(path, settings, Some(lock))
     }
 
     /// Opens the file beside a daemon that may be using it, for a command that writes a row and ends. SQLite serializes
     /// the two.
-    pub fn beside(path: &Path) -> Result<Store, StoreError> {
-        Store::opened(path, None)
+    pub fn beside(path: &Path, settings: StoreSettings) -> Result<Store, StoreError> {
+        Store::opened(path, settings, None)
     }
 
-    fn opened(path: &Path, lock: Option<File>) -> Result<Store, StoreError> {
+    fn opened(
+        path: &Path,
+        settings: StoreSettings,
+        lock: Option<File>,
+    ) -> Result<Store, StoreError> {
         let trouble = |why: String| StoreError {
             path: path.display().to_string(),
             why,
@@ -253,10 +263,9 @@ impl Store {
             private::keep_private(&beside(path, file));
         }
         let written = Arc::new(Counts::default());
-        let access: Arc<OnceLock<TaskAccess>> = Arc::default();
-        let mut connection = Db::open(path, false, Arc::clone(&written))
-            .map_err(|e| trouble(e.to_string()))?
-            .ruled_by(&access);
+        let settings = Arc::new(settings);
+        let mut connection = Db::open(path, false, Arc::clone(&written), &settings)
+            .map_err(|e| trouble(e.to_string()))?;
         migrate(connection.raw(), MIGRATIONS).map_err(trouble)?;
         let signals = Arc::new(Signals::default());
         let health = Arc::new(watch::Sender::default());
@@ -289,16 +298,9 @@ impl Store {
                 signals,
                 health,
                 suspects: Suspects::default(),
-                access,
+                settings,
             }),
         })
-    }
-
-    /// Sets the tasks that people may name, once, before any command.
-    pub fn allow(&self, access: TaskAccess) {
-        if self.inner.access.set(access).is_err() {
-            tracing::error!("the access to tasks was set before, and stays as it is");
-        }
     }
 
     /// The wake-up signals, shared by all clones.
@@ -472,9 +474,7 @@ impl Store {
             let pooled = readers(&inner).pop();
             let connection = match pooled {
                 Some(connection) => connection,
-                None => {
-                    Db::open(&inner.path, true, Arc::clone(&inner.read))?.ruled_by(&inner.access)
-                }
+                None => Db::open(&inner.path, true, Arc::clone(&inner.read), &inner.settings)?,
             };
             let result = work(&connection);
             readers(&inner).push(connection);
@@ -922,7 +922,7 @@ mod tests {
     use super::*;
 
     fn open(folder: &tempfile::TempDir) -> Result<Store, StoreError> {
-        Store::open(&folder.path().join("ivan.db"))
+        Store::open(&folder.path().join("ivan.db"), StoreSettings::default())
     }
 
     /// The writer releases the file once its queue is closed.

@@ -1463,7 +1463,7 @@ fn empty_store() -> &'static [u8] {
     EMPTY.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ivan.db");
-        let store = ivan::store::Store::open(&path).unwrap();
+        let store = ivan::store::Store::open(&path, ivan::store::StoreSettings::default()).unwrap();
         let beside = rusqlite::Connection::open(&path).unwrap();
         beside.busy_timeout(PATIENCE).unwrap();
         // Moves everything into the one file that is copied.

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use fastrand::Rng;
-use ivan::store::Store;
+use ivan::store::{Store, StoreSettings};
 use serde_json::json;
 
 use crate::harness::*;
@@ -154,7 +154,8 @@ async fn opened(database: &[u8], log: &[u8], items: &[Item], left: &Left) -> Vec
     let path = folder.path().join("ivan.db");
     std::fs::write(&path, database).unwrap();
     std::fs::write(log_of(folder.path()), left.of(log)).unwrap();
-    let store = Store::open(&path).unwrap_or_else(|trouble| panic!("{left:?}: {trouble}"));
+    let store = Store::open(&path, StoreSettings::default())
+        .unwrap_or_else(|trouble| panic!("{left:?}: {trouble}"));
     let counts: Vec<String> = items.iter().map(|item| item.count.clone()).collect();
     let (integrity, there) = store
         .read(move |connection| {

@@ -40,7 +40,7 @@ use ivan::sandbox::Seed;
 use ivan::sandbox::fault_server::{Fault, FaultKind};
 use ivan::sandbox::slack::{SandboxEvent, SandboxSlack};
 use ivan::slack::{ChannelCommands, SlackError, SlackSettings, SlackToken, Timings};
-use ivan::store::{Store, people};
+use ivan::store::{Store, StoreSettings, people};
 use rstest::rstest;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -401,7 +401,7 @@ async fn room_test(slack: SandboxSlack, timings: Timings, story: impl AsyncFnOnc
     // The client is made for https as well.
     let _ = client();
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+    let store = Store::open(&folder.path().join("ivan.db"), StoreSettings::default()).unwrap();
     store.write(|tx| people::configure(tx, &[])).await.unwrap();
     let settings = CommandSettings {
         slack: true,

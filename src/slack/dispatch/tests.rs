@@ -100,7 +100,7 @@ mod working_off {
     use crate::domain::task::Source;
     use crate::mailbox::{IncomingMessage, MailboxSettings};
     use crate::slack::SlackToken;
-    use crate::store::Store;
+    use crate::store::{Store, StoreSettings};
 
     /// The first answers of `users.info`, before it answers well; `None` hangs.
     type Answers = Arc<Mutex<Vec<Option<Response>>>>;
@@ -214,7 +214,7 @@ mod working_off {
     fn mailbox(folder: &tempfile::TempDir) -> Mailbox {
         let (clock, path) = (Clock::system(), folder.path().join("ivan.db"));
         let (store, settings) = (
-            Store::open(&path).unwrap(),
+            Store::open(&path, StoreSettings::default()).unwrap(),
             CommandSettings::new(Source::GitHub),
         );
         let commands = Commands::new(store.clone(), settings, Vec::new(), clock.clone());

@@ -19,7 +19,7 @@ use super::*;
 use crate::domain::reply::Text;
 use crate::mailbox::ReplyUrl;
 use crate::slack::SlackToken;
-use crate::store::Store;
+use crate::store::{Store, StoreSettings};
 
 const ANA: &str = "D0DM001";
 const BO: &str = "D0DM002";
@@ -349,7 +349,7 @@ impl Posting {
         let limit = Duration::from_millis(500);
         let web = Web::new(&format!("{url}/api"), &app, &bot, limit).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let store = Store::open(&folder.path().join("ivan.db"), StoreSettings::default()).unwrap();
         let daemon = tokio::spawn(run(
             rows.clone(),
             Attempts::new(store, Clock::system()),
