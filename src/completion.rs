@@ -15,12 +15,12 @@ use crate::domain::event::{Activity, ActivityKind, Actor, TaskField};
 use crate::domain::ids::{CommandId, PinId, TaskRow};
 use crate::domain::log::{self as entry, ActivityResult, Via};
 use crate::domain::markdown;
-use crate::domain::mention_text;
 use crate::domain::operation::{Outcome, Refusal, Write, WriteReceipt};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Report, ReportState, Step, StepState, TaskBrief};
 use crate::domain::score::{Score, Weights, rank, score};
 use crate::domain::set_aside;
+use crate::domain::signature;
 use crate::domain::task::{Account, Task, TaskKey, TaskStatus};
 use crate::domain::undo::{Effect, UndoTarget};
 use crate::notices;
@@ -329,9 +329,10 @@ fn deeds(
                 Some(author.name.clone()),
                 account.map(|account| account.name),
             ];
-            let text = names.iter().flatten().fold(text.clone(), |text, name| {
-                mention_text::unsigned(text, name)
-            });
+            let text = names
+                .iter()
+                .flatten()
+                .fold(text.clone(), |text, name| signature::unsigned(text, name));
             let text = match task.key.source().profile().markdown {
                 // The text as typed, because notices are read in Slack.
                 true => markdown::plain(&text.to_string()).into(),

@@ -24,7 +24,7 @@
 //! │   ├── event.rs · log.rs · set_aside.rs                                     reports of sources, entries of the log, work set aside
 //! │   ├── reply.rs · reply/acts.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
 //! │   ├── reason.rs · spelling.rs                                              reasons of failures for people and operators, typos
-//! │   └── mention_text.rs · markdown.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, Markdown, control characters, reactions, scopes
+//! │   └── mention_text.rs · signature.rs · markdown.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, the author's name below, Markdown, control characters, reactions, scopes
 //! ├── command_tx/    CommandTx: the reads and writes of verbs in their transaction
 //! │   └── stop.rs: Rejection, Stop, CommandError · settings.rs · health.rs
 //! ├── verbs/         one file a verb: its arguments, its grammar, its decision, its words; mod.rs has the table

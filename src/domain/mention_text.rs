@@ -1,5 +1,4 @@
-//! A person's text for a source: its mentions in the source's form, and the author's name below it if several people
-//! share one account.
+//! A person's text for a source: its mentions in the source's form.
 //!
 //! The verb makes it before the operation is committed. The same text is then sent, searched for after a lost response,
 //! recognized when it comes back, and compared before it is undone.
@@ -475,38 +474,8 @@ fn after_name<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     (!goes_on && !name.is_empty()).then_some(after)
 }
 
-/// A text with its author's name below it.
-pub fn signed(text: MentionText, name: &str) -> MentionText {
-    let name = one_line(name);
-    let mut text = text.trim_end();
-    let before = text.to_string();
-    let signature = if before.is_empty() {
-        format!("— {name}")
-    } else if has_open_fence(&before) {
-        // The name would be code within an unclosed code block.
-        format!("\n```\n\n— {name}")
-    } else {
-        format!("\n\n— {name}")
-    };
-    text.push(&signature);
-    text
-}
-
-/// A text without the name that [`signed`] added.
-pub fn unsigned(mut text: MentionText, name: &str) -> MentionText {
-    let signature = format!("— {}", one_line(name));
-    let is_alone = text.0.len() == 1;
-    if let Some(Piece::Text(last)) = text.0.last_mut()
-        && let Some(before) = last.strip_suffix(&signature)
-        && (before.ends_with("\n\n") || is_alone && before.is_empty())
-    {
-        last.truncate(before.len());
-    }
-    text.trim_end()
-}
-
 /// Makes a name from elsewhere one line without markup.
-fn one_line(name: &str) -> String {
+pub(super) fn one_line(name: &str) -> String {
     let plain = name
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -514,34 +483,14 @@ fn one_line(name: &str) -> String {
     plain.collect::<String>().trim().to_owned()
 }
 
-fn has_open_fence(text: &str) -> bool {
-    let is_fence = |line: &&str| {
-        let line = line.trim_start();
-        line.starts_with("```") && !line.trim_start_matches('`').contains('`')
-    };
-    text.lines().filter(is_fence).count() % 2 == 1
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::signature::{self, Rendering, unsigned};
     use super::*;
     use rstest::rstest;
 
-    #[rstest]
-    #[case::text("shipped\n", "shipped\n\n— Ana")]
-    #[case::nothing(" \n", "— Ana")]
-    #[case::closed_block("```\ncode\n```", "```\ncode\n```\n\n— Ana")]
-    #[case::open_block("see\n```\ncode", "see\n```\ncode\n```\n\n— Ana")]
-    #[case::code_in_a_line("```one``` two", "```one``` two\n\n— Ana")]
-    fn a_name_stands_under_a_text(#[case] text: &str, #[case] whole: &str) {
-        let whole_prose = signed(text.into(), "Ana");
-        assert_eq!(whole_prose, whole.into());
-        let back = unsigned(whole.into(), "Ana").to_string();
-        assert_eq!(
-            back.trim_end_matches("\n```"),
-            text.trim_end().trim_end_matches("\n```")
-        );
-        assert_eq!(unsigned(whole.into(), "Bo"), whole.into());
+    fn signed(text: MentionText, name: &str) -> MentionText {
+        signature::signed(text, name, Rendering::Plain, &[])
     }
 
     #[rstest]

@@ -33,6 +33,7 @@ pub mod schedule;
 pub mod scope;
 pub mod score;
 pub mod set_aside;
+pub mod signature;
 pub mod source;
 pub mod spelling;
 pub mod task;

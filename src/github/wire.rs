@@ -18,6 +18,7 @@ use super::PriorityLabels;
 use super::fields::{self, FieldValue};
 use super::links::links;
 use super::same_name;
+use crate::domain::signature::open_fence;
 use crate::lenient::{IsText, items};
 pub(super) use crate::lenient::{each, lenient};
 
@@ -36,28 +37,10 @@ pub(super) fn marker(operation: &str) -> String {
 pub(super) fn marked(text: &str, operation: &str) -> String {
     let text = disarmed(text);
     let separator = if text.is_empty() { "" } else { "\n\n" };
+    // In a code block our marker would be visible.
     let closed = open_fence(&text).map(|fence| format!("\n{fence}"));
     let closed = closed.unwrap_or_default();
     format!("{text}{closed}{separator}{}", marker(operation))
-}
-
-/// The fence of a code block that the text leaves open for GitHub, as Slack's ```` ```one\ntwo``` ```` does: inside it
-/// our marker would be visible.
-fn open_fence(text: &str) -> Option<&str> {
-    let mut open: Option<&str> = None;
-    for line in text.lines() {
-        let line = line.trim();
-        let length = line.len() - line.trim_start_matches('`').len();
-        let (Some(fence), Some(rest)) = (line.get(..length), line.get(length..)) else {
-            continue;
-        };
-        open = match open {
-            Some(opened) if length >= opened.len() && rest.is_empty() => None,
-            None if length >= 3 && !rest.contains('`') => Some(fence),
-            same => same,
-        };
-    }
-    open
 }
 
 /// Whether a body ends in this operation's marker. One in the middle is a person's text.
@@ -902,6 +885,8 @@ mod tests {
     #[case("```\none\n```", "```\none\n```\n\n")]
     #[case("```one```", "```one```\n\n")]
     #[case("a ` and ``", "a ` and ``\n\n")]
+    #[case("~~~\none\n```", "~~~\none\n```\n~~~\n\n")]
+    #[case("- one\n  ```\n  two", "- one\n  ```\n  two\n\n")]
     fn a_marker_is_not_seen_in_a_code_block_that_was_left_open(
         #[case] text: &str,
         #[case] before: &str,

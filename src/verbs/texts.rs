@@ -5,6 +5,7 @@ use crate::domain::mention_text::{self, Addressee, MENTIONS_MAX, MentionText, Pi
 use crate::domain::operation::TEXT_MAX;
 use crate::domain::person::Person;
 use crate::domain::profile::HandleKind;
+use crate::domain::signature::{self, Rendering};
 use crate::domain::task::{Account, Source};
 use crate::domain::{markdown, reply};
 use crate::limits::Limit;
@@ -25,7 +26,7 @@ pub fn signs(tx: &CommandTx<'_>, person: &Person) -> DbResult<bool> {
     Ok(asked && people::are_several(tx.db)?)
 }
 
-/// A person's text for a source, with its mentions in the source's form and their own name below. Slack's text becomes
+/// A person's text for a source, with its mentions in the source's form and the person's own name below. Slack's text becomes
 /// Markdown for GitHub.
 pub fn signed(
     tx: &CommandTx<'_>,
@@ -40,10 +41,29 @@ pub fn signed(
         (true, Surface::Slack) => markdown::from_slack(&text.to_string()).into(),
         _ => text,
     };
-    Ok(match signs(tx, person)? {
-        true => mention_text::signed(text, &called(person, person.account(source).as_ref())),
-        false => text,
-    })
+    if !signs(tx, person)? {
+        return Ok(text);
+    }
+    let rendering = match source.profile().markdown {
+        true => Rendering::Markdown,
+        false => Rendering::Plain,
+    };
+    let names = match signature::may_name(&text.to_string()) {
+        true => names(tx)?,
+        false => Vec::new(),
+    };
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Ok(signature::signed(text, &person.name, rendering, &names))
+}
+
+/// The names of all people and of their accounts.
+fn names(tx: &CommandTx<'_>) -> DbResult<Vec<String>> {
+    let people = people::present(tx.db)?;
+    let names = people.iter().flat_map(|person| {
+        let accounts = Source::ALL.map(|source| person.account(source).map(|account| account.name));
+        accounts.into_iter().flatten().chain([person.name.clone()])
+    });
+    Ok(names.collect())
 }
 
 /// A text with people's names, for a field without mentions.

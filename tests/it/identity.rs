@@ -299,7 +299,7 @@ async fn what_people_write_bears_their_name_and_what_they_make_is_theirs() {
             .begins("✓ Comment added");
         let said = ivan.github().issue(REPO, 3).raw_comments();
         assert!(
-            said[0].starts_with("shipped\n\n— ana\n\n<!-- ivan:op="),
+            said[0].starts_with("shipped\n\n— Ana\n\n<!-- ivan:op="),
             "{said:?}"
         );
         ivan.dm(ANA, "list").await.mentions("Fix login");
