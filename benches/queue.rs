@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use criterion::{BenchmarkId, Criterion};
 use ivan::clock::Clock;
-use ivan::commands::{CommandSettings, Commands, CurrentView};
+use ivan::commands::{CommandSettings, Commands, CurrentView, Shows};
 use ivan::domain::filter::Filter;
 use ivan::domain::person::Person;
 use ivan::domain::source::Container;
@@ -162,12 +162,20 @@ impl Office {
             .write(|tx| tx.execute("DELETE FROM pins", []))
             .await
             .unwrap();
-        let current = self.commands.current(&self.ana).await.unwrap();
+        let current = self
+            .commands
+            .current(&self.ana, Shows::Person)
+            .await
+            .unwrap();
         assert!(matches!(black_box(current), CurrentView::Task(_)));
     }
 
     async fn list(&self, filter: &Filter) {
-        let listed = self.commands.list(&self.ana, 20, filter).await.unwrap();
+        let listed = self
+            .commands
+            .list(&self.ana, 20, filter, Shows::Person)
+            .await
+            .unwrap();
         assert!(!black_box(listed).tasks.is_empty());
     }
 

@@ -137,7 +137,7 @@ impl App {
                 people::configure(tx, &configured)
             })
             .await?;
-        let token = api_token(config)?;
+        let tokens = api_tokens(config)?;
         let listener = bind("The API", "api.bind", config.api.bind).await?;
         let hooks = bind(
             "The webhook listener",
@@ -237,7 +237,7 @@ impl App {
         });
         let api = ApiState::new(
             commands.clone(),
-            token,
+            tokens,
             Arc::clone(&syncs) as Arc<dyn Synchronize>,
             clock.clone(),
             env!("CARGO_PKG_VERSION"),
@@ -924,8 +924,8 @@ fn warnings(config: &Config) -> Vec<String> {
     warnings
 }
 
-/// The token of the API: `api.token`, or else the content of the `api-token` file, which the first start creates.
-fn api_token(config: &Config) -> Result<http::BearerToken, AppError> {
+/// The tokens of the API: those of `[[api.tokens]]`, and `api.token`, or else the content of the `api-token` file, which the first start creates.
+fn api_tokens(config: &Config) -> Result<http::ApiTokens, AppError> {
     let path = config.api_token_path();
     let trouble = |why: String| AppError::TokenFile {
         path: path.clone(),
@@ -944,9 +944,16 @@ fn api_token(config: &Config) -> Result<http::BearerToken, AppError> {
             Err(e) => return Err(trouble(format!("cannot be read: {e}"))),
         },
     };
-    http::BearerToken::new(&text).ok_or_else(|| {
+    let single = http::ApiTokens::new(&text).ok_or_else(|| {
         trouble("is empty; delete it and start again to create a new one".to_owned())
-    })
+    })?;
+    let named = config.api.tokens.iter().map(|token| http::NamedToken {
+        name: token.name.clone(),
+        person: token.person.clone(),
+        read_only: token.read_only,
+        digest: token.hash.bytes(),
+    });
+    Ok(single.with(named.collect()))
 }
 
 /// Writes 32 random bytes of the system to a file that only its owner can read.
@@ -1119,6 +1126,7 @@ mod tests {
                     surface: Surface::Api,
                     verb: "done",
                     via: None,
+                    token: None,
                     typed_at: now,
                     once: None,
                 };

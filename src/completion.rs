@@ -230,6 +230,7 @@ fn record_with(
         person: Some(command.person),
         account: None,
         via: command.via,
+        token: command.token.as_deref(),
         verb: &command.verb,
         came,
         source: task.map(|task| task.key.source()).or(source),

@@ -261,6 +261,7 @@ fn write_down(
             person,
             account: account.map(|account| account.name.as_str()),
             via: Via::In(source),
+            token: None,
             verb,
             came: ActivityResult::Done,
             source: Some(source),

@@ -13,7 +13,7 @@
 //! ├── lenient.rs     JSON from outside, read leniently and in little memory
 //! ├── messages.rs    test: a sample of every message, and docs/messages.md made of them
 //! ├── config/        bot.toml, environment and *_file → Config, or every mistake at once
-//! │   └── layers.rs: origins · reader.rs: keys → values · remarks.rs: example values, open files · secret.rs: tokens that do not print
+//! │   └── layers.rs: origins · reader.rs: keys → values · remarks.rs: example values, open files · secret.rs: tokens that do not print · token.rs: hashes of API tokens
 //! ├── domain/        values and decisions: no IO, no clock, nothing of Slack, HTTP or SQL
 //! │   ├── task.rs · ids.rs · person.rs · link.rs · entity.rs · profile.rs      tasks, row ids, people, their accounts, clients, sources
 //! │   ├── access.rs                                                            the tasks that a person may name
@@ -69,10 +69,11 @@
 //! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · membership.rs · scopes.rs    JSON, escapes, Block Kit, the Web API, members, scopes
 //! ├── http/          a surface: the API and the webhook listener
 //! │   ├── routes.rs · describe.rs · openapi.rs · schemas.rs                    routes and their description
+//! │   ├── tokens.rs                                                            the API's tokens and their rights
 //! │   ├── request.rs · queries.rs · reads.rs · writes.rs · daemon.rs           requests and handlers
 //! │   ├── answers/tasks.rs · answers/people.rs · answers/health.rs · problem.rs    answers
 //! │   └── hooks.rs: webhooks · metrics.rs, recorder.rs: GET /metrics
-//! ├── cli/           client.rs: the client of the API · print.rs: answers in words · webhooks.rs: `ivan webhooks`
+//! ├── cli/           client.rs: the client of the API · print.rs: answers in words · webhooks.rs: `ivan webhooks` · token.rs: `ivan token`
 //! ├── demo.rs        `ivan demo`; demo/forms.rs, demo/blocks.rs, demo/terminal.rs
 //! └── sandbox/       Slack, ClickUp and GitHub on loopback (feature `demo`)
 //!     ├── fault_server.rs: faults · webhook_sender.rs: webhooks · wire.rs · control.rs: `ivan sandbox` and its control API

@@ -72,6 +72,11 @@ async fn run(cli: Cli) -> ExitCode {
             }
             Err(exit) => exit,
         },
+        CliCommand::Token { command } => ExitCode::from(cli::output(&cli::token::token(
+            command,
+            std::io::stdin(),
+            cli.options.json,
+        ))),
         CliCommand::Completions { shell } => {
             cli::completions(shell, &mut std::io::stdout());
             ExitCode::SUCCESS

@@ -960,6 +960,7 @@ fn history() -> Group {
         person: Some("Ana".to_owned()),
         account: None,
         via,
+        token: None,
         verb: verb.to_owned(),
         came,
         source: None,
@@ -1027,6 +1028,14 @@ fn history() -> Group {
         );
         group.row("a line of a task's history", line);
     }
+    let by_token = Entry {
+        token: Some("ci".to_owned()),
+        ..entry("create", ActivityResult::Done, Via::Http, None, None)
+    };
+    group.row(
+        "a line of a task's history",
+        verbs::log::log_line(&by_token, true, ZONE),
+    );
     for (verb, before, after) in [
         ("snooze", None, Some("2026-12-01T08:00:00Z")),
         ("rescheduled", None, Some("2026-12-01")),

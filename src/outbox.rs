@@ -761,6 +761,7 @@ mod tests {
                     surface: Surface::Api,
                     verb: "done",
                     via: None,
+                    token: None,
                     typed_at: now,
                     once: None,
                 };

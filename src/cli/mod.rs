@@ -12,6 +12,7 @@
 
 pub mod client;
 pub mod print;
+pub mod token;
 pub mod webhooks;
 
 use std::convert::Infallible;
@@ -30,6 +31,7 @@ use crate::verbs::line::{AnswerKind, Call, CommandLine, encoded};
 use crate::verbs::{Info, VERBS};
 use client::{ApiAnswer, ClientError, DaemonClient};
 use print::Printed;
+use token::TokenCommand;
 use webhooks::WebhooksCommand;
 
 /// Exit statuses: success, conflict included.
@@ -150,6 +152,13 @@ pub enum CliCommand {
         /// The action on the configuration.
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Make or hash tokens for the API
+    #[command(after_help = "docs/api.md#tokens describes their rights.")]
+    Token {
+        /// The action on tokens.
+        #[command(subcommand)]
+        command: TokenCommand,
     },
     /// Print shell completions
     Completions {
@@ -279,7 +288,11 @@ pub fn run(command: TaskCommand, target: DaemonTarget) -> BoxFuture<'static, u8>
 }
 
 async fn run_command(command: TaskCommand, target: DaemonTarget) -> u8 {
-    let printed = perform(command, &target).await;
+    output(&perform(command, &target).await)
+}
+
+/// Prints an answer, and returns the exit status.
+pub fn output(printed: &Printed) -> u8 {
     // A closed output is no error.
     let _ = std::io::stdout().write_all(printed.out.as_bytes());
     let _ = std::io::stdout().flush();

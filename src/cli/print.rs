@@ -28,7 +28,7 @@ pub struct Printed {
 }
 
 impl Printed {
-    fn ok(out: String) -> Printed {
+    pub(super) fn ok(out: String) -> Printed {
         Printed {
             out,
             err: String::new(),
@@ -231,7 +231,11 @@ fn log<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> 
             line.push(outcome.replace('_', " "));
         }
         line.extend(text(entry, "detail"));
-        line.push(format!("({})", text(entry, "surface")?));
+        let surface = text(entry, "surface")?;
+        line.push(match text(entry, "token") {
+            Some(token) => format!("({surface}, token {token})"),
+            None => format!("({surface})"),
+        });
         let _ = writeln!(out, "{}", line.join("  "));
     }
     Some(Printed::ok(out))

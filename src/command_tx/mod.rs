@@ -46,6 +46,17 @@ pub struct CommandTx<'a> {
     pub db: &'a Tx<'a>,
     /// The time of the transaction, UTC.
     pub now: DateTime<Utc>,
+    /// Whether the person sees the answer.
+    pub shows: Shows,
+}
+
+/// Who sees an answer. A task that a person sees is their current one from then on, and the numbers of a list count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shows {
+    /// The person, so it is recorded.
+    Person,
+    /// A reader that may change nothing.
+    Nobody,
 }
 
 /// The `Idempotency-Key` of a request and a fingerprint of the rest of it: a repeated request is the same operation.
@@ -136,6 +147,8 @@ pub struct Context {
     pub surface: Surface,
     /// The way in which it was given.
     pub via: Via,
+    /// The name of the API's token; `None` in Slack, and for the single token.
+    pub token: Option<String>,
     /// The time of typing, UTC, by the clock of its surface.
     pub at: DateTime<Utc>,
     /// The task of the message in whose thread it was typed.
@@ -156,6 +169,7 @@ impl Context {
         Context {
             surface: Surface::Api,
             via: Via::Http,
+            token: None,
             at,
             under: None,
             once: None,
@@ -371,27 +385,41 @@ impl CommandTx<'_> {
         }
     }
 
-    /// The current task's pin and task; without a pin the first task of the queue is pinned.
-    pub fn show_current(&self, person: &Person) -> DbResult<(PinId, Option<StoredTask>)> {
+    /// The current task's pin and task; without a pin the first task of the queue is pinned, if the person sees it.
+    pub fn show_current(&self, person: &Person) -> DbResult<(Option<PinId>, Option<StoredTask>)> {
         let current = people::current_pin(self.db, person.id)?;
         if let Some(pin) = current
             && let Some(row) = pin.task
             && let Some(stored) = access::shown(self.db, person, tasks::by_row(self.db, row)?)?
             && !stored.gone
         {
-            return Ok((pin.id, Some(stored)));
+            return Ok((Some(pin.id), Some(stored)));
         }
         let first = first_of_queue(self.db, person, None, self.now, &self.settings.weights)?;
         let row = first.map(|(row, ..)| row);
         let pin = match (current, row) {
-            (Some(pin), None) if pin.task.is_none() => pin.id,
-            _ => people::pin(self.db, person.id, row, self.now, None)?,
+            (Some(pin), None) if pin.task.is_none() => Some(pin.id),
+            _ if self.shows == Shows::Nobody => None,
+            _ => Some(people::pin(self.db, person.id, row, self.now, None)?),
         };
         let stored = match row {
             Some(row) => tasks::by_row(self.db, row)?,
             None => None,
         };
         Ok((pin, stored))
+    }
+
+    /// Records that the person has seen this pin.
+    pub fn pin_shown(&self, pin: Option<PinId>) -> DbResult<()> {
+        match (pin, self.shows) {
+            (Some(pin), Shows::Person) => people::pin_shown(self.db, pin, self.now),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same transaction, whose answers this reader sees.
+    pub fn that_shows(&self, shows: Shows) -> CommandTx<'_> {
+        CommandTx { shows, ..*self }
     }
 
     /// Replies with the current task and its card, or the reason for an empty queue.
@@ -406,7 +434,7 @@ impl CommandTx<'_> {
                 .iter()
                 .map(|stored| self.whole_card(stored, person))
                 .collect::<DbResult<_>>()?,
-            pin: Some(pin),
+            pin,
             about: current.map(|stored| stored.row),
             ..Reply::default()
         })
@@ -491,6 +519,7 @@ impl CommandTx<'_> {
             surface: Surface::Api,
             verb,
             via: None,
+            token: None,
             typed_at: self.now,
             once: Some((once.key, once.fingerprint)),
         };
@@ -583,6 +612,7 @@ impl CommandTx<'_> {
             surface: context.surface,
             verb,
             via: Some(context.via),
+            token: context.token.clone(),
             typed_at: context.at,
             once: context
                 .once

@@ -25,7 +25,7 @@ use crate::domain::filter::Filter;
 use crate::domain::ids::{CommandId, TaskRow};
 use crate::domain::link::Accounts;
 use crate::domain::log::Via;
-use crate::domain::person::{self, Person, SlackMember};
+use crate::domain::person::{self, Person, PersonId, SlackMember};
 use crate::domain::queue::EmptyQueue;
 use crate::domain::reply::{self, Text};
 use crate::domain::score::{day, day_begins, score};
@@ -39,7 +39,8 @@ use crate::verbs::{self, Command};
 use run::answer_request;
 
 pub use crate::command_tx::{
-    ChannelDefaults, CommandError, CommandSettings, IdempotencyKey, Rejection, Scored, WhoActs,
+    ChannelDefaults, CommandError, CommandSettings, IdempotencyKey, Rejection, Scored, Shows,
+    WhoActs,
 };
 pub use crate::domain::receipts::ReceiptMode;
 pub use crate::domain::reply::{Report, ReportState, SlackHealth, SourceHealth, TaskBrief};
@@ -94,6 +95,8 @@ pub struct CommandRequest {
     pub once: Option<IdempotencyKey>,
     /// Over HTTP itself, or by the command line.
     pub via: Via,
+    /// The name of its token; `None` for the single one.
+    pub token: Option<String>,
 }
 
 /// An answer to [`Commands::ask`].
@@ -259,6 +262,7 @@ impl Commands {
             health: &self.inner.health,
             db,
             now,
+            shows: Shows::Person,
         }
     }
 
@@ -373,11 +377,12 @@ impl Commands {
     }
 
     /// The current task; without a pin the first task of the queue is pinned, as for every display.
-    pub async fn current(&self, person: &Person) -> Result<CurrentView, StoreError> {
+    pub async fn current(&self, person: &Person, shows: Shows) -> Result<CurrentView, StoreError> {
         let person = person.clone();
         self.turn(move |turn| {
+            let turn = &turn.that_shows(shows);
             let (pin, current) = turn.show_current(&person)?;
-            people::pin_shown(turn.db, pin, turn.now)?;
+            turn.pin_shown(pin)?;
             Ok(match current {
                 Some(stored) => CurrentView::Task(Box::new(turn.scored(stored, &person)?)),
                 None => CurrentView::Nothing(turn.why_empty(&person)?),
@@ -479,6 +484,7 @@ impl Commands {
         person: &Person,
         limit: usize,
         filter: &Filter,
+        shows: Shows,
     ) -> Result<QueueView, CommandError> {
         let (person, filter) = (person.clone(), filter.clone());
         self.decide(move |turn| {
@@ -486,7 +492,9 @@ impl Commands {
             let total = ranked.len();
             ranked.truncate(limit);
             let rows: Vec<TaskRow> = ranked.iter().map(|(row, ..)| *row).collect();
-            people::list(turn.db, person.id, &rows, Some(turn.now))?;
+            if shows == Shows::Person {
+                people::list(turn.db, person.id, &rows, Some(turn.now))?;
+            }
             let mut notes = notes(turn, &person, &rows, &filter)?;
             let empty = match rows.is_empty() {
                 true => Some(nothing_listed(turn, &person, &filter)?),
@@ -527,8 +535,12 @@ impl Commands {
         .await
     }
 
-    /// An operation by its id.
-    pub async fn operation(&self, id: &str) -> Result<Option<OperationView>, StoreError> {
+    /// An operation by its id; with `of`, only one of that person.
+    pub async fn operation(
+        &self,
+        id: &str,
+        of: Option<PersonId>,
+    ) -> Result<Option<OperationView>, StoreError> {
         let id = id.to_owned();
         self.inner
             .store
@@ -537,6 +549,10 @@ impl Commands {
                     return Ok(None);
                 };
                 let command = operations::command(connection, row.command)?;
+                let is_theirs = |of| command.as_ref().is_some_and(|command| command.person == of);
+                if !of.is_none_or(is_theirs) {
+                    return Ok(None);
+                }
                 let report = command.as_ref().and_then(report_of);
                 let task = match (row.operation.write.task(), &row.outcome) {
                     (_, Some(outcome)) => Some(outcome.task().id.to_string()),

@@ -1,6 +1,7 @@
 //! `GET /morning`: the briefing now.
 
 use super::{Commands, Scored};
+use crate::command_tx::Shows;
 use crate::domain::morning::BriefingContent;
 use crate::domain::person::Person;
 use crate::domain::reply::Text;
@@ -20,13 +21,12 @@ pub struct MorningView {
 
 impl Commands {
     /// The briefing now. Without a pin the first task of the queue is pinned, as for every display.
-    pub async fn morning(&self, person: &Person) -> Result<MorningView, StoreError> {
+    pub async fn morning(&self, person: &Person, shows: Shows) -> Result<MorningView, StoreError> {
         let person = person.clone();
         self.turn(move |turn| {
+            let turn = &turn.that_shows(shows);
             let (morning, said) = gather(turn, &person)?;
-            if let Some(pin) = said.pin {
-                people::pin_shown(turn.db, pin, turn.now)?;
-            }
+            turn.pin_shown(said.pin)?;
             if let Some(list) = said.list {
                 people::list_shown(turn.db, list, turn.now)?;
             }

@@ -28,6 +28,7 @@ pub(super) fn answer_request(
     }
     let context = Context {
         via: asked.via,
+        token: asked.token,
         once: asked.once,
         ..Context::over_http(tx.now)
     };

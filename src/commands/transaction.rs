@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::Commands;
-use crate::command_tx::CommandTx;
 use crate::command_tx::{CommandError, Stop};
+use crate::command_tx::{CommandTx, Shows};
 use crate::store::{Db, DbResult, StoreError};
 
 impl Commands {
@@ -45,6 +45,7 @@ impl Commands {
             .store
             .write(move |tx| {
                 work(&CommandTx {
+                    shows: Shows::Person,
                     settings: &inner.settings,
                     health: &inner.health,
                     db: tx,
@@ -86,6 +87,7 @@ mod tests {
             command: Done::default().into(),
             once: None,
             via: Via::Http,
+            token: None,
         };
 
         let asked = done.clone();

@@ -75,7 +75,13 @@ pub struct Layers {
 }
 
 /// The keys of lists of tables, such as `[[people]]`. An empty list does not show that its items are tables.
-const LISTS_OF_TABLES: [&str; 4] = ["access.places", "entities", "people", "slack.channels"];
+const LISTS_OF_TABLES: [&str; 5] = [
+    "access.places",
+    "api.tokens",
+    "entities",
+    "people",
+    "slack.channels",
+];
 
 impl Layers {
     /// Fails with the position and the reason if the file is not TOML. The error omits the text, which has secrets.

@@ -7,6 +7,7 @@ mod layers;
 mod reader;
 mod remarks;
 mod secret;
+mod token;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
@@ -30,6 +31,7 @@ pub use layers::ValueOrigin;
 pub use reader::ConfigError;
 pub use remarks::ConfigWarnings;
 pub use secret::Secret;
+pub use token::{TOKEN_MIN, TokenHash};
 
 use layers::Layers;
 use reader::{Reader, Shown, ValueFormat, boolean, integer, quote, quote_all, text, texts};
@@ -247,6 +249,21 @@ pub struct ApiConfig {
     pub token: Option<Secret>,
     /// The name, Slack id or GitHub login of a person.
     pub default_person: Option<String>,
+    /// Further tokens. No two share a name or a token.
+    pub tokens: Vec<ApiTokenConfig>,
+}
+
+/// One of `[[api.tokens]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiTokenConfig {
+    /// Its name in the log.
+    pub name: String,
+    /// The person whom it acts as: the name, Slack id or GitHub login; `None` for any.
+    pub person: Option<String>,
+    /// Whether it may only read.
+    pub read_only: bool,
+    /// The hash of the token.
+    pub hash: TokenHash,
 }
 
 /// `[webhooks]`
@@ -1134,6 +1151,7 @@ fn api(reader: &mut Reader, people: &[PersonConfig]) -> ApiConfig {
             &TEXT,
             "the only person; with several, requests must name one",
         ),
+        tokens: Vec::new(),
     };
     if let Some(named) = &api.default_person
         && !people.iter().any(|person| person.is_called(named))
@@ -1143,7 +1161,92 @@ fn api(reader: &mut Reader, people: &[PersonConfig]) -> ApiConfig {
             format!("`{named}` is not the name, slack or github of any of [[people]]"),
         );
     }
-    api
+    let tokens = api_tokens(reader, people);
+    ApiConfig { tokens, ..api }
+}
+
+/// `[[api.tokens]]`: each for one person or for any.
+fn api_tokens(reader: &mut Reader, people: &[PersonConfig]) -> Vec<ApiTokenConfig> {
+    let mut positions = reader.positions("api.tokens");
+    let none = positions.is_empty();
+    if none {
+        // Makes the keys known, so that suggestions for misspelled ones work.
+        positions.insert(0);
+    }
+    let mut tokens: Vec<ApiTokenConfig> = Vec::new();
+    for at in positions {
+        let key = |name: &str| format!("api.tokens.{at}.{name}");
+        let name = reader.required(&key("name"), &TOKEN_NAME, !none, "its name in the log");
+        let person = reader.required(&key("person"), &TEXT, !none, "one of [[people]], or `any`");
+        let read_only = reader.or(&key("read_only"), &SWITCH, false);
+        let hash = reader.optional(&key("hash"), &HASH, "the token is in token_file");
+        let file = reader.secret_file(&key("token_file"), "the hash stands here");
+        if none {
+            continue;
+        }
+        let unclear = reader.has_errors_in(&format!("api.tokens.{at}"));
+        let hash = match (hash, &file) {
+            (Some(_), Some(_)) => {
+                reader.error(
+                    &key("token_file"),
+                    "conflicts with the hash; keep one of them",
+                );
+                continue;
+            }
+            (Some(hash), None) => Some(hash),
+            (None, Some(file)) => match TokenHash::of(file.expose()) {
+                Some(hash) => Some(hash),
+                None => {
+                    let short = format!("the token has fewer than {TOKEN_MIN} characters");
+                    reader.error(&key("token_file"), short);
+                    None
+                }
+            },
+            (None, None) => {
+                if !unclear {
+                    let why = "missing: the hash that `ivan token new` prints, or a token_file";
+                    reader.unset(&key("hash"), why);
+                }
+                None
+            }
+        };
+        let person = person.filter(|person| person != "any");
+        if let Some(named) = &person
+            && !reader.has_errors_in("people")
+            && !people.iter().any(|person| person.is_called(named))
+        {
+            reader.error(
+                &key("person"),
+                format!(
+                    "`{named}` is not `any`, and not the name, slack or github of any of [[people]]"
+                ),
+            );
+        }
+        let (Some(name), Some(hash)) = (name, hash) else {
+            continue;
+        };
+        if tokens.iter().any(|other| other.name == name) {
+            let why = "is used by another of [[api.tokens]]; names must differ";
+            reader.error(&key("name"), why);
+        }
+        if tokens.iter().any(|other| other.hash == hash) {
+            let why = "is the token of another of [[api.tokens]]; each needs its own";
+            reader.error(
+                &key(if file.is_some() { "token_file" } else { "hash" }),
+                why,
+            );
+        }
+        tokens.push(ApiTokenConfig {
+            name,
+            person,
+            read_only,
+            hash,
+        });
+    }
+    if none {
+        reader.hide("api.tokens.0");
+    }
+    tokens
 }
 
 impl PersonConfig {
@@ -1218,6 +1321,32 @@ const SWITCH: ValueFormat<bool> = ValueFormat {
 const TEXT: ValueFormat<String> = ValueFormat {
     parse: text,
     show: |text| quote(text),
+};
+
+/// The name of a token, which stands in the log.
+const TOKEN_NAME: ValueFormat<String> = ValueFormat {
+    parse: |value| {
+        let name = text(value)?;
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        match name.len() <= 64 && name.chars().all(fits) {
+            true => Ok(name),
+            false => Err(format!(
+                "expected up to 64 letters, digits, `-`, `_` and `.`, found `{name}`"
+            )),
+        }
+    },
+    show: |name| quote(name),
+};
+
+const HASH: ValueFormat<TokenHash> = ValueFormat {
+    parse: |value| {
+        TokenHash::parse(&text(value)?).ok_or_else(|| {
+            // The value may be the token itself.
+            "expected sha256: and 64 digits, as `ivan token new` or `ivan token hash` prints it"
+                .to_owned()
+        })
+    },
+    show: |hash| quote(&hash.to_string()),
 };
 
 const TEXTS: ValueFormat<Vec<String>> = ValueFormat {

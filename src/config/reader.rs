@@ -179,6 +179,36 @@ impl Reader {
         secret
     }
 
+    /// Reads the secret in the file that this key names.
+    pub fn secret_file(&mut self, key: &str, without: &str) -> Option<Secret> {
+        let Some(named) = self.take(key) else {
+            self.show_unset(key, without);
+            return None;
+        };
+        self.origins.insert(key.to_owned(), named.origin.clone());
+        let read = text(&named.value).and_then(|path| {
+            let path = PathBuf::from(path);
+            let secret = std::fs::read_to_string(&path)
+                .map_err(|err| format!("cannot read {}: {err}", path.display()))?;
+            Ok((path, Secret::new(secret.trim())))
+        });
+        match read {
+            Ok((path, secret)) => {
+                self.shown.push(Shown {
+                    key: key.to_owned(),
+                    value: Some(quote(&path.display().to_string())),
+                    note: Note::Origin(named.origin),
+                });
+                self.secrets.entry(path).or_default().push(key.to_owned());
+                Some(secret)
+            }
+            Err(why) => {
+                self.fail(key, why, named.origin);
+                None
+            }
+        }
+    }
+
     /// Reads a secret that is required if `needed`.
     pub fn required_secret(
         &mut self,

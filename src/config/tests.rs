@@ -733,6 +733,8 @@ fn what_is_in_force_can_be_shown() {
     # token is not set: created at first start, in the file api-token beside the store
     # default_person is not set: the only person; with several, requests must name one
 
+    # [[api.tokens]] is not configured
+
     [webhooks]
     bind = "127.0.0.1:8788"  # default
 
@@ -1052,4 +1054,79 @@ mod example {
             assert_eq!(named.get(&key), Some(&default), "{key}");
         }
     }
+}
+
+const HASH: &str = "sha256:9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f";
+
+#[test]
+fn api_tokens_are_read_by_their_hashes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "the-token-of-the-ci\n").unwrap();
+    let toml = format!(
+        "{CLICKUP}[[people]]\nname = 'Ana'\nclickup = '1'\n
+         [[api.tokens]]\nname = 'dashboard'\nperson = 'any'\nread_only = true\nhash = '{HASH}'\n
+         [[api.tokens]]\nname = 'ci'\nperson = 'ana'\ntoken_file = '{}'",
+        file.display()
+    );
+    let config = read(&toml, &[]).unwrap();
+    let tokens = &config.api.tokens;
+    assert_eq!(
+        tokens[0],
+        ApiTokenConfig {
+            name: "dashboard".into(),
+            person: None,
+            read_only: true,
+            hash: TokenHash::of("0123456789abcdef").unwrap(),
+        }
+    );
+    assert_eq!(
+        tokens[1],
+        ApiTokenConfig {
+            name: "ci".into(),
+            person: Some("ana".into()),
+            read_only: false,
+            hash: TokenHash::of("the-token-of-the-ci").unwrap(),
+        }
+    );
+    let shown = config.show();
+    assert!(
+        shown.contains(HASH) && !shown.contains("the-token"),
+        "{shown}"
+    );
+}
+
+#[rstest]
+#[case::no_hash(
+    "name = 'ci'\nperson = 'any'",
+    "api.tokens.0.hash: missing: the hash that `ivan token new` prints, or a token_file (set it in ./bot.toml or \
+     IVAN__API__TOKENS__0__HASH)"
+)]
+#[case::no_person(
+    "name = 'ci'\nhash = 'HASH'",
+    "api.tokens.0.person: missing: one of [[people]], or `any` (set it in ./bot.toml or IVAN__API__TOKENS__0__PERSON)"
+)]
+#[case::the_token_itself(
+    "name = 'ci'\nperson = 'any'\nhash = 'sesame-sesame-sesame'",
+    "api.tokens.0.hash: expected sha256: and 64 digits, as `ivan token new` or `ivan token hash` prints it (./bot.toml)"
+)]
+#[case::unknown_person(
+    "name = 'ci'\nperson = 'zoe'\nhash = 'HASH'",
+    "api.tokens.0.person: `zoe` is not `any`, and not the name, slack or github of any of [[people]] (./bot.toml)"
+)]
+#[case::name(
+    "name = 'c i'\nperson = 'any'\nhash = 'HASH'",
+    "api.tokens.0.name: expected up to 64 letters, digits, `-`, `_` and `.`, found `c i` (./bot.toml)"
+)]
+#[case::twice(
+    "name = 'ci'\nperson = 'any'\nhash = 'HASH'\n[[api.tokens]]\nname = 'cd'\nperson = 'any'\nhash = 'HASH'",
+    "api.tokens.1.hash: is the token of another of [[api.tokens]]; each needs its own (./bot.toml)"
+)]
+#[case::same_name(
+    "name = 'ci'\nperson = 'any'\nhash = 'HASH'\n[[api.tokens]]\nname = 'ci'\nperson = 'any'\nhash = 'sha256:0000000000000000000000000000000000000000000000000000000000000000'",
+    "api.tokens.1.name: is used by another of [[api.tokens]]; names must differ (./bot.toml)"
+)]
+fn an_api_token_that_cannot_be_is_told(#[case] token: &str, #[case] told: &str) {
+    let toml = format!("[[api.tokens]]\n{}", token.replace("HASH", HASH));
+    assert_eq!(mistake(&toml, &[]), told);
 }

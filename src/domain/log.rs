@@ -274,6 +274,8 @@ pub struct Entry {
     pub account: Option<String>,
     /// The way in which the request came.
     pub via: Via,
+    /// The name of the API's token; `None` for the single one, and elsewhere.
+    pub token: Option<String>,
     /// The name of a verb, or of an action elsewhere, as `completed`.
     pub verb: String,
     /// The outcome.

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::answers::{Alive, OperationAnswer, Readiness, Retried, StatusAnswer, SyncReport};
 use super::problem::{Extension, Problem, ProblemKind};
-use super::request::{SYNC_WAIT, WriteRequest};
+use super::request::{Caller, SYNC_WAIT, WriteRequest};
 use super::{ApiState, SYNCS_MAX, metrics};
 use crate::commands::HealthView;
 use crate::domain::set_aside;
@@ -18,6 +18,7 @@ use crate::limits::Limit;
 
 pub(super) async fn operation(
     State(api): State<ApiState>,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<OperationAnswer>, Problem> {
     let unknown = || {
@@ -27,13 +28,19 @@ pub(super) async fn operation(
         )
     };
     let Path(id) = path.map_err(|_| unknown())?;
-    let view = api.commands.operation(&id).await?.ok_or_else(unknown)?;
+    // A token of one person shows that person's operations.
+    let of = match &caller.grant.person {
+        Some(_) => Some(api.who(&caller).await?.id),
+        None => None,
+    };
+    let view = api.commands.operation(&id, of).await?.ok_or_else(unknown)?;
     Ok(Json(view.into()))
 }
 
 /// Retries set-aside work: an operation, or another id that `GET /status` lists.
 pub(super) async fn retry(
     State(api): State<ApiState>,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Retried>, Problem> {
     let unknown = |id: &str| {
@@ -42,6 +49,7 @@ pub(super) async fn retry(
             set_aside::nothing_set_aside(id).plain(),
         )
     };
+    caller.grant.of_any()?;
     let Path(id) = path.map_err(|_| unknown(""))?;
     let words = api.commands.retry(&id).await?.ok_or_else(|| unknown(&id))?;
     let message = words.plain();

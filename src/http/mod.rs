@@ -22,26 +22,23 @@ mod recorder;
 mod request;
 mod routes;
 mod schemas;
+mod tokens;
 mod writes;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Extension, MatchedPath, Request, State};
-use axum::http::header;
+use axum::extract::{DefaultBodyLimit, Extension, MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use hmac::{Hmac, KeyInit, Mac};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
-use sha2::Sha256;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
@@ -55,6 +52,8 @@ use crate::domain::task::Source;
 use crate::limits::Limit;
 use crate::runtime::{CancellationToken, slept};
 use problem::{Problem, ProblemKind};
+use tokens::authorize;
+pub use tokens::{ApiTokens, NamedToken};
 
 /// The longest `?wait=`; longer ones are cut to it.
 pub const WAIT_MAX: Duration = Duration::from_secs(300);
@@ -91,7 +90,7 @@ const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub struct ApiState {
     commands: Commands,
-    token: BearerToken,
+    tokens: ApiTokens,
     sync: Arc<dyn Synchronize>,
     clock: Clock,
     version: &'static str,
@@ -104,54 +103,20 @@ impl ApiState {
     /// `version` is the daemon's, as `/status` and the API's description show it.
     pub fn new(
         commands: Commands,
-        token: BearerToken,
+        tokens: ApiTokens,
         sync: Arc<dyn Synchronize>,
         clock: Clock,
         version: &'static str,
     ) -> ApiState {
         ApiState {
             commands,
-            token,
+            tokens,
             sync,
             clock,
             version,
             document: openapi::document,
             syncs: Arc::new(Semaphore::new(SYNCS_MAX)),
         }
-    }
-}
-
-/// The API's bearer token. Only its digest is stored, which can be compared in constant time and never shown.
-#[derive(Clone)]
-pub struct BearerToken {
-    digest: Hmac<Sha256>,
-}
-
-impl BearerToken {
-    /// `None` for a blank token: without a token there is no API (P6).
-    pub fn new(secret: &str) -> Option<BearerToken> {
-        let secret = secret.trim();
-        (!secret.is_empty()).then(|| BearerToken {
-            digest: digest(secret.as_bytes()),
-        })
-    }
-
-    fn is(&self, presented: &[u8]) -> bool {
-        let ours = self.digest.clone().finalize().into_bytes();
-        digest(presented).verify_slice(&ours).is_ok()
-    }
-}
-
-/// The key only separates these digests from others. The type provides equal length and comparison in constant time.
-fn digest(secret: &[u8]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new(&Default::default());
-    mac.update(secret);
-    mac
-}
-
-impl fmt::Debug for BearerToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
     }
 }
 
@@ -175,26 +140,26 @@ pub struct SyncOutcome {
 
 /// The API's routes behind the guard.
 pub fn router(state: ApiState) -> Router {
-    all(state.token.clone()).with_state(state)
+    all(state.tokens.clone()).with_state(state)
 }
 
-fn all(token: BearerToken) -> Router<ApiState> {
+fn all(tokens: ApiTokens) -> Router<ApiState> {
     let routes = routes::routes()
         .into_iter()
         .fold(Router::new(), |router, route| {
             router.route(&route.path, route.handler)
         });
-    guard(routes, token)
+    guard(routes, tokens)
 }
 
 /// Adds the checks for every request: one log line, a time limit, the token, a size limit, and problem documents for
 /// unknown routes.
-fn guard<S: Clone + Send + Sync + 'static>(routes: Router<S>, token: BearerToken) -> Router<S> {
+fn guard<S: Clone + Send + Sync + 'static>(routes: Router<S>, tokens: ApiTokens) -> Router<S> {
     routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_MAX))
-        .layer(middleware::from_fn_with_state(token, authorize))
+        .layer(middleware::from_fn_with_state(tokens, authorize))
         .layer(middleware::from_fn(observe))
 }
 
@@ -214,29 +179,6 @@ async fn method_not_allowed(request: Request) -> Problem {
             request.method()
         ),
     )
-}
-
-/// Requires the token for all paths except the two probes, unknown paths included.
-async fn authorize(State(token): State<BearerToken>, request: Request, next: Next) -> Response {
-    let open = matches!(request.uri().path(), "/healthz" | "/readyz");
-    if open || bearer(&request).is_some_and(|presented| token.is(presented)) {
-        return next.run(request).await;
-    }
-    Problem::new(
-        ProblemKind::NotAuthorized,
-        "Missing or wrong token. Send `Authorization: Bearer <token>` with api.token, or the content of the file \
-             api-token beside the store",
-    )
-    .into_response()
-}
-
-/// The credentials of the bearer scheme, whose name has no case (RFC 9110, 11.1).
-fn bearer(request: &Request) -> Option<&[u8]> {
-    let value = request.headers().get(header::AUTHORIZATION)?.as_bytes();
-    let (scheme, credentials) = value.split_at_checked("Bearer ".len())?;
-    scheme
-        .eq_ignore_ascii_case(b"Bearer ")
-        .then_some(credentials.trim_ascii())
 }
 
 /// Logs one line per request, without any person's text, and limits its time.
@@ -413,7 +355,7 @@ fn report_panic(name: &str, ended: Result<(), JoinError>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::StatusCode;
+    use axum::http::{StatusCode, header};
     use axum::routing::{get, post};
     use rstest::rstest;
     use serde_json::Value;
@@ -432,7 +374,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let router = guard(routes, BearerToken::new(SECRET).unwrap());
+        let router = guard(routes, ApiTokens::new(SECRET).unwrap());
         let server = tokio::spawn(serve(listener, router, stop.clone()));
         Served { url, stop, server }
     }
@@ -472,22 +414,6 @@ mod tests {
             assert!(document[member].is_string(), "{member} of {document}");
         }
         document
-    }
-
-    #[test]
-    fn a_token_is_known_again_and_never_shown() {
-        let token = BearerToken::new(" correct-horse\n").unwrap();
-        assert!(token.is(b"correct-horse"));
-        assert!(!token.is(b"correct-hors"));
-        assert!(!token.is(b"correct-horsf"));
-        assert!(!token.is(b""));
-        assert_eq!(format!("{token:?}"), "Token(…)");
-    }
-
-    #[test]
-    fn a_blank_token_is_none() {
-        assert!(BearerToken::new("").is_none());
-        assert!(BearerToken::new(" \n").is_none());
     }
 
     #[rstest]
@@ -570,7 +496,7 @@ mod tests {
     /// A duplicate or ambiguous path panics here.
     #[test]
     fn the_routes_fit_together() {
-        assert!(all(BearerToken::new(SECRET).unwrap()).has_routes());
+        assert!(all(ApiTokens::new(SECRET).unwrap()).has_routes());
     }
 
     #[tokio::test]

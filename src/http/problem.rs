@@ -30,6 +30,8 @@ pub enum ProblemKind {
     BadHeader,
     /// 401: no bearer token, or a wrong one.
     NotAuthorized,
+    /// 403: a token without the right to this.
+    Forbidden,
     /// 404: a path without a route.
     NoSuchPath,
     /// 404: a task that is unknown or deleted here, or no current task.
@@ -76,11 +78,12 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All kinds, for the API's description.
-    pub const ALL: [ProblemKind; 25] = [
+    pub const ALL: [ProblemKind; 26] = [
         ProblemKind::MalformedTaskId,
         ProblemKind::BadQuery,
         ProblemKind::BadHeader,
         ProblemKind::NotAuthorized,
+        ProblemKind::Forbidden,
         ProblemKind::NoSuchPath,
         ProblemKind::UnknownTask,
         ProblemKind::UnknownOperation,
@@ -128,6 +131,7 @@ impl ProblemKind {
             ProblemKind::BadQuery => (S::BAD_REQUEST, "bad-query", "Bad query"),
             ProblemKind::BadHeader => (S::UNPROCESSABLE_ENTITY, "bad-header", "Bad header"),
             ProblemKind::NotAuthorized => (S::UNAUTHORIZED, "not-authorized", "Not authorized"),
+            ProblemKind::Forbidden => (S::FORBIDDEN, "forbidden", "Not allowed"),
             ProblemKind::NoSuchPath => (S::NOT_FOUND, "no-such-path", "No such path"),
             ProblemKind::UnknownTask => (S::NOT_FOUND, "unknown-task", "Unknown task"),
             ProblemKind::UnknownOperation => {

@@ -11,40 +11,47 @@ use super::answers::{
 };
 use super::problem::Problem;
 use super::queries::{LogQuery, QueueQuery, TasksQuery, WhyQuery};
-use super::request::{ActorHeader, TaskPath};
+use super::request::{Caller, TaskPath};
 use crate::commands::{CurrentView, LogRequest};
 
 pub(super) async fn current(
     State(api): State<ApiState>,
-    ActorHeader(actor): ActorHeader,
+    caller: Caller,
 ) -> Result<Json<CurrentJson>, Problem> {
-    let person = api.commands.who(actor.as_deref()).await?;
-    Ok(Json(match api.commands.current(&person).await? {
-        CurrentView::Task(current) => CurrentJson::of(&current),
-        CurrentView::Nothing(why) => CurrentJson::without(&why),
-    }))
+    let person = api.who(&caller).await?;
+    Ok(Json(
+        match api.commands.current(&person, caller.shows()).await? {
+            CurrentView::Task(current) => CurrentJson::of(&current),
+            CurrentView::Nothing(why) => CurrentJson::without(&why),
+        },
+    ))
 }
 
 pub(super) async fn why(
     State(api): State<ApiState>,
-    ActorHeader(actor): ActorHeader,
+    caller: Caller,
     uri: Uri,
 ) -> Result<Json<WhyAnswer>, Problem> {
     let task = WhyQuery::read(&uri)?;
-    let person = api.commands.who(actor.as_deref()).await?;
-    Ok(Json(api.commands.why(&person, task).await?.into()))
+    let person = api.who(&caller).await?;
+    Ok(Json(
+        api.commands
+            .why(&person, task, caller.shows())
+            .await?
+            .into(),
+    ))
 }
 
-/// A request without an actor is the operator's, and shows everyone's activity.
+/// A request without an actor is the operator's, and shows everyone's activity, unless its token acts as one person.
 pub(super) async fn log(
     State(api): State<ApiState>,
-    ActorHeader(actor): ActorHeader,
+    caller: Caller,
     uri: Uri,
 ) -> Result<Json<LogAnswer>, Problem> {
     let asked = LogQuery::read(&uri)?;
-    let person = match &actor {
-        Some(actor) => Some(api.commands.who(Some(actor)).await?),
-        None => None,
+    let person = match caller.actor.is_some() || caller.grant.person.is_some() {
+        true => Some(api.who(&caller).await?),
+        false => None,
     };
     let asked = LogRequest { person, ..asked };
     Ok(Json(api.commands.log(asked).await?.into()))
@@ -52,54 +59,54 @@ pub(super) async fn log(
 
 pub(super) async fn morning(
     State(api): State<ApiState>,
-    ActorHeader(actor): ActorHeader,
+    caller: Caller,
 ) -> Result<Json<BriefingAnswer>, Problem> {
-    let person = api.commands.who(actor.as_deref()).await?;
-    let view = api.commands.morning(&person).await?;
+    let person = api.who(&caller).await?;
+    let view = api.commands.morning(&person, caller.shows()).await?;
     Ok(Json(BriefingAnswer::from(&view)))
 }
 
 pub(super) async fn rhythm(
     State(api): State<ApiState>,
-    ActorHeader(actor): ActorHeader,
+    caller: Caller,
 ) -> Result<Json<ScheduleAnswer>, Problem> {
-    let person = api.commands.who(actor.as_deref()).await?;
+    let person = api.who(&caller).await?;
     Ok(Json(api.commands.rhythm(&person, None).await?.into()))
 }
 
 pub(super) async fn receipts(
     State(api): State<ApiState>,
-    ActorHeader(actor): ActorHeader,
+    caller: Caller,
 ) -> Result<Json<ReceiptsAnswer>, Problem> {
-    let person = api.commands.who(actor.as_deref()).await?;
+    let person = api.who(&caller).await?;
     Ok(Json(api.commands.receipts(&person, None).await?.into()))
 }
 
 pub(super) async fn whoami(
     State(api): State<ApiState>,
-    ActorHeader(actor): ActorHeader,
+    caller: Caller,
 ) -> Result<Json<WhoamiAnswer>, Problem> {
-    let person = api.commands.who(actor.as_deref()).await?;
+    let person = api.who(&caller).await?;
     Ok(Json(api.commands.identity(&person).await?.into()))
 }
 
 pub(super) async fn task(
     State(api): State<ApiState>,
     TaskPath(id): TaskPath,
-    ActorHeader(actor): ActorHeader,
+    caller: Caller,
 ) -> Result<Json<TaskJson>, Problem> {
-    let person = api.commands.who(actor.as_deref()).await?;
+    let person = api.who(&caller).await?;
     let scored = api.commands.task(&person, &id).await?;
     Ok(Json(TaskJson::of(&scored)))
 }
 
 pub(super) async fn tasks(
     State(api): State<ApiState>,
-    ActorHeader(actor): ActorHeader,
+    caller: Caller,
     uri: Uri,
 ) -> Result<Json<TaskPageAnswer>, Problem> {
     let wanted = TasksQuery::read(&uri)?;
-    let person = api.commands.who(actor.as_deref()).await?;
+    let person = api.who(&caller).await?;
     let (tasks, next_cursor) = api.commands.tasks(&person, &wanted).await?;
     let tasks = tasks.iter().map(TaskJson::of).collect();
     Ok(Json(TaskPageAnswer { tasks, next_cursor }))
@@ -107,11 +114,14 @@ pub(super) async fn tasks(
 
 pub(super) async fn queue(
     State(api): State<ApiState>,
-    ActorHeader(actor): ActorHeader,
+    caller: Caller,
     uri: Uri,
 ) -> Result<Json<QueueAnswer>, Problem> {
     let (limit, filter) = QueueQuery::read(&uri)?;
-    let person = api.commands.who(actor.as_deref()).await?;
-    let listed = api.commands.list(&person, limit, &filter).await?;
+    let person = api.who(&caller).await?;
+    let listed = api
+        .commands
+        .list(&person, limit, &filter, caller.shows())
+        .await?;
     Ok(Json(QueueAnswer::from(&listed)))
 }

@@ -12,18 +12,18 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri, header};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use sha2::{Digest, Sha256};
 use tokio::time::{sleep, timeout};
 
 use super::problem::{Problem, ProblemKind};
-use super::{BODY_MAX, BODY_WITHIN, WAIT_MAX};
-use crate::commands::IdempotencyKey;
+use super::tokens::{TokenGrant, forbidden, not_authorized};
+use super::{ApiState, BODY_MAX, BODY_WITHIN, WAIT_MAX};
+use crate::commands::{IdempotencyKey, Shows};
 use crate::domain::command::Ref;
 use crate::domain::controls::json_without_controls;
-use crate::domain::log::Via;
 use crate::domain::person::Person;
 use crate::domain::task::TaskId;
 use crate::limits::Limit;
@@ -38,14 +38,60 @@ pub(super) const SYNC_WAIT: Duration = Duration::from_secs(60);
 /// The longest `Idempotency-Key`, in bytes.
 pub(super) const KEY_MAX: usize = 255;
 
-/// The actor in the header `X-Ivan-Actor`; a name may have any letters.
-pub(super) struct ActorHeader(pub Option<String>);
+/// The caller of a request.
+pub(super) struct Caller {
+    /// The person in the header `X-Ivan-Actor`; a name may have any letters.
+    pub actor: Option<String>,
+    /// The rights of its token.
+    pub grant: TokenGrant,
+}
 
-impl<S: Send + Sync> FromRequestParts<S> for ActorHeader {
+impl Caller {
+    fn of(headers: &HeaderMap, extensions: &Extensions) -> Result<Caller, Problem> {
+        Ok(Caller {
+            actor: text_header(headers, "x-ivan-actor")?,
+            grant: extensions.get().cloned().ok_or_else(not_authorized)?,
+        })
+    }
+
+    /// Whether its person sees the answer. For a token that may only read, nothing is pinned or numbered.
+    pub fn shows(&self) -> Shows {
+        match self.grant.read_only {
+            true => Shows::Nobody,
+            false => Shows::Person,
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<ActorHeader, Problem> {
-        text_header(&parts.headers, "x-ivan-actor").map(ActorHeader)
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Caller, Problem> {
+        Caller::of(&parts.headers, &parts.extensions)
+    }
+}
+
+impl ApiState {
+    /// The person of a request: the one that it names, if its token may act as them.
+    pub(super) async fn who(&self, caller: &Caller) -> Result<Person, Problem> {
+        let Some(own) = &caller.grant.person else {
+            return Ok(self.commands.who(caller.actor.as_deref()).await?);
+        };
+        let person = self.commands.who(Some(own)).await?;
+        let is_own = match &caller.actor {
+            None => true,
+            // Whether others exist is nobody's business here.
+            Some(actor) => {
+                let named = self.commands.who(Some(actor)).await;
+                named.is_ok_and(|named| named.id == person.id)
+            }
+        };
+        match is_own {
+            true => Ok(person),
+            false => Err(forbidden(format!(
+                "This token acts as {own} only. Leave out X-Ivan-Actor (--as)"
+            ))),
+        }
     }
 }
 
@@ -70,8 +116,7 @@ pub(super) struct WriteRequest {
     method: Method,
     /// The raw path.
     pub path: String,
-    pub actor: Option<String>,
-    pub via: Via,
+    pub caller: Caller,
     key: Option<String>,
     pub wait: Option<Duration>,
     is_json: bool,
@@ -92,11 +137,7 @@ impl<S: Send + Sync> FromRequest<S> for WriteRequest {
         let headers = request.headers();
         let WaitQuery { wait } = query(request.uri())?;
         let wait = wait.as_deref().map(read_wait).transpose()?;
-        let actor = text_header(headers, "x-ivan-actor")?;
-        let via = match text_header(headers, "x-ivan-surface")?.as_deref() {
-            Some("cli") => Via::Cli,
-            _ => Via::Http,
-        };
+        let caller = Caller::of(headers, request.extensions())?;
         let key = idempotency_key(headers)?;
         let is_json = is_json(headers);
         let method = request.method().clone();
@@ -112,8 +153,7 @@ impl<S: Send + Sync> FromRequest<S> for WriteRequest {
         Ok(WriteRequest {
             method,
             path,
-            actor,
-            via,
+            caller,
             key,
             wait,
             is_json,

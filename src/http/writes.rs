@@ -69,7 +69,7 @@ async fn change_rhythm(
     sent: &WriteRequest,
     change: Option<ScheduleChange>,
 ) -> Result<Json<ScheduleAnswer>, Problem> {
-    let person = api.commands.who(sent.actor.as_deref()).await?;
+    let person = api.who(&sent.caller).await?;
     Ok(Json(api.commands.rhythm(&person, change).await?.into()))
 }
 
@@ -78,20 +78,21 @@ pub(super) async fn set_receipts(
     sent: WriteRequest,
 ) -> Result<Json<ReceiptsAnswer>, Problem> {
     let verbs::Receipts { by } = sent.json()?;
-    let person = api.commands.who(sent.actor.as_deref()).await?;
+    let person = api.who(&sent.caller).await?;
     Ok(Json(api.commands.receipts(&person, by).await?.into()))
 }
 
 /// Runs a command and waits for its outcome.
 async fn write(api: &ApiState, sent: WriteRequest, command: Command) -> Result<Response, Problem> {
-    let person = api.commands.who(sent.actor.as_deref()).await?;
+    let person = api.who(&sent.caller).await?;
     let once = sent.once(&person);
     let creates = matches!(command, Command::Create(_));
     let asked = CommandRequest {
         person,
         command,
         once,
-        via: sent.via,
+        via: sent.caller.grant.via,
+        token: sent.caller.grant.name.clone(),
     };
     let (command, operation_id) = match api.commands.ask(asked).await? {
         CommandAnswer::Accepted {

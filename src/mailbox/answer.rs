@@ -84,6 +84,7 @@ impl MailTx<'_> {
                 let context = Context {
                     surface: Surface::Slack,
                     via: via(heard),
+                    token: None,
                     at: heard.said_at,
                     under,
                     once: None,

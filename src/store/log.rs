@@ -21,6 +21,8 @@ pub struct NewEntry<'a> {
     pub account: Option<&'a str>,
     /// The way in which the request came.
     pub via: Via,
+    /// The name of the API's token; `None` for the single one, and elsewhere.
+    pub token: Option<&'a str>,
     /// The name of a verb, or of an action elsewhere, as `completed`.
     pub verb: &'a str,
     /// The outcome.
@@ -56,8 +58,8 @@ pub struct LogFilter {
 pub fn keep(tx: &Db, entry: &NewEntry<'_>, now: DateTime<Utc>) -> rusqlite::Result<()> {
     let task = entry.task;
     tx.execute("INSERT INTO log (kept_ms, at_ms, person_id, account, surface, verb, outcome, source, task_id, task, title, url,
-             before, after, text, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)", params![
+             before, after, text, detail, token)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)", params![
         now.timestamp_millis(),
         entry.at.timestamp_millis(),
         entry.person,
@@ -74,6 +76,7 @@ pub fn keep(tx: &Db, entry: &NewEntry<'_>, now: DateTime<Utc>) -> rusqlite::Resu
         entry.change.after,
         entry.change.text,
         entry.detail,
+        entry.token,
     ])?;
     Ok(())
 }
@@ -91,7 +94,7 @@ pub fn is_entry(connection: &Db, id: EntryId, at_ms: i64) -> rusqlite::Result<bo
 pub fn listed(connection: &Db, wanted: &LogFilter) -> rusqlite::Result<Vec<Entry>> {
     connection
         .query_map("SELECT log.id, at_ms, people.name, account, surface, verb, outcome, source, task, title, url, before, after,
-                 text, detail
+                 text, detail, log.token
              FROM log LEFT JOIN people ON people.id = log.person_id
              WHERE (?1 IS NULL OR log.person_id = ?1) AND (?2 IS NULL OR log.task_id = ?2) AND (?3 IS NULL OR log.id < ?3)
              ORDER BY log.id DESC LIMIT ?4", params![
@@ -140,6 +143,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
             text: row.get(13)?,
         },
         detail: row.get(14)?,
+        token: row.get(15)?,
     })
 }
 
@@ -159,6 +163,7 @@ mod tests {
                 person: None,
                 account: Some("bo"),
                 via: Via::In(Source::GitHub),
+                token: None,
                 verb: "completed",
                 came: ActivityResult::Done,
                 source: Some(Source::GitHub),

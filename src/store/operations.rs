@@ -47,6 +47,8 @@ pub struct NewCommand {
     pub verb: &'static str,
     /// How it was given; `None` if nobody typed it.
     pub via: Option<Via>,
+    /// The name of the API's token; `None` for the single one, and in Slack.
+    pub token: Option<String>,
     /// UTC, when the person gave it; in Slack by Slack's clock.
     pub typed_at: DateTime<Utc>,
     /// The `Idempotency-Key`, and a fingerprint of its request.
@@ -64,6 +66,8 @@ pub struct CommandRow {
     pub surface: Surface,
     /// How it was given. Rows older than this column have the surface only.
     pub via: Via,
+    /// The name of the API's token; `None` for the single one, and in Slack.
+    pub token: Option<String>,
     /// The verb's name: `done`.
     pub verb: String,
     /// UTC, when the person gave it; in Slack by Slack's clock.
@@ -176,8 +180,8 @@ pub fn add_command(
     let (key, fingerprint) = command.once.clone().unzip();
     let uid = ulid::Ulid::from_datetime(now.into()).to_string();
     tx.execute(
-        "INSERT INTO commands (person_id, surface, verb, typed_us, created_ms, once_key, fingerprint, uid, via)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO commands (person_id, surface, verb, typed_us, created_ms, once_key, fingerprint, uid, via, token)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             command.person,
             command.surface.as_str(),
@@ -188,6 +192,7 @@ pub fn add_command(
             fingerprint,
             uid,
             command.via.map(Via::as_str),
+            command.token,
         ],
     )?;
     Ok(tx.inserted(CommandId))
@@ -229,7 +234,7 @@ pub fn once(
 /// The columns of a command, `c`.
 const OF_COMMAND: &str = "c.id, person_id, surface, queued_ms IS NOT NULL, settled_ms IS NOT NULL, moved, report, via, \
                           verb, typed_us, uid, undone_by IS NOT NULL, \
-                          EXISTS (SELECT 1 FROM reactions WHERE command_id = c.id)";
+                          EXISTS (SELECT 1 FROM reactions WHERE command_id = c.id), token";
 
 /// The command in this row; `None` if there is none.
 pub fn command(connection: &Db, id: CommandId) -> rusqlite::Result<Option<CommandRow>> {
@@ -290,6 +295,7 @@ fn command_row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
         uid: row.get(10)?,
         undone: row.get(11)?,
         has_reaction: row.get(12)?,
+        token: row.get(13)?,
     })
 }
 

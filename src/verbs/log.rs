@@ -243,6 +243,7 @@ fn without_outcome(tx: &CommandTx<'_>, person: &Person, limit: usize) -> DbResul
             person: Some(person.name.clone()),
             account: None,
             via: command.via,
+            token: command.token,
             verb: match write {
                 // The comment of a `done -c`, which waits by itself.
                 Write::Comment { .. } => "comment".to_owned(),
@@ -352,7 +353,12 @@ pub(crate) fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Text {
         ActivityResult::GivenUp => ", given up",
         ActivityResult::TakenBack => ", cancelled before sending",
     });
-    words.text(format!(", {}", from_where(entry.via)))
+    let token = entry.token.as_ref().map(|name| format!(" (token {name})"));
+    words.text(format!(
+        ", {}{}",
+        from_where(entry.via),
+        token.unwrap_or_default()
+    ))
 }
 
 /// The history of a task that the person may not see: not even its title is shown.

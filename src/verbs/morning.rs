@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::grammar::{ParseError, nothing_after};
 use super::line::{AnswerKind, Call, CommandLine, Line};
 use super::{Info, ShownContext, Verb};
-use crate::command_tx::{CommandTx, Context, Decided, Handled, Reply};
+use crate::command_tx::{CommandTx, Context, Decided, Handled, Reply, Shows};
 use crate::completion::{called, queue};
 use crate::domain::blocking::WaitingAccount;
 use crate::domain::home::WAITING_MAX;
@@ -70,7 +70,7 @@ pub fn gather(tx: &CommandTx<'_>, person: &Person) -> DbResult<(morning::Briefin
     let open = ranked.len();
     let top: Vec<_> = ranked.into_iter().take(TOP).collect();
     let rows: Vec<_> = top.iter().map(|(row, ..)| *row).collect();
-    let list = match rows.is_empty() {
+    let list = match rows.is_empty() || tx.shows == Shows::Nobody {
         true => None,
         false => Some(people::list(tx.db, person.id, &rows, None)?),
     };
@@ -91,7 +91,7 @@ pub fn gather(tx: &CommandTx<'_>, person: &Person) -> DbResult<(morning::Briefin
     let said = Reply {
         words: morning.words(),
         parts: morning.parts(),
-        pin: Some(pin),
+        pin,
         list,
         ..Reply::default()
     };

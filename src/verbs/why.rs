@@ -109,9 +109,9 @@ pub fn explain(
     let stored = if task.is_none() && context.under.is_none() {
         let (pin, current) = tx.show_current(person)?;
         if context.surface == Surface::Api {
-            people::pin_shown(tx.db, pin, tx.now)?;
+            tx.pin_shown(pin)?;
         }
-        said.pin = Some(pin);
+        said.pin = pin;
         match current {
             Some(stored) => stored,
             None => return Ok((nothing(tx.empty(person)?), said)),

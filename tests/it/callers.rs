@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use futures_util::future::join_all;
+use ivan::config::TokenHash;
 use ivan::sandbox::Sandbox;
 use ivan::verbs::VERBS;
 use serde_json::{Value, json};
@@ -31,6 +32,67 @@ const CALLERS: [(&str, &str); 9] = [
     ("bot", BOT),
     ("other workspace", OTHER_WORKSPACE),
 ];
+
+/// A token of the API.
+struct ApiToken {
+    called: &'static str,
+    /// The name in `[[api.tokens]]`; `None` for the single token.
+    name: Option<&'static str>,
+    is_bos: bool,
+    read_only: bool,
+}
+
+const TOKENS: [ApiToken; 5] = [
+    ApiToken {
+        called: "API with its token",
+        name: None,
+        is_bos: false,
+        read_only: false,
+    },
+    ApiToken {
+        called: "named token",
+        name: Some("scripts"),
+        is_bos: false,
+        read_only: false,
+    },
+    ApiToken {
+        called: "token of a person",
+        name: Some("bos"),
+        is_bos: true,
+        read_only: false,
+    },
+    ApiToken {
+        called: "read-only token",
+        name: Some("dashboard"),
+        is_bos: false,
+        read_only: true,
+    },
+    ApiToken {
+        called: "read-only token of a person",
+        name: Some("bos-dashboard"),
+        is_bos: true,
+        read_only: true,
+    },
+];
+
+impl ApiToken {
+    fn text(&self, ivan: &Ivan) -> String {
+        match self.name {
+            None => ivan.token(),
+            Some(name) => format!("the-token-of-{name}"),
+        }
+    }
+
+    fn configured(&self) -> Option<String> {
+        let name = self.name?;
+        let hash = TokenHash::of(&format!("the-token-of-{name}")).unwrap();
+        let person = if self.is_bos { "Bo" } else { "any" };
+        Some(format!(
+            "[[api.tokens]]\nname = \"{name}\"\nperson = \"{person}\"\nread_only = {}\nhash = \"{hash}\"\n",
+            self.read_only
+        ))
+    }
+}
 
 /// A verb: its line after `/ivan`, and its request with the API's token. `ISSUE` is an issue's number, `TASK` a task's
 /// id in ClickUp.
@@ -205,8 +267,10 @@ fn setup() -> Setup {
         person("CI", BOT, ""),
         person("Oth", OTHER_WORKSPACE, ""),
     ];
+    let tokens: Vec<String> = TOKENS.iter().filter_map(ApiToken::configured).collect();
     Setup::new()
         .config(&people.concat())
+        .config(&tokens.concat())
         .before(|sandbox: &Sandbox| {
             let slack = &sandbox.slack;
             for id in [UNLINKED, NO_PERSON, SINGLE_CHANNEL, OTHER_WORKSPACE] {
@@ -215,7 +279,7 @@ fn setup() -> Setup {
             let single = json!({"is_restricted": true, "is_ultra_restricted": true});
             slack.changes_silently(SINGLE_CHANNEL, single);
             slack.changes_silently(OTHER_WORKSPACE, json!({"team_id": "T0TEAM9"}));
-            for number in 1..=CALLERS.len() + 1 {
+            for number in 1..=CALLERS.len() + TOKENS.len() {
                 sandbox
                     .clickup
                     .add_task(json!({"name": format!("Task {number}")}));
@@ -272,13 +336,16 @@ async fn every_verb_is_for_the_callers_of_the_table() {
             columns.push(tried(number, who, &ivan.slack().dm(who)).await);
         }
         columns.extend(refused);
-        let (with_token, without) = over_http(ivan, CALLERS.len() + 1).await;
-        columns.extend([with_token, without]);
+        for (number, token) in (CALLERS.len() + 1..).zip(&TOKENS) {
+            columns.push(over_http(ivan, number, token).await);
+        }
+        columns.push(without_a_token(ivan).await);
         let mut table = String::from("| verb |");
-        for (name, _) in CALLERS {
+        let tokens = TOKENS.map(|token| token.called);
+        for name in CALLERS.map(|(name, _)| name).iter().chain(&tokens) {
             let _ = write!(table, " {name} |");
         }
-        table.push_str(" API with its token | without |\n|---|");
+        table.push_str(" without |\n|---|");
         table.push_str(&"---|".repeat(columns.len()));
         for (row, deed) in DEEDS.iter().enumerate() {
             let _ = write!(table, "\n| `{}` |", deed.verb);
@@ -295,51 +362,94 @@ async fn every_verb_is_for_the_callers_of_the_table() {
     .await;
 }
 
-/// What the API does for Bo with its token, and without one or with another.
-async fn over_http(ivan: &Ivan, number: usize) -> (Vec<String>, Vec<String>) {
-    let (mut with_token, mut without) = (Vec::new(), Vec::new());
+/// What the API does for Bo with this token.
+async fn over_http(ivan: &Ivan, number: usize, token: &ApiToken) -> Vec<String> {
+    let mut cells = Vec::new();
     for deed in &DEEDS {
-        let Some((method, path, body)) = deed.request else {
-            with_token.push("–".to_owned());
-            without.push("–".to_owned());
+        let Some((method, path, body)) = request(deed, number, ivan) else {
+            cells.push("–".to_owned());
             continue;
         };
-        let path = filled(path, number, ivan);
-        let body: Option<Value> = match body {
-            "" => None,
-            body => Some(serde_json::from_str(&filled(body, number, ivan)).unwrap()),
-        };
-        for token in [None, Some("another-token")] {
-            let status = without_the_token(ivan, method, &path, body.as_ref(), token).await;
-            assert_eq!(status, 401, "{method} {path}");
+        let actor = (!token.is_bos).then_some("Bo");
+        // The daemon's state is nobody's.
+        if token.is_bos && path != "/status" {
+            let (status, _) = asked(
+                ivan,
+                method,
+                &path,
+                body.as_ref(),
+                token.text(ivan),
+                Some("Ana"),
+            )
+            .await;
+            assert_eq!(status, 403, "{method} {path}");
         }
-        without.push("no".to_owned());
-        let bo = [("x-ivan-actor", "Bo")];
-        let (status, answer) = ivan.http_with(method, &path, body, &bo).await;
-        with_token.push(match status {
+        let (status, answer) =
+            asked(ivan, method, &path, body.as_ref(), token.text(ivan), actor).await;
+        cells.push(match status {
             200..=299 => "yes".to_owned(),
+            403 => "no".to_owned(),
             _ => format!("{status} {answer}"),
         });
     }
-    (with_token, without)
+    cells
 }
 
-async fn without_the_token(
+/// Without a token, and with an unknown one, the API does nothing.
+async fn without_a_token(ivan: &Ivan) -> Vec<String> {
+    let mut cells = Vec::new();
+    for deed in &DEEDS {
+        let Some((method, path, body)) = request(deed, 1, ivan) else {
+            cells.push("–".to_owned());
+            continue;
+        };
+        for token in ["", "another-token"] {
+            let (status, _) = asked(
+                ivan,
+                method,
+                &path,
+                body.as_ref(),
+                token.to_owned(),
+                Some("Bo"),
+            )
+            .await;
+            assert_eq!(status, 401, "{method} {path}");
+        }
+        cells.push("no".to_owned());
+    }
+    cells
+}
+
+fn request(
+    deed: &Deed,
+    number: usize,
+    ivan: &Ivan,
+) -> Option<(&'static str, String, Option<Value>)> {
+    let (method, path, body) = deed.request?;
+    let body = match body {
+        "" => None,
+        body => Some(serde_json::from_str(&filled(body, number, ivan)).unwrap()),
+    };
+    Some((method, filled(path, number, ivan), body))
+}
+
+async fn asked(
     ivan: &Ivan,
     method: &str,
     path: &str,
     body: Option<&Value>,
-    token: Option<&str>,
-) -> u16 {
+    token: String,
+    actor: Option<&str>,
+) -> (u16, String) {
     let url = format!("{}{path}", ivan.api_url());
     let method = method.parse().unwrap();
-    let mut request = client().request(method, url);
+    let mut request = client().request(method, url).bearer_auth(token);
     if let Some(body) = body {
         request = request.json(body);
     }
-    if let Some(token) = token {
-        request = request.bearer_auth(token);
+    if let Some(actor) = actor {
+        request = request.header("x-ivan-actor", actor);
     }
-    let answer = request.header("x-ivan-actor", "Bo").send().await.unwrap();
-    answer.status().as_u16()
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
 }

@@ -90,6 +90,7 @@ mod strangers;
 mod supervised;
 mod threads;
 mod tls;
+mod tokens;
 mod tombstones;
 mod undo;
 mod unknown_buttons;

@@ -172,6 +172,8 @@ pub struct LogEntry {
     account: Option<String>,
     #[schema(value_type = Via)]
     surface: &'static str,
+    /// The name of the API token in `[[api.tokens]]`; `null` for the single token, and elsewhere.
+    token: Option<String>,
     #[schema(examples(
         "done",
         "comment",
@@ -213,6 +215,7 @@ impl From<Entry> for LogEntry {
             person: entry.person,
             account: entry.account,
             surface: entry.via.as_str(),
+            token: entry.token,
             verb: entry.verb,
             outcome: entry.came.as_str(),
             source: entry.source,

@@ -4,6 +4,7 @@ use axum::body::Body;
 use rstest::rstest;
 
 use super::*;
+use crate::domain::log::Via;
 use crate::domain::person::PersonId;
 
 fn ana() -> Person {
@@ -24,7 +25,13 @@ pub(in crate::http) async fn sent(
     request: axum::http::request::Builder,
     body: &str,
 ) -> Result<WriteRequest, Problem> {
-    let request = request.body(Body::from(body.to_owned())).unwrap();
+    let mut request = request.body(Body::from(body.to_owned())).unwrap();
+    request.extensions_mut().insert(TokenGrant {
+        name: None,
+        person: None,
+        read_only: false,
+        via: Via::Http,
+    });
     WriteRequest::from_request(request, &()).await
 }
 
@@ -80,9 +87,12 @@ async fn a_repeated_request_is_recognised_by_all_that_it_asks() {
 #[tokio::test]
 async fn headers_are_read_as_utf8_and_have_an_end() {
     let named = post("/done").header("x-ivan-actor", "Zoë".as_bytes());
-    assert_eq!(sent(named, "").await.unwrap().actor.as_deref(), Some("Zoë"));
+    assert_eq!(
+        sent(named, "").await.unwrap().caller.actor.as_deref(),
+        Some("Zoë")
+    );
     let blank = post("/done").header("x-ivan-actor", " ");
-    assert_eq!(sent(blank, "").await.unwrap().actor, None);
+    assert_eq!(sent(blank, "").await.unwrap().caller.actor, None);
     let latin1 = post("/done").header("x-ivan-actor", &b"Zo\xeb"[..]);
     assert_eq!(
         sent(latin1, "").await.err().unwrap().kind(),
