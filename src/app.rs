@@ -48,6 +48,16 @@ const FINISH_WITHIN: Duration = Duration::from_secs(9);
 /// The time between two removals of old rows.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
+/// Keeps secrets out of core dumps, and other processes of the same user from reading this one's memory.
+pub fn forbid_core_dumps() -> Result<(), String> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
 /// Errors that keep the daemon from starting, or end it.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -242,6 +252,8 @@ impl App {
             clock.clone(),
             env!("CARGO_PKG_VERSION"),
         );
+        let mut warnings = warnings(config);
+        warnings.extend(store.key_beside().map(key_is_beside));
         Ok(App {
             store,
             commands,
@@ -261,7 +273,7 @@ impl App {
             retention: at_most_ages(config.store.retention),
             log_retention: at_most_ages(config.store.log_retention),
             set_aside,
-            warnings: warnings(config),
+            warnings,
         })
     }
 
@@ -666,6 +678,16 @@ async fn run_webhooks(
     Ok(cli::webhooks::webhooks(command, keepers, &book, json).await)
 }
 
+/// Runs `ivan store rekey` while no daemon has the store.
+pub fn rekey(
+    config: &Config,
+    to: Option<&std::path::Path>,
+    lost: bool,
+) -> Result<crate::store::Rekeyed, AppError> {
+    let settings = store_settings(config);
+    Ok(Store::rekey(&config.store.path, &settings, to, lost)?)
+}
+
 /// Webhook data from bot.toml and the store.
 struct HookBook {
     secrets: BTreeMap<Source, String>,
@@ -858,6 +880,7 @@ fn mailbox_settings(config: &Config) -> MailboxSettings {
 fn store_settings(config: &Config) -> StoreSettings {
     StoreSettings {
         access: config.access.clone(),
+        key_file: config.store.key_file.clone(),
     }
 }
 
@@ -920,8 +943,18 @@ fn warnings(config: &Config) -> Vec<String> {
         ));
     }
     warnings.extend(remarks.exposed());
+    warnings.extend_from_slice(remarks.risks());
     warnings.extend(crate::store::on_a_network(&config.store.path));
     warnings
+}
+
+/// A warning about a key that is stored with the secrets which it encrypts.
+fn key_is_beside(file: &std::path::Path) -> String {
+    format!(
+        "the key of the secrets in the store is beside it, in {}: a copy of the folder has both. store.key_file keeps it \
+             elsewhere",
+        file.display()
+    )
 }
 
 /// The tokens of the API: those of `[[api.tokens]]`, and `api.token`, or else the content of the `api-token` file, which the first start creates.
@@ -994,6 +1027,14 @@ mod tests {
     use crate::domain::task::{Task, TaskKey};
     use crate::domain::undo::EffectState;
     use crate::store::operations::{self, NewCommand, Surface};
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn there_are_no_core_dumps() {
+        use rustix::process::{DumpableBehavior, dumpable_behavior};
+        forbid_core_dumps().unwrap();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
 
     /// Runs a part that dies, and returns the error that ends the daemon.
     async fn dies(

@@ -51,7 +51,7 @@
 //! ├── set_aside.rs   work that ended the process twice
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs: one writer that commits in groups, readers beside it · db.rs: a connection, its prepared statements and its counters
-//! │   ├── migrate.rs · prune.rs · private.rs: file modes · columns.rs
+//! │   ├── migrate.rs · prune.rs · private.rs: file modes · key.rs: encrypted secrets · columns.rs
 //! │   ├── open_tasks.rs: open tasks in memory, in the order of queues
 //! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · schedules.rs · log.rs · slack_events.rs · forms.rs ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·

@@ -5,13 +5,17 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ivan::app::{self, App};
-use ivan::cli::{self, Cli, CliCommand, ConfigCommand, Options};
+use ivan::cli::{self, Cli, CliCommand, ConfigCommand, Options, StoreCommand};
 use ivan::clock::Clock;
 use ivan::config::{Config, LogFormat};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    let undumpable = app::forbid_core_dumps();
     let cli = Cli::parse();
+    if let Err(why) = undumpable {
+        eprintln!("! A crash may write secrets to a core dump: {why}");
+    }
     // One TLS provider for all clients in the binary, installed before the first: two would panic at a handshake.
     if rustls::crypto::ring::default_provider()
         .install_default()
@@ -70,6 +74,12 @@ async fn run(cli: Cli) -> ExitCode {
                     Err(error) => fail(&error.to_string()),
                 }
             }
+            Err(exit) => exit,
+        },
+        CliCommand::Store {
+            command: StoreCommand::Rekey { to, lost },
+        } => match load(&cli.options) {
+            Ok(config) => rekey(&config, to.as_deref(), lost),
             Err(exit) => exit,
         },
         CliCommand::Token { command } => ExitCode::from(cli::output(&cli::token::token(
@@ -215,7 +225,8 @@ fn variables() -> impl Iterator<Item = (String, String)> {
 fn check(config: &Config) -> ExitCode {
     let remarks = config.remarks();
     let on_a_network = ivan::store::on_a_network(&config.store.path);
-    for remark in remarks.exposed().into_iter().chain(on_a_network) {
+    let exposed = remarks.exposed().into_iter().chain(on_a_network);
+    for remark in exposed.chain(remarks.risks().iter().cloned()) {
         eprintln!("! {remark}");
     }
     if !remarks.untouched().is_empty() {
@@ -226,6 +237,35 @@ fn check(config: &Config) -> ExitCode {
         ));
     }
     println!("✓ {}", checked(config));
+    ExitCode::SUCCESS
+}
+
+/// `store rekey`: says where the new key is, and what became of the secrets.
+fn rekey(config: &Config, to: Option<&std::path::Path>, lost: bool) -> ExitCode {
+    let done = match app::rekey(config, to, lost) {
+        Ok(done) => done,
+        Err(error) => return fail(&error.to_string()),
+    };
+    let encrypted = match done.secrets {
+        1 => "1 secret is encrypted with it".to_owned(),
+        many => format!("{many} secrets are encrypted with it"),
+    };
+    println!("✓ New key in {}; {encrypted}.", done.file.display());
+    if done.lost > 0 {
+        println!(
+            "{} of a lost key removed. Register the webhooks again: `ivan webhooks register --url URL`.",
+            match done.lost {
+                1 => "1 secret".to_owned(),
+                many => format!("{many} secrets"),
+            }
+        );
+    }
+    if to.is_some() {
+        println!(
+            "Set store.key_file = \"{}\" before the next start.",
+            done.file.display()
+        );
+    }
     ExitCode::SUCCESS
 }
 

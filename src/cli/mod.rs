@@ -153,6 +153,12 @@ pub enum CliCommand {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Work on the store while the daemon is stopped
+    Store {
+        /// The action on the store.
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
     /// Make or hash tokens for the API
     #[command(after_help = "docs/api.md#tokens describes their rights.")]
     Token {
@@ -191,6 +197,20 @@ pub enum ConfigCommand {
     Check,
     /// Print the configuration, with secrets masked
     Show,
+}
+
+/// Actions on the store; the daemon must not run.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum StoreCommand {
+    /// Encrypt the secrets in the store with a new key
+    Rekey {
+        /// The file for the new key, instead of replacing the old one; set store.key_file to it then
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+        /// Remove secrets whose key is lost
+        #[arg(long)]
+        lost: bool,
+    },
 }
 
 /// Commands to the running daemon: the verbs, and two for operators.

@@ -11,11 +11,12 @@ mod token;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::NaiveTime;
+use zeroize::Zeroizing;
 
 use crate::domain::access::{Access, TaskAccess};
 use crate::domain::entity::Entity;
@@ -229,6 +230,8 @@ pub struct StoreConfig {
     pub retention: Duration,
     /// The retention time of the log of activities.
     pub log_retention: Duration,
+    /// The file with the key of the secrets; `None`: beside the database.
+    pub key_file: Option<PathBuf>,
 }
 
 /// `[queue]`
@@ -369,6 +372,8 @@ impl Config {
     fn load_with(path: Option<&Path>, env: Vec<(String, String)>) -> Result<Config, ConfigErrors> {
         let looked_at = layers::looked_at(path, &env);
         let file = layers::find(path, &env).map_err(whole)?;
+        // The text has secrets.
+        let file = file.map(|(path, text)| (path, Zeroizing::new(text)));
         let file = file
             .as_ref()
             .map(|(path, text)| (path.as_path(), text.as_str()));
@@ -458,7 +463,24 @@ impl Config {
         let sync = sync(&mut reader);
         let outbox = outbox(&mut reader);
         let log = log(&mut reader);
-        let remarks = ConfigWarnings::new(untouched, reader.secrets_by_file());
+        let addresses = [
+            slack
+                .as_ref()
+                .map(|slack| ("slack.api_url", &slack.api_url)),
+            clickup
+                .as_ref()
+                .map(|clickup| ("clickup.api_url", &clickup.api_url)),
+            github
+                .as_ref()
+                .map(|github| ("github.api_url", &github.api_url)),
+        ];
+        for (key, address) in addresses.into_iter().flatten() {
+            encrypted(&mut reader, key, address);
+        }
+        let mut risks = short_secrets(&reader);
+        risks.extend(exposed(&mut reader, "api", api.bind));
+        risks.extend(exposed(&mut reader, "webhooks", webhooks.bind));
+        let remarks = ConfigWarnings::new(untouched, reader.secrets_by_file(), risks);
         let (errors, shown, known) = reader.finish();
         let config = if errors.is_empty() {
             Ok(Config {
@@ -484,6 +506,65 @@ impl Config {
         };
         (config, known)
     }
+}
+
+/// The shortest secret that cannot be guessed, in characters.
+const SECRET_MIN: usize = TOKEN_MIN;
+
+/// Refuses an address that tokens would be sent to without encryption. On this machine nobody is between.
+fn encrypted(reader: &mut Reader, key: &str, address: &str) {
+    let Some(rest) = address.strip_prefix("http://") else {
+        return;
+    };
+    let host = rest.split('/').next().unwrap_or_default();
+    let host = match host.strip_prefix('[') {
+        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let here = host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if !here {
+        reader.error(
+            key,
+            format!("`{address}` would get the token unencrypted; use https:// (http:// is for this machine only)"),
+        );
+    }
+}
+
+fn short_secrets(reader: &Reader) -> Vec<String> {
+    let told = |key: &String| {
+        format!("{key} has fewer than {SECRET_MIN} characters and can be guessed; use a longer one")
+    };
+    reader.short_secrets().iter().map(told).collect()
+}
+
+/// A warning if a listener is reachable from all networks. With a secret that can be guessed, it is refused there and on
+/// every address but loopback.
+fn exposed(reader: &mut Reader, section: &str, bind: SocketAddr) -> Option<String> {
+    let key = format!("{section}.bind");
+    if bind.ip().is_loopback() {
+        return None;
+    }
+    let guards = |secret: &&String| match section {
+        "api" => *secret == "api.token",
+        _ => secret.ends_with(".webhook_secret"),
+    };
+    let short = reader.short_secrets().iter().find(guards).cloned();
+    if let Some(secret) = short {
+        reader.error(
+            &key,
+            format!(
+                "`{bind}` is reachable by others, and {secret} has fewer than {SECRET_MIN} characters; use a longer \
+                 one, or bind to 127.0.0.1"
+            ),
+        );
+    }
+    bind.ip().is_unspecified().then(|| {
+        format!(
+            "{key} is {bind}: every network of this machine reaches it, and it does not encrypt. Bind it to 127.0.0.1, \
+             or let a firewall admit the TLS proxy only"
+        )
+    })
 }
 
 fn whole((origin, why): (ValueOrigin, String)) -> ConfigErrors {
@@ -1000,6 +1081,11 @@ fn store(reader: &mut Reader) -> StoreConfig {
         path: reader.or("store.path", &PATH, "ivan.db".into()),
         retention: reader.or("store.retention", &DURATION, days(30)),
         log_retention: reader.or("store.log_retention", &DURATION, days(365)),
+        key_file: reader.optional(
+            "store.key_file",
+            &PATH,
+            "a key beside the database, made at first start",
+        ),
     }
 }
 

@@ -6,9 +6,11 @@ use std::fmt;
 use std::path::PathBuf;
 
 use ::config::{Value, ValueKind};
+use zeroize::{Zeroize, Zeroizing};
 
 use super::layers::{GivenValue, Layers, ValueOrigin, variable};
 use super::secret::Secret;
+use super::token::TOKEN_MIN;
 use crate::domain::spelling::distance;
 
 /// One mistake: the key, the reason, and the origin of the value.
@@ -76,6 +78,8 @@ pub struct Reader {
     errors: Vec<ConfigError>,
     /// The files with secrets, and the keys of those secrets.
     secrets: BTreeMap<PathBuf, Vec<String>>,
+    /// The keys of secrets that are short enough to be guessed.
+    short: Vec<String>,
 }
 
 impl Reader {
@@ -87,12 +91,18 @@ impl Reader {
             shown: Vec::new(),
             errors: Vec::new(),
             secrets: BTreeMap::new(),
+            short: Vec::new(),
         }
     }
 
     /// The files with secrets, each with the keys of those secrets.
     pub fn secrets_by_file(&self) -> BTreeMap<PathBuf, Vec<String>> {
         self.secrets.clone()
+    }
+
+    /// The keys of secrets that are short enough to be guessed.
+    pub fn short_secrets(&self) -> &[String] {
+        &self.short
     }
 
     /// Whether any key of a section was given. A section without keys counts as not configured.
@@ -189,6 +199,7 @@ impl Reader {
         let read = text(&named.value).and_then(|path| {
             let path = PathBuf::from(path);
             let secret = std::fs::read_to_string(&path)
+                .map(Zeroizing::new)
                 .map_err(|err| format!("cannot read {}: {err}", path.display()))?;
             Ok((path, Secret::new(secret.trim())))
         });
@@ -358,7 +369,11 @@ impl Reader {
             given => given,
         };
         let (text, origin) = match (given, file) {
-            (Some(given), _) => (text(&given.value), given.origin),
+            (Some(given), _) => {
+                let secret = text(&given.value);
+                wipe(given.value);
+                (secret, given.origin)
+            }
             (None, Some(file)) => {
                 let named_by = Box::new(file.origin);
                 let path = match text(&file.value) {
@@ -370,7 +385,7 @@ impl Reader {
                 };
                 match std::fs::read_to_string(&path) {
                     Ok(text) => {
-                        let text = text.trim().to_owned();
+                        let text = Zeroizing::new(text).trim().to_owned();
                         (Ok(text), ValueOrigin::SecretFile { path, named_by })
                     }
                     Err(err) => {
@@ -395,6 +410,9 @@ impl Reader {
         };
         match text.and_then(read) {
             Ok(secret) => {
+                if secret.expose().chars().count() < TOKEN_MIN {
+                    self.short.push(key.to_owned());
+                }
                 self.shown.push(Shown {
                     key: key.to_owned(),
                     value: Some(quote(&secret.to_string())),
@@ -447,6 +465,13 @@ impl Reader {
             [] => "unknown key; bot.toml.example lists all keys".to_owned(),
             near => format!("unknown key; did you mean {}?", near.join(" or ")),
         }
+    }
+}
+
+/// Overwrites a text that was a secret.
+fn wipe(value: Value) {
+    if let ValueKind::String(mut text) = value.kind {
+        text.zeroize();
     }
 }
 

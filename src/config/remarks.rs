@@ -12,19 +12,30 @@ const EXAMPLE: &str = include_str!("../../bot.toml.example");
 pub struct ConfigWarnings {
     untouched: Vec<String>,
     secrets: BTreeMap<PathBuf, Vec<String>>,
+    risks: Vec<String>,
 }
 
 impl ConfigWarnings {
     pub(super) fn new(
         untouched: Vec<String>,
         secrets: BTreeMap<PathBuf, Vec<String>>,
+        risks: Vec<String>,
     ) -> ConfigWarnings {
-        ConfigWarnings { untouched, secrets }
+        ConfigWarnings {
+            untouched,
+            secrets,
+            risks,
+        }
     }
 
     /// The keys that still have the value of bot.toml.example, which cannot work.
     pub fn untouched(&self) -> &[String] {
         &self.untouched
+    }
+
+    /// Secrets that can be guessed and listeners that everybody reaches, as sentences.
+    pub fn risks(&self) -> &[String] {
+        &self.risks
     }
 
     /// The secret files that every user of the machine can read now, as sentences.

@@ -2,14 +2,17 @@
 
 use std::fmt;
 
-/// A token or password. All formatting prints `***`; only [`Secret::expose`] returns the text.
+use zeroize::Zeroizing;
+
+/// A token or password. All formatting prints `***`; only [`Secret::expose`] returns the text. Its memory is overwritten
+/// when it is dropped.
 #[derive(Clone)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Takes the text as it is.
     pub fn new(text: impl Into<String>) -> Secret {
-        Secret(text.into())
+        Secret(Zeroizing::new(text.into()))
     }
 
     /// The text, only for the request that carries it.

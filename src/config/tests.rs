@@ -696,6 +696,7 @@ fn what_is_in_force_can_be_shown() {
     path = "ivan.db"  # default
     retention = "90m"  # environment variable IVAN__STORE__RETENTION
     log_retention = "365d"  # default
+    # key_file is not set: a key beside the database, made at first start
 
     [queue]
     default_source = "clickup"  # default
@@ -1129,4 +1130,81 @@ fn api_tokens_are_read_by_their_hashes() {
 fn an_api_token_that_cannot_be_is_told(#[case] token: &str, #[case] told: &str) {
     let toml = format!("[[api.tokens]]\n{}", token.replace("HASH", HASH));
     assert_eq!(mistake(&toml, &[]), told);
+}
+
+#[rstest]
+#[case::this_machine("http://127.0.0.1:8080", true)]
+#[case::all_of_loopback("http://127.8.9.1", true)]
+#[case::sixth_version("http://[::1]:8080/api", true)]
+#[case::its_name("http://LocalHost:8080", true)]
+#[case::encrypted("https://github.acme.test/api/v3", true)]
+#[case::another("http://github.acme.test/api/v3", false)]
+#[case::named_like_it("http://localhost.acme.test", false)]
+#[case::address("http://10.0.0.7:8080", false)]
+#[case::address_in_a_name("http://127.0.0.1.acme.test", false)]
+#[case::another_of_the_sixth_version("http://[2001:db8::1]", false)]
+fn a_token_is_sent_unencrypted_on_this_machine_only(#[case] address: &str, #[case] fits: bool) {
+    let toml = format!("{CLICKUP}api_url = '{address}'");
+    match read(&toml, &[]) {
+        Ok(_) => assert!(fits, "{address}"),
+        Err(errors) => {
+            let told = format!(
+                "clickup.api_url: `{address}` would get the token unencrypted; use https:// (http:// is for this \
+                 machine only) (./bot.toml)"
+            );
+            assert!(!fits && errors.to_string().contains(&told), "{errors}");
+        }
+    }
+}
+
+const SHORT: &str = "0123456789abcde";
+
+/// The risks of a configuration, or its mistakes.
+fn risks(toml: &str) -> Result<Vec<String>, Vec<String>> {
+    let clickup = "clickup.token = 'pk_1_sesame_sesame'\nclickup.team_id = '9001'\nclickup.list_id = '901100000001'";
+    match read(&format!("{toml}\n{clickup}"), &[]) {
+        Ok(config) => Ok(config.remarks().risks().to_vec()),
+        Err(errors) => Err(errors.iter().map(ConfigError::to_string).collect()),
+    }
+}
+
+#[test]
+fn secrets_that_can_be_guessed_are_named() {
+    assert_eq!(risks(""), Ok(vec![]));
+    let guessed = "has fewer than 16 characters and can be guessed; use a longer one";
+    let short = format!("api.token = '{SHORT}'");
+    assert_eq!(risks(&short), Ok(vec![format!("api.token {guessed}")]));
+    assert_eq!(risks(&format!("api.token = '{SHORT}f'")), Ok(vec![]));
+    let config = read(CLICKUP, &[]).unwrap();
+    assert_eq!(
+        config.remarks().risks(),
+        [format!("clickup.token {guessed}")]
+    );
+}
+
+#[rstest]
+#[case::api("api", "api.token")]
+#[case::webhooks("webhooks", "clickup.webhook_secret")]
+fn a_listener_that_others_reach_needs_a_secret_that_cannot_be_guessed(
+    #[case] section: &str,
+    #[case] secret: &str,
+) {
+    let with =
+        |bind: &str, text: &str| risks(&format!("{section}.bind = '{bind}'\n{secret} = '{text}'"));
+    let good = "0123456789abcdef";
+    assert_eq!(with("127.0.0.1:1", good), Ok(vec![]));
+    assert_eq!(with("[::1]:1", good), Ok(vec![]));
+    assert_eq!(with("10.0.0.7:1", good), Ok(vec![]));
+    for all in ["0.0.0.0:1", "[::]:1"] {
+        let told = with(all, good).unwrap();
+        let wanted = format!("{section}.bind is {all}: every network of this machine reaches it");
+        assert!(told.len() == 1 && told[0].starts_with(&wanted), "{told:?}");
+    }
+    for bind in ["10.0.0.7:1", "0.0.0.0:1"] {
+        let told = with(bind, SHORT).unwrap_err();
+        let wanted = format!(
+            "{section}.bind: `{bind}` is reachable by others, and {secret} has fewer than 16 characters"
+        );
+        assert!(told.len() == 1 && told[0].starts_with(&wanted), "{told:?}");
+    }
 }

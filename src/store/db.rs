@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, OpenFlags, Params, Row, Rows, StatementStatus};
 
-use super::StoreSettings;
+use super::key::StoreKey;
 use crate::domain::access::TaskAccess;
 use crate::domain::ids::TaskRow;
 use crate::runtime::lock;
@@ -52,6 +52,14 @@ impl Counts {
     }
 }
 
+/// What all connections of a store share.
+pub(super) struct Shared {
+    /// The tasks that people may name.
+    pub(super) access: TaskAccess,
+    /// The key of the secrets.
+    pub(super) key: StoreKey,
+}
+
 /// A connection that reads, or that writes within the writer's transaction.
 pub struct Db {
     connection: Connection,
@@ -68,7 +76,7 @@ pub struct Db {
     /// The transaction in which that count was read last.
     outside_read_in: Cell<Option<u64>>,
     /// Shared by the connections of a store.
-    settings: Arc<StoreSettings>,
+    shared: Arc<Shared>,
 }
 
 /// Answers by question and subject.
@@ -133,8 +141,18 @@ impl Db {
         path: &Path,
         query_only: bool,
         counts: Arc<Counts>,
-        settings: &Arc<StoreSettings>,
+        shared: &Arc<Shared>,
     ) -> rusqlite::Result<Db> {
+        Db::of(
+            Db::connect(path, query_only)?,
+            !query_only,
+            counts,
+            Arc::clone(shared),
+        )
+    }
+
+    /// Opens the file, before its key is known.
+    pub(super) fn connect(path: &Path, query_only: bool) -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -144,14 +162,15 @@ impl Db {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "query_only", query_only)?;
-        Db::of(connection, !query_only, counts, Arc::clone(settings))
+        Ok(connection)
     }
 
-    fn of(
+    /// A connection that is counted, and shares this with the others of its store.
+    pub(super) fn of(
         mut connection: Connection,
         writes: bool,
         counts: Arc<Counts>,
-        settings: Arc<StoreSettings>,
+        shared: Arc<Shared>,
     ) -> rusqlite::Result<Db> {
         // A plan does not depend on the values of its parameters: otherwise SQLite would plan again for each.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
@@ -173,13 +192,18 @@ impl Db {
             transactions: Cell::new(0),
             outside: Cell::new(0),
             outside_read_in: Cell::new(None),
-            settings,
+            shared,
         })
     }
 
     /// The tasks that people may name.
     pub(super) fn access(&self) -> &TaskAccess {
-        &self.settings.access
+        &self.shared.access
+    }
+
+    /// The key of the secrets.
+    pub(super) fn key(&self) -> &StoreKey {
+        &self.shared.key
     }
 
     /// Runs `work` on the value that this connection derives from its rows, which begins as the default; `None` on a
@@ -308,11 +332,6 @@ impl Db {
         self.connection.is_autocommit()
     }
 
-    /// For migrations, whose statements run once.
-    pub(super) fn raw(&mut self) -> &mut Connection {
-        &mut self.connection
-    }
-
     /// Begins a write transaction.
     pub(super) fn begin(&self) -> rusqlite::Result<Transaction<'_>> {
         self.execute("BEGIN IMMEDIATE", [])?;
@@ -379,12 +398,28 @@ impl Drop for Transaction<'_> {
 }
 
 #[cfg(test)]
+impl Shared {
+    /// All tasks may be named; the key is no secret.
+    pub(super) fn of_tests() -> Arc<Shared> {
+        Arc::new(Shared {
+            access: TaskAccess::default(),
+            key: StoreKey::of(&[7; 32]).unwrap(),
+        })
+    }
+}
+
+#[cfg(test)]
 impl Db {
+    /// For migrations, whose statements run once.
+    pub(super) fn raw(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
     /// A new store in memory.
     pub fn in_memory() -> Db {
         let mut connection = Connection::open_in_memory().unwrap();
         super::migrate::migrate(&mut connection, super::migrate::MIGRATIONS).unwrap();
-        Db::of(connection, true, Arc::default(), Arc::default()).unwrap()
+        Db::of(connection, true, Arc::default(), Shared::of_tests()).unwrap()
     }
 
     /// Runs statements that are not cached: pragmas and migrations.
@@ -641,7 +676,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ivan.db");
         std::fs::File::create(&path).unwrap();
-        let open = || Db::open(&path, false, Arc::default()).unwrap();
+        let open = || Db::open(&path, false, Arc::default(), &Shared::of_tests()).unwrap();
         let (mut ours, theirs) = (open(), open());
         super::super::migrate::migrate(ours.raw(), super::super::migrate::MIGRATIONS).unwrap();
         assert_eq!(called(&ours, "ana"), [""; 0]);

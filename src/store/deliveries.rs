@@ -4,6 +4,7 @@ use super::db::Db;
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, params};
 
+use super::columns::corrupt;
 use super::slack_events::Inserted;
 use crate::domain::ids::DeliveryId;
 use crate::domain::source::Delivery;
@@ -136,7 +137,7 @@ pub fn newest(connection: &Db, source: Source) -> rusqlite::Result<Option<DateTi
     Ok(ms.map(super::columns::millis))
 }
 
-/// Stores the secret that a webhook signs with.
+/// Stores the secret that a webhook signs with, encrypted.
 pub fn keep_hook(
     tx: &Db,
     source: Source,
@@ -145,10 +146,11 @@ pub fn keep_hook(
     secret: &str,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
+    let sealed = tx.key().seal_hook(source.as_str(), hook, secret)?;
     tx.execute(
-        "INSERT INTO hooks (source, hook_id, url, secret, made_ms) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (source, hook_id) DO UPDATE SET url = excluded.url, secret = excluded.secret",
-        params![source.as_str(), hook, url, secret, now.timestamp_millis()],
+        "INSERT INTO hooks (source, hook_id, url, secret, made_ms, sealed) VALUES (?1, ?2, ?3, ?4, ?5, 1)
+         ON CONFLICT (source, hook_id) DO UPDATE SET url = excluded.url, secret = excluded.secret, sealed = 1",
+        params![source.as_str(), hook, url, sealed, now.timestamp_millis()],
     )?;
     Ok(())
 }
@@ -159,28 +161,40 @@ pub fn secrets(
     source: Source,
     hook: Option<&str>,
 ) -> rusqlite::Result<Vec<String>> {
-    connection.query_map(
-        "SELECT secret FROM hooks WHERE source = ?1 AND (?2 IS NULL OR hook_id = ?2)",
-        params![source.as_str(), hook],
-        |row| row.get(0),
-    )
+    let all = secrets_by_hook(connection, source)?.into_iter();
+    Ok(all
+        .filter(|(id, _)| hook.is_none_or(|hook| hook == id))
+        .map(|(_, secret)| secret)
+        .collect())
 }
 
 /// The secrets of a source's webhooks, each with its webhook's id.
 pub fn secrets_by_hook(connection: &Db, source: Source) -> rusqlite::Result<Vec<(String, String)>> {
-    connection.query_map(
-        "SELECT hook_id, secret FROM hooks WHERE source = ?1",
-        [source.as_str()],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )
+    let hooks = hooks(connection, source)?.into_iter();
+    Ok(hooks.map(|(hook, _, secret)| (hook, secret)).collect())
 }
 
 /// The URLs that webhooks were registered for.
 pub fn hook_urls(connection: &Db, source: Source) -> rusqlite::Result<Vec<(String, String)>> {
+    let hooks = hooks(connection, source)?.into_iter();
+    let mut urls: Vec<(String, String)> = hooks.map(|(_, url, secret)| (url, secret)).collect();
+    urls.sort();
+    urls.dedup();
+    Ok(urls)
+}
+
+/// The webhooks of a source: their ids, URLs and secrets.
+fn hooks(connection: &Db, source: Source) -> rusqlite::Result<Vec<(String, String, String)>> {
     connection.query_map(
-        "SELECT DISTINCT url, secret FROM hooks WHERE source = ?1 ORDER BY url",
+        "SELECT hook_id, url, secret FROM hooks WHERE source = ?1",
         [source.as_str()],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| {
+            let (hook, sealed): (String, String) = (row.get(0)?, row.get(2)?);
+            let secret = connection
+                .key()
+                .unseal_hook(source.as_str(), &hook, &sealed);
+            Ok((hook, row.get(1)?, secret.ok_or_else(|| corrupt(2))?))
+        },
     )
 }
 

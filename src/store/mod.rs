@@ -13,6 +13,7 @@ pub mod effects;
 pub mod forms;
 pub mod homes;
 pub mod idle;
+mod key;
 pub mod links;
 pub mod log;
 pub mod messages;
@@ -34,6 +35,7 @@ pub mod tasks;
 pub mod tombstones;
 
 pub use db::{Counts, Db};
+pub use key::Rekeyed;
 pub use pool::{Signals, Store, StoreError, StoreHealth, StoreSettings, Tx, Wake};
 pub use private::{keep_private, on_a_network};
 

@@ -26,7 +26,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::db::{Counts, Db, Transaction};
+use super::db::{Counts, Db, Shared, Transaction};
+use super::key::{self, Rekeyed};
 use super::migrate::{MIGRATIONS, migrate};
 use super::set_aside::Suspects;
 use super::{operations, private};
@@ -168,6 +169,8 @@ impl Signals {
 pub struct StoreSettings {
     /// The tasks that people may name.
     pub access: TaskAccess,
+    /// The file with the key of the secrets; `None`: beside the database, made at the first start.
+    pub key_file: Option<PathBuf>,
 }
 
 /// The SQLite file. Clones share it.
@@ -191,7 +194,9 @@ pub(super) struct Inner {
     signals: Arc<Signals>,
     health: Arc<watch::Sender<StoreHealth>>,
     pub(super) suspects: Suspects,
-    settings: Arc<StoreSettings>,
+    shared: Arc<Shared>,
+    /// The file with the key, if that is beside the database.
+    key_beside: Option<PathBuf>,
 }
 
 type Deferred = Mutex<Vec<Box<dyn Job>>>;
@@ -249,6 +254,36 @@ impl Store {
         Store::opened(path, settings, None)
     }
 
+    /// Encrypts the secrets in the file with a new key. The key goes to the file `to`, or replaces the old one. With `lost`,
+    /// secrets of a key that is not there are removed.
+    ///
+    /// Fails if a daemon has the file, or if the old key does not fit.
+    pub fn rekey(
+        path: &Path,
+        settings: &StoreSettings,
+        to: Option<&Path>,
+        lost: bool,
+    ) -> Result<Rekeyed, StoreError> {
+        let trouble = |why: String| StoreError {
+            path: path.display().to_string(),
+            why,
+        };
+        if !path.exists() {
+            return Err(trouble("there is no such file".to_owned()));
+        }
+        let _held = lock(path).map_err(trouble)?;
+        let mut connection = Db::connect(path, false).map_err(|e| trouble(e.to_string()))?;
+        migrate(&mut connection, MIGRATIONS).map_err(trouble)?;
+        key::rekey(
+            &mut connection,
+            path,
+            settings.key_file.as_deref(),
+            to,
+            lost,
+        )
+        .map_err(trouble)
+    }
+
     fn opened(
         path: &Path,
         settings: StoreSettings,
@@ -263,10 +298,14 @@ impl Store {
             private::keep_private(&beside(path, file));
         }
         let written = Arc::new(Counts::default());
-        let settings = Arc::new(settings);
-        let mut connection = Db::open(path, false, Arc::clone(&written), &settings)
+        let mut connection = Db::connect(path, false).map_err(|e| trouble(e.to_string()))?;
+        migrate(&mut connection, MIGRATIONS).map_err(trouble)?;
+        let StoreSettings { access, key_file } = settings;
+        let unlocked = key::unlock(&mut connection, path, key_file.as_deref()).map_err(trouble)?;
+        let (key, key_beside) = (unlocked.key, unlocked.beside);
+        let shared = Arc::new(Shared { access, key });
+        let connection = Db::of(connection, true, Arc::clone(&written), Arc::clone(&shared))
             .map_err(|e| trouble(e.to_string()))?;
-        migrate(connection.raw(), MIGRATIONS).map_err(trouble)?;
         let signals = Arc::new(Signals::default());
         let health = Arc::new(watch::Sender::default());
         let (jobs, queue) = mpsc::channel(QUEUE);
@@ -298,9 +337,15 @@ impl Store {
                 signals,
                 health,
                 suspects: Suspects::default(),
-                settings,
+                shared,
+                key_beside,
             }),
         })
+    }
+
+    /// The file with the key of the secrets, if that is beside the database: a copy of the folder has both.
+    pub fn key_beside(&self) -> Option<&Path> {
+        self.inner.key_beside.as_deref()
     }
 
     /// The wake-up signals, shared by all clones.
@@ -474,7 +519,7 @@ impl Store {
             let pooled = readers(&inner).pop();
             let connection = match pooled {
                 Some(connection) => connection,
-                None => Db::open(&inner.path, true, Arc::clone(&inner.read), &inner.settings)?,
+                None => Db::open(&inner.path, true, Arc::clone(&inner.read), &inner.shared)?,
             };
             let result = work(&connection);
             readers(&inner).push(connection);
@@ -1171,7 +1216,13 @@ mod tests {
             .write(|tx| tx.execute_batch("PRAGMA busy_timeout = 10"))
             .await
             .unwrap();
-        let other = Db::open(&folder.path().join("ivan.db"), false, Arc::default()).unwrap();
+        let other = Db::open(
+            &folder.path().join("ivan.db"),
+            false,
+            Arc::default(),
+            &Shared::of_tests(),
+        )
+        .unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let trouble = store.write(add("Ana".into())).await.unwrap_err();
         assert!(trouble.why.contains("locked"), "{trouble}");

@@ -182,6 +182,7 @@ async fn its_own_files_are_made_private_and_others_are_warned_of() {
         "ivan.db-wal",
         "ivan.db-shm",
         "ivan.db.lock",
+        "ivan.db.key",
         "api-token",
     ];
     for name in own {

@@ -173,11 +173,7 @@ async fn a_new_token_is_used() {
     for made in [&one, &other] {
         let token = made["token"].as_str().unwrap();
         let (status, answer) = asked(&ivan, token, "GET", "/whoami", &[]).await;
-        assert_eq!(
-            (status, &answer["person"]),
-            (200, &json!("Ana")),
-            "{answer}"
-        );
+        assert_eq!((status, &answer["name"]), (200, &json!("Ana")), "{answer}");
         let (status, _) = asked(&ivan, made["hash"].as_str().unwrap(), "GET", "/whoami", &[]).await;
         assert_eq!(status, 401, "the hash is no token");
     }
