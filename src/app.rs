@@ -880,6 +880,10 @@ fn mailbox_settings(config: &Config) -> MailboxSettings {
 fn store_settings(config: &Config) -> StoreSettings {
     StoreSettings {
         access: config.access.clone(),
+        operators: config
+            .slack
+            .as_ref()
+            .map_or_else(Vec::new, |slack| slack.operators.clone()),
         key_file: config.store.key_file.clone(),
     }
 }

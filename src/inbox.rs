@@ -29,6 +29,7 @@ use crate::domain::source::{Delivery, UnreadablePayload, WebhookReader};
 use crate::domain::task::{Source, Task, TaskKey};
 use crate::ingest::{self, Applied, ReportOrigin};
 use crate::limits::Limit;
+use crate::linking;
 use crate::runtime::{Backoff, CancellationToken, lock};
 use crate::store::deliveries::{self, PageLimits, WaitingDelivery};
 use crate::store::{Store, StoreError, Tx, Wake, tasks};
@@ -844,6 +845,17 @@ fn one(
     looked: &BTreeMap<TaskKey, Looked>,
     now: DateTime<Utc>,
 ) -> crate::store::DbResult<Option<TaskKey>> {
+    let told = match &event {
+        SourceEvent::Seen { task, acts, .. } => Some((task.key.source(), acts)),
+        SourceEvent::Look { key, acts } => Some((key.source(), acts)),
+        _ => None,
+    };
+    for (source, act) in told
+        .into_iter()
+        .flat_map(|(source, acts)| acts.iter().map(move |act| (source, act)))
+    {
+        linking::commented(tx, source, act, now)?;
+    }
     match event {
         SourceEvent::Seen { task, acts, lacks } => {
             let applied = ingest::seen(tx, &task, ReportOrigin::Payload(lacks), acts, now)?;

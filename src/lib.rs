@@ -45,6 +45,7 @@
 //! ├── inbox.rs       webhook deliveries → source events → ingest; inbox/flood.rs: waits while many come in
 //! ├── reconcile.rs   polls → source events → ingest; reconcile/comments.rs: comments · reconcile/failing.rs: logging of failures
 //! ├── ingest.rs      a source's report about a task → the mirror, and notices
+//! ├── linking.rs     proofs of accounts → links, and news of them to operators
 //! ├── notices.rs     changes of a task → notices to the people concerned
 //! ├── cards.rs       cards in Slack, redrawn when their task changes
 //! ├── recovery.rs    missed deliveries, suspended webhooks, reports to operators
@@ -53,7 +54,7 @@
 //! │   ├── pool.rs: one writer that commits in groups, readers beside it · db.rs: a connection, its prepared statements and its counters
 //! │   ├── migrate.rs · prune.rs · private.rs: file modes · key.rs: encrypted secrets · columns.rs
 //! │   ├── open_tasks.rs: open tasks in memory, in the order of queues
-//! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · schedules.rs · log.rs · slack_events.rs · forms.rs ·
+//! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · link_requests.rs · schedules.rs · log.rs · slack_events.rs · forms.rs ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
 //! │       set_aside.rs · tombstones.rs · idle.rs · access.rs: rules and mentions
 //! ├── tls.rs         the TLS configuration of all clients
@@ -109,6 +110,7 @@ pub mod inbox;
 pub mod ingest;
 mod lenient;
 pub mod limits;
+pub mod linking;
 pub mod mailbox;
 #[cfg(test)]
 mod messages;

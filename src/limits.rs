@@ -64,6 +64,8 @@ pub enum Limit {
     Items,
     /// JSON values in one frame from Slack.
     FrameValues,
+    /// Requests of one person to link an account.
+    LinkTries,
 }
 
 /// How often a limit was reached, and the throttle of its log line.
@@ -85,7 +87,7 @@ static REACHED: [Reached; Limit::ALL.len()] = [const {
 
 impl Limit {
     /// All limits.
-    pub const ALL: [Limit; 23] = [
+    pub const ALL: [Limit; 24] = [
         Limit::Inbox,
         Limit::Heard,
         Limit::Outbox,
@@ -109,6 +111,7 @@ impl Limit {
         Limit::Mentions,
         Limit::Items,
         Limit::FrameValues,
+        Limit::LinkTries,
     ];
 
     /// The name in metrics and logs.
@@ -137,6 +140,7 @@ impl Limit {
             Limit::Mentions => "mentions",
             Limit::Items => "items",
             Limit::FrameValues => "frame_values",
+            Limit::LinkTries => "link_tries",
         }
     }
 

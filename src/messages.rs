@@ -13,7 +13,7 @@ use crate::domain::change::TaskChange;
 use crate::domain::event::{Activity, ActivityKind, Actor, TaskField};
 use crate::domain::filter::Filter;
 use crate::domain::ids::{PersonId, TaskRow};
-use crate::domain::link::{AccountLink, LinkOrigin};
+use crate::domain::link::{AccountLink, LinkOrigin, LinkProof, LinkRequest};
 use crate::domain::log::{self, ActivityResult, Entry, Via};
 use crate::domain::morning::{BriefingContent, WaitingPerson};
 use crate::domain::operation::{NewTask, Outcome, Place, Refusal, Write, WriteReceipt};
@@ -928,8 +928,48 @@ fn identity() -> Group {
     );
     group.refused(
         "`link` of another person's account",
-        verbs::link::linked_to_another(github, &ana, "Bo"),
+        reply::linked_to_another(github, &ana, "Bo"),
     );
+    for source in [github, clickup] {
+        let request = LinkRequest {
+            person: PersonId(1),
+            source,
+            account: ana.clone(),
+            code: LinkRequest::code_of(&[0x5a; 10]),
+            uid: String::new(),
+            asked_at: now(),
+            since: now(),
+            tries: 1,
+        };
+        group.refused("`link`, to be proved", reply::prove_it(&request, ZONE));
+    }
+    group.refused("`link`, too often", reply::too_many_tries(now(), ZONE));
+    for proof in [
+        LinkProof::Email,
+        LinkProof::Profile,
+        LinkProof::Comment,
+        LinkProof::Operator,
+    ] {
+        match proof {
+            LinkProof::Email | LinkProof::Profile | LinkProof::Comment | LinkProof::Operator => {}
+        }
+        group.row(
+            "an account is proved",
+            reply::link_proved(github, &ana, proof),
+        );
+    }
+    group.row(
+        "an operator refuses an account",
+        reply::link_refused(github, &ana),
+    );
+    for approved in [true, false] {
+        group.row(
+            "an operator answers",
+            reply::link_answered("Bo", github, &ana, approved),
+        );
+    }
+    group.refused("an operator answers again", reply::no_such_request());
+    group.refused("somebody else answers", reply::only_operators_link());
     group.refused("`link` without `[[people]]`", verbs::link::nobody_to_link());
     group.row(
         "`unlink`",
@@ -1572,6 +1612,22 @@ fn operators() -> Group {
         reply::source_failing(github, ago(60), &down(), ZONE),
     );
     group.row("it works again", reply::source_well(github));
+    let ana = account("12", "ana");
+    group.row(
+        "somebody wants to link an account",
+        reply::link_asked("Ana", github, &ana),
+    );
+    for proof in [
+        LinkProof::Email,
+        LinkProof::Profile,
+        LinkProof::Comment,
+        LinkProof::Operator,
+    ] {
+        group.row(
+            "somebody linked an account",
+            reply::linked_news("Ana", github, &ana, proof),
+        );
+    }
     group.row("a token is rejected", reply::token_refused(&token));
     group.row("it is accepted again", reply::token_well(github));
     group.row("a rule is lifted", reply::rule_well(github, "acme"));

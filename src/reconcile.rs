@@ -925,6 +925,7 @@ mod tests {
     fn said(number: u64, id: &str, at: DateTime<Utc>) -> SourceComment {
         SourceComment {
             task: TaskKey::github(1001, number),
+            edited: false,
             act: Activity {
                 by: None,
                 at,

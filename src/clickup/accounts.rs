@@ -64,6 +64,11 @@ impl Accounts for ClickUp {
         Ok(found.and_then(WireMember::account))
     }
 
+    async fn profile_has(&self, _: &Account, _: &str) -> Result<bool, WriteError> {
+        // Members write no text about themselves.
+        Ok(false)
+    }
+
     async fn by_email(&self, email: &str) -> Result<Option<Account>, WriteError> {
         let members = self.members().await?;
         let mut found = members

@@ -227,6 +227,8 @@ impl ClickUp {
     fn listed_comment(&self, key: &TaskKey, comment: &WireComment) -> Option<SourceComment> {
         Some(SourceComment {
             task: key.clone(),
+            // Only its author can change a comment.
+            edited: false,
             act: Activity {
                 by: comment.user.as_ref().map(|user| self.actor(user)),
                 at: comment.date?.time()?,

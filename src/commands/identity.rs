@@ -12,13 +12,14 @@ use tokio::time::timeout;
 
 use super::{Commands, StoreError, person_of};
 use crate::command_tx::{CommandError, Rejection};
-use crate::domain::link::{AccountLink, Accounts, LinkOrigin};
+use crate::domain::link::{AccountLink, Accounts, LinkOrigin, LinkProof, TRIES_MAX};
 use crate::domain::operation::WriteError;
-use crate::domain::person::{Person, PersonId, SlackMember};
+use crate::domain::person::{Membership, Person, PersonId, SlackMember};
 use crate::domain::reply::{self, Text};
-use crate::domain::task::Source;
+use crate::domain::task::{Account, Source};
+use crate::linking;
 use crate::runtime::lock;
-use crate::store::{Db, Wake, links, people};
+use crate::store::{Db, Wake, link_requests, links, people};
 use crate::verbs::whoami::{accounts_of, told_how};
 use crate::verbs::{self, Command};
 
@@ -102,13 +103,14 @@ impl Commands {
         &self,
         person: &Person,
         command: Command,
+        email: Option<&str>,
     ) -> Result<Command, CommandError> {
         match command {
             Command::Whoami(whoami) => {
                 self.refresh(person).await?;
                 Ok(whoami.into())
             }
-            Command::Link(link) => {
+            Command::Link(link) if link.answer.is_none() => {
                 let source = link.source;
                 let id = person.id;
                 let before = self
@@ -123,8 +125,14 @@ impl Commands {
                 let confirmed = in_time(CONFIRM_WITHIN, accounts.confirm(&link.account));
                 let rejection = match confirmed.await {
                     Ok(account) => {
+                        let proof = self.proof(person, accounts, &account, email).await?;
                         let confirmed = Some(account);
-                        return Ok(verbs::Link { confirmed, ..link }.into());
+                        let link = verbs::Link {
+                            confirmed,
+                            proof,
+                            ..link
+                        };
+                        return Ok(link.into());
                     }
                     Err(WriteError::Refused { why, .. }) => {
                         Rejection::Unfit(reply::not_linked(&why))
@@ -155,9 +163,41 @@ impl Commands {
             .read(move |connection| person_of(connection, &asking))
             .await?;
         match person {
-            Some(person) => self.found_out(&person, command).await,
+            Some(person) => self.found_out(&person, command, confirmed(member)).await,
             None => Ok(command),
         }
+    }
+
+    /// Why a confirmed account is the person's, if that can be seen now: by the e-mail address, or by the code in its
+    /// profile. A source that does not answer proves nothing.
+    async fn proof(
+        &self,
+        person: &Person,
+        accounts: &dyn Accounts,
+        account: &Account,
+        email: Option<&str>,
+    ) -> Result<Option<LinkProof>, StoreError> {
+        if let Some(email) = email {
+            let found = in_time(ASIDE_WITHIN, accounts.by_email(email)).await;
+            if found.is_ok_and(|found| found.is_some_and(|found| found.id == account.id)) {
+                return Ok(Some(LinkProof::Email));
+            }
+        }
+        let (id, source) = (person.id, accounts.source());
+        let request = self
+            .inner
+            .store
+            .read(move |connection| link_requests::of(connection, id, source))
+            .await?;
+        let now = self.inner.clock.now();
+        let request = request.filter(|one| {
+            one.account.id == account.id && one.is_valid(now) && one.tries < TRIES_MAX
+        });
+        let Some(request) = request else {
+            return Ok(None);
+        };
+        let has = in_time(CONFIRM_WITHIN, accounts.profile_has(account, &request.code)).await;
+        Ok(has.unwrap_or(false).then_some(LinkProof::Profile))
     }
 
     /// Links a person to the ClickUp member with their Slack profile's e-mail address, if there is exactly one, it is
@@ -167,7 +207,7 @@ impl Commands {
         let Some(source) = Source::ALL.into_iter().find(finds) else {
             return Ok(());
         };
-        let (Some(email), Some(accounts)) = (&member.email, self.accounts(source)) else {
+        let (Some(email), Some(accounts)) = (confirmed(member), self.accounts(source)) else {
             return Ok(());
         };
         if self.inner.introduced.is_linked(&member.id) {
@@ -220,6 +260,9 @@ impl Commands {
                     return Ok(false);
                 }
                 links::set(tx, id, source, LinkOrigin::Email, &account, None, now)?;
+                links::proved(tx, id, source, LinkProof::Email)?;
+                link_requests::remove(tx, id, source)?;
+                linking::tell_of_email(tx, id, source, &account, now)?;
                 tx.wake(Wake::Homes);
                 Ok(true)
             })
@@ -271,6 +314,14 @@ impl Commands {
 
     fn accounts(&self, source: Source) -> Option<&dyn Accounts> {
         self.inner.accounts.get(&source).map(Arc::as_ref)
+    }
+}
+
+/// The e-mail address of a full member, which Slack has confirmed. The one of a stranger is as good as their workspace.
+fn confirmed(member: &SlackMember) -> Option<&str> {
+    match member.standing {
+        Membership::Full { .. } => member.email.as_deref(),
+        _ => None,
     }
 }
 

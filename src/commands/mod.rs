@@ -333,7 +333,7 @@ impl Commands {
 
     /// Runs a command; its requests to a source are committed when this returns (P1).
     pub async fn ask(&self, mut asked: CommandRequest) -> Result<CommandAnswer, CommandError> {
-        asked.command = self.found_out(&asked.person, asked.command).await?;
+        asked.command = self.found_out(&asked.person, asked.command, None).await?;
         self.decide(move |turn| answer_request(turn, asked)).await
     }
 

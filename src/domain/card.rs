@@ -306,6 +306,13 @@ pub enum ButtonAction {
     Snooze(TaskRef),
     /// Undo this command.
     Undo(CommandRef),
+    /// Approve or refuse a request to link an account.
+    Link {
+        /// The uid of the request.
+        uid: String,
+        /// Whether to approve it.
+        approve: bool,
+    },
     /// Open a URL; no request to us.
     Open(String),
     /// Unknown to this version of Ivan.
@@ -331,6 +338,11 @@ impl fmt::Display for ButtonAction {
             ButtonAction::Usual(setting) => write!(f, "usual:{}", setting.as_str()),
             ButtonAction::Mute(true) => f.write_str("mute:on"),
             ButtonAction::Mute(false) => f.write_str("mute:off"),
+            ButtonAction::Link { uid, approve: true } => write!(f, "approve:{uid}"),
+            ButtonAction::Link {
+                uid,
+                approve: false,
+            } => write!(f, "refuse:{uid}"),
             ButtonAction::Open(_) => f.write_str("open:"),
             ButtonAction::Unknown => f.write_str("unknown:"),
         }
@@ -369,6 +381,10 @@ impl FromStr for ButtonAction {
                 .map(ButtonAction::Usual)
                 .ok_or(UnknownButton),
             "mute" if matches!(of, "on" | "off") => Ok(ButtonAction::Mute(of == "on")),
+            "approve" | "refuse" if is_uid(of) => Ok(ButtonAction::Link {
+                uid: of.to_owned(),
+                approve: verb == "approve",
+            }),
             "open" => Ok(ButtonAction::Open(String::new())),
             _ => Err(UnknownButton),
         }

@@ -4,9 +4,10 @@
 //! its source before storing it. From then on ids decide, and names are only shown.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::operation::WriteError;
+use super::person::PersonId;
 use super::task::{Account, Source};
 
 /// The origin of a link.
@@ -46,6 +47,80 @@ impl LinkOrigin {
         LinkOrigin::ALL
             .into_iter()
             .find(|origin| origin.as_str() == text)
+    }
+}
+
+/// How long a code to prove an account is valid. A poll may need `sync.interval` to see it.
+pub const CODE_VALID: TimeDelta = TimeDelta::hours(24);
+/// How often a person may ask to link an account within that time.
+pub const TRIES_MAX: u32 = 10;
+/// The first letters of a code, by which people recognise it.
+const CODE_BEGINS: &str = "ivan-link-";
+/// The random bytes of a code.
+pub const CODE_BYTES: usize = 10;
+
+/// Why an account is a person's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkProof {
+    /// Slack and the source have confirmed the same e-mail address.
+    Email,
+    /// The account's profile has the person's code.
+    Profile,
+    /// The account wrote the person's code in a comment.
+    Comment,
+    /// An operator approved it.
+    Operator,
+}
+
+impl LinkProof {
+    /// The name in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LinkProof::Email => "email",
+            LinkProof::Profile => "profile",
+            LinkProof::Comment => "comment",
+            LinkProof::Operator => "operator",
+        }
+    }
+}
+
+/// An account that a person wants to link, until it is proved to be theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkRequest {
+    /// The person.
+    pub person: PersonId,
+    /// The source of the account.
+    pub source: Source,
+    /// The account, as its source has confirmed it.
+    pub account: Account,
+    /// The text that the account has to write.
+    pub code: String,
+    /// The id in the buttons of operators.
+    pub uid: String,
+    /// When the code was made.
+    pub asked_at: DateTime<Utc>,
+    /// The time since which tries are counted.
+    pub since: DateTime<Utc>,
+    /// The number of tries since then.
+    pub tries: u32,
+}
+
+impl LinkRequest {
+    /// The code of these random bytes.
+    pub fn code_of(random: &[u8; CODE_BYTES]) -> String {
+        let digits = random.iter().map(|byte| format!("{byte:02x}"));
+        format!("{CODE_BEGINS}{}", digits.collect::<String>())
+    }
+
+    /// Whether its code still counts.
+    pub fn is_valid(&self, now: DateTime<Utc>) -> bool {
+        now < self.asked_at + CODE_VALID
+    }
+
+    /// Whether a text has its code, as a word of its own.
+    pub fn is_in(&self, text: &str) -> bool {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        text.split(|c| !is_part(c)).any(|word| word == self.code)
     }
 }
 
@@ -91,6 +166,10 @@ pub trait Accounts: Send + Sync {
     /// The account with this id, or with this name if the id is unknown, as it is now. `None` if there is none.
     async fn look_up(&self, id: Option<&str>, name: &str) -> Result<Option<Account>, WriteError>;
 
+    /// Whether the account's own profile has this text. Always false if the source has no such text, or one that others
+    /// can write.
+    async fn profile_has(&self, account: &Account, code: &str) -> Result<bool, WriteError>;
+
     /// The only account with this confirmed e-mail address. Always `None` if the source hides addresses.
     async fn by_email(&self, email: &str) -> Result<Option<Account>, WriteError>;
 }
@@ -98,6 +177,41 @@ pub trait Accounts: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_counts_as_a_whole_word_and_for_a_day() {
+        let then = DateTime::from_timestamp(1_767_225_600, 0).unwrap();
+        let request = LinkRequest {
+            person: PersonId(1),
+            source: Source::GitHub,
+            account: Account {
+                id: "31".into(),
+                name: "ana".into(),
+            },
+            code: LinkRequest::code_of(&[0, 0x1f, 2, 3, 4, 5, 6, 7, 8, 0xff]),
+            uid: String::new(),
+            asked_at: then,
+            since: then,
+            tries: 1,
+        };
+        let code = "ivan-link-001f02030405060708ff";
+        assert_eq!(request.code, code);
+        for text in [code, &format!("it is `{code}`."), &format!("> {code}\nyes")] {
+            assert!(request.is_in(text), "{text}");
+        }
+        for text in [
+            "",
+            "ivan-link-",
+            &format!("{code}0"),
+            &format!("x{code}"),
+            code.trim_end_matches('f'),
+            &code.to_uppercase(),
+        ] {
+            assert!(!request.is_in(text), "{text}");
+        }
+        assert!(request.is_valid(then + CODE_VALID - TimeDelta::seconds(1)));
+        assert!(!request.is_valid(then + CODE_VALID));
+    }
 
     #[test]
     fn origins_are_read_back() {

@@ -44,6 +44,8 @@ pub struct Profile {
     pub link: &'static str,
     /// It finds an account by the e-mail address of its owner.
     pub finds_by_email: bool,
+    /// Accounts have a text about themselves, which only they can write.
+    pub has_profile_text: bool,
     /// The reason why it cannot assign a task to a person, as a sentence.
     pub unassignable: &'static str,
     /// Its words on tasks, as it calls them.
@@ -124,6 +126,7 @@ impl Source {
                 handles: HandleKind::Ids,
                 link: "link clickup you@example.com",
                 finds_by_email: true,
+                has_profile_text: false,
                 unassignable: "they have no access to the list.",
                 labels: "tags",
                 progress_mark: "status",
@@ -148,6 +151,7 @@ impl Source {
                 handles: HandleKind::Logins,
                 link: "link github LOGIN",
                 finds_by_email: false,
+                has_profile_text: true,
                 unassignable: "they have no access to the repository, or I may not assign there.",
                 labels: "labels",
                 progress_mark: "label",

@@ -31,7 +31,11 @@ pub use morning::{
     HELD_BLOCK, briefing_by_config, held, home_briefing, home_quiet, morning_lead, morning_rest,
 };
 
-pub use identity::{not_confirmed, not_linked, whoami};
+pub use identity::{
+    link_answered, link_asked, link_proved, link_refused, linked_news, linked_to_another,
+    no_such_request, not_confirmed, not_linked, only_operators_link, prove_it, too_many_tries,
+    whoami,
+};
 
 /// The longest name of a client.
 pub const ENTITY_MAX: usize = 64;

@@ -165,6 +165,8 @@ pub struct SourceComment {
     pub task: TaskKey,
     /// Its author, time and text: always `What::Commented`.
     pub act: Activity,
+    /// Whether others may have changed its text since.
+    pub edited: bool,
 }
 
 /// A part of a listing of comments.

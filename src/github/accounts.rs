@@ -90,6 +90,13 @@ impl Accounts for GitHub {
         Ok(user.map(|user| user.account()))
     }
 
+    async fn profile_has(&self, account: &Account, code: &str) -> Result<bool, WriteError> {
+        let path = format!("/user/{}", segment(&account.id));
+        let user = self.user_at(path, &account.name).await?;
+        let bio = user.and_then(|user| user.bio).unwrap_or_default();
+        Ok(bio.contains(code))
+    }
+
     async fn by_email(&self, _: &str) -> Result<Option<Account>, WriteError> {
         // GitHub shows an address only if its owner publishes it, confirmed or not.
         Ok(None)

@@ -850,6 +850,7 @@ mod tests {
             id,
             login: login.into(),
             kind: String::new(),
+            bio: None,
         });
         github.me.set(me).unwrap();
         github

@@ -127,6 +127,7 @@ impl GitHub {
         let user = comment.user.as_ref();
         Some(SourceComment {
             task: TaskKey::github(repository, comment.issue()?),
+            edited: comment.is_edited(),
             act: Activity {
                 by: user.map(|user| self.known(user, user.is_bot())),
                 at,

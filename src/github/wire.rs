@@ -118,6 +118,9 @@ pub(super) struct User {
     pub(super) login: String,
     #[serde(default, rename = "type", deserialize_with = "lenient")]
     pub(super) kind: String,
+    /// Only in answers about one user.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) bio: Option<String>,
 }
 
 impl User {
@@ -172,6 +175,11 @@ impl WireComment {
     /// The time of the last edit, or of its creation.
     pub(super) fn changed_at(&self) -> Option<DateTime<Utc>> {
         self.updated_at.or(self.created_at)
+    }
+
+    /// Whether it was changed since, perhaps by somebody else with access to the repository.
+    pub(super) fn is_edited(&self) -> bool {
+        self.changed_at() != self.created_at
     }
 
     /// Its text for display, at most as long as a description, and the operation of our marker in it.
@@ -569,6 +577,7 @@ impl Sender {
             id: self.id?,
             login: self.login.clone()?,
             kind: self.kind.clone(),
+            bio: None,
         })
     }
 
@@ -730,6 +739,7 @@ mod tests {
             id: 40,
             login: "ivan-bot".into(),
             kind: String::new(),
+            bio: None,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::domain::source::{CommentsOf, Container, Listing, SourceComment};
 use crate::domain::task::{Task, TaskKey};
 use crate::ingest::{self, ReportOrigin};
 use crate::limits::Limit;
+use crate::linking;
 use crate::store::comments::{self, CommentProgress, CommentedTask};
 use crate::store::tasks;
 
@@ -301,7 +302,15 @@ impl Inner {
                 for comment in old {
                     comments::commented_on(tx, &comment.task, comment.act.at)?;
                 }
-                for SourceComment { task: key, act } in fresh {
+                for SourceComment {
+                    task: key,
+                    act,
+                    edited,
+                } in fresh
+                {
+                    if !edited {
+                        linking::commented(tx, key.source(), &act, now)?;
+                    }
                     match read.remove(&key) {
                         Some((asked_at, task)) => {
                             ingest::seen(tx, &task, ReportOrigin::Asked(asked_at), vec![act], now)?;

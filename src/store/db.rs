@@ -56,6 +56,8 @@ impl Counts {
 pub(super) struct Shared {
     /// The tasks that people may name.
     pub(super) access: TaskAccess,
+    /// The Slack ids of people to tell about links.
+    pub(super) operators: Vec<String>,
     /// The key of the secrets.
     pub(super) key: StoreKey,
 }
@@ -199,6 +201,11 @@ impl Db {
     /// The tasks that people may name.
     pub(super) fn access(&self) -> &TaskAccess {
         &self.shared.access
+    }
+
+    /// The Slack ids of people to tell about links.
+    pub fn operators(&self) -> &[String] {
+        &self.shared.operators
     }
 
     /// The key of the secrets.
@@ -403,6 +410,7 @@ impl Shared {
     pub(super) fn of_tests() -> Arc<Shared> {
         Arc::new(Shared {
             access: TaskAccess::default(),
+            operators: Vec::new(),
             key: StoreKey::of(&[7; 32]).unwrap(),
         })
     }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::columns::millis;
-use crate::domain::link::{AccountLink, LinkOrigin};
+use crate::domain::link::{AccountLink, LinkOrigin, LinkProof};
 use crate::domain::person::PersonId;
 use crate::domain::task::{Account, Source};
 
@@ -105,6 +105,15 @@ pub fn set(
             by,
             now.timestamp_millis()
         ],
+    )?;
+    Ok(())
+}
+
+/// Records why a person's account is theirs.
+pub fn proved(tx: &Db, person: PersonId, source: Source, proof: LinkProof) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE links SET proof = ?3 WHERE person_id = ?1 AND source = ?2",
+        params![person, source.as_str(), proof.as_str()],
     )?;
     Ok(())
 }

@@ -14,6 +14,7 @@ pub mod forms;
 pub mod homes;
 pub mod idle;
 mod key;
+pub mod link_requests;
 pub mod links;
 pub mod log;
 pub mod messages;

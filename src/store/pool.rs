@@ -169,6 +169,8 @@ impl Signals {
 pub struct StoreSettings {
     /// The tasks that people may name.
     pub access: TaskAccess,
+    /// The Slack ids of people to tell about links.
+    pub operators: Vec<String>,
     /// The file with the key of the secrets; `None`: beside the database, made at the first start.
     pub key_file: Option<PathBuf>,
 }
@@ -300,10 +302,18 @@ impl Store {
         let written = Arc::new(Counts::default());
         let mut connection = Db::connect(path, false).map_err(|e| trouble(e.to_string()))?;
         migrate(&mut connection, MIGRATIONS).map_err(trouble)?;
-        let StoreSettings { access, key_file } = settings;
+        let StoreSettings {
+            access,
+            operators,
+            key_file,
+        } = settings;
         let unlocked = key::unlock(&mut connection, path, key_file.as_deref()).map_err(trouble)?;
         let (key, key_beside) = (unlocked.key, unlocked.beside);
-        let shared = Arc::new(Shared { access, key });
+        let shared = Arc::new(Shared {
+            access,
+            operators,
+            key,
+        });
         let connection = Db::of(connection, true, Arc::clone(&written), Arc::clone(&shared))
             .map_err(|e| trouble(e.to_string()))?;
         let signals = Arc::new(Signals::default());

@@ -5,8 +5,8 @@ use super::quiet::QuietChange;
 use super::receipts::ReceiptsBy;
 use super::undo::Undone;
 use super::{
-    Briefing, Command, Comment, Create, Done, Mute, Next, Quiet, Receipts, Snooze, Start, Undo,
-    Unmute,
+    Briefing, Command, Comment, Create, Done, Link, Mute, Next, Quiet, Receipts, Snooze, Start,
+    Undo, Unmute,
 };
 use crate::domain::card::ButtonAction;
 use crate::domain::command::Ref;
@@ -52,6 +52,7 @@ pub fn pressed(press: &ButtonAction) -> Option<Command> {
         ButtonAction::Usual(ScheduleSetting::Briefing) => briefing(BriefingAt::Default),
         ButtonAction::Usual(ScheduleSetting::Quiet) => quiet(QuietChange::Default),
         ButtonAction::Usual(ScheduleSetting::Receipts) => receipts(ReceiptsBy::Default),
+        ButtonAction::Link { uid, approve } => Link::answer(uid, *approve).into(),
         ButtonAction::Comment(_) | ButtonAction::Open(_) | ButtonAction::Unknown => return None,
     })
 }

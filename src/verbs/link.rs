@@ -11,16 +11,18 @@ use super::line::{Call, CommandLine, Line};
 use super::{Http, Info, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection, Stop, local};
 use crate::completion::queue;
-use crate::domain::ids::PinId;
-use crate::domain::link::{self, LinkOrigin};
+use crate::domain::link::{self, CODE_VALID, LinkOrigin, LinkProof, LinkRequest, TRIES_MAX};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Text};
 use crate::domain::task::{Account, Source};
+use crate::limits::Limit;
+use crate::linking::{self, NewLink};
 use crate::store::operations::Surface;
-use crate::store::{DbResult, Wake, links, people, tasks};
+use crate::store::{link_requests, links, people};
 
 /// The source confirms it first: the login exists and can be assigned in a mirrored repository; the member is one of
-/// the workspace. Tasks assigned to it are in the person's queue at once. 503 if the source does not answer.
+/// the workspace. Then it is to be proved: 422 with a code that the account has to write in a comment. Tasks assigned to
+/// a linked account are in the person's queue at once. 503 if the source does not answer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
@@ -34,6 +36,37 @@ pub struct Link {
     /// The account, as the source has confirmed it.
     #[serde(skip)]
     pub confirmed: Option<Account>,
+    /// Why it is the person's, if that is known.
+    #[serde(skip)]
+    pub proof: Option<LinkProof>,
+    /// An operator's answer to a request; then the other fields mean nothing.
+    #[serde(skip)]
+    pub answer: Option<RequestAnswer>,
+}
+
+/// An operator's answer to a request to link an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestAnswer {
+    /// The uid of the request.
+    uid: String,
+    approve: bool,
+}
+
+impl Link {
+    /// The answer of an operator's button.
+    pub fn answer(uid: &str, approve: bool) -> Link {
+        Link {
+            // Names a source: any, because the request has its own.
+            source: Source::GitHub,
+            account: String::new(),
+            confirmed: None,
+            proof: None,
+            answer: Some(RequestAnswer {
+                uid: uid.to_owned(),
+                approve,
+            }),
+        }
+    }
 }
 
 impl Verb for Link {
@@ -60,6 +93,8 @@ impl Verb for Link {
                 source,
                 account: account.to_owned(),
                 confirmed: None,
+                proof: None,
+                answer: None,
             }),
             _ => Err(ParseError::Prose(
                 "Link which account? `link github LOGIN`, or `link clickup you@example.com`."
@@ -68,29 +103,38 @@ impl Verb for Link {
         }
     }
 
-    /// From now on tasks assigned to the account are in the person's queue.
+    /// From now on tasks assigned to the account are in the person's queue, if it is proved to be theirs.
     fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
+        if let Some(answer) = &self.answer {
+            return answered(tx, person, answer, context);
+        }
         let source = self.source;
-        own_link(tx, person, source)?;
+        let before = own_link(tx, person, source)?;
         let Some(account) = self.confirmed else {
             // The link was not confirmed, because its source is unavailable.
             return Err(Rejection::NoAnswer(reply::not_confirmed(source, "")).into());
         };
         if let Some(owner) = links::owner_besides(tx.db, person.id, source, &account)? {
-            let words = linked_to_another(source, &account, &owner);
+            let words = reply::linked_to_another(source, &account, &owner);
             return Err(Rejection::Unfit(words).into());
         }
-        let by = Some(person.id);
-        links::set(
-            tx.db,
-            person.id,
-            source,
-            LinkOrigin::Typed,
-            &account,
-            by,
-            tx.now,
-        )?;
-        let (person, pin) = as_linked_now(tx, person, context)?;
+        let is_linked = before.is_some_and(|link| {
+            link.origin != LinkOrigin::Unlinked && link.id.as_ref() == Some(&account.id)
+        });
+        let (person, pin) = match self.proof {
+            _ if is_linked => (person.clone(), None),
+            Some(proof) => {
+                let new = NewLink {
+                    person,
+                    source,
+                    account: &account,
+                    by: person.id,
+                    proof,
+                };
+                linking::link(tx.db, &new, context.surface == Surface::Api, tx.now)?
+            }
+            None => return Err(to_be_proved(tx, person, source, account)?.into()),
+        };
         let ranked = queue(tx.db, &person, tx.now, &tx.settings.weights)?;
         let theirs = ranked
             .iter()
@@ -146,29 +190,107 @@ pub fn own_link(
     Err(Rejection::Unfit(words).into())
 }
 
-/// The person after a change of their accounts. A pinned task that was theirs only by an account they no longer have is
-/// not their current task from when they see the answer; the pin for "no task" is returned with the person.
-pub fn as_linked_now(
+/// Keeps the request, and asks for a proof. The code stays the same while it is valid.
+fn to_be_proved(
     tx: &CommandTx<'_>,
-    before: &Person,
-    context: &Context,
-) -> DbResult<(Person, Option<PinId>)> {
-    let person = Person {
-        zone: before.zone,
-        ..people::by_id(tx.db, before.id)?
-    };
-    let mut pin = None;
-    let pinned = people::current_pin(tx.db, person.id)?.and_then(|pin| pin.task);
-    if let Some(row) = pinned
-        && let Some(stored) = tasks::by_row(tx.db, row)?
-        && before.is_concerned(&stored.task)
-        && !person.is_concerned(&stored.task)
-    {
-        let shown_at = (context.surface == Surface::Api).then_some(tx.now);
-        pin = Some(people::pin(tx.db, person.id, None, tx.now, shown_at)?);
+    person: &Person,
+    source: Source,
+    account: Account,
+) -> Result<Rejection, Stop> {
+    let earlier = link_requests::of(tx.db, person.id, source)?;
+    let counted = earlier
+        .as_ref()
+        .filter(|one| tx.now < one.since + CODE_VALID);
+    let (since, tries) = counted.map_or((tx.now, 0), |one| (one.since, one.tries));
+    if tries >= TRIES_MAX {
+        Limit::LinkTries.reached(format_args!(
+            "{} asked {TRIES_MAX} times to link an account; they have to wait",
+            person.name
+        ));
+        let until = since + CODE_VALID;
+        return Ok(Rejection::Unfit(reply::too_many_tries(until, person.zone)));
     }
-    tx.db.wake(Wake::Homes);
-    Ok((person, pin))
+    let same = earlier.filter(|one| one.account.id == account.id && one.is_valid(tx.now));
+    let is_new = same.is_none();
+    let request = LinkRequest {
+        since,
+        tries: tries + 1,
+        ..match same {
+            Some(same) => same,
+            None => new_request(tx, person, source, account)?,
+        }
+    };
+    link_requests::keep(tx.db, &request)?;
+    if is_new {
+        linking::ask_operators(tx.db, &person.name, &request, tx.now)?;
+    }
+    Ok(Rejection::Unfit(reply::prove_it(&request, person.zone)))
+}
+
+fn new_request(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    source: Source,
+    account: Account,
+) -> Result<LinkRequest, Stop> {
+    let code = link_requests::new_code()?;
+    Ok(LinkRequest {
+        person: person.id,
+        source,
+        account,
+        code,
+        uid: ulid::Ulid::from_datetime(tx.now.into()).to_string(),
+        asked_at: tx.now,
+        since: tx.now,
+        tries: 0,
+    })
+}
+
+/// An operator approves or refuses a request.
+fn answered(
+    tx: &CommandTx<'_>,
+    operator: &Person,
+    answer: &RequestAnswer,
+    context: &Context,
+) -> Decided {
+    let is_operator = |slack: &String| tx.db.operators().contains(slack);
+    if !operator.slack.as_ref().is_some_and(is_operator) {
+        return Err(Rejection::Unfit(reply::only_operators_link()).into());
+    }
+    let request = link_requests::by_uid(tx.db, &answer.uid)?;
+    let request = request.filter(|request| request.is_valid(tx.now));
+    let people = people::present(tx.db)?;
+    let asked = request.and_then(|request| {
+        let person = people.iter().find(|person| person.id == request.person)?;
+        Some((request, person))
+    });
+    let Some((request, person)) = asked else {
+        return Err(Rejection::Unfit(reply::no_such_request()).into());
+    };
+    let (source, account) = (request.source, &request.account);
+    own_link(tx, person, source)?;
+    let told = if answer.approve {
+        if let Some(owner) = links::owner_besides(tx.db, person.id, source, account)? {
+            let words = reply::linked_to_another(source, account, &owner);
+            return Err(Rejection::Unfit(words).into());
+        }
+        let new = NewLink {
+            person,
+            source,
+            account,
+            by: operator.id,
+            proof: LinkProof::Operator,
+        };
+        linking::link(tx.db, &new, false, tx.now)?;
+        reply::link_proved(source, account, LinkProof::Operator)
+    } else {
+        link_requests::remove(tx.db, person.id, source)?;
+        reply::link_refused(source, account)
+    };
+    linking::tell(tx.db, person, &told, tx.now)?;
+    let words = reply::link_answered(&person.name, source, account, answer.approve);
+    let command = tx.command(operator, context, "link")?;
+    tx.settled(operator, command, local(words, None), None, None)
 }
 
 /// After `link`.
@@ -196,19 +318,6 @@ pub(crate) fn linked_by_config(link: &link::AccountLink) -> Text {
         ))
         .operators()
         .text(" to change it.")
-}
-
-/// The account is another person's.
-pub(crate) fn linked_to_another(source: Source, account: &Account, owner: &str) -> Text {
-    Text::new()
-        .text(format!(
-            "Not linked: {owner} has already linked the {} account {}. If it is yours, {owner} can `unlink {source}` first, or \
-             ask ",
-            source.name(),
-            account.name
-        ))
-        .operators()
-        .text(".")
 }
 
 /// Without `[[people]]`.

@@ -31,6 +31,8 @@ fn link(source: Source, account: &str) -> Command {
         source,
         account: account.to_owned(),
         confirmed: None,
+        proof: None,
+        answer: None,
     }
     .into()
 }

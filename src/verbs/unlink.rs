@@ -7,14 +7,16 @@ use utoipa::ToSchema;
 
 use super::grammar::{ParseError, trim};
 use super::line::{Call, CommandLine, Line};
-use super::link::{as_linked_now, own_link};
+use super::link::own_link;
 use super::{Http, Info, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection, local};
 use crate::domain::link::{AccountLink, LinkOrigin};
 use crate::domain::person::Person;
 use crate::domain::reply::Text;
 use crate::domain::task::Source;
-use crate::store::links;
+use crate::linking;
+use crate::store::operations::Surface;
+use crate::store::{link_requests, links};
 
 /// Tasks assigned to it are no longer in the person's queue. An account from bot.toml stays.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
@@ -53,7 +55,9 @@ impl Verb for Unlink {
             return Err(Rejection::Unfit(nothing_linked(self.source)).into());
         };
         links::unlink(tx.db, person.id, self.source, tx.now)?;
-        let (person, pin) = as_linked_now(tx, person, context)?;
+        link_requests::remove(tx.db, person.id, self.source)?;
+        let shown = context.surface == Surface::Api;
+        let (person, pin) = linking::as_linked_now(tx.db, person, shown, tx.now)?;
         let report = local(unlinked(&link), None);
         let command = tx.command(&person, context, "unlink")?;
         tx.settled(&person, command, report, pin, None)

@@ -63,10 +63,13 @@ const MAY_USE: &[(&str, Rooms)] = &[
         Only(&["clock", "domain", "completion", "store"]),
     ),
     ("cards", Only(&["domain", "store"])),
+    ("linking", Only(&["domain", "store"])),
     ("ingest", Only(&["cards", "domain", "notices", "store"])),
     (
         "inbox",
-        Only(&["limits", "ingest", "clock", "domain", "store", "runtime"]),
+        Only(&[
+            "limits", "ingest", "clock", "domain", "linking", "store", "runtime",
+        ]),
     ),
     (
         "command_tx",
@@ -83,6 +86,7 @@ const MAY_USE: &[(&str, Rooms)] = &[
         "verbs",
         Only(&[
             "limits",
+            "linking",
             "command_tx",
             "domain",
             "completion",
@@ -93,6 +97,7 @@ const MAY_USE: &[(&str, Rooms)] = &[
     (
         "commands",
         Only(&[
+            "linking",
             "verbs",
             "limits",
             "clock",
@@ -118,7 +123,9 @@ const MAY_USE: &[(&str, Rooms)] = &[
     ),
     (
         "reconcile",
-        Only(&["limits", "ingest", "clock", "domain", "store", "runtime"]),
+        Only(&[
+            "limits", "ingest", "clock", "domain", "linking", "store", "runtime",
+        ]),
     ),
     (
         "recovery",

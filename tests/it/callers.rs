@@ -319,7 +319,12 @@ async fn every_verb_is_for_the_callers_of_the_table() {
             let mut cells = Vec::new();
             for deed in &DEEDS {
                 let line = filled(deed.line, number, ivan);
-                cells.push(cell(&ivan.slash(who, channel, &line).await));
+                let mut told = ivan.slash(who, channel, &line).await;
+                if told.starts_with("✗ Not linked yet.") {
+                    ivan.github().write_bio("ana", &code_in(&told));
+                    told = ivan.slash(who, channel, &line).await;
+                }
+                cells.push(cell(&told));
             }
             cells
         };
@@ -384,8 +389,13 @@ async fn over_http(ivan: &Ivan, number: usize, token: &ApiToken) -> Vec<String> 
             .await;
             assert_eq!(status, 403, "{method} {path}");
         }
-        let (status, answer) =
-            asked(ivan, method, &path, body.as_ref(), token.text(ivan), actor).await;
+        let ask = async || asked(ivan, method, &path, body.as_ref(), token.text(ivan), actor).await;
+        let (mut status, mut answer) = ask().await;
+        if answer.contains("Not linked yet.") {
+            assert_eq!(status, 422);
+            ivan.github().write_bio("ana", &code_in(&answer));
+            (status, answer) = ask().await;
+        }
         cells.push(match status {
             200..=299 => "yes".to_owned(),
             403 => "no".to_owned(),

@@ -67,6 +67,7 @@ async fn what_was_not_read_yet_is_not_empty() {
 /// No person is linked in either source, and e-mail addresses cannot be read.
 fn nobody_is_linked() -> Setup {
     Setup::new()
+        .webhooks()
         .config("[[people]]\nname = \"Ana\"\nslack = \"U0ANN01\"")
         .before(|sandbox: &Sandbox| sandbox.slack.revoke_scope("users:read.email"))
         .clickup_tasks([json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]})])
@@ -85,13 +86,19 @@ async fn who_is_not_linked_is_told_so() {
             "I don't know your GitHub account yet, so your queue is empty. Type `link github LOGIN`.",
         );
         // One account is linked, and has no tasks assigned.
-        ivan.dm(ANA, "link github ana").await.begins("✓ Linked GitHub account ana");
+        ivan.links_by_bio(ANA, "ana").await.begins("✓ Linked GitHub account ana");
         let sentence = "Your queue is empty: no open tasks are assigned to you. I don't know your ClickUp account yet. Type `link \
          clickup you@example.com`.";
         is_empty(ivan, "empty", sentence, 0).await;
         ivan.dm(ANA, "list clickup").await.begins("I don't know your ClickUp account yet");
         ivan.dm(ANA, "list github").await.replies("No task in your queue is in GitHub.");
-        ivan.dm(ANA, "link clickup Ana").await.begins("✓ Linked ClickUp account Ana");
+        ivan.hook_up();
+        let by_herself = |code: &str| {
+            ivan.clickup().comment_by("Renew cert", ANA_CLICKUP, code);
+        };
+        ivan.links_by_comment(ANA, "link clickup Ana", by_herself)
+            .await
+            .begins("✓ Linked ClickUp account Ana");
         ivan.dm(ANA, "list").await.mentions("Renew cert");
     })
     .await;

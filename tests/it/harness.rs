@@ -1195,6 +1195,46 @@ impl Ivan {
     }
 }
 
+/// Proofs of accounts.
+impl Ivan {
+    /// A person links an account of GitHub, and proves it with the bio. Returns the answer to the second `link`.
+    pub async fn links_by_bio(&self, who: &str, login: &str) -> Answer<'_> {
+        let typed = format!("link github {login}");
+        let asked = self.dm(who, &typed).await;
+        asked.begins("✗ Not linked yet.");
+        let login = login.trim_start_matches('@').to_lowercase();
+        self.github()
+            .write_bio(&login, &format!("Hi. {}", code_in(&asked.text())));
+        let linked = self
+            .within("it is linked", self.says(who, &typed).settles())
+            .await;
+        self.github().write_bio(&login, "");
+        linked
+    }
+
+    /// A person links an account, and proves it with a comment. Returns what they are told then.
+    pub async fn links_by_comment(
+        &self,
+        who: &str,
+        typed: &str,
+        comment: impl FnOnce(&str),
+    ) -> Answer<'_> {
+        let asked = self.dm(who, typed).await;
+        asked.begins("✗ Not linked yet.");
+        let told = self.is_told(who);
+        comment(&code_in(&asked.text()));
+        told.answers().await
+    }
+}
+
+/// The code in an answer of `link`.
+pub fn code_in(text: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let mut words = text.split(|c| !is_part(c));
+    let code = words.find(|word| word.starts_with("ivan-link-"));
+    code.unwrap_or_else(|| panic!("no code: {text}")).to_owned()
+}
+
 /// Verbs of hands: buttons.
 impl Ivan {
     /// A person presses a button of an answer in a DM; the next answer comes there.

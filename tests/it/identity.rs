@@ -14,6 +14,7 @@ const NOT_LINKED: &str = "I don't know your ClickUp or GitHub account yet, so yo
 /// Ana and Bo, known by their Slack ids alone. Their tasks in the sources overlap.
 fn strangers_to_the_sources() -> Setup {
     Setup::new()
+        .webhooks()
         .config(
             "[[people]]\nname = \"Ana\"\nslack = \"U0ANN01\"\n\
              [[people]]\nname = \"Bo\"\nslack = \"U0BOB01\"",
@@ -39,7 +40,7 @@ async fn a_login_is_linked_and_its_issues_are_in_the_queue_at_once() {
     ivan_test(setup, async |ivan| {
         let empty = NOT_LINKED;
         ivan.dm(ANA, "list").await.replies(empty);
-        ivan.dm(ANA, "link github @ANA")
+        ivan.links_by_bio(ANA, "@ANA")
             .await
             .replies("✓ Linked GitHub account ana. 1 open issue is now in your queue.");
         ivan.dm(ANA, "list")
@@ -58,7 +59,7 @@ async fn a_login_is_linked_and_its_issues_are_in_the_queue_at_once() {
             .await
             .replies(&format!("✗ No current task. {empty}"));
         ivan.github().issue(REPO, 1).is("open");
-        ivan.dm(BO, "link github ana")
+        ivan.links_by_bio(BO, "ana")
             .await
             .begins("✓ Linked GitHub account ana");
         ivan.kill_and_restart().await;
@@ -102,7 +103,15 @@ async fn only_an_account_that_can_work_here_is_linked() {
             ivan.dm(who, typed).await.begins(why);
         }
         assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM links"), 0);
-        ivan.dm(BO, "link clickup bo@acme.test")
+        let by_himself = |code: &str| {
+            ivan.clickup()
+                .comment_by("Pay the rent", BO_CLICKUP, code);
+        };
+        ivan.hook_up();
+        ivan.links_by_comment(BO, "link clickup bo@acme.test", by_himself)
+            .await
+            .replies("✓ Linked ClickUp account Bo: it wrote your code. Its open tasks are in your queue now.");
+        ivan.dm(BO, "link clickup Bo")
             .await
             .replies("✓ Linked ClickUp account Bo. 2 open tasks are now in your queue.");
     })
@@ -119,9 +128,10 @@ async fn a_source_that_does_not_answer_links_nobody() {
         ivan.dm(ANA, "link github ana")
             .await
             .begins("✗ Not linked: GitHub can't confirm the account right now");
-        ivan.dm(ANA, "link github ana")
+        ivan.links_by_bio(ANA, "ana")
             .await
             .begins("✓ Linked GitHub account ana");
+        assert_eq!(ivan.sql::<String>("SELECT proof FROM links"), "profile");
     })
     .await;
 }
@@ -140,9 +150,12 @@ async fn the_same_address_in_slack_and_clickup_is_the_same_person() {
         ivan.dm(ANA, "unlink clickup").await.begins("✓ Unlinked ClickUp account Ana");
         ivan.dm(ANA, "list").await.replies(NOT_LINKED);
         ivan.dm(ANA, "whoami").await.mentions(", you unlinked it on ");
-        // An account of another person cannot be taken.
-        ivan.dm(BO, "link clickup Ana").await.begins("✓ Linked ClickUp account Ana");
-        ivan.dm(BO, "list").await.mentions("1. Renew cert");
+        // Nobody has it now, but it is not his: his address is another.
+        ivan.dm(BO, "link clickup Ana").await.begins("✗ Not linked yet.");
+        ivan.dm(BO, "list").await.mentions("1. Pay the rent");
+        // Her own address proves that it is hers.
+        ivan.dm(ANA, "link clickup Ana").await.begins("✓ Linked ClickUp account Ana");
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM links WHERE proof = 'email'"), 2);
     })
     .await;
 }
@@ -209,7 +222,12 @@ async fn without_people_there_is_nobody_to_link() {
 async fn the_api_and_the_command_line_link_too() {
     let setup = strangers_to_the_sources().before(without_addresses);
     ivan_test(setup, async |ivan| {
-        let linked = ivan.cli(&["--as", "Ana", "link", "github", "ana"]).await;
+        let link = ["--as", "Ana", "link", "github", "ana"];
+        let asked = ivan.cli(&link).await;
+        assert_eq!((asked.exit, asked.out.as_str()), (1, ""));
+        ivan.github().write_bio("ana", &code_in(&asked.err));
+        let linked = ivan.cli(&link).await;
+        ivan.github().write_bio("ana", "");
         assert_eq!(
             linked.out,
             "✓ Linked GitHub account ana. 1 open issue is now in your queue.\n"

@@ -65,6 +65,7 @@ mod picture;
 mod pin;
 mod places;
 mod power_loss;
+mod proofs;
 mod queue;
 mod rate_limits;
 mod reactions;

@@ -287,7 +287,7 @@ async fn the_rows_follow_the_ids(#[case] before: String, #[case] after: String) 
 async fn an_actor_is_an_id_before_a_name_before_a_login() {
     let people = people(&["Bo", BO], &["Ana", ANA]);
     ivan_test(two_issues().config(&people), async |ivan| {
-        ivan.dm(BO, "link github ana").await.begins("✓");
+        ivan.links_by_bio(BO, "ana").await.begins("✓");
         for (actor, slack) in [("Ana", ANA), ("ana", ANA), (BO, BO), ("bo", BO), (ANA, ANA)] {
             let (_, who): (_, Value) = ivan
                 .http_with("GET", "/whoami", None, &[("X-Ivan-Actor", actor)])

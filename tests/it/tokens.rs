@@ -18,7 +18,7 @@ fn setup() -> Setup {
     Setup::new()
         .github_issues([
             json!({"title": "Login fails", "assignees": ["ana"]}),
-            json!({"title": "Update the docs", "assignees": ["ana"]}),
+            json!({"title": "Update the docs", "assignees": ["bo"]}),
         ])
         .people()
         .config(&token("dashboard", "any", true, DASHBOARD))

@@ -1,9 +1,10 @@
 //! The words of `whoami`, `link` and `unlink`.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 
 use super::{Text, for_people, sentence};
-use crate::domain::link::{AccountLink, LinkOrigin};
+use crate::domain::link::{AccountLink, CODE_VALID, LinkOrigin, LinkProof, LinkRequest};
 use crate::domain::person::Person;
 use crate::domain::task::{Account, Source};
 
@@ -124,6 +125,123 @@ pub fn not_confirmed(source: Source, why: &str) -> Text {
         "Not linked: {} can't confirm the account right now{why}. Nothing changed. Try again when `status` shows that it \
          works.",
         source.name()
+    ))
+}
+
+/// The account is to be proved first.
+pub fn prove_it(request: &LinkRequest, zone: Tz) -> Text {
+    let (source, name) = (request.source, &request.account.name);
+    let again = match source.profile().has_profile_text {
+        true => " Or put it into your bio, and type the same again.",
+        false => "",
+    };
+    Text::new()
+        .text(format!(
+            "Not linked yet. To show that {} account {name} is yours, write this code with it in a comment on any {} that \
+             I follow: ",
+            source.name(),
+            source.noun()
+        ))
+        .code(&request.code)
+        .text(format!(".{again} It is valid until "))
+        .moment(request.asked_at + CODE_VALID, zone)
+        .text("; you can delete it afterwards. Or ask ")
+        .operators()
+        .text(" to approve it.")
+}
+
+/// A person asked too often.
+pub fn too_many_tries(until: DateTime<Utc>, zone: Tz) -> Text {
+    Text::new()
+        .text("Not linked: you tried too often. Ask ")
+        .operators()
+        .text(", or try again after ")
+        .moment(until, zone)
+        .text(".")
+}
+
+/// The account's code was found, or an operator approved it: to the person.
+pub fn link_proved(source: Source, account: &Account, proof: LinkProof) -> Text {
+    Text::new().text(format!(
+        "✓ Linked {} account {}: {}. Its open {}s are in your queue now.",
+        source.name(),
+        account.name,
+        match proof {
+            LinkProof::Email => "it has your Slack e-mail",
+            LinkProof::Profile => "its profile has your code",
+            LinkProof::Comment => "it wrote your code",
+            LinkProof::Operator => "an operator approved it",
+        },
+        source.noun()
+    ))
+}
+
+/// An operator refused: to the person.
+pub fn link_refused(source: Source, account: &Account) -> Text {
+    Text::new().text(format!(
+        "✗ Not linked: an operator refused {} account {}.",
+        source.name(),
+        account.name
+    ))
+}
+
+/// The account is another person's.
+pub fn linked_to_another(source: Source, account: &Account, owner: &str) -> Text {
+    Text::new()
+        .text(format!(
+            "Not linked: {owner} has already linked the {} account {}. If it is yours, {owner} can `unlink {source}` first, or \
+             ask ",
+            source.name(),
+            account.name
+        ))
+        .operators()
+        .text(".")
+}
+
+/// To operators: a person linked an account.
+pub fn linked_news(person: &str, source: Source, account: &Account, proof: LinkProof) -> Text {
+    Text::new().text(format!(
+        "{person} linked {} account {} ({}).",
+        source.name(),
+        account.name,
+        match proof {
+            LinkProof::Email => "same e-mail address in Slack",
+            LinkProof::Profile => "its profile had their code",
+            LinkProof::Comment => "it wrote their code",
+            LinkProof::Operator => "approved by an operator",
+        }
+    ))
+}
+
+/// To operators: a person wants to link an account.
+pub fn link_asked(person: &str, source: Source, account: &Account) -> Text {
+    Text::new().text(format!(
+        "{person} wants to link {} account {}. Approve only if you know that it is theirs: its tasks will be in their \
+         queue, and they can act on them.",
+        source.name(),
+        account.name
+    ))
+}
+
+/// An operator pressed a button of a request that is no more.
+pub fn no_such_request() -> Text {
+    Text::new().text("This request was answered, or has expired.")
+}
+
+/// Somebody else pressed a button for operators.
+pub fn only_operators_link() -> Text {
+    Text::new()
+        .text("Not for you: ask ")
+        .operators()
+        .text(" to decide.")
+}
+
+/// An operator approved or refused: to the operator.
+pub fn link_answered(person: &str, source: Source, account: &Account, approved: bool) -> Text {
+    let (done, name) = (if approved { "Linked" } else { "Refused" }, source.name());
+    Text::new().text(format!(
+        "{done}: {name} account {} of {person}.",
+        account.name
     ))
 }
 

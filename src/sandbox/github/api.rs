@@ -222,14 +222,17 @@ impl GitHubWorld {
             ("GET", ["user"]) => Ok(ApiReply::new(200, self.user(&self.me))),
             ("GET", ["users", login]) => {
                 let known = self.spelled(login).ok_or_else(not_found)?;
-                Ok(ApiReply::new(200, self.user(&known)))
+                Ok(ApiReply::new(200, self.whole_user(&known)))
             }
             ("GET", ["user", id]) => {
                 let known = self
                     .users
                     .values()
                     .find(|user| user["id"].as_u64() == id.parse().ok());
-                Ok(ApiReply::new(200, known.ok_or_else(not_found)?.clone()))
+                let login = known.ok_or_else(not_found)?["login"]
+                    .as_str()
+                    .unwrap_or_default();
+                Ok(ApiReply::new(200, self.whole_user(login)))
             }
             ("GET", ["rate_limit"]) => {
                 let core = json!({

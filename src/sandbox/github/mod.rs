@@ -264,6 +264,13 @@ impl SandboxGitHub {
             .0
     }
 
+    /// A person writes their bio.
+    #[track_caller]
+    pub fn write_bio(&self, login: &str, bio: &str) {
+        self.login(login);
+        self.house.with(|world| world.write_bio(login, bio));
+    }
+
     /// A person edits a comment.
     pub fn edit_comment_as(&self, comment: u64, login: &str, body: &str) {
         self.house

@@ -29,6 +29,8 @@ pub(super) struct GitHubWorld {
     /// The login of the token's user.
     pub me: String,
     pub users: BTreeMap<String, Value>,
+    /// What people wrote about themselves, by login.
+    bios: BTreeMap<String, String>,
     /// Users without access: no issue can be assigned to them.
     pub outside: BTreeSet<String>,
     pub repos: BTreeMap<u64, Repo>,
@@ -163,6 +165,7 @@ impl GitHubWorld {
             token_expires: Some(now() + 90 * DAY),
             me: seed["me"].as_str().ok_or_else(|| missing("me"))?.to_owned(),
             users: users.iter().filter_map(named).collect(),
+            bios: BTreeMap::new(),
             outside: BTreeSet::new(),
             repos: BTreeMap::new(),
             moved: BTreeMap::new(),
@@ -788,6 +791,19 @@ impl GitHubWorld {
         let changes = json!({ "old_issue": old, "old_repository": old_repo });
         self.tell_issue(to, there, "opened", by, json!({ "changes": changes }));
         there
+    }
+
+    /// A person's text about themselves, which only answers about one user have.
+    pub fn write_bio(&mut self, login: &str, bio: &str) {
+        self.bios.insert(login.to_owned(), bio.to_owned());
+    }
+
+    /// A user as answers about one user show them.
+    pub fn whole_user(&self, login: &str) -> Value {
+        let mut user = self.user(login);
+        let bio = self.bios.get(login).filter(|bio| !bio.is_empty());
+        user["bio"] = json!(bio);
+        user
     }
 
     // Comments.
