@@ -74,7 +74,7 @@
 //! │   ├── request.rs · queries.rs · reads.rs · writes.rs · daemon.rs           requests and handlers
 //! │   ├── answers/tasks.rs · answers/people.rs · answers/health.rs · problem.rs    answers
 //! │   └── hooks.rs: webhooks · metrics.rs, recorder.rs: GET /metrics
-//! ├── cli/           client.rs: the client of the API · print.rs: answers in words · webhooks.rs: `ivan webhooks` · token.rs: `ivan token`
+//! ├── cli/           client.rs: the client of the API · print.rs: answers in words · webhooks.rs, token.rs, manifest.rs: commands
 //! ├── demo.rs        `ivan demo`; demo/forms.rs, demo/blocks.rs, demo/terminal.rs
 //! └── sandbox/       Slack, ClickUp and GitHub on loopback (feature `demo`)
 //!     ├── fault_server.rs: faults · webhook_sender.rs: webhooks · wire.rs · control.rs: `ivan sandbox` and its control API

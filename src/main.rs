@@ -87,6 +87,10 @@ async fn run(cli: Cli) -> ExitCode {
             std::io::stdin(),
             cli.options.json,
         ))),
+        CliCommand::Manifest { link } => print_out(&match link {
+            true => format!("{}\n", cli::manifest::link()),
+            false => cli::manifest::MANIFEST.to_owned(),
+        }),
         CliCommand::Completions { shell } => {
             cli::completions(shell, &mut std::io::stdout());
             ExitCode::SUCCESS
@@ -95,6 +99,16 @@ async fn run(cli: Cli) -> ExitCode {
             Ok(target) => ExitCode::from(cli::run(command, target).await),
             Err(exit) => exit,
         },
+    }
+}
+
+/// Prints to the standard output, which may be a closed pipe.
+fn print_out(text: &str) -> ExitCode {
+    use std::io::Write as _;
+    let mut out = std::io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&format!("cannot print: {error}")),
     }
 }
 

@@ -11,6 +11,7 @@
 )]
 
 pub mod client;
+pub mod manifest;
 pub mod print;
 pub mod token;
 pub mod webhooks;
@@ -165,6 +166,12 @@ pub enum CliCommand {
         /// The action on tokens.
         #[command(subcommand)]
         command: TokenCommand,
+    },
+    /// Print the manifest of the Slack app
+    Manifest {
+        /// Print the address of Slack's page for a new app instead, with the manifest filled in
+        #[arg(long)]
+        link: bool,
     },
     /// Print shell completions
     Completions {
@@ -586,6 +593,11 @@ mod tests {
         assert_eq!(
             command(&["completions", "fish"]),
             CliCommand::Completions { shell }
+        );
+        assert_eq!(command(&["manifest"]), CliCommand::Manifest { link: false });
+        assert_eq!(
+            command(&["manifest", "--link"]),
+            CliCommand::Manifest { link: true }
         );
     }
 
