@@ -61,6 +61,9 @@ pub(crate) const OPERATOR_WAIT: Duration = Duration::from_secs(60);
 const BLIND_WAIT: Duration = Duration::from_secs(60);
 const DOUBLINGS_MAX: u32 = 4;
 
+/// The shortest text that can be a token. A shorter one would be found in words.
+const TOKEN_MIN: usize = 8;
+
 /// A path segment: everything but unreserved characters is escaped.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
@@ -317,7 +320,10 @@ impl HttpClient {
             Ok(body) => Ok(RawResponse {
                 status,
                 headers,
-                body,
+                body: match status {
+                    300.. => self.without_token(body),
+                    _ => body,
+                },
             }),
             // A refusal is valid without its body; an accepted request without one must be looked up.
             Err(_) if status >= 300 => Ok(RawResponse {
@@ -326,6 +332,16 @@ impl HttpClient {
                 body: String::new(),
             }),
             Err(why) => Err(self.lost(request, &why)),
+        }
+    }
+
+    /// The body of a refusal, whose words people and the log get. A proxy may repeat the request in it, and so the token.
+    fn without_token(&self, body: String) -> String {
+        let sent = self.authorization.to_str().unwrap_or_default();
+        let token = sent.rsplit(' ').next().unwrap_or_default();
+        match token.len() >= TOKEN_MIN && body.contains(token) {
+            true => body.replace(token, "…"),
+            false => body,
         }
     }
 

@@ -27,6 +27,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
+use crate::canaries::Canaries;
+
 pub const ANA: &str = "U0ANN01";
 pub const BO: &str = "U0BOB01";
 /// Two people who share everything without `[[people]]`. In each DM five answers go at once, and then one a second: in
@@ -235,6 +237,7 @@ impl Setup {
             forgiven: Mutex::default(),
             env: Vec::new(),
             past: Vec::new(),
+            leaked: Mutex::default(),
             _took: took,
         };
         std::fs::write(ivan.config_path(), &ivan.config).unwrap();
@@ -324,6 +327,8 @@ pub struct Ivan {
     env: Vec<(String, PathBuf)>,
     /// The logs of killed daemons.
     past: Vec<Arc<Log>>,
+    /// Secrets that were found in answers.
+    leaked: Mutex<Vec<String>>,
     _took: Took,
 }
 
@@ -896,6 +901,7 @@ impl Ivan {
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
         let text = response.text().await.unwrap();
+        self.shows(&format!("the answer to {method} {path}"), &text);
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
@@ -903,7 +909,9 @@ impl Ivan {
     pub async fn metrics(&self) -> String {
         let request = client().get(format!("{}/metrics", self.api_url()));
         let answer = request.bearer_auth(self.token()).send().await.unwrap();
-        answer.text().await.unwrap()
+        let text = answer.text().await.unwrap();
+        self.shows("GET /metrics", &text);
+        text
     }
 
     /// Waits until `GET /metrics` has this line.
@@ -926,7 +934,7 @@ impl Ivan {
 
     /// Runs `ivan ARGS` against the daemon.
     pub async fn cli(&self, args: &[&str]) -> Ran {
-        ran(&mut self.command(args)).await
+        self.shows_ran(ran(&mut self.command(args)).await)
     }
 
     /// `ivan ARGS`, to be run against the daemon.
@@ -948,11 +956,12 @@ impl Ivan {
     pub async fn another_serve(&self, bot_toml: &str) -> Ran {
         let path = self.folder.path().join("another.toml");
         std::fs::write(&path, bot_toml).unwrap();
-        ran(Command::new(env!("CARGO_BIN_EXE_ivan"))
+        let ran = ran(Command::new(env!("CARGO_BIN_EXE_ivan"))
             .args(["--config", "another.toml", "serve"])
             .current_dir(self.folder.path())
             .env("XDG_RUNTIME_DIR", self.folder.path()))
-        .await
+        .await;
+        self.shows_ran(ran)
     }
 
     /// `api.token`, or the token that the daemon made.
@@ -972,10 +981,11 @@ impl Ivan {
             &format!("api.bind = \"{}\"", self.daemon().address()),
         );
         std::fs::write(self.config_path(), found).unwrap();
-        ran(Command::new(env!("CARGO_BIN_EXE_ivan"))
+        let ran = ran(Command::new(env!("CARGO_BIN_EXE_ivan"))
             .args(args)
             .current_dir(self.folder.path()))
-        .await
+        .await;
+        self.shows_ran(ran)
     }
 
     // ------------------------------------------------------------ further ways to speak
@@ -1047,6 +1057,49 @@ impl Ivan {
         .await;
         let said = self.slack().bot_messages(&channel);
         assert_eq!(said.len(), before, "not in vain: {said:#?}");
+    }
+}
+
+/// Secrets: the daemon shows none (canaries.rs).
+impl Ivan {
+    /// The secrets of this story.
+    pub fn canaries(&self) -> Canaries {
+        let made = std::fs::read_to_string(self.folder.path().join("api-token")).ok();
+        Canaries::of(&self.sandbox, made.as_deref().map(str::trim))
+    }
+
+    fn shows(&self, place: &str, text: &str) {
+        let leaks = self.canaries().leaks(place, text);
+        self.leaked.lock().unwrap().extend(leaks);
+    }
+
+    fn shows_ran(&self, ran: Ran) -> Ran {
+        self.shows("the output of a command", &ran.out);
+        self.shows("the errors of a command", &ran.err);
+        ran
+    }
+
+    /// The secrets in answers, in the log, in Slack, and in the daemon's files.
+    pub fn leaks(&self) -> Vec<String> {
+        let all = self.canaries();
+        let mut leaks = self.leaked.lock().unwrap().clone();
+        leaks.extend(all.leaks("the log", &self.logs_of_all()));
+        for sent in self.slack().front().journal() {
+            leaks.extend(all.leaks("a request to Slack", &sent.body));
+        }
+        leaks.extend(all.leaks_of_folder(self.folder.path()));
+        leaks
+    }
+}
+
+impl Drop for Ivan {
+    /// At the end of each story, and of each part of it.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let leaks = self.leaks();
+        assert!(leaks.is_empty(), "secrets are shown: {leaks:#?}");
     }
 }
 
@@ -1482,7 +1535,7 @@ pub struct Ran {
 
 /// An empty world with tokens of its own. A daemon that outlives its test run goes on connecting to its ports, which later
 /// sandboxes may get: there it is refused.
-fn seed_of_its_own() -> Seed {
+pub fn seed_of_its_own() -> Seed {
     let mut seed = Seed::empty();
     let own = ulid::Ulid::from_datetime(Clock::system().now().into()).to_string();
     let give = |world: &mut Value, place: &str| {

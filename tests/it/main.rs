@@ -10,6 +10,7 @@ mod away;
 mod blocking;
 mod callers;
 mod campaign;
+mod canaries;
 mod cards;
 mod changes;
 mod channels;

@@ -524,6 +524,11 @@ impl SandboxGitHub {
         self.house.with(|world| world.hook_everywhere(url, secret))
     }
 
+    /// The secrets of all webhooks, which no answer shows.
+    pub fn hook_secrets(&self) -> Vec<String> {
+        locked(&self.house.world).hook_secrets()
+    }
+
     /// Sets whether loopback webhooks can be registered. GitHub refuses them (docs/contracts/github.md#registering), as this does by default.
     pub fn allow_loopback_hooks(&self, on: bool) {
         locked(&self.house.world).allow_loopback = on;

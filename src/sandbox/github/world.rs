@@ -936,6 +936,12 @@ impl GitHubWorld {
         payload["sender"] = self.user(by);
     }
 
+    /// The secrets of all webhooks.
+    pub fn hook_secrets(&self) -> Vec<String> {
+        let hooks = self.repos.values().flat_map(|repo| &repo.hooks);
+        hooks.filter_map(|hook| hook.secret.clone()).collect()
+    }
+
     pub fn hook_everywhere(&mut self, url: &str, secret: &str) -> u64 {
         let repos: Vec<u64> = self.repos.keys().copied().collect();
         let mut first = None;

@@ -145,6 +145,7 @@ async fn comes_out(history: &History, tally: &Tally) -> Result<(), String> {
             wrong.extend(put_back::follow(drive.ivan, history, tally).await);
             wrong.extend(unexpected_errors(&drive, history));
         }
+        wrong.extend(drive.ivan.leaks());
         wrong
     });
     let wrong = match happened.catch_unwind().await {
