@@ -11,6 +11,8 @@ pub(crate) mod clients;
 pub(crate) mod damage;
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod request;
 mod verdict;
 pub(crate) mod webhook;

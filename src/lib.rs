@@ -12,6 +12,8 @@
 //! ├── clock.rs       the app's clock, which tests can shift
 //! ├── lenient.rs     JSON from outside, read leniently and in little memory
 //! ├── messages.rs    test: a sample of every message, and docs/messages.md made of them
+//! ├── fuzzing.rs     entry points of `fuzz/`, and property tests over them; clickup/fuzzing.rs, github/fuzzing.rs, http/fuzzing.rs,
+//! │                  http_client/fuzzing.rs, slack/fuzzing.rs
 //! ├── config/        bot.toml, environment and *_file → Config, or every mistake at once
 //! │   └── layers.rs: origins · reader.rs: keys → values · remarks.rs: example values, open files · secret.rs: tokens that do not print · token.rs: hashes of API tokens
 //! ├── domain/        values and decisions: no IO, no clock, nothing of Slack, HTTP or SQL
@@ -103,6 +105,8 @@ pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod domain;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod github;
 pub mod http;
 mod http_client;

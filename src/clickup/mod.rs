@@ -7,6 +7,8 @@
 mod accounts;
 mod client;
 mod due;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod hook;
 mod poll;
 mod undo;

@@ -607,7 +607,7 @@ fn limited_for(
 }
 
 /// When a fine-grained token expires (docs/contracts/github.md#requests): `2027-01-31 09:00:00 UTC`, or with an offset.
-fn token_ends(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+pub(super) fn token_ends(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     let ends = headers.get("github-authentication-token-expiration")?;
     let ends = ends.to_str().ok()?.trim();
     let utc = NaiveDateTime::parse_from_str(ends, "%Y-%m-%d %H:%M:%S UTC").map(|at| at.and_utc());
@@ -616,7 +616,7 @@ fn token_ends(headers: &HeaderMap) -> Option<DateTime<Utc>> {
 }
 
 /// The URL of the next page: `Link: <…>; rel="next", <…>; rel="last"`.
-fn next_link(headers: &HeaderMap) -> Option<String> {
+pub(super) fn next_link(headers: &HeaderMap) -> Option<String> {
     let links = headers.get_all(LINK).into_iter();
     links
         .filter_map(|link| link.to_str().ok())

@@ -146,7 +146,7 @@ fn form_payload(body: &[u8]) -> Result<Vec<u8>, DeliveryRefusal> {
 }
 
 /// Decodes a value of a form into one buffer: it may be as large as a body.
-fn form_decoded(value: &[u8]) -> Vec<u8> {
+pub(super) fn form_decoded(value: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(value.len());
     let mut rest = value;
     while let Some((&byte, after)) = rest.split_first() {

@@ -12,6 +12,8 @@ mod change;
 mod client;
 mod dependencies;
 mod fields;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod hook;
 mod links;
 mod poll;

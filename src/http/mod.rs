@@ -12,6 +12,8 @@
 pub mod answers;
 mod daemon;
 mod describe;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub mod hooks;
 pub mod metrics;
 pub mod openapi;

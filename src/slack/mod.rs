@@ -15,6 +15,8 @@ mod dispatch;
 mod ephemeral;
 mod filter;
 mod forms;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod gestures;
 mod home;
 mod membership;

@@ -65,30 +65,33 @@ pub(super) fn characters(unicode: &str) -> Option<String> {
     drawn.then_some(characters)
 }
 
-/// The text before and after the next `name` that is not in code.
+/// The text before and after the next `name` that is not in code. Each part of the text is read once.
 fn next_emoji<'t>(text: &'t str, name: &str) -> Option<(&'t str, &'t str)> {
     let mut from = 0;
+    let mut at = text.find(name)?;
     loop {
-        let rest = text.get(from..)?;
-        let at = rest.find(name)?;
+        if at < from {
+            at = from + text.get(from..)?.find(name)?;
+        }
         // Code that begins before it: three marks span lines.
-        let code = rest.find('`').filter(|&code| code < at);
-        let Some(code) = code else {
-            let (before, found) = text.split_at_checked(from + at)?;
+        let Some(code) = text.get(from..at)?.find('`') else {
+            let (before, found) = text.split_at_checked(at)?;
             return Some((before, found.strip_prefix(name)?));
         };
-        let marks = match rest.get(code..)?.starts_with("```") {
-            true => "```",
-            false => "`",
+        from += code;
+        let (marks, closes) = match text.get(from..)?.strip_prefix("```") {
+            Some(inside) => (3, inside.find("```")),
+            None => {
+                let inside = text.get(from + 1..)?;
+                let ends = inside.find(['`', '\n']);
+                (
+                    1,
+                    ends.filter(|&at| inside.as_bytes().get(at) == Some(&b'`')),
+                )
+            }
         };
-        let inside = rest.get(code + marks.len()..)?;
-        let line = match marks {
-            "`" => inside.find('\n').unwrap_or(inside.len()),
-            _ => inside.len(),
-        };
-        let closes = inside.get(..line)?.find(marks);
         // An unclosed mark is plain text.
-        from += code + marks.len() + closes.map_or(0, |at| at + marks.len());
+        from += marks + closes.map_or(0, |at| at + marks);
     }
 }
 

@@ -171,6 +171,8 @@ const MAY_USE: &[(&str, Rooms)] = &[
     ("sandbox", Only(&[])),
     ("app", All),
     ("demo", All),
+    // Hands inputs to the readers of all surfaces and sources.
+    ("fuzzing", All),
     ("lib", All),
     ("main", All),
 ];
