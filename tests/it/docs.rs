@@ -359,6 +359,37 @@ fn a_reference_is_read() {
     );
 }
 
+/// The tests that a page names, as `` `callers.rs::every_verb` ``, and that are not in that file of `tests/it` or `src`.
+fn missing_tests(page: &str) -> Vec<String> {
+    let named = in_code(page)
+        .into_iter()
+        .filter(|code| code.contains(".rs::"));
+    named
+        .filter(|code| {
+            let (file, test) = code.split_once("::").unwrap();
+            let places = ["tests/it", "src"].map(|folder| root().join(folder).join(file));
+            let texts = places
+                .iter()
+                .filter_map(|path| fs::read_to_string(path).ok());
+            !texts
+                .into_iter()
+                .any(|text| text.contains(&format!("fn {test}(")))
+        })
+        .collect()
+}
+
+#[test]
+fn every_test_that_the_page_on_security_names_exists() {
+    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    assert_eq!(missing_tests(&page), [""; 0]);
+    assert!(
+        page.matches(".rs::").count() > 20,
+        "each attack has its test"
+    );
+    let planted = "`docs.rs::no_such_test` and `no_file.rs::the_map_has_every_file`, `docs.rs::the_map_has_every_file`";
+    assert_eq!(missing_tests(planted).len(), 2);
+}
+
 /// The files of `src/` that a text does not name.
 fn unmapped(map: &str) -> Vec<String> {
     let source = root().join("src");
