@@ -102,7 +102,7 @@ impl Outbound for Mailbox {
         let (id, version, is_ephemeral) =
             (message.id, message.version, message.ephemeral.is_some());
         // The transaction that gave it its words has stored this.
-        if messages::sends_first(&self.inner.store, id) == Some(version) {
+        if messages::version_begun(&self.inner.store, id) == Some(version) {
             return Ok(true);
         }
         self.write(move |mail| match is_ephemeral {

@@ -404,8 +404,8 @@ pub fn is_unsent(store: &Store, id: MessageId) -> bool {
 }
 
 /// Notes that a post is sent now; returns its version that was stored as begun before.
-pub fn sends_first(store: &Store, id: MessageId) -> Option<i64> {
-    store.inner.unsent.take(id)
+pub fn version_begun(store: &Store, id: MessageId) -> Option<i64> {
+    store.inner.unsent.version_taken(id)
 }
 
 /// The posts that were stored as begun and never sent, because the daemon stops. They count as sent from now on.

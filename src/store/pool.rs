@@ -820,7 +820,7 @@ impl UnsentPosts {
     }
 
     /// Removes a post, because it is sent now, or was not committed; returns the version that is stored as begun.
-    pub(super) fn take(&self, message: MessageId) -> Option<i64> {
+    pub(super) fn version_taken(&self, message: MessageId) -> Option<i64> {
         let post = runtime::lock(&self.0).remove(&message);
         post.map(|(version, _)| version)
     }
@@ -948,7 +948,7 @@ where
     ) -> BTreeSet<Wake> {
         if committed.is_err() || !matches!(self.result, Some(Ok(_))) {
             for post in &self.begun {
-                unsent.take(*post);
+                unsent.version_taken(*post);
             }
         }
         let failed = |why: String| StoreError {
@@ -1110,9 +1110,9 @@ mod tests {
         assert!(begin(1, true).await.is_err());
         assert!(!store.inner.unsent.has(MessageId(1)));
         begin(2, false).await.unwrap();
-        assert_eq!(store.inner.unsent.take(MessageId(2)), Some(1));
+        assert_eq!(store.inner.unsent.version_taken(MessageId(2)), Some(1));
         assert_eq!(
-            store.inner.unsent.take(MessageId(2)),
+            store.inner.unsent.version_taken(MessageId(2)),
             None,
             "it is sent once"
         );
