@@ -88,6 +88,7 @@ mod slash;
 mod smiles;
 mod snooze;
 mod start;
+mod store_key;
 mod strangers;
 mod supervised;
 mod threads;
