@@ -113,6 +113,7 @@ pub struct App {
     gaps: Recovery,
     listener: TcpListener,
     hooks: TcpListener,
+    is_proxy: http::IsProxy,
     api: ApiState,
     slack: Option<SlackSettings>,
     clock: Clock,
@@ -264,6 +265,7 @@ impl App {
             gaps,
             listener,
             hooks,
+            is_proxy: is_proxy(config),
             api,
             slack: config.slack.as_ref().map(|slack| SlackSettings {
                 store_dir: store_dir(&config.store.path),
@@ -354,7 +356,8 @@ impl App {
         });
         parts.start("the HTTP API", {
             let (router, stopping) = (http::router(self.api), stopping.clone());
-            async move { Ok(http::serve(self.listener, router, stopping).await?) }
+            let is_proxy = Arc::clone(&self.is_proxy);
+            async move { Ok(http::serve(self.listener, router, is_proxy, stopping).await?) }
         });
         if let Some(settings) = self.slack {
             let (mailbox, clock, stopping) = (self.mailbox, self.clock.clone(), stopping.clone());
@@ -379,8 +382,8 @@ impl App {
         parts.start("the webhook listener", {
             let (inbox, clock) = (self.inbox.clone(), self.clock.clone());
             let router = http::hooks::hooks_router(inbox.clone(), inbox.readers(), clock);
-            let stopping = stopping.clone();
-            async move { Ok(http::serve_hooks(self.hooks, router, stopping).await?) }
+            let (is_proxy, stopping) = (self.is_proxy, stopping.clone());
+            async move { Ok(http::serve_hooks(self.hooks, router, is_proxy, stopping).await?) }
         });
         parts.start("the inbox", {
             let (inbox, stopping) = (self.inbox, stopping.clone());
@@ -410,6 +413,12 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// The addresses to which no bound per address applies.
+fn is_proxy(config: &Config) -> http::IsProxy {
+    let proxies = config.http.trusted_proxies.clone();
+    Arc::new(move |address| proxies.iter().any(|proxy| proxy.contains(address)))
 }
 
 /// Reads the sources, and passes the result to the alerts and the parts that depend on it.

@@ -299,6 +299,7 @@ fn tell_others<'a>(
             },
             bot: false,
             us: false,
+            outside: false,
         };
         let news: Vec<Activity> = deeds(tx, author, row, written)?
             .into_iter()

@@ -183,8 +183,8 @@ impl Inbox {
         self.inner.arrivals.subscribe()
     }
 
-    /// The secrets that may sign a delivery: the one of the webhook `hook`, if the store has it, and the one from
-    /// bot.toml. If empty, the source has no route (P6).
+    /// The secrets that may sign a delivery: the one from bot.toml, and the one of the webhook `hook`, if the store has it;
+    /// for `None` those of all webhooks, newest first. If empty, the source has no route (P6).
     pub async fn secrets(
         &self,
         source: Source,
@@ -199,9 +199,11 @@ impl Inbox {
         let fitting = all
             .flat_map(|of| &of.secrets)
             .filter(|(id, _)| hook.is_none_or(|hook| hook == id));
-        let mut secrets: Vec<String> = fitting.map(|(_, secret)| secret.clone()).collect();
-        secrets.extend(self.inner.secrets.get(&source).cloned());
-        Ok(secrets)
+        let configured = self.inner.secrets.get(&source).cloned();
+        let secrets = configured.into_iter();
+        Ok(secrets
+            .chain(fitting.map(|(_, secret)| secret.clone()))
+            .collect())
     }
 
     /// Reads the secrets of a source's registered webhooks: `ivan webhooks` stores them beside a running daemon.
@@ -759,7 +761,7 @@ impl Walk {
 }
 
 /// The activities on a task in all waiting deliveries. A read for one of them shows changes of the others too, so that
-/// their authors are known. Comments are excluded: each comes only from its own delivery.
+/// their authors are known. Comments and deletions are excluded: each comes only from its own delivery.
 #[derive(Clone, Default)]
 struct Told(BTreeMap<TaskKey, Vec<Activity>>);
 
@@ -769,11 +771,9 @@ impl Told {
             let (key, acts) = match event {
                 SourceEvent::Seen { task, acts, .. } => (&task.key, acts),
                 SourceEvent::Look { key, acts } => (key, acts),
-                SourceEvent::Gone { .. }
-                | SourceEvent::Moved { .. }
-                | SourceEvent::Renamed { .. } => continue,
+                SourceEvent::Moved { .. } | SourceEvent::Renamed { .. } => continue,
             };
-            let acts = acts.iter().filter(|act| !is_comment(act)).cloned();
+            let acts = acts.iter().filter(|act| !is_of_one_delivery(act)).cloned();
             let told = self.0.entry(key.clone()).or_default();
             told.extend(acts);
             told.drain(..told.len().saturating_sub(ACTS_MAX));
@@ -785,20 +785,21 @@ impl Told {
         let (key, acts) = match &mut event {
             SourceEvent::Seen { task, acts, .. } => (&task.key, acts),
             SourceEvent::Look { key, acts } => (&*key, acts),
-            SourceEvent::Gone { .. } | SourceEvent::Moved { .. } | SourceEvent::Renamed { .. } => {
-                return event;
-            }
+            SourceEvent::Moved { .. } | SourceEvent::Renamed { .. } => return event,
         };
         if let Some(told) = self.0.get(key) {
-            acts.retain(is_comment);
+            acts.retain(is_of_one_delivery);
             acts.extend(told.iter().cloned());
         }
         event
     }
 }
 
-fn is_comment(act: &Activity) -> bool {
-    matches!(act.what, ActivityKind::Commented { .. })
+fn is_of_one_delivery(act: &Activity) -> bool {
+    matches!(
+        act.what,
+        ActivityKind::Commented { .. } | ActivityKind::Deleted
+    )
 }
 
 /// Measures how long events took to get here, by both clocks.
@@ -806,7 +807,6 @@ fn count_lag(source: Source, events: &[SourceEvent], now: DateTime<Utc>) {
     for event in events {
         let (SourceEvent::Seen { acts, .. }
         | SourceEvent::Look { acts, .. }
-        | SourceEvent::Gone { acts, .. }
         | SourceEvent::Moved { acts, .. }) = event
         else {
             continue;
@@ -824,7 +824,7 @@ fn to_be_read(event: &SourceEvent) -> Option<&TaskKey> {
     match event {
         SourceEvent::Look { key, .. } => Some(key),
         SourceEvent::Moved { to, .. } => to.as_ref(),
-        SourceEvent::Seen { .. } | SourceEvent::Gone { .. } | SourceEvent::Renamed { .. } => None,
+        SourceEvent::Seen { .. } | SourceEvent::Renamed { .. } => None,
     }
 }
 
@@ -862,7 +862,6 @@ fn one(
             Ok((applied == Applied::Ask).then_some(task.key))
         }
         SourceEvent::Look { key, acts } => found(tx, &key, acts, looked, now).map(|()| None),
-        SourceEvent::Gone { key, acts } => ingest::gone(tx, &key, acts, now).map(|_| None),
         SourceEvent::Moved { key, to, acts } => {
             if let Some((asked_at, Ok(task))) = to.as_ref().and_then(|to| looked.get(to)) {
                 return ingest::moved(tx, &key, task, *asked_at, acts, now).map(|_| None);
@@ -929,17 +928,17 @@ mod tests {
         let inbox = inbox(&folder);
         let known = async |hook| inbox.secrets(GITHUB, hook).await.unwrap();
         stores(&inbox, "1", "first").await;
-        assert_eq!(known(Some("1")).await, ["first", "of bot.toml"]);
+        assert_eq!(known(Some("1")).await, ["of bot.toml", "first"]);
         stores(&inbox, "2", "second").await;
         assert_eq!(known(Some("2")).await, ["of bot.toml"]);
         inbox.learn_secrets(GITHUB).await.unwrap();
-        assert_eq!(known(Some("2")).await, ["second", "of bot.toml"]);
-        assert_eq!(known(None).await, ["first", "second", "of bot.toml"]);
+        assert_eq!(known(Some("2")).await, ["of bot.toml", "second"]);
+        assert_eq!(known(None).await, ["of bot.toml", "second", "first"]);
         inbox
             .remember_hook(GITHUB, "1", "https://a", "third")
             .await
             .unwrap();
-        assert_eq!(known(Some("1")).await, ["third", "of bot.toml"]);
+        assert_eq!(known(Some("1")).await, ["of bot.toml", "third"]);
     }
 
     #[tokio::test]

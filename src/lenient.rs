@@ -19,6 +19,22 @@ use crate::limits::Limit;
 /// The number of items read of one list. All lists that we request or receive are shorter.
 const ITEMS_MAX: usize = 20_000;
 
+/// The longest text of one field, in bytes: GitHub's longest body has 65,536 characters, of at most twelve bytes each.
+const TEXT_MAX: usize = 2 * 1024 * 1024;
+
+/// A value of its own; `None` if it is of an unexpected type, or a text that is too long.
+fn parsed<'de, T: Deserialize<'de>>(raw: &'de RawValue) -> Option<T> {
+    let json = raw.get();
+    // If the type is unexpected, the error would repeat the text.
+    if json.len() > TEXT_MAX && json.starts_with('"') {
+        Limit::Text.reached(format_args!(
+            "a text of more than {TEXT_MAX} bytes in the JSON of a source is left out"
+        ));
+        return None;
+    }
+    serde_json::from_str(json).ok()
+}
+
 /// Reads a field; the default if it is missing, null or of an unexpected type.
 pub(crate) fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
@@ -26,7 +42,7 @@ where
     T: Deserialize<'de> + Default,
 {
     let field = <&RawValue>::deserialize(deserializer)?;
-    Ok(serde_json::from_str(field.get()).unwrap_or_default())
+    Ok(parsed(field).unwrap_or_default())
 }
 
 /// Reads a list; other values give an empty one, and unreadable items are skipped.
@@ -89,7 +105,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Items<T, MAX> 
             let Some(item) = seq.next_element::<&RawValue>()? else {
                 return Ok(items);
             };
-            items.extend(serde_json::from_str::<T>(item.get()));
+            items.extend(parsed::<T>(item));
         }
         let mut more = 0_usize;
         while seq.next_element::<IgnoredAny>()?.is_some() {
@@ -348,6 +364,16 @@ mod tests {
             two: two.into(),
         };
         assert_eq!(read(text), thing);
+    }
+
+    #[test]
+    fn a_text_without_end_is_left_out() {
+        let before = Limit::Text.times();
+        let of = |length: usize| format!("{{\"word\": \"{}\", \"two\": [7]}}", "x".repeat(length));
+        assert_eq!(read(&of(TEXT_MAX - 2)).word.len(), TEXT_MAX - 2);
+        let thing = read(&of(TEXT_MAX));
+        assert_eq!((thing.word.as_str(), thing.two.as_slice()), ("", &[7][..]));
+        assert!(Limit::Text.times() > before);
     }
 
     #[test]

@@ -11,11 +11,12 @@
 //! ├── limits.rs      every limit, by name: counted and logged where it is reached
 //! ├── clock.rs       the app's clock, which tests can shift
 //! ├── lenient.rs     JSON from outside, read leniently and in little memory
+//! ├── scan_cost.rs   test: the time of a scanner grows with its text
 //! ├── messages.rs    test: a sample of every message, and docs/messages.md made of them
 //! ├── fuzzing.rs     entry points of `fuzz/`, and property tests over them; clickup/fuzzing.rs, github/fuzzing.rs, http/fuzzing.rs,
 //! │                  http_client/fuzzing.rs, slack/fuzzing.rs
 //! ├── config/        bot.toml, environment and *_file → Config, or every mistake at once
-//! │   └── layers.rs: origins · reader.rs: keys → values · remarks.rs: example values, open files · secret.rs: tokens that do not print · token.rs: hashes of API tokens
+//! │   └── layers.rs: origins · reader.rs: keys → values · network.rs: addresses · remarks.rs: example values, open files · secret.rs: tokens that do not print · token.rs: hashes of API tokens
 //! ├── domain/        values and decisions: no IO, no clock, nothing of Slack, HTTP or SQL
 //! │   ├── task.rs · ids.rs · person.rs · link.rs · entity.rs · profile.rs      tasks, row ids, people, their accounts, clients, sources
 //! │   ├── access.rs                                                            the tasks that a person may name
@@ -26,7 +27,7 @@
 //! │   ├── event.rs · log.rs · set_aside.rs                                     reports of sources, entries of the log, work set aside
 //! │   ├── reply.rs · reply/acts.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
 //! │   ├── reason.rs · spelling.rs                                              reasons of failures for people and operators, typos
-//! │   └── mention_text.rs · signature.rs · markdown.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, the author's name below, Markdown, control characters, reactions, scopes
+//! │   └── mention_text.rs · signature.rs · markdown.rs · pings.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, the author's name below, Markdown, strangers' mentions, control characters, reactions, scopes
 //! ├── command_tx/    CommandTx: the reads and writes of verbs in their transaction
 //! │   └── stop.rs: Rejection, Stop, CommandError · settings.rs · health.rs
 //! ├── verbs/         one file a verb: its arguments, its grammar, its decision, its words; mod.rs has the table
@@ -72,6 +73,7 @@
 //! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · membership.rs · scopes.rs    JSON, escapes, Block Kit, the Web API, members, scopes
 //! ├── http/          a surface: the API and the webhook listener
 //! │   ├── routes.rs · describe.rs · openapi.rs · schemas.rs                    routes and their description
+//! │   ├── serving.rs · connections.rs                                          a listener, and its open connections
 //! │   ├── tokens.rs                                                            the API's tokens and their rights
 //! │   ├── request.rs · queries.rs · reads.rs · writes.rs · daemon.rs           requests and handlers
 //! │   ├── answers/tasks.rs · answers/people.rs · answers/health.rs · problem.rs    answers
@@ -125,6 +127,8 @@ pub mod recovery;
 mod runtime;
 #[cfg(feature = "demo")]
 pub mod sandbox;
+#[cfg(test)]
+mod scan_cost;
 pub mod set_aside;
 pub mod slack;
 pub mod store;

@@ -32,6 +32,8 @@ pub enum Limit {
     ApiConnections,
     /// Concurrent connections to the webhook listener.
     HookConnections,
+    /// Concurrent connections from one address.
+    AddressConnections,
     /// Bytes of one request body at the API.
     ApiBody,
     /// Concurrent `POST /sync` requests.
@@ -64,6 +66,8 @@ pub enum Limit {
     Items,
     /// JSON values in one frame from Slack.
     FrameValues,
+    /// Bytes of one text in the JSON of a source.
+    Text,
     /// Requests of one person to link an account.
     LinkTries,
 }
@@ -87,7 +91,7 @@ static REACHED: [Reached; Limit::ALL.len()] = [const {
 
 impl Limit {
     /// All limits.
-    pub const ALL: [Limit; 24] = [
+    pub const ALL: [Limit; 26] = [
         Limit::Inbox,
         Limit::Heard,
         Limit::Outbox,
@@ -95,6 +99,7 @@ impl Limit {
         Limit::StoreQueue,
         Limit::ApiConnections,
         Limit::HookConnections,
+        Limit::AddressConnections,
         Limit::ApiBody,
         Limit::Syncs,
         Limit::Frame,
@@ -111,6 +116,7 @@ impl Limit {
         Limit::Mentions,
         Limit::Items,
         Limit::FrameValues,
+        Limit::Text,
         Limit::LinkTries,
     ];
 
@@ -124,6 +130,7 @@ impl Limit {
             Limit::StoreQueue => "store_queue",
             Limit::ApiConnections => "api_connections",
             Limit::HookConnections => "hook_connections",
+            Limit::AddressConnections => "address_connections",
             Limit::ApiBody => "api_body",
             Limit::Syncs => "syncs",
             Limit::Frame => "frame",
@@ -140,6 +147,7 @@ impl Limit {
             Limit::Mentions => "mentions",
             Limit::Items => "items",
             Limit::FrameValues => "frame_values",
+            Limit::Text => "text",
             Limit::LinkTries => "link_tries",
         }
     }
@@ -202,6 +210,14 @@ impl LogThrottle {
                 Some(unsaid)
             }
         }
+    }
+}
+
+impl LogThrottle {
+    /// Whether a line would be skipped now.
+    pub fn is_held(&self, now: Instant) -> bool {
+        let said = lock(&self.0);
+        said.is_some_and(|(at, _)| now.duration_since(at) < SAY_EVERY)
     }
 }
 

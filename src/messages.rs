@@ -762,7 +762,12 @@ fn briefing() -> Group {
         reply::briefing_by_config(),
     );
     let notice = Text::new().text("Renew the certificate was completed in ClickUp by Bo");
+    let mention = notice.clone();
     group.row("after quiet hours", reply::held(&[notice]).0);
+    group.row(
+        "mentions by people who are no collaborators, once an hour",
+        reply::digest(&[mention]).0,
+    );
     group
 }
 
@@ -1484,6 +1489,7 @@ fn notices() -> Group {
         account: account("4243", "Bo"),
         bot: false,
         us: false,
+        outside: false,
     };
     for what in [
         ActivityKind::Completed,
@@ -1791,6 +1797,7 @@ const NO_MESSAGES: &[&str] = &[
     "told",
     "undone",
     "well",
+    "below",
     "when_due",
     "with_status",
     "words",

@@ -20,6 +20,9 @@ use crate::store::{DbResult, Tx, Wake, access, messages, people, schedules};
 /// Notices about one task within this time share one message.
 const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
 
+/// All notices within this time share one message, after the first few.
+const TOGETHER_WITHIN: Duration = Duration::minutes(1);
+
 /// Notifies the people concerned: assignees, people with it as their current task, its requester, and people mentioned
 /// in a comment. Skips `except`, who is informed otherwise.
 pub fn tell(
@@ -73,8 +76,12 @@ pub fn tell(
         let is_quiet = chosen.quiet.and_then(|quiet| quiet.ends(now, person.zone));
         for act in theirs {
             let words = reply::notice(&after.task, act, is_current, person.zone);
-            if is_quiet.is_some() {
-                schedules::hold(tx, person.id, Some(after.row), &words, now)?;
+            // Anyone may mention people in a public repository, in as many issues as they like.
+            let waits = !concerned && act.by.as_ref().is_some_and(|by| by.outside);
+            if is_quiet.is_some() || waits {
+                let until = waits.then(|| schedules::digest_at(tx, person.id, now));
+                let until = until.transpose()?;
+                schedules::hold(tx, person.id, Some(after.row), &words, now, until)?;
                 tx.wake(Wake::Rhythms);
                 continue;
             }
@@ -92,7 +99,8 @@ pub fn tell(
                 ..MessageDraft::default()
             };
             let uid = ulid::Ulid::from_datetime(now.into()).to_string();
-            messages::notify(tx, &draft, &uid, now, ONE_MESSAGE_WITHIN)?;
+            let within = (ONE_MESSAGE_WITHIN, TOGETHER_WITHIN);
+            messages::notify(tx, &draft, &uid, now, within)?;
             tx.wake(Wake::Messages);
         }
     }

@@ -237,6 +237,15 @@ impl RateLimiter {
         turn
     }
 
+    /// Takes the key's next slot if that is now.
+    pub fn take_now(&self, key: &str, now: Instant) -> bool {
+        let is_now = self.take(key, now) <= now;
+        if !is_now {
+            self.give_back(key);
+        }
+        is_now
+    }
+
     /// Returns an unused slot to the next caller.
     pub fn give_back(&self, key: &str) {
         if let Some(slots) = lock(&self.keys).get_mut(key)

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::Clock;
+use crate::domain::controls;
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::reason::with_remedy;
 use crate::http_client::{
@@ -170,7 +171,7 @@ impl fmt::Display for Said {
         let words = clipped(self.err.as_deref().unwrap_or("no reason given"));
         f.write_str(words.trim_end_matches('.'))?;
         match &self.code {
-            Some(code) => write!(f, ", {}", code.chars().take(40).collect::<String>()),
+            Some(code) => write!(f, ", {}", controls::code(code)),
             None => Ok(()),
         }
     }

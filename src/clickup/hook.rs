@@ -269,6 +269,7 @@ impl ClickUp {
         Actor {
             bot: us || is_automation,
             us,
+            outside: false,
             account,
         }
     }
@@ -549,6 +550,7 @@ mod tests {
                 account: member(4242, "Ana"),
                 bot: false,
                 us: false,
+                outside: false,
             }),
             at: DateTime::from_timestamp_millis(1_767_229_200_123).unwrap(),
             what,

@@ -584,7 +584,7 @@ impl Commands {
 
     /// The health of all parts.
     pub async fn health(&self) -> HealthView {
-        let writable = self.inner.store.try_out().await;
+        let writable = self.inner.store.try_out_for_callers().await;
         let inner = Arc::clone(&self.inner);
         let read = self
             .inner

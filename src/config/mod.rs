@@ -4,6 +4,7 @@
 //! has the list of keys with their defaults, and the rules among keys. An existing `Config` is valid.
 
 mod layers;
+mod network;
 mod reader;
 mod remarks;
 mod secret;
@@ -11,7 +12,7 @@ mod token;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use crate::domain::score::Weights;
 use crate::domain::task::{RepoName, Source};
 
 pub use layers::ValueOrigin;
+pub use network::Network;
 pub use reader::ConfigError;
 pub use remarks::ConfigWarnings;
 pub use secret::Secret;
@@ -54,6 +56,8 @@ pub struct Config {
     pub api: ApiConfig,
     /// The listener for webhooks.
     pub webhooks: WebhooksConfig,
+    /// What both listeners share.
+    pub http: HttpConfig,
     /// How often the sources are polled.
     pub sync: SyncConfig,
     /// Retries of writes to the sources, and signatures.
@@ -276,6 +280,13 @@ pub struct WebhooksConfig {
     pub bind: SocketAddr,
 }
 
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// The addresses of proxies, to which the bound of connections per address does not apply. Default: loopback.
+    pub trusted_proxies: Vec<Network>,
+}
+
 /// `[sync]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncConfig {
@@ -460,6 +471,7 @@ impl Config {
         known_to_channels(&mut reader, &entities, channels);
         let api = api(&mut reader, &people);
         let webhooks = webhooks(&mut reader, api.bind);
+        let http = http(&mut reader);
         let sync = sync(&mut reader);
         let outbox = outbox(&mut reader);
         let log = log(&mut reader);
@@ -491,6 +503,7 @@ impl Config {
                 queue,
                 api,
                 webhooks,
+                http,
                 sync,
                 outbox,
                 people,
@@ -1360,6 +1373,17 @@ fn webhooks(reader: &mut Reader, api: SocketAddr) -> WebhooksConfig {
     WebhooksConfig { bind }
 }
 
+fn http(reader: &mut Reader) -> HttpConfig {
+    let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    HttpConfig {
+        trusted_proxies: reader.or(
+            "http.trusted_proxies",
+            &NETWORKS,
+            loopback.map(Network::from).to_vec(),
+        ),
+    }
+}
+
 fn sync(reader: &mut Reader) -> SyncConfig {
     let sync = SyncConfig {
         interval: reader.or("sync.interval", &DURATION, Duration::from_secs(3600)),
@@ -1703,6 +1727,21 @@ const SOCKET: ValueFormat<SocketAddr> = ValueFormat {
         })
     },
     show: |socket| quote(&socket.to_string()),
+};
+
+const NETWORKS: ValueFormat<Vec<Network>> = ValueFormat {
+    parse: |value| {
+        let networks = texts(value)?.into_iter().map(|text| {
+            text.parse().map_err(|()| {
+                format!("expected an IP address or a network such as 10.0.0.0/8, found `{text}`")
+            })
+        });
+        networks.collect()
+    },
+    show: |networks| {
+        let networks: Vec<String> = networks.iter().map(Network::to_string).collect();
+        quote_all(&networks)
+    },
 };
 
 const SOURCE: ValueFormat<Source> = ValueFormat {

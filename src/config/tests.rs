@@ -51,6 +51,9 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(config.api.bind.to_string(), "127.0.0.1:8787");
     assert!(config.api.token.is_none() && config.api.default_person.is_none());
     assert_eq!(config.webhooks.bind.to_string(), "127.0.0.1:8788");
+    let proxies = config.http.trusted_proxies.iter();
+    let proxies: Vec<String> = proxies.map(Network::to_string).collect();
+    assert_eq!(proxies, ["127.0.0.1", "::1"]);
     assert_eq!(config.sync.interval, Duration::from_secs(3600));
     assert_eq!(config.sync.full_interval, days(1));
     assert!(clickup.webhook_secret.is_none());
@@ -738,6 +741,9 @@ fn what_is_in_force_can_be_shown() {
 
     [webhooks]
     bind = "127.0.0.1:8788"  # default
+
+    [http]
+    trusted_proxies = ["127.0.0.1", "::1"]  # default
 
     [sync]
     interval = "1h"  # default

@@ -34,6 +34,26 @@ pub fn without_controls(text: &str) -> Cow<'_, str> {
     text.chars().filter(|&c| !is_control(c)).collect()
 }
 
+/// The longest code of another system that is repeated.
+const CODE_MAX: usize = 64;
+
+/// An error code of another system as the log, the metrics and the store show it. Codes are words; anything else is not
+/// repeated.
+pub fn code(code: &str) -> &str {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    match !code.is_empty() && code.len() <= CODE_MAX && code.chars().all(fits) {
+        true => code,
+        false => "unreadable_code",
+    }
+}
+
+/// The first so many bytes of a text, up to the end of a character.
+pub fn first_bytes(text: &str, most: usize) -> &str {
+    let mut ends = (0..=most.min(text.len())).rev();
+    let end = ends.find(|&end| text.is_char_boundary(end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
+}
+
 /// The JSON without control characters in its strings, raw or as escapes.
 pub fn json_without_controls(json: &str) -> Cow<'_, str> {
     let mut kept = String::new();
@@ -121,6 +141,16 @@ mod tests {
     #[case("[\"\\\u{7f}u001b\"]", "[\"u001b\"]")]
     fn json_loses_it_as_it_is_and_escaped(#[case] json: &str, #[case] plain: &str) {
         assert_eq!(json_without_controls(json), plain);
+    }
+
+    #[rstest]
+    #[case(0, "")]
+    #[case(1, "a")]
+    #[case(2, "a")]
+    #[case(3, "aé")]
+    #[case(9, "aéb")]
+    fn a_text_is_cut_between_characters(#[case] most: usize, #[case] first: &str) {
+        assert_eq!(first_bytes("aéb", most), first);
     }
 
     #[test]

@@ -32,13 +32,6 @@ pub enum SourceEvent {
         /// Reported actions on it.
         acts: Vec<Activity>,
     },
-    /// The source reports its deletion.
-    Gone {
-        /// The deleted task.
-        key: TaskKey,
-        /// Reported actions on it.
-        acts: Vec<Activity>,
-    },
     /// It has another key now, perhaps in a place that is not followed (docs/contracts/github.md#names-that-change).
     Moved {
         /// The former key.
@@ -77,6 +70,9 @@ pub struct Actor {
     pub bot: bool,
     /// The account that Ivan writes with: it may be our own write.
     pub us: bool,
+    /// Somebody who is no collaborator of the repository: anyone may comment in a public one.
+    #[serde(default)]
+    pub outside: bool,
 }
 
 /// The kind of action. Only kinds that people are notified of are distinguished; the rest is in the task.
@@ -191,6 +187,7 @@ pub fn acts(before: Option<&Task>, after: &Task, told: Vec<Activity>) -> Vec<Act
                 account,
                 bot: false,
                 us: closed.by_us == Some(true),
+                outside: false,
             })
         });
         acts.push(
@@ -298,6 +295,7 @@ mod tests {
                 },
                 bot: false,
                 us: false,
+                outside: false,
             }),
             at: at(second),
             what: ActivityKind::Changed { field },

@@ -5,6 +5,8 @@
 //! committed, so that the same text is sent, searched for and compared. [`plain`] is the reverse, for showing people in
 //! Slack their own text.
 
+use super::controls::first_bytes;
+
 /// Three of them open and close a code block, in Slack and in GitHub.
 const FENCE: &str = "```";
 /// A line indented this far is code in GitHub, unless it continues a paragraph or an item.
@@ -24,34 +26,67 @@ pub fn from_slack(text: &str) -> String {
     }
 }
 
+/// How many quotations are passed over because a code block ends behind them. After that the rest has none, so that no
+/// text is read again for each of its lines.
+const PASSED_OVER_MAX: usize = 64;
+
 fn written(text: &str, depth: usize) -> String {
     let mut writer = Writer::default();
-    let mut rest = text;
+    let mut at = 0;
+    let mut block = Block::after(text, at);
+    let mut passed_over = 0;
     loop {
-        let block = next_block(rest);
-        let until = block.map_or(rest.len(), |(before, _, _)| before.len());
+        let rest = text.get(at..).unwrap_or_default();
+        if block.is_some_and(|block| block.begin < at) {
+            block = Block::after(text, at);
+        }
+        let until = block.map_or(text.len(), |block| block.begin) - at;
         if depth < DEPTH_MAX
-            && let Some((before, inside, after)) = next_quotation(rest, until)
+            && passed_over < PASSED_OVER_MAX
+            && let Some((before, inside, after)) = next_quotation(rest, until, &mut passed_over)
         {
             writer.prose(before);
             writer.quotation(&inside, depth);
-            rest = after;
+            at = text.len() - after.len();
             continue;
         }
-        let Some((before, code, after)) = block else {
-            break;
+        let Some(block) = block else {
+            writer.prose(rest);
+            return writer.out;
         };
-        writer.prose(before);
-        writer.block(code);
-        rest = after;
+        writer.prose(text.get(at..block.begin).unwrap_or_default());
+        writer.block(block.code);
+        at = block.end;
     }
-    writer.prose(rest);
-    writer.out
+}
+
+/// A code block, by its place in the text.
+#[derive(Debug, Clone, Copy)]
+struct Block<'a> {
+    begin: usize,
+    code: &'a str,
+    end: usize,
+}
+
+impl Block<'_> {
+    /// The first one from there on.
+    fn after(text: &str, at: usize) -> Option<Block<'_>> {
+        let (before, code, after) = next_block(text.get(at..)?)?;
+        Some(Block {
+            begin: at + before.len(),
+            code,
+            end: text.len() - after.len(),
+        })
+    }
 }
 
 /// The first quotation that begins at `until` or before: the text before it, its lines without their marks, and the
-/// text after it. It does not count if a code block begins in it and ends elsewhere.
-fn next_quotation(text: &str, until: usize) -> Option<(&str, String, &str)> {
+/// text after it. It does not count if a code block begins in it and ends elsewhere: then it is `passed_over`.
+fn next_quotation<'a>(
+    text: &'a str,
+    until: usize,
+    passed_over: &mut usize,
+) -> Option<(&'a str, String, &'a str)> {
     let mut begin = 0;
     while begin <= until {
         let (before, rest) = text.split_at_checked(begin)?;
@@ -59,31 +94,65 @@ fn next_quotation(text: &str, until: usize) -> Option<(&str, String, &str)> {
             // It quotes all of the rest.
             return Some((before, inside.trim_start_matches(' ').to_owned(), ""));
         }
-        let (inside, length) = quoted_lines(rest);
-        if length > 0 && inside.matches(FENCE).count() % 2 == 0 {
-            return Some((before, inside, rest.get(length..)?));
+        let lines = quoted_lines(rest);
+        if lines.is_empty() {
+            begin += rest.find('\n')? + 1;
+            continue;
         }
-        begin += rest.find('\n')? + 1;
+        let length = lines.iter().map(|line| line.length).sum();
+        let fences = lines.iter().map(|line| line.fences).sum::<usize>();
+        // The first of its lines from which on no block is open at the end.
+        let mut open = fences;
+        let mut skipped = 0;
+        let mut inside = lines.iter();
+        while open % 2 == 1 {
+            let line = inside.next()?;
+            open -= line.fences;
+            skipped += line.length;
+        }
+        if inside.len() > 0 && begin + skipped <= until {
+            let mut quoted: String = inside.map(|line| line.text).collect();
+            if quoted.ends_with('\n') {
+                quoted.pop();
+            }
+            let before = text.get(..begin + skipped)?;
+            return Some((before, quoted, rest.get(length..)?));
+        }
+        *passed_over += 1;
+        begin += length;
+        if length == rest.len() || *passed_over >= PASSED_OVER_MAX {
+            return None;
+        }
     }
     None
 }
 
-/// The lines of the quotation at the start of a text, without their marks, and their length with the marks.
-fn quoted_lines(text: &str) -> (String, usize) {
-    let mut inside = String::new();
-    let mut length = 0;
+/// A line of a quotation.
+struct QuotedLine<'a> {
+    /// Without its mark, with its line break.
+    text: &'a str,
+    /// Its length with the mark.
+    length: usize,
+    /// The number of fences in it.
+    fences: usize,
+}
+
+/// The lines of the quotation at the start of a text.
+fn quoted_lines(text: &str) -> Vec<QuotedLine<'_>> {
+    let mut lines = Vec::new();
     for line in text.split_inclusive('\n') {
         let bare = line.trim_start_matches(' ');
         let Some(quoted) = bare.strip_prefix('>').filter(|_| !bare.starts_with(">>>")) else {
             break;
         };
-        inside.push_str(quoted.strip_prefix(' ').unwrap_or(quoted));
-        length += line.len();
+        let quoted = quoted.strip_prefix(' ').unwrap_or(quoted);
+        lines.push(QuotedLine {
+            text: quoted,
+            length: line.len(),
+            fences: quoted.matches(FENCE).count(),
+        });
     }
-    if inside.ends_with('\n') {
-        inside.pop();
-    }
-    (inside, length)
+    lines
 }
 
 /// The first code block that spans lines: the text before, in and after it. An unclosed one extends to the end if it
@@ -370,6 +439,8 @@ fn is_mark(line: &str, goes_on: bool) -> bool {
 /// Writes a line's words and escapes those that GitHub would show differently.
 fn inline(line: &str, out: &mut String) {
     let is_formula = is_formula(line);
+    let counts = ['*', '_', '~'].map(|sign| (sign, line.matches(sign).count()));
+    let mut stars = ClosingStars::default();
     let mut rest = line;
     let mut before = ' ';
     // The number of open tags. A closing tag is written as its opening tag was.
@@ -397,13 +468,16 @@ fn inline(line: &str, out: &mut String) {
                 1
             }
             '\\' => backslashes(rest, out),
-            '*' if let Some(bold) = bold(rest, before) => {
+            '*' if let Some(bold) = bold(line, rest, before, &mut stars) => {
                 out.push('*');
                 inline(bold, out);
                 out.push('*');
                 bold.len() + 2
             }
-            '*' | '_' | '~' => signs(rest, c, before, line, out),
+            '*' | '_' | '~' => {
+                let count = counts.iter().find(|(sign, _)| *sign == c);
+                signs(rest, c, before, count.map_or(0, |(_, count)| *count), out)
+            }
             '$' if is_formula => {
                 out.push_str("\\$");
                 1
@@ -464,41 +538,72 @@ fn backslashes(text: &str, out: &mut String) -> usize {
     run
 }
 
-/// The bold words of Slack at the start of a text: between two stars at the edges of words, in one line. They keep
-/// their stars, which set them off in GitHub as well.
-fn bold(text: &str, before: char) -> Option<&str> {
+/// The bold words of Slack at the start of a text, which is the rest of a line: between two stars at the edges of words.
+/// They keep their stars, which set them off in GitHub as well.
+fn bold<'a>(line: &str, text: &'a str, before: char, stars: &mut ClosingStars) -> Option<&'a str> {
     let inside = text.strip_prefix('*')?;
     if before.is_alphanumeric() || inside.starts_with(|c: char| c.is_whitespace() || c == '*') {
         return None;
     }
+    let from = line.len() - inside.len();
+    let end = stars.next(line, from)?;
+    let next = line.get(end + 1..)?.chars().next().unwrap_or(' ');
+    let ends = !next.is_alphanumeric() && next != '*';
+    inside.get(..end - from).filter(|_| ends)
+}
+
+/// The stars of a line that may close bold words: behind a word, and not in code.
+#[derive(Default)]
+struct ClosingStars {
+    /// The first one from a position on. It is the first of each later position before it, so that no part of the line
+    /// is searched twice.
+    known: Option<(usize, Option<usize>)>,
+}
+
+impl ClosingStars {
+    /// The position of the first one after `from`.
+    fn next(&mut self, line: &str, from: usize) -> Option<usize> {
+        if let Some((since, found)) = self.known
+            && since <= from
+            && found.is_none_or(|found| found > from)
+        {
+            return found;
+        }
+        let found = closing_star(line, from);
+        self.known = Some((from, found));
+        found
+    }
+}
+
+fn closing_star(line: &str, from: usize) -> Option<usize> {
     let mut last = '*';
-    let mut at = 0;
-    while let Some(rest) = inside.get(at..).filter(|rest| !rest.is_empty()) {
+    let mut at = from;
+    loop {
+        let rest = line.get(at..)?;
         let c = rest.chars().next()?;
-        let next = rest.get(c.len_utf8()..)?.chars().next().unwrap_or(' ');
         if c == '*' && last != '*' && !last.is_whitespace() {
-            let ends = !next.is_alphanumeric() && next != '*';
-            return inside.get(..at).filter(|_| ends);
+            return Some(at);
         }
         at += match c {
             // A star in code is code.
             '`' => code(rest, &mut String::new()),
             c => c.len_utf8(),
         };
-        last = inside.get(..at)?.chars().next_back()?;
+        last = line.get(..at)?.chars().next_back()?;
     }
-    None
 }
 
 /// A run of `*`, `_` or `~` that is no pair in Slack. GitHub also pairs double ones, and pairs within a word.
-fn signs(text: &str, sign: char, before: char, line: &str, out: &mut String) -> usize {
+///
+/// `count` is the number of these signs in the line.
+fn signs(text: &str, sign: char, before: char, count: usize, out: &mut String) -> usize {
     let rest = text.trim_start_matches(sign);
     let run = text.len() - rest.len();
     let next = rest.chars().next().unwrap_or(' ');
     let within = before.is_alphanumeric() && next.is_alphanumeric();
     let touches = before.is_alphanumeric() || next.is_alphanumeric();
     // A single one is only a sign.
-    let may_pair = line.matches(sign).count() > run;
+    let may_pair = count > run;
     let is_apart = before.is_whitespace() && next.is_whitespace();
     let shown = match sign {
         '*' => within || run == 1 && may_pair && !is_apart,
@@ -531,9 +636,12 @@ fn is_formula(line: &str) -> bool {
     false
 }
 
+/// The longest name of a character with its semicolon, in bytes.
+const ENTITY_MAX: usize = 33;
+
 /// Whether `&` and this is a character in GitHub: `&lt;`, `&#60;`, `&#x3c;`.
 fn is_entity(after: &str) -> bool {
-    let Some((name, _)) = after.split_once(';') else {
+    let Some((name, _)) = first_bytes(after, ENTITY_MAX).split_once(';') else {
         return false;
     };
     let is = |digits: &str, fits: fn(&char) -> bool| {
@@ -622,6 +730,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rstest::rstest;
+
+    #[test]
+    fn the_time_grows_with_the_text() {
+        crate::scan_cost::is_linear(from_slack);
+        crate::scan_cost::is_linear(plain);
+    }
 
     #[rstest]
     #[case::first_line(

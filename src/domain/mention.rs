@@ -3,6 +3,8 @@
 //! A mention stays an id until the person is resolved. Labels and display names never decide. They are shown
 //! for people who are not known here, without an `@`, which could notify a stranger at a source.
 
+use std::collections::BTreeSet;
+
 /// Ids are shorter than this.
 const ID_MAX: usize = 32;
 
@@ -24,15 +26,10 @@ fn id_at(text: &str) -> Option<(&str, &str)> {
 
 /// The people mentioned in a text, each once, in the order of the text.
 pub fn mentioned(text: &str) -> Vec<&str> {
-    let mut ids = Vec::new();
-    for after in text.split('@').skip(1) {
-        if let Some((id, _)) = id_at(after)
-            && !ids.contains(&id)
-        {
-            ids.push(id);
-        }
-    }
-    ids
+    let mut seen = BTreeSet::new();
+    let ids = text.split('@').skip(1).filter_map(id_at);
+    let ids = ids.map(|(id, _)| id).filter(|id| seen.insert(*id));
+    ids.collect()
 }
 
 /// Replaces mentions of people who are no `person` here by their names, as far as they are known, without an `@`.

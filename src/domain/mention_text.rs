@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::controls::first_bytes;
+
 /// The limit of mentions in one text. GitHub notifies no more people of one text either.
 pub const MENTIONS_MAX: usize = 50;
 
@@ -320,21 +322,37 @@ fn without_links(line: &str) -> String {
     shown
 }
 
+/// The longest address of a link, in bytes. Otherwise each of many openings would have the rest of the line searched for
+/// its end.
+const ADDRESS_MAX: usize = 2_048;
+
 /// The label of `[label](address)`, and the rest.
 fn labelled(link: &str) -> Option<(&str, &str)> {
-    let (label, rest) = link.strip_prefix('[')?.split_once("](")?;
-    let (address, after) = rest.split_once(')')?;
-    let is_link = !label.contains('[') && !address.contains(char::is_whitespace);
-    is_link.then_some((label, after))
+    let inside = link.strip_prefix('[')?;
+    // A label has no bracket of its own, so that no part of the line is searched twice.
+    let end = inside.find('[').unwrap_or(inside.len());
+    let (label, _) = inside.get(..end)?.split_once("](")?;
+    let rest = inside.get(label.len() + "](".len()..)?;
+    let (address, after) = address_until(rest, ')')?;
+    (!address.contains(char::is_whitespace)).then_some((label, after))
 }
 
 /// The URL of `<https://…>`, and the rest.
 fn bracketed(link: &str) -> Option<(&str, &str)> {
-    let (address, after) = link.strip_prefix('<')?.split_once('>')?;
+    let inside = link.strip_prefix('<')?;
     let is_address = ["https://", "http://", "mailto:"]
         .into_iter()
-        .any(|scheme| address.starts_with(scheme));
-    is_address.then_some((address, after))
+        .any(|scheme| inside.starts_with(scheme));
+    match is_address {
+        true => address_until(inside, '>'),
+        false => None,
+    }
+}
+
+/// An address up to this sign, and the text after the sign.
+fn address_until(text: &str, sign: char) -> Option<(&str, &str)> {
+    let end = first_bytes(text, ADDRESS_MAX).find(sign)?;
+    Some((text.get(..end)?, text.get(end + sign.len_utf8()..)?))
 }
 
 fn push_words(text: &str, words: &mut String) {
@@ -488,6 +506,23 @@ mod tests {
     use super::super::signature::{self, Rendering, unsigned};
     use super::*;
     use rstest::rstest;
+
+    #[test]
+    fn the_time_grows_with_the_text() {
+        crate::scan_cost::is_linear(|text| same_words(text, "shipped"));
+        crate::scan_cost::is_linear(|text| addresses(text, ["ana"].into_iter()));
+        crate::scan_cost::is_linear(|text| signed(text.into(), "Ana"));
+        let wanted: MentionText = [
+            Piece::Text("ask ".into()),
+            Piece::Mention {
+                account: "4242".into(),
+                name: "Ana".into(),
+            },
+        ]
+        .into_iter()
+        .collect();
+        crate::scan_cost::is_linear(|text| wanted.is_shown_as(&text.into()));
+    }
 
     fn signed(text: MentionText, name: &str) -> MentionText {
         signature::signed(text, name, Rendering::Plain, &[])

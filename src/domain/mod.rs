@@ -23,6 +23,7 @@ pub mod mention_text;
 pub mod morning;
 pub mod operation;
 pub mod person;
+pub mod pings;
 pub mod profile;
 pub mod queue;
 pub mod reaction;

@@ -28,7 +28,8 @@ pub use acts::{
 };
 
 pub use morning::{
-    HELD_BLOCK, briefing_by_config, held, home_briefing, home_quiet, morning_lead, morning_rest,
+    HELD_BLOCK, briefing_by_config, digest, held, home_briefing, home_quiet, morning_lead,
+    morning_rest,
 };
 
 pub use identity::{

@@ -32,7 +32,10 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         3..6 => 1,
         _ => 2,
     };
-    let near = known.into_iter().map(|one| (distance(word, one), one));
+    // Words of other lengths are farther away: a long text is not compared letter by letter.
+    let known = known.into_iter();
+    let alike = known.filter(|one| one.chars().count().abs_diff(letters) <= typos);
+    let near = alike.map(|one| (distance(word, one), one));
     let (_, nearest) = near.filter(|(far, _)| *far <= typos).min()?;
     Some(nearest)
 }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::clock::Clock;
+use crate::domain::controls;
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::reason::with_remedy;
 use crate::http_client::{
@@ -350,8 +351,9 @@ impl fmt::Display for Said {
             .clone()
             .unwrap_or_else(|| "no reason given".to_owned());
         for error in &self.errors {
-            let parts = [&error.field, &error.code, &error.message];
-            for part in parts.into_iter().flatten() {
+            let codes = [&error.field, &error.code].into_iter().flatten();
+            let codes = codes.map(|code| controls::code(code));
+            for part in codes.chain(error.message.as_deref()) {
                 words.push(' ');
                 words.push_str(part);
             }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::controls::first_bytes;
 use crate::domain::task::{Direction, LINKS_MAX, RelatedTask, Relation, RepoName, TaskId, TaskKey};
 
 /// The links in the body of an issue of this repository.
@@ -104,19 +105,29 @@ fn is_of_a_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-')
 }
 
+/// The longest name or link of an issue, in bytes. A longer one is none: otherwise each of many openings would have the
+/// rest of the body searched for its end.
+const ISSUE_MAX: usize = 1_000;
+
 /// The next issue, if only separators come before it; and the text after it.
 fn next_issue<'a>(text: &'a str, in_list: &mut bool) -> Option<((Option<RepoName>, u64), &'a str)> {
     let (text, is_item) = after_separators(text, *in_list);
     *in_list = is_item;
-    if let Some(link) = text.strip_prefix('[') {
+    let near = first_bytes(text, ISSUE_MAX);
+    if let Some(link) = near.strip_prefix('[') {
         let (shown, after) = link.split_once("](")?;
         let (url, after) = after.split_once(')')?;
         let is_one_line = !shown.contains('\n') && !url.contains('\n');
+        let after = text.get(near.len() - after.len()..)?;
         return is_one_line.then_some((issue(url)?, after));
     }
-    let end = text
-        .find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(' | ')' | '*' | '<' | '>'))
-        .unwrap_or(text.len());
+    let is_end =
+        |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(' | ')' | '*' | '<' | '>');
+    let end = match near.find(is_end) {
+        Some(end) => end,
+        None if near.len() == text.len() => text.len(),
+        None => return None,
+    };
     let (named, after) = text.split_at_checked(end)?;
     Some((issue(named.trim_end_matches(['.', ':', '!', '?']))?, after))
 }
@@ -179,6 +190,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rstest::rstest;
+
+    #[test]
+    fn the_time_grows_with_the_body() {
+        crate::scan_cost::is_linear(|body| links(body, 1001));
+        let begun = std::time::Instant::now();
+        assert!(links(&"blocks [".repeat(8_192), 1001).is_empty());
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+    }
+
+    #[rstest]
+    #[case::link(&format!("[{}](https://github.com/acme/api/issues/3)", "x".repeat(900)), true)]
+    #[case::long_link(&format!("[{}](https://github.com/acme/api/issues/3)", "x".repeat(1_000)), false)]
+    #[case::long_name(&format!("{}#3", "x/".repeat(600)), false)]
+    fn a_name_of_an_issue_has_an_end(#[case] named: &str, #[case] counts: bool) {
+        let links = links(&format!("Blocks {named}"), 1001);
+        assert_eq!(!links.is_empty(), counts);
+    }
 
     /// As people would write it: `blocks #7`, `by acme/api#3`.
     fn told(body: &str) -> Vec<String> {

@@ -40,7 +40,7 @@ use client::{GitHubClient, Request};
 pub(crate) use client::{MovedElsewhere, classify};
 #[cfg(test)]
 pub(crate) use hook::FACTS as HOOK_FACTS;
-use wire::{Mapping, Repository, User};
+use wire::{Mapping, Repository, User, pages_of};
 
 /// The labels that stand for a priority, compared without case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,6 +122,7 @@ impl GitHub {
         Ok(GitHub {
             client: GitHubClient::new(&settings.api_url, &settings.token, rate, clock)?,
             mapping: Mapping {
+                pages: pages_of(&settings.api_url),
                 in_progress_label: settings.in_progress_label,
                 priority_labels: settings.priority_labels,
             },

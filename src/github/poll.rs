@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
-use crate::domain::event::{Activity, ActivityKind};
+use crate::domain::event::{Activity, ActivityKind, Actor};
 use crate::domain::operation::WriteError;
 use crate::domain::source::{
     CommentPage, CommentsOf, Container, Listing, Page, SourceComment, SourceReader,
@@ -129,7 +129,10 @@ impl GitHub {
             task: TaskKey::github(repository, comment.issue()?),
             edited: comment.is_edited(),
             act: Activity {
-                by: user.map(|user| self.known(user, user.is_bot())),
+                by: user.map(|user| Actor {
+                    outside: comment.is_by_an_outsider(),
+                    ..self.known(user, user.is_bot())
+                }),
                 at,
                 what: ActivityKind::Commented {
                     id: comment.id.to_string(),

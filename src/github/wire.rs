@@ -78,9 +78,9 @@ fn unmarked(body: &str) -> String {
     let mut unmarked = String::with_capacity(body.len());
     while let Some((before, after)) = rest.split_once(MARKER_OPENS) {
         unmarked.push_str(before);
-        rest = match after.split_once(MARKER_CLOSES) {
-            Some((operation, after)) if is_operation(operation) => after,
-            _ => {
+        rest = match after_operation(after) {
+            Some(after) => after,
+            None => {
                 unmarked.push_str(MARKER_OPENS);
                 after
             }
@@ -89,6 +89,13 @@ fn unmarked(body: &str) -> String {
     unmarked.push_str(rest);
     unmarked.truncate(unmarked.trim_end().len());
     unmarked
+}
+
+/// The text after the operation of a marker and its end.
+fn after_operation(text: &str) -> Option<&str> {
+    let after = text.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+    let is_named = after.len() < text.len();
+    after.strip_prefix(MARKER_CLOSES).filter(|_| is_named)
 }
 
 /// The operation in the marker at the end of a body. A marker in the middle is a quote.
@@ -161,9 +168,19 @@ pub(super) struct WireComment {
     html_url: String,
     #[serde(default, deserialize_with = "lenient")]
     issue_url: String,
+    #[serde(default, deserialize_with = "lenient")]
+    author_association: String,
 }
 
 impl WireComment {
+    /// Whether its author is no collaborator (docs/contracts/github.md#comments). One of unknown standing counts as one.
+    pub(super) fn is_by_an_outsider(&self) -> bool {
+        !matches!(
+            self.author_association.as_str(),
+            "" | "OWNER" | "MEMBER" | "COLLABORATOR"
+        )
+    }
+
     /// The number of its issue; `None` on a pull request, which only the page for people distinguishes.
     pub(super) fn issue(&self) -> Option<u64> {
         let page = self.html_url.split('#').next().unwrap_or_default();
@@ -216,8 +233,6 @@ pub(super) struct WireIssue {
     closed_at: Option<DateTime<Utc>>,
     #[serde(default, deserialize_with = "lenient")]
     closed_by: Option<User>,
-    #[serde(default, deserialize_with = "lenient")]
-    html_url: String,
     #[serde(default, deserialize_with = "lenient")]
     repository_url: String,
     #[serde(default, deserialize_with = "lenient")]
@@ -278,6 +293,17 @@ fn last_two(address: &str) -> Option<RepoName> {
     RepoName::parse(&format!("{owner}/{name}"))
 }
 
+/// The address of the pages that belong to an API: on the same host for an Enterprise server (`/api/v3`) and for data
+/// residency (`api.`). Any other API is that of a sandbox, whose pages are GitHub's.
+pub(super) fn pages_of(api_url: &str) -> String {
+    let api = api_url.trim_end_matches('/');
+    let server = api.strip_suffix("/api/v3").map(str::to_owned);
+    let subdomain = api.strip_prefix("https://api.");
+    let subdomain = subdomain.map(|host| format!("https://{host}"));
+    let pages = server.or(subdomain);
+    pages.unwrap_or_else(|| "https://github.com".to_owned())
+}
+
 /// The parts of an issue that no [`Task`] has.
 #[derive(Debug, Deserialize)]
 pub(super) struct IssueExtras {
@@ -335,6 +361,8 @@ impl Label {
 /// The parts of the configuration that the mapping needs.
 #[derive(Debug, Clone)]
 pub(super) struct Mapping {
+    /// The address of GitHub's pages: `https://github.com`.
+    pub(super) pages: String,
     pub(super) in_progress_label: String,
     pub(super) priority_labels: PriorityLabels,
 }
@@ -439,7 +467,8 @@ impl WireIssue {
             entity: Task::entity_of_title(&title),
             title,
             description: unmarked(&body).chars().take(DESCRIPTION_MAX).collect(),
-            url: self.html_url,
+            // Made here: an address in an answer could lead anywhere.
+            url: format!("{}/{name}/issues/{}", mapping.pages, self.number),
             status,
             priority: mapping
                 .priority(&labels)
@@ -722,10 +751,33 @@ mod tests {
     use rstest::rstest;
     use serde_json::{Value, json};
 
+    #[test]
+    fn the_time_grows_with_the_body() {
+        crate::scan_cost::is_linear(unmarked);
+        crate::scan_cost::is_linear(disarmed);
+        crate::scan_cost::is_linear(|body| operation_of(body).is_some());
+        crate::scan_cost::is_linear(|body| marked(body, "01J"));
+        let body = "<!-- ivan:op=".repeat(4_000);
+        let begun = std::time::Instant::now();
+        assert_eq!(unmarked(&body), body);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+    }
+
     const OP: &str = "01J00000000000000000000001";
+
+    #[rstest]
+    #[case("https://api.github.com", "https://github.com")]
+    #[case("https://api.github.com/", "https://github.com")]
+    #[case("https://git.acme.test/api/v3", "https://git.acme.test")]
+    #[case("https://api.acme.ghe.com", "https://acme.ghe.com")]
+    #[case("http://127.0.0.1:4000", "https://github.com")]
+    fn pages_are_on_the_host_of_the_api(#[case] api: &str, #[case] pages: &str) {
+        assert_eq!(pages_of(api), pages);
+    }
 
     fn mapping() -> Mapping {
         Mapping {
+            pages: pages_of("https://api.github.com"),
             in_progress_label: "in progress".into(),
             priority_labels: PriorityLabels {
                 urgent: vec!["P0".into()],

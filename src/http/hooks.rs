@@ -8,7 +8,9 @@
 //! The listener is open to strangers. Before the signature is verified nothing is stored, only the id of the webhook is
 //! read, to find its secret, and little is buffered or logged. Processing follows the 2xx (docs/contracts/github.md#delivery, docs/contracts/clickup.md#delivery), so the answer never depends on the meaning of a payload.
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,12 +25,16 @@ use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::connections::counted;
+use super::serving::{PeerAddress, TooSlow};
 use crate::clock::Clock;
 use crate::commands::StoreError;
+use crate::domain::controls;
 use crate::domain::source::{Delivery, DeliveryRefusal, Headers, SignatureCheck, WebhookReader};
 use crate::domain::task::Source;
 use crate::inbox::{Inbox, Inserted, NotKept};
 use crate::limits::LogThrottle;
+use crate::runtime::{RateLimiter, lock};
 
 /// The part of the inbox that is needed here; [`Inbox`] documents the guarantees of each method.
 #[async_trait]
@@ -89,8 +95,6 @@ fn router(
 /// The limits of a request; tests shorten them.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// How many bytes of a refused body are read and dropped.
-    drained: usize,
     /// The time for a body to arrive. Senders give up after ten seconds (docs/contracts/github.md#delivery).
     body_within: Duration,
     /// The time for one step of the store, of which there are two: reading secrets, and storing. The most impatient sender gives up after seven
@@ -105,7 +109,6 @@ struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            drained: 25 * 1024 * 1024,
             body_within: Duration::from_secs(10),
             store_within: Duration::from_secs(3),
             small: 64 * 1024,
@@ -114,8 +117,16 @@ impl Default for Limits {
     }
 }
 
-/// The most secrets for which a signature is verified while the body arrives; others follow when it is there.
-const EARLY_MAX: usize = 4;
+/// The most distinct secrets with which a body is compared, and how many of them while it arrives.
+const SECRETS_MAX: usize = 3;
+const EARLY_MAX: usize = 2;
+/// A body longer than [`Limits::small`] is hashed in parts of this size on threads that may be busy for long.
+const HASHED_AT_ONCE: usize = 1024 * 1024;
+/// How often requests may have the secrets of a source read again, after a burst.
+const LEARN_EVERY: Duration = Duration::from_secs(1);
+const LEARN_BURST: u32 = 10;
+/// The number of addresses whose refusals are logged on their own; all others share a line.
+const ADDRESSES_MAX: usize = 256;
 /// The wait before a source should retry, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
@@ -125,6 +136,8 @@ struct Hooks {
     limits: Limits,
     /// The remaining bytes for larger bodies.
     room: Arc<Semaphore>,
+    /// How often forged requests may have the secrets read again.
+    learns: RateLimiter,
     /// Throttles the log of deliveries that the store refused.
     unkept: LogThrottle,
     /// Throttles the log of deliveries that the store did not commit in time.
@@ -138,6 +151,7 @@ impl Hooks {
             clock,
             room: Arc::new(Semaphore::new(limits.room)),
             limits,
+            learns: RateLimiter::new(LEARN_EVERY, LEARN_BURST),
             unkept: LogThrottle::default(),
             slow: LogThrottle::default(),
         }
@@ -156,19 +170,24 @@ impl Hooks {
         in_time(self.limits.store_within, asked).await
     }
 
-    /// Reads the secrets of a source again.
-    async fn learn_secrets(&self, source: Source) -> Result<(), Why> {
-        in_time(self.limits.store_within, self.keeps.learn_secrets(source)).await
+    /// Reads the secrets of a source again, unless many requests have caused that lately. `false` if they are unchanged.
+    async fn learn_secrets(&self, source: Source) -> Result<bool, Why> {
+        if !self.learns.take_now(source.as_str(), Instant::now()) {
+            return Ok(false);
+        }
+        in_time(self.limits.store_within, self.keeps.learn_secrets(source)).await?;
+        Ok(true)
     }
 
-    /// The known secrets without empty ones, which anyone could use.
+    /// The known secrets, each once, without empty ones, which anyone could use.
     async fn known_secrets(
         &self,
         source: Source,
         hook: Option<&str>,
     ) -> Result<Vec<String>, StoreError> {
         let mut secrets = self.keeps.secrets(source, hook).await?;
-        secrets.retain(|secret| !secret.trim().is_empty());
+        let mut seen = BTreeSet::new();
+        secrets.retain(|secret| !secret.trim().is_empty() && seen.insert(secret.clone()));
         Ok(secrets)
     }
 
@@ -213,10 +232,41 @@ struct Route {
     source: Source,
     reader: Arc<dyn WebhookReader>,
     hooks: Arc<Hooks>,
-    refusals: LogThrottle,
+    refusals: Refusals,
+}
+
+/// Throttles the log of refusals: a line a minute for each address.
+#[derive(Default)]
+struct Refusals {
+    of: Mutex<HashMap<IpAddr, Arc<LogThrottle>>>,
+    /// For the addresses beyond the limit.
+    others: LogThrottle,
+}
+
+impl Refusals {
+    /// Returns `Some` if a refusal of this address is to be logged, with the number of lines skipped since the last one.
+    fn pass(&self, address: Option<IpAddr>, now: Instant) -> Option<u64> {
+        let Some(address) = address else {
+            return self.others.pass(now);
+        };
+        let address = counted(address);
+        let mut of = lock(&self.of);
+        if of.len() >= ADDRESSES_MAX && !of.contains_key(&address) {
+            of.retain(|_, throttle| throttle.is_held(now));
+        }
+        if of.len() >= ADDRESSES_MAX && !of.contains_key(&address) {
+            drop(of);
+            return self.others.pass(now);
+        }
+        let throttle = Arc::clone(of.entry(address).or_default());
+        drop(of);
+        throttle.pass(now)
+    }
 }
 
 async fn take(State(route): State<Arc<Route>>, request: Request) -> Response {
+    let peer = request.extensions().get::<PeerAddress>();
+    let peer = peer.map(|PeerAddress(address)| *address);
     let kept = match verify(request, &route).await {
         Ok(verified) => route.keep(verified).await,
         Err(why) => Err(why),
@@ -233,7 +283,7 @@ async fn take(State(route): State<Arc<Route>>, request: Request) -> Response {
         }
         Err(why) => {
             count(route.source, why.word());
-            route.say(&why);
+            route.say(&why, peer);
             route.refuse(&why)
         }
     }
@@ -258,7 +308,7 @@ impl Route {
             source: reader.source(),
             reader,
             hooks,
-            refusals: LogThrottle::default(),
+            refusals: Refusals::default(),
         }
     }
 
@@ -272,12 +322,16 @@ impl Route {
     }
 
     /// Logs one line for the operator. Lines that strangers can cause are throttled, so that they cannot fill the log.
-    fn say(&self, why: &Why) {
+    fn say(&self, why: &Why, peer: Option<IpAddr>) {
         let source = self.source;
         let what = self.in_words(why);
         match why {
-            Why::Ignored(event) => tracing::debug!(%source, event, "webhook event ignored"),
+            Why::Ignored(event) => {
+                let event = controls::code(event);
+                tracing::debug!(%source, event, "webhook event ignored");
+            }
             Why::Unknown(event) => {
+                let event = controls::code(event);
                 tracing::info!(%source, event, "unknown webhook event ignored");
             }
             Why::Unreadable(_) => {
@@ -306,9 +360,10 @@ impl Route {
             | Why::Slow
             | Why::CutOff
             | Why::Busy => {
-                if let Some(unsaid) = self.refusals.pass(Instant::now()) {
+                if let Some(unsaid) = self.refusals.pass(peer, Instant::now()) {
                     let result = why.word();
-                    tracing::warn!(%source, result, suppressed = unsaid, error = what, "webhook rejected: compare the secret with the source's (`ivan webhooks list`), or the sender \
+                    let from = peer.map(tracing::field::display);
+                    tracing::warn!(%source, from, result, suppressed = unsaid, error = what, "webhook rejected: compare the secret with the source's (`ivan webhooks list`), or the sender \
                          is a stranger");
                 }
             }
@@ -383,10 +438,7 @@ async fn verify(request: Request, route: &Route) -> Result<Verified, Why> {
     if parts.method != Method::POST {
         return Err(Why::NoRoute);
     }
-    let pairs = parts.headers.iter();
-    let headers: Headers<'_> = pairs
-        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
-        .collect();
+    let headers = texts(&parts.headers);
     let body_max = reader.terms().body_max;
     let mut arriving = Arriving::new(body, body_max, limits);
     let length = declared(&parts.headers);
@@ -398,55 +450,120 @@ async fn verify(request: Request, route: &Route) -> Result<Verified, Why> {
         None
     };
     if let Some(why) = refused {
-        // Reading the body would answer `Expect: 100-continue`, so it is left unread.
-        if !parts.headers.contains_key(header::EXPECT) {
-            arriving.drain().await;
-        }
         let hook = reader.hook_id(&headers, &[]);
-        if hooks.secrets(source, hook.as_deref()).await?.is_empty() {
-            hooks.learn_secrets(source).await?;
-            if hooks.secrets(source, hook.as_deref()).await?.is_empty() {
-                return Err(Why::NoRoute);
-            }
-        }
-        return Err(why);
+        let knows_any = async || -> Result<bool, Why> {
+            Ok(!hooks.secrets(source, hook.as_deref()).await?.is_empty())
+        };
+        let is_known =
+            knows_any().await? || hooks.learn_secrets(source).await? && knows_any().await?;
+        return Err(match is_known {
+            true => why,
+            false => Why::NoRoute,
+        });
     }
     // The signature is verified while the body arrives, for the secrets that are known now.
     let hook = reader.hook_id(&headers, &[]);
-    let known = match hooks.secrets(source, hook.as_deref()).await {
-        Ok(known) => known,
-        Err(why) => {
-            arriving.drain().await;
-            return Err(why);
-        }
-    };
+    let known = hooks.secrets(source, hook.as_deref()).await?;
     let early = known.into_iter().take(EARLY_MAX);
-    let mut early: Checks = early
+    let early: Checks = early
         .map(|secret| {
             let check = reader.check(&headers, &secret);
             (secret, check)
         })
         .collect();
-    let (body, room) = arriving.receive(&hooks.room, length, &mut early).await?;
-    let hook = reader.hook_id(&headers, &body);
-    let signed_by = |secret: &String| match early.iter().find(|(known, _)| known == secret) {
-        Some((_, check)) => check.holds(),
-        None => reader.is_signed(&headers, &body, secret),
+    let (received, room) = arriving.receive(&hooks.room, length, early).await?;
+    let hook = reader.hook_id(&headers, &received.body);
+    let mut compared = Compared {
+        reader: reader.as_ref(),
+        headers: &headers,
+        received,
+        small: limits.small,
     };
-    let secrets = hooks.secrets(source, hook.as_deref()).await?;
-    if !secrets.iter().any(signed_by) {
-        // `ivan webhooks` may have registered one meanwhile.
-        hooks.learn_secrets(source).await?;
-        let secrets = hooks.secrets(source, hook.as_deref()).await?;
-        if secrets.is_empty() {
-            return Err(Why::NoRoute);
-        }
-        if !secrets.iter().any(signed_by) {
-            return Err(Why::BadSignature);
-        }
+    let mut secrets = hooks.secrets(source, hook.as_deref()).await?;
+    let mut is_signed = compared.is_signed_by_any(&secrets).await;
+    // `ivan webhooks` may have registered one meanwhile.
+    if !is_signed && hooks.learn_secrets(source).await? {
+        secrets = hooks.secrets(source, hook.as_deref()).await?;
+        is_signed = compared.is_signed_by_any(&secrets).await;
     }
-    let delivery = reader.delivery(&headers, body, hooks.clock.now())?;
+    match (is_signed, secrets.is_empty()) {
+        (true, _) => {}
+        (false, true) => return Err(Why::NoRoute),
+        (false, false) => return Err(Why::BadSignature),
+    }
+    let body = compared.received.body;
+    let (reader, now) = (Arc::clone(reader), hooks.clock.now());
+    let delivery = match body.len() > limits.small {
+        false => reader.delivery(&headers, body, now)?,
+        // Reading so much takes a while.
+        true => {
+            let headers = parts.headers.clone();
+            let read = move || reader.delivery(&texts(&headers), body, now);
+            busy(read).await?
+        }
+    };
     Ok(Verified { delivery, room })
+}
+
+/// The headers that are text.
+fn texts(headers: &HeaderMap) -> Headers<'_> {
+    let pairs = headers.iter();
+    pairs
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .collect()
+}
+
+/// Runs long work on a thread that may be busy.
+async fn busy<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// A body whose signature is compared with one secret after the other.
+struct Compared<'a> {
+    reader: &'a dyn WebhookReader,
+    headers: &'a Headers<'a>,
+    received: Received,
+    /// The length of bodies that are hashed at once.
+    small: usize,
+}
+
+impl Compared<'_> {
+    /// Whether any of these secrets signed the body. No more than [`SECRETS_MAX`] are compared with it in all.
+    async fn is_signed_by_any(&mut self, secrets: &[String]) -> bool {
+        for secret in secrets {
+            let checks = &self.received.checks;
+            let known = checks.iter().find(|(known, _)| known == secret);
+            let holds = match known {
+                Some((_, check)) => check.holds(),
+                None if checks.len() >= SECRETS_MAX => false,
+                None => self.is_signed_by(secret).await,
+            };
+            if holds {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn is_signed_by(&mut self, secret: &str) -> bool {
+        let check = self.reader.check(self.headers, secret);
+        let one = Received {
+            body: std::mem::take(&mut self.received.body),
+            checks: vec![(secret.to_owned(), check)],
+        };
+        let Received { body, checks } = one.hashed(0, self.small).await;
+        self.received.body = body;
+        let holds = checks.iter().all(|(_, check)| check.holds());
+        self.received.checks.extend(checks);
+        holds
+    }
 }
 
 fn declared(headers: &HeaderMap) -> Option<usize> {
@@ -456,6 +573,31 @@ fn declared(headers: &HeaderMap) -> Option<usize> {
 
 /// Verifications under way, each with its secret.
 type Checks = Vec<(String, Box<dyn SignatureCheck>)>;
+
+/// A body, and the checks that have read all of it.
+struct Received {
+    body: Vec<u8>,
+    checks: Checks,
+}
+
+impl Received {
+    /// Hashes the rest of the body after `from`, for all checks.
+    fn hash(mut self, from: usize) -> Received {
+        let rest = self.body.get(from..).unwrap_or_default();
+        for (_, check) in &mut self.checks {
+            check.update(rest);
+        }
+        self
+    }
+
+    /// The same, elsewhere if the rest is longer than `small`.
+    async fn hashed(self, from: usize, small: usize) -> Received {
+        match self.body.len().saturating_sub(from) > small {
+            true => busy(move || self.hash(from)).await,
+            false => self.hash(from),
+        }
+    }
+}
 
 /// A body on its way, with a deadline.
 struct Arriving {
@@ -476,35 +618,37 @@ impl Arriving {
         }
     }
 
-    /// Receives all of it, with its share of the `room`; each piece goes to the checks at once. `length` is the size that
-    /// the request declares.
+    /// Receives all of it, with its share of the `room`. The checks read it meanwhile. `length` is the size that the request
+    /// declares.
     async fn receive(
         &mut self,
         room: &Arc<Semaphore>,
         length: Option<usize>,
-        checks: &mut Checks,
-    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Why> {
+        checks: Checks,
+    ) -> Result<(Received, Option<OwnedSemaphorePermit>), Why> {
         let received = timeout_at(self.until, self.collect(room, length, checks)).await;
-        match received.unwrap_or(Err(Why::Slow)) {
-            Err(why @ (Why::TooLarge | Why::Busy)) => {
-                self.drain().await;
-                Err(why)
-            }
-            received => received,
-        }
+        received.unwrap_or(Err(Why::Slow))
     }
 
     async fn collect(
         &mut self,
         room: &Arc<Semaphore>,
         length: Option<usize>,
-        checks: &mut Checks,
-    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Why> {
+        checks: Checks,
+    ) -> Result<(Received, Option<OwnedSemaphorePermit>), Why> {
         let mut taken: Option<OwnedSemaphorePermit> = None;
         // A declared size is believed as far as every connection may have it.
-        let mut body = Vec::with_capacity(length.unwrap_or(0).min(self.limits.small));
+        let mut received = Received {
+            body: Vec::with_capacity(length.unwrap_or(0).min(self.limits.small)),
+            checks,
+        };
+        let mut hashed = 0;
         while let Some(chunk) = self.stream.next().await {
-            let chunk = chunk.map_err(|_| Why::CutOff)?;
+            let chunk = chunk.map_err(|error| match TooSlow::is_in(&error) {
+                true => Why::Slow,
+                false => Why::CutOff,
+            })?;
+            let body = &mut received.body;
             let length = body.len() + chunk.len();
             if length > self.body_max {
                 return Err(Why::TooLarge);
@@ -524,27 +668,15 @@ impl Arriving {
             if body.capacity() < length {
                 body.reserve_exact(chunk.len().max(body.len() / 4));
             }
-            for (_, check) in checks.iter_mut() {
-                check.update(&chunk);
-            }
             body.extend_from_slice(&chunk);
-        }
-        Ok((body, taken))
-    }
-
-    /// Reads on and drops the rest: a sender that is cut off may never see the answer.
-    async fn drain(&mut self) {
-        let mut left = self.limits.drained;
-        let drained = async {
-            while let Some(Ok(chunk)) = self.stream.next().await {
-                let Some(rest) = left.checked_sub(chunk.len()) else {
-                    return;
-                };
-                left = rest;
+            let small = self.limits.small;
+            if length <= small || length - hashed >= HASHED_AT_ONCE {
+                received = received.hashed(hashed, small).await;
+                hashed = length;
             }
-        };
-        // The rest is cut off.
-        let _ = timeout_at(self.until, drained).await;
+        }
+        let received = received.hashed(hashed, self.limits.small).await;
+        Ok((received, taken))
     }
 }
 

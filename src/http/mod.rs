@@ -10,6 +10,7 @@
 //! This module uses no source and no table: a request becomes the same `Command` as in Slack.
 
 pub mod answers;
+mod connections;
 mod daemon;
 mod describe;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -24,6 +25,7 @@ mod recorder;
 mod request;
 mod routes;
 mod schemas;
+mod serving;
 mod tokens;
 mod writes;
 
@@ -34,16 +36,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Extension, MatchedPath, Request};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
@@ -52,8 +50,10 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::domain::task::Source;
 use crate::limits::Limit;
-use crate::runtime::{CancellationToken, slept};
+use crate::runtime::CancellationToken;
 use problem::{Problem, ProblemKind};
+pub use serving::IsProxy;
+use serving::{Serving, serve_as};
 use tokens::authorize;
 pub use tokens::{ApiTokens, NamedToken};
 
@@ -65,28 +65,28 @@ pub const BODY_MAX: usize = 1024 * 1024;
 const REQUEST_WITHIN: Duration = Duration::from_secs(WAIT_MAX.as_secs() + 30);
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
-/// The largest request head, in bytes.
-const HEAD_MAX: usize = 64 * 1024;
+/// How long a head may take to arrive.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// The limits of the API's listener.
 const API: Serving = Serving {
     name: "the API",
     connections: 256,
     bound: Limit::ApiConnections,
-    head_within: Duration::from_secs(30),
+    per_address: 64,
+    head_within: HEAD_WITHIN,
+    closes_refused: false,
 };
-/// The limits of the webhooks' listener. Strangers reach it, so slow clients are cut off sooner.
+/// The limits of the webhooks' listener, which strangers reach.
 const HOOKS: Serving = Serving {
     name: "the webhook listener",
     connections: 256,
     bound: Limit::HookConnections,
-    head_within: Duration::from_secs(10),
+    per_address: 64,
+    head_within: HEAD_WITHIN,
+    closes_refused: true,
 };
 /// How many `POST /sync` run at once.
 const SYNCS_MAX: usize = 4;
-/// How long requests may go on after the stop signal: within the 10 s of the whole daemon.
-const FINISH_WITHIN: Duration = Duration::from_secs(8);
-/// The wait after `accept` failed for lack of file descriptors or memory.
-const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// The state of the handlers.
 #[derive(Clone)]
@@ -202,161 +202,30 @@ async fn observe(request: Request, next: Next) -> Response {
     response
 }
 
-/// The limits of one listener.
-#[derive(Debug, Clone, Copy)]
-struct Serving {
-    /// The name in messages.
-    name: &'static str,
-    /// How many connections are served at once; further ones wait in the listener's backlog.
-    connections: usize,
-    bound: Limit,
-    /// How long a connection may stay without a complete request head, between requests too.
-    head_within: Duration,
-}
-
 /// Serves the API's `router` until `shutdown`: stops accepting, answers open requests within 8 s, closes.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    is_proxy: IsProxy,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    serve_as(API, listener, router, shutdown).await
+    serve_as(API, listener, router, is_proxy, shutdown).await
 }
 
 /// Serves the webhooks' router ([`hooks::hooks_router`]) in the same way, on its own listener.
 pub async fn serve_hooks(
     listener: TcpListener,
     router: Router,
+    is_proxy: IsProxy,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    serve_as(HOOKS, listener, router, shutdown).await
-}
-
-async fn serve_as(
-    serving: Serving,
-    listener: TcpListener,
-    router: Router,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
-    let Serving { name, .. } = serving;
-    // Waiting handlers answer with the current state when the daemon stops.
-    let router = router.layer(Extension(shutdown.clone()));
-    let slots = Arc::new(Semaphore::new(serving.connections));
-    let mut connections = JoinSet::new();
-    loop {
-        // Ended connections are removed first, so that the set is bounded as the slots are.
-        while let Some(ended) = connections.try_join_next() {
-            report_panic(name, ended);
-        }
-        let accepting = accept(&listener, &slots, serving);
-        let Some(accepted) = shutdown.run_until_cancelled(accepting).await else {
-            break;
-        };
-        match accepted {
-            Ok((stream, slot)) => {
-                let connection =
-                    serve_connection(serving, stream, router.clone(), shutdown.clone());
-                connections.spawn(async move {
-                    connection.await;
-                    drop(slot);
-                });
-            }
-            Err(error) if is_about_one_connection(&error) => {}
-            Err(error) => {
-                tracing::warn!(listener = name, %error, "cannot accept connections; trying again");
-                slept(ACCEPT_AGAIN_AFTER, &shutdown).await;
-            }
-        }
-    }
-    drop(listener);
-    let finish = async {
-        while let Some(ended) = connections.join_next().await {
-            report_panic(name, ended);
-        }
-    };
-    if timeout(FINISH_WITHIN, finish).await.is_err() {
-        let cut = connections.len();
-        tracing::warn!(
-            listener = name,
-            cut,
-            "connections cut off: they did not end in time"
-        );
-        connections.shutdown().await;
-    }
-    Ok(())
-}
-
-type Slot = tokio::sync::OwnedSemaphorePermit;
-
-/// The next connection, once there is a slot for it.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-    serving: Serving,
-) -> io::Result<(TcpStream, Slot)> {
-    let slot = match Arc::clone(slots).try_acquire_owned() {
-        Ok(slot) => slot,
-        Err(_) => {
-            let Serving {
-                name, connections, ..
-            } = serving;
-            serving.bound.reached(format_args!(
-                "{name} serves {connections} connections; further ones wait"
-            ));
-            let slot = Arc::clone(slots).acquire_owned().await;
-            slot.map_err(io::Error::other)?
-        }
-    };
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, slot))
-}
-
-/// Whether only one connection failed, because the client left early; the listener still works.
-fn is_about_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    )
-}
-
-async fn serve_connection(
-    serving: Serving,
-    stream: TcpStream,
-    router: Router,
-    shutdown: CancellationToken,
-) {
-    // Answers are small and awaited: they must not be delayed to be batched.
-    let _ = stream.set_nodelay(true);
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(serving.head_within)
-        .max_buf_size(HEAD_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(listener = serving.name, %error, "connection ended");
-    }
-}
-
-fn report_panic(name: &str, ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!(listener = name, %error, "request handler panicked");
-    }
+    serve_as(HOOKS, listener, router, is_proxy, shutdown).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::extract::Extension;
     use axum::http::{StatusCode, header};
     use axum::routing::{get, post};
     use rstest::rstest;
@@ -377,7 +246,7 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let router = guard(routes, ApiTokens::new(SECRET).unwrap());
-        let server = tokio::spawn(serve(listener, router, stop.clone()));
+        let server = tokio::spawn(serve(listener, router, Arc::new(|_| true), stop.clone()));
         Served { url, stop, server }
     }
 

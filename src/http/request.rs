@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::RequestExt;
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::{sleep, timeout};
 
 use super::problem::{Problem, ProblemKind};
+use super::serving::TooSlow;
 use super::tokens::{TokenGrant, forbidden, not_authorized};
 use super::{ApiState, BODY_MAX, BODY_WITHIN, WAIT_MAX};
 use crate::commands::{IdempotencyKey, Shows};
@@ -143,6 +144,9 @@ impl<S: Send + Sync> FromRequest<S> for WriteRequest {
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         let shutdown = request.extensions().get::<CancellationToken>().cloned();
+        if request.body().size_hint().lower() > BODY_MAX as u64 {
+            return Err(too_large());
+        }
         let body = match timeout(BODY_WITHIN, request.extract::<Bytes, _>()).await {
             Ok(body) => body.map_err(unreceived)?,
             Err(_) => {
@@ -273,13 +277,21 @@ fn unread(error: &serde_json::Error) -> Problem {
 
 fn unreceived(rejection: BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        let why = format!("The body is larger than {BODY_MAX} bytes");
-        Limit::ApiBody.reached(format_args!(
-            "a request with more than {BODY_MAX} bytes is answered 413"
-        ));
-        return Problem::new(ProblemKind::BodyTooLarge, why);
+        return too_large();
     }
-    Problem::new(ProblemKind::SlowBody, "The body is incomplete")
+    let why = match TooSlow::is_in(&rejection) {
+        true => "The body arrives too slowly",
+        false => "The body is incomplete",
+    };
+    Problem::new(ProblemKind::SlowBody, why)
+}
+
+fn too_large() -> Problem {
+    Limit::ApiBody.reached(format_args!(
+        "a request with more than {BODY_MAX} bytes is answered 413"
+    ));
+    let why = format!("The body is larger than {BODY_MAX} bytes");
+    Problem::new(ProblemKind::BodyTooLarge, why)
 }
 
 pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {

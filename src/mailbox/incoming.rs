@@ -78,6 +78,13 @@ impl Inbound for Mailbox {
             Err(why) => {
                 if !is_overheard(heard) {
                     self.note_stranger(member, &why);
+                    // What is asked for in a form or by a command of Slack's is answered to them alone, without a post.
+                    let is_typed = matches!(heard.gesture, Gesture::Said | Gesture::Replied);
+                    let strangers = &self.inner.strangers;
+                    let now = self.inner.clock.now();
+                    if is_typed && !strangers.is_answered(&member.id, &why, now) {
+                        return self.nothing_to_do(waiting).await;
+                    }
                 }
                 (Err(why.words(false)), None)
             }

@@ -131,12 +131,15 @@ impl MailTx<'_> {
             .and_then(|quiet| quiet.ends(self.now, person.zone))
             .is_some();
         if !is_quiet {
-            let held = schedules::take_held(self.db, person.id)?;
+            let held = schedules::take_held(self.db, person.id, self.now)?;
             // A person who turned notices off gets none of these.
             if let Some(channel) = people::told_in(self.db, person.id)?.filter(|_| may)
                 && !held.is_empty()
             {
-                self.tell_held(person, &channel, &held)?;
+                let (digest, quiet): (Vec<_>, Vec<_>) =
+                    held.into_iter().partition(|(_, digest)| *digest);
+                self.tell_held(person, &channel, quiet, reply::held)?;
+                self.tell_held(person, &channel, digest, reply::digest)?;
             }
         }
         let Some(at) = chosen.briefing else {
@@ -170,9 +173,16 @@ impl MailTx<'_> {
         Ok(())
     }
 
-    fn tell_held(&self, person: &Person, channel: &str, held: &[reply::Text]) -> DbResult<()> {
+    fn tell_held(
+        &self,
+        person: &Person,
+        channel: &str,
+        held: Vec<(reply::Text, bool)>,
+        told: fn(&[reply::Text]) -> (reply::Text, Vec<reply::Text>),
+    ) -> DbResult<()> {
+        let held: Vec<reply::Text> = held.into_iter().map(|(words, _)| words).collect();
         for held in held.chunks(BLOCKS * reply::HELD_BLOCK) {
-            let (words, parts) = reply::held(held);
+            let (words, parts) = told(held);
             self.post(&MessageDraft {
                 channel: channel.to_owned(),
                 person: Some(person.id),
@@ -198,9 +208,11 @@ fn when(scheduled: &Scheduled, now: DateTime<Utc>) -> (bool, Option<DateTime<Utc
     let Scheduled { schedule, zone, .. } = scheduled;
     let mut due = false;
     let mut next = None;
-    if scheduled.has_held {
-        match schedule.quiet.and_then(|quiet| quiet.ends(now, *zone)) {
-            Some(ends) => next = Some(ends),
+    if let Some(until) = scheduled.held_until {
+        let quiet = schedule.quiet.and_then(|quiet| quiet.ends(now, *zone));
+        let later = (until > now).then_some(until);
+        match quiet.into_iter().chain(later).max() {
+            Some(then) => next = Some(then),
             None => due = true,
         }
     }

@@ -14,9 +14,23 @@ use crate::store::{DbResult, deliveries};
 /// The minimum time between two log lines about one of them.
 const LOGGED_EVERY: TimeDelta = TimeDelta::hours(1);
 
-/// When each was logged; only those of the last hour are kept.
+/// After so many refusals a person floods: then one an hour.
+const REFUSALS_MAX: u32 = 5;
+
+/// When each was logged, and how often refused; only those of the last hour are kept.
 #[derive(Debug, Default)]
-pub(super) struct Strangers(Mutex<HashMap<String, DateTime<Utc>>>);
+pub(super) struct Strangers {
+    logged: Mutex<HashMap<String, DateTime<Utc>>>,
+    refused: Mutex<HashMap<String, Refused>>,
+}
+
+/// The refusals of a person who wrote in the last hour.
+#[derive(Debug)]
+struct Refused {
+    times: u32,
+    told_at: DateTime<Utc>,
+    wrote_at: DateTime<Utc>,
+}
 
 impl Strangers {
     /// Logs a refusal, at most one line a person and hour; returns whether it did.
@@ -28,7 +42,7 @@ impl Strangers {
             // The code that reads Slack's response logs the reason.
             NotAllowed::NotCertain => return false,
         };
-        let mut logged = lock(&self.0);
+        let mut logged = lock(&self.logged);
         logged.retain(|_, at| now - *at < LOGGED_EVERY);
         if logged.contains_key(id) {
             return false;
@@ -36,6 +50,29 @@ impl Strangers {
         logged.insert(id.to_owned(), now);
         tracing::info!(person = id, "rejected a person who {is}");
         true
+    }
+
+    /// Whether a message is refused with an answer. Somebody who floods gets one an hour, so that the number of their
+    /// messages causes no posts.
+    pub fn is_answered(&self, id: &str, why: &NotAllowed, now: DateTime<Utc>) -> bool {
+        // Slack may vouch for them the next time.
+        if *why == NotAllowed::NotCertain {
+            return true;
+        }
+        let mut refused = lock(&self.refused);
+        refused.retain(|_, one| now - one.wrote_at < LOGGED_EVERY);
+        let one = refused.entry(id.to_owned()).or_insert(Refused {
+            times: 0,
+            told_at: now,
+            wrote_at: now,
+        });
+        one.wrote_at = now;
+        let is_answered = one.times < REFUSALS_MAX || now - one.told_at >= LOGGED_EVERY;
+        if is_answered {
+            one.times += 1;
+            one.told_at = now;
+        }
+        is_answered
     }
 }
 
@@ -76,5 +113,22 @@ mod tests {
         // A doubt is no refusal yet, and must not hide one.
         assert!(!strangers.refused("U0EVA01", &NotAllowed::NotCertain, at(0)));
         assert!(refused("U0EVA01", 1));
+    }
+
+    #[test]
+    fn somebody_who_floods_is_refused_once_an_hour() {
+        let strangers = Strangers::default();
+        let answered = |id: &str, why, minutes| {
+            let now = DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes);
+            strangers.is_answered(id, &why, now)
+        };
+        let guest = |minutes| answered("U0GST01", NotAllowed::NotFullMember, minutes);
+        let told = (0..180).filter(|&minute| guest(minute)).collect::<Vec<_>>();
+        assert_eq!(told, [0, 1, 2, 3, 4, 64, 124]);
+        assert!(answered("U0GST02", NotAllowed::NotNamed, 180));
+        assert!(answered("U0GST01", NotAllowed::NotCertain, 180));
+        // After an hour of silence everything is as at first.
+        let told = (240..250).filter(|&minute| guest(minute)).count();
+        assert_eq!(told, 5);
     }
 }

@@ -273,3 +273,14 @@ async fn a_turn_is_waited_for() {
     soon(limiter.turn("C1")).await;
     assert!(begun.elapsed() >= SECOND / 20);
 }
+
+#[test]
+fn a_slot_that_is_not_now_is_left_to_others() {
+    let limiter = RateLimiter::new(Duration::from_secs(1), 2);
+    let begin = Instant::now();
+    let taken = [0, 0, 0, 900, 1_000, 1_000, 9_000].map(|ms| {
+        let now = begin + Duration::from_millis(ms);
+        limiter.take_now("a", now)
+    });
+    assert_eq!(taken, [true, true, false, false, true, false, true]);
+}

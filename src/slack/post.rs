@@ -133,12 +133,20 @@ struct Lane {
     redraw: bool,
     /// An ephemeral message waits only for its own earlier versions.
     ephemeral: Option<MessageId>,
+    /// The notices of a channel, in all its threads. Answers do not wait for them, and only one of them has a place in the
+    /// channel's rate limit.
+    notice: bool,
 }
 
 impl Lane {
     fn of(message: &Outgoing) -> Lane {
+        let mut conversation = message.conversation.clone();
+        if message.notice {
+            conversation.thread = None;
+        }
         Lane {
-            conversation: message.conversation.clone(),
+            conversation,
+            notice: message.notice,
             redraw: message.redraw,
             ephemeral: message.ephemeral.as_ref().map(|_| message.id),
         }

@@ -19,8 +19,14 @@ pub fn with_emoji<'w>(wire: &'w str, blocks: &Value) -> Cow<'w, str> {
     }
     let mut drawn = String::with_capacity(wire.len());
     let mut rest = wire;
+    let mut missing = 0;
     for (name, characters) in &named {
         let Some((before, after)) = next_emoji(rest, &format!(":{name}:")) else {
+            // The whole text was searched for it.
+            missing += 1;
+            if missing >= MISSING_MAX {
+                break;
+            }
             continue;
         };
         drawn.push_str(before);
@@ -34,6 +40,9 @@ pub fn with_emoji<'w>(wire: &'w str, blocks: &Value) -> Cow<'w, str> {
     drawn.push_str(rest);
     Cow::Owned(drawn)
 }
+
+/// How many emoji of the rich text may be missing in the text.
+const MISSING_MAX: usize = 100;
 
 /// The emoji of rich text in their order: each name with its characters.
 fn emoji_of(value: &Value, named: &mut Vec<(String, String)>) {
@@ -142,8 +151,11 @@ pub fn unescape(wire: &str, name_of: impl Fn(&str) -> Option<String>) -> String 
     // A person's own `<` arrives as `&lt;`: every bare one opens an element of Slack's.
     while let Some((before, after)) = rest.split_once('<') {
         plain.push_str(&decode(before));
-        match after.split_once('>') {
-            Some((inside, behind)) if !inside.contains('<') => {
+        // An element has no `<` of its own, so that no part of the text is searched twice.
+        let inside = after.find(['<', '>']).and_then(|end| after.get(..end));
+        let behind = inside.and_then(|inside| after.get(inside.len()..)?.strip_prefix('>'));
+        match (inside, behind) {
+            (Some(inside), Some(behind)) => {
                 plain.push_str(&decode(&readable(inside, &name_of)));
                 rest = behind;
             }
@@ -278,6 +290,16 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
     use serde_json::json;
+
+    #[test]
+    fn the_time_grows_with_the_text() {
+        crate::scan_cost::is_linear(|text| unescape(text, |_| None));
+        crate::scan_cost::is_linear(|text| heard(text, "U0IVAN"));
+        let emoji =
+            |name: &str| serde_json::json!({"type": "emoji", "name": name, "unicode": "1f44d"});
+        let blocks = serde_json::json!([{"elements": vec![emoji("x"); 500]}, {"elements": vec![emoji("y"); 500]}]);
+        crate::scan_cost::is_linear(|text| with_emoji(text, &blocks).into_owned());
+    }
 
     fn nobody(_: &str) -> Option<String> {
         None

@@ -35,6 +35,7 @@ use super::wire::{
     ViewOpened,
 };
 use super::{SlackError, SlackToken};
+use crate::domain::controls;
 use crate::limits::Limit;
 use crate::mailbox::Post;
 use crate::runtime::RateLimiter;
@@ -48,8 +49,6 @@ pub const UPDATE: &str = "chat.update";
 const METADATA: &str = "ivan_message";
 /// Longer than Slack ever asks to wait; a longer value is an error.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
-/// The longest error code that is stored: Slack's own are shorter.
-const CODE_MAX: usize = 64;
 /// Messages on one page of a history.
 const PAGE: &str = "200";
 /// How many pages are searched for a message that may have been posted.
@@ -705,15 +704,6 @@ fn is_fit_socket(api_url: &str, url: &str) -> bool {
     url.starts_with("wss://") || (api_url.starts_with("http://") && url.starts_with("ws://"))
 }
 
-/// A code as the log, the metrics and the store show it. Slack's own are words; anything else is not repeated.
-fn shown_code(code: String) -> String {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    match !code.is_empty() && code.len() <= CODE_MAX && code.chars().all(fits) {
-        true => code,
-        false => "unreadable_code".to_owned(),
-    }
-}
-
 /// Converts an `error` code in a 200 (docs/contracts/slack.md#opening-a-connection, docs/contracts/slack.md#web-api).
 fn code_meaning(method: &'static str, code: String) -> WebError {
     match code.as_str() {
@@ -744,7 +734,7 @@ fn code_meaning(method: &'static str, code: String) -> WebError {
         | "forbidden_team" => WebError::Credentials { method, code },
         _ => WebError::Refused {
             method,
-            code: shown_code(code),
+            code: controls::code(&code).to_owned(),
         },
     }
 }

@@ -168,7 +168,7 @@ pub fn secrets(
         .collect())
 }
 
-/// The secrets of a source's webhooks, each with its webhook's id.
+/// The secrets of a source's webhooks, each with its webhook's id, newest first.
 pub fn secrets_by_hook(connection: &Db, source: Source) -> rusqlite::Result<Vec<(String, String)>> {
     let hooks = hooks(connection, source)?.into_iter();
     Ok(hooks.map(|(hook, _, secret)| (hook, secret)).collect())
@@ -186,7 +186,7 @@ pub fn hook_urls(connection: &Db, source: Source) -> rusqlite::Result<Vec<(Strin
 /// The webhooks of a source: their ids, URLs and secrets.
 fn hooks(connection: &Db, source: Source) -> rusqlite::Result<Vec<(String, String, String)>> {
     connection.query_map(
-        "SELECT hook_id, url, secret FROM hooks WHERE source = ?1",
+        "SELECT hook_id, url, secret FROM hooks WHERE source = ?1 ORDER BY made_ms DESC, hook_id DESC",
         [source.as_str()],
         |row| {
             let (hook, sealed): (String, String) = (row.get(0)?, row.get(2)?);

@@ -104,6 +104,8 @@ pub struct Outgoing {
     pub ephemeral: Option<Ephemeral>,
     /// Whether a person asked for it, who can be answered in their DM.
     pub has_asker: bool,
+    /// Whether it is a notice, which nobody waits for. Answers overtake it.
+    pub notice: bool,
 }
 
 /// Adds a message at the end of its conversation.
@@ -320,38 +322,56 @@ pub fn offers_undo(tx: &Db, command: CommandId, offers: bool) -> rusqlite::Resul
     Ok(true)
 }
 
-/// Adds a notice. It joins a notice about the same task that is last in its conversation and younger than `within`.
+/// A notice of this many bytes is not joined by others.
+const JOINED_MAX: i64 = 4_000;
+
+/// So many notices to a person within the second time of `within` are messages of their own: Slack takes them at once.
+const APART_MAX: i64 = 5;
+
+/// Adds a notice. It joins a notice that is last in its conversation, and younger than `within`: the first time counts for
+/// one about the same task, the second for others, after the first few.
 pub fn notify(
     tx: &Db,
     draft: &MessageDraft,
     uid: &str,
     now: DateTime<Utc>,
-    within: Duration,
+    within: (Duration, Duration),
 ) -> rusqlite::Result<()> {
-    let standing: Option<(MessageId, String)> = tx
+    let (same_within, any_within) = within;
+    let standing: Option<(MessageId, String, Option<TaskRow>)> = tx
         .query_row(
-            "SELECT id, words FROM messages AS standing
-             WHERE notice = 1 AND person_id IS ?1 AND about IS ?2 AND about IS NOT NULL AND dropped IS NULL
-               AND words IS NOT NULL AND created_ms >= ?3 AND channel = ?4 AND thread IS ?5
+            "SELECT id, words, about FROM messages AS standing
+             WHERE notice = 1 AND person_id IS ?1 AND dropped IS NULL
+               AND words IS NOT NULL AND channel = ?4 AND thread IS ?5
+               AND length(words) < ?7
+               AND (about = ?2 AND created_ms >= ?3
+                   OR created_ms >= ?6 AND (SELECT count(*) FROM messages AS lately
+                       WHERE lately.notice = 1 AND lately.person_id IS ?1 AND lately.channel = ?4
+                         AND lately.created_ms >= ?6) >= ?8)
                AND NOT EXISTS (SELECT 1 FROM messages later WHERE later.channel = standing.channel
                                    AND later.thread IS standing.thread AND later.id > standing.id)
              ORDER BY id DESC LIMIT 1",
             params![
                 draft.person,
                 draft.about,
-                (now - within).timestamp_millis(),
+                (now - same_within).timestamp_millis(),
                 draft.channel,
                 draft.thread,
+                (now - any_within).timestamp_millis(),
+                JOINED_MAX,
+                APART_MAX,
             ],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )
         .optional()?;
-    if let (Some((id, said)), Some(words)) = (standing, &draft.words) {
+    if let (Some((id, said, about)), Some(words)) = (standing, &draft.words) {
         let said: Text = serde_json::from_str(&said).map_err(|_| corrupt(1))?;
         let both = said.text("\n").then(words.clone());
+        // Replies to a message about several tasks mean none of them.
+        let about = about.filter(|_| about == draft.about);
         tx.execute(
-            "UPDATE messages SET words = ?2, version = version + 1, redraw = 0 WHERE id = ?1",
-            params![id, json(&both)?],
+            "UPDATE messages SET words = ?2, about = ?3, version = version + 1, redraw = 0 WHERE id = ?1",
+            params![id, json(&both)?, about],
         )?;
         return Ok(());
     }
@@ -438,7 +458,16 @@ pub fn outgoing(connection: &Db, at_most: usize) -> rusqlite::Result<OutgoingPag
             };
             let redraw = row.get::<_, bool>(9)? && row.get::<_, Option<String>>(6)?.is_some();
             let whisper_to: Option<String> = row.get(11)?;
-            if !taken.insert((conversation.clone(), whisper_to.clone(), redraw)) {
+            let notice: bool = row.get(17)?;
+            let of = match notice {
+                // One at a time, in all threads of a channel.
+                true => Conversation {
+                    thread: None,
+                    ..conversation.clone()
+                },
+                false => conversation.clone(),
+            };
+            if !taken.insert((of, whisper_to.clone(), redraw, notice)) {
                 page.more = true;
                 continue;
             }
@@ -474,6 +503,7 @@ pub fn outgoing(connection: &Db, at_most: usize) -> rusqlite::Result<OutgoingPag
                 redraw,
                 ephemeral,
                 has_asker: row.get(16)?,
+                notice,
             });
         }
         Ok(page)
@@ -487,7 +517,7 @@ const OUTGOING: &str = "
         m.in_channel AND c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done',
         m.addressed_ms IS NOT NULL
             OR m.replaces AND (c.id IS NULL OR c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done'),
-        m.asked_by IS NOT NULL
+        m.asked_by IS NOT NULL, m.notice = 1 AND m.command_id IS NULL
     FROM messages m INDEXED BY messages_ready LEFT JOIN commands c ON c.id = m.command_id
     WHERE m.dropped IS NULL AND m.words IS NOT NULL AND (m.ts IS NULL OR m.version > m.posted_version)
         AND (m.whisper_to IS NULL OR m.ts IS NULL OR c.id IS NULL OR c.settled_ms IS NOT NULL)
@@ -688,7 +718,7 @@ pub fn owed(connection: &Db, person: PersonId, channel: Option<&str>) -> rusqlit
              WHERE dropped IS NULL AND (ts IS NULL OR (version > posted_version AND NOT redraw
                    AND (whisper_to IS NULL OR NOT EXISTS
                        (SELECT 1 FROM commands c WHERE c.id = command_id AND c.settled_ms IS NULL))))
-               AND person_id = ?1
+               AND person_id = ?1 AND notice = 0
                AND (?2 IS NULL OR channel = ?2 OR substr(channel, 1, 1) IN ('U', 'W')))", params![person, channel], |row| row.get(0))
 }
 

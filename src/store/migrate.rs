@@ -13,6 +13,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0005_api_tokens.sql"),
     include_str!("../../migrations/0006_sealed_secrets.sql"),
     include_str!("../../migrations/0007_link_requests.sql"),
+    include_str!("../../migrations/0008_held_until.sql"),
 ];
 
 /// `application_id` in the header of every store: "Ivan" in ASCII. Stores from before the first schema lack it.

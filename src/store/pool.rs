@@ -34,7 +34,7 @@ use super::{operations, private};
 use crate::domain::access::TaskAccess;
 use crate::domain::ids::MessageId;
 use crate::limits::Limit;
-use crate::runtime::{self, CancellationToken};
+use crate::runtime::{self, CancellationToken, RateLimiter};
 
 /// The error of a failed store access: disk full, or a database that is damaged or not ours. Nothing was stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +68,8 @@ pub enum StoreHealth {
 
 /// How often a store that refuses writes is tried.
 const TRY_EVERY: Duration = Duration::from_secs(1);
+/// How many test writes callers may cause at once; after that one for each [`TRY_EVERY`].
+const TRIES_MAX: u32 = 10;
 /// Jobs that may wait for the writer. Further callers wait.
 const QUEUE: usize = 1024;
 /// Jobs per commit at most, so that the first of them does not wait long.
@@ -199,6 +201,9 @@ pub(super) struct Inner {
     shared: Arc<Shared>,
     /// The file with the key, if that is beside the database.
     key_beside: Option<PathBuf>,
+    /// The result of the last test write for a caller, and how often callers may cause one.
+    tried: tokio::sync::Mutex<Option<Result<(), StoreError>>>,
+    tries: RateLimiter,
 }
 
 type Deferred = Mutex<Vec<Box<dyn Job>>>;
@@ -349,6 +354,8 @@ impl Store {
                 suspects: Suspects::default(),
                 shared,
                 key_beside,
+                tried: tokio::sync::Mutex::default(),
+                tries: RateLimiter::new(TRY_EVERY, TRIES_MAX),
             }),
         })
     }
@@ -420,6 +427,20 @@ impl Store {
             over
         });
         Ok(())
+    }
+
+    /// As [`Store::try_out`], for callers that may be many: they share a write of the last second if they ask more often
+    /// than that for long.
+    pub async fn try_out_for_callers(&self) -> Result<(), StoreError> {
+        let mut last = self.inner.tried.lock().await;
+        if let Some(result) = &*last
+            && !self.inner.tries.take_now("", Instant::now())
+        {
+            return result.clone();
+        }
+        let result = self.try_out().await;
+        *last = Some(result.clone());
+        result
     }
 
     /// Tests a store that refuses writes until it accepts them; runs until `shutdown`.
@@ -1320,5 +1341,18 @@ mod tests {
             .await
             .unwrap();
         assert_eq!((journal.as_str(), synchronous), ("wal", 2));
+    }
+
+    #[tokio::test]
+    async fn many_callers_share_a_test_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).unwrap();
+        let before = store.inner.written.executed();
+        for _ in 0..200 {
+            store.try_out_for_callers().await.unwrap();
+        }
+        // Each write is two statements and more. Ten are made at once, and one more for each second that it took.
+        let statements = store.inner.written.executed() - before;
+        assert!((20..300).contains(&statements), "{statements} statements");
     }
 }

@@ -1,16 +1,18 @@
 //! The times of briefings and quiet hours, and the notices that wait for the end of quiet hours.
 
 use super::db::Db;
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Duration, NaiveDate, NaiveTime, Utc};
 use chrono_tz::Tz;
 use rusqlite::{Row, params};
 
-use super::columns::{from_json, json};
+use super::columns::{from_json, json, millis};
 use crate::domain::ids::TaskRow;
 use crate::domain::person::PersonId;
 use crate::domain::reply::Text;
 use crate::domain::schedule::{Defaults, QuietHours};
 
+/// The least time between two digests of a person.
+const DIGEST_EVERY: Duration = Duration::hours(1);
 /// The stored format of a time of day.
 const TIME: &str = "%H:%M";
 
@@ -141,8 +143,8 @@ pub struct Scheduled {
     pub zone: Tz,
     /// The schedule in force.
     pub schedule: Schedule,
-    /// Whether notices are held for them.
-    pub has_held: bool,
+    /// The time from which on a notice that is held for them may be sent; `None` if none is held.
+    pub held_until: Option<DateTime<Utc>>,
 }
 
 /// People who get a briefing or have held notices. Their number counts, not that of all people, unless bot.toml has a
@@ -157,7 +159,7 @@ pub fn concerned(connection: &Db) -> rusqlite::Result<Vec<Scheduled>> {
     connection.query_map(
         &format!(
             "SELECT own.briefing, own.no_briefing, own.briefed_on, own.quiet, own.no_quiet, usual.briefing, usual.quiet,
-                 people.id, people.slack_id, people.zone, EXISTS (SELECT 1 FROM held WHERE person_id = people.id)
+                 people.id, people.slack_id, people.zone, (SELECT min(until_ms) FROM held WHERE person_id = people.id)
              FROM people CROSS JOIN rhythm_defaults usual LEFT JOIN rhythms own ON own.person_id = people.id
              WHERE present = 1 AND {some} ORDER BY people.id"
         ),
@@ -168,7 +170,7 @@ pub fn concerned(connection: &Db) -> rusqlite::Result<Vec<Scheduled>> {
                 slack: row.get(8)?,
                 zone: row.get::<_, String>(9)?.parse().unwrap_or(Tz::UTC),
                 schedule: rhythm(row)?,
-                has_held: row.get(10)?,
+                held_until: row.get::<_, Option<i64>>(10)?.map(millis),
             })
         },
     )
@@ -178,17 +180,24 @@ pub fn concerned(connection: &Db) -> rusqlite::Result<Vec<Scheduled>> {
 const CONCERNED_OF_ALL: &str = "(own.briefing IS NOT NULL OR own.no_briefing = 0
      OR people.id IN (SELECT person_id FROM held))";
 
-/// Holds a notice until the quiet hours end.
+/// Holds a notice until the quiet hours end, and at least until then.
 pub fn hold(
     tx: &Db,
     person: PersonId,
     task: Option<TaskRow>,
     words: &Text,
     now: DateTime<Utc>,
+    until: Option<DateTime<Utc>>,
 ) -> rusqlite::Result<()> {
     tx.execute(
-        "INSERT INTO held (person_id, task_id, words, held_ms) VALUES (?1, ?2, ?3, ?4)",
-        params![person, task, json(words)?, now.timestamp_millis()],
+        "INSERT INTO held (person_id, task_id, words, held_ms, until_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            person,
+            task,
+            json(words)?,
+            now.timestamp_millis(),
+            until.map_or(0, |until| until.timestamp_millis()),
+        ],
     )?;
     Ok(())
 }
@@ -202,14 +211,37 @@ pub fn count_held(connection: &Db, person: PersonId) -> rusqlite::Result<i64> {
     )
 }
 
-/// Takes a person's held notices, oldest first. The caller sends them in the same transaction.
-pub fn take_held(tx: &Db, person: PersonId) -> rusqlite::Result<Vec<Text>> {
-    let held = tx.query_map(
-        "SELECT words FROM held WHERE person_id = ?1 ORDER BY id",
-        [person],
-        |row| from_json(row, 0),
+/// The time of a person's next digest: that of the notices which wait for one, or a while from now.
+pub fn digest_at(
+    connection: &Db,
+    person: PersonId,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<DateTime<Utc>> {
+    let ms: Option<i64> = connection.query_row(
+        "SELECT min(until_ms) FROM held WHERE person_id = ?1 AND until_ms > ?2",
+        params![person, now.timestamp_millis()],
+        |row| row.get(0),
     )?;
-    tx.execute("DELETE FROM held WHERE person_id = ?1", [person])?;
+    Ok(ms.map_or(now + DIGEST_EVERY, millis))
+}
+
+/// Takes a person's held notices that may be sent now, oldest first, each with whether it has waited for a digest. The
+/// caller sends them in the same transaction.
+pub fn take_held(
+    tx: &Db,
+    person: PersonId,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<Vec<(Text, bool)>> {
+    let due = params![person, now.timestamp_millis()];
+    let held = tx.query_map(
+        "SELECT words, until_ms > 0 FROM held WHERE person_id = ?1 AND until_ms <= ?2 ORDER BY id",
+        due,
+        |row| Ok((from_json(row, 0)?, row.get(1)?)),
+    )?;
+    tx.execute(
+        "DELETE FROM held WHERE person_id = ?1 AND until_ms <= ?2",
+        due,
+    )?;
     Ok(held)
 }
 

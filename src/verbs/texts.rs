@@ -1,9 +1,12 @@
 //! A person's texts for a source: with the mentions in its form, and signed.
 
+use std::sync::Arc;
+
 use crate::command_tx::{CommandTx, Rejection};
 use crate::domain::mention_text::{self, Addressee, MENTIONS_MAX, MentionText, Piece};
 use crate::domain::operation::TEXT_MAX;
 use crate::domain::person::Person;
+use crate::domain::pings::{self, Origin};
 use crate::domain::profile::HandleKind;
 use crate::domain::signature::{self, Rendering};
 use crate::domain::task::{Account, Source};
@@ -41,6 +44,10 @@ pub fn signed(
         (true, Surface::Slack) => markdown::from_slack(&text.to_string()).into(),
         _ => text,
     };
+    let text = match source.profile().handles {
+        HandleKind::Logins => without_pings(tx, source, &text.to_string(), typed_in)?.into(),
+        HandleKind::Ids => text,
+    };
     if !signs(tx, person)? {
         return Ok(text);
     }
@@ -64,6 +71,30 @@ fn names(tx: &CommandTx<'_>) -> DbResult<Vec<String>> {
         accounts.into_iter().flatten().chain([person.name.clone()])
     });
     Ok(names.collect())
+}
+
+/// A text in which nobody is mentioned but people who are linked here.
+fn without_pings(
+    tx: &CommandTx<'_>,
+    source: Source,
+    text: &str,
+    typed_in: Surface,
+) -> DbResult<String> {
+    let people = match text.contains('@') {
+        true => people::present(tx.db)?,
+        false => Arc::default(),
+    };
+    let accounts = people.iter().filter_map(|one| one.account(source));
+    let logins: Vec<String> = accounts.map(|account| account.name).collect();
+    let is_linked = |login: &str| {
+        let mut logins = logins.iter();
+        logins.any(|linked| linked.eq_ignore_ascii_case(login))
+    };
+    let origin = match typed_in {
+        Surface::Slack => Origin::Ours,
+        _ => Origin::Typed,
+    };
+    Ok(pings::without_pings(text, origin, is_linked))
 }
 
 /// A text with people's names, for a field without mentions.

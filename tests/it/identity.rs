@@ -369,7 +369,7 @@ async fn who_is_addressed_is_mentioned_as_the_source_has_them() {
             .begins("✓ Comment added");
         let said = ivan.github().issue(REPO, 1).raw_comments();
         assert!(
-            said[0].starts_with("@bo, ask Ana or @octocat; `@BO` is code, @bo is not\n"),
+            said[0].starts_with("@bo, ask Ana or @\u{2060}octocat; `@BO` is code, @bo is not\n"),
             "{said:?}"
         );
         says("create Ask <@U0BOB01> -s github\nfor <@U0BOB01>")

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_types)] // stories look into the store beside the daemon
 
 mod access;
+mod answers_first;
 mod api;
 mod architecture;
 mod attached;
@@ -18,6 +19,7 @@ mod cli;
 mod colleagues;
 mod comment;
 mod comments_of_others;
+mod connections;
 mod cost;
 mod create;
 #[path = "../../src/http_client/damage.rs"]
@@ -35,6 +37,7 @@ mod entities;
 mod ephemeral;
 mod filters;
 mod flood;
+mod forged;
 mod forms;
 mod full_disk;
 mod gestures;

@@ -10,6 +10,8 @@ use crate::domain::task::Task;
 
 /// The text above held notices.
 const HELD: &str = "While you were in quiet hours:";
+/// The text above mentions that waited for a digest.
+const DIGEST: &str = "People from outside mentioned you:";
 /// How many held notices share one block of a message.
 pub const HELD_BLOCK: usize = 5;
 
@@ -101,8 +103,17 @@ pub fn home_quiet(quiet: Option<QuietHours>, own: bool, zone: Tz) -> Text {
 
 /// All held notices as one message: its words, and its pieces.
 pub fn held(notices: &[Text]) -> (Text, Vec<Text>) {
+    below(HELD, notices)
+}
+
+/// All mentions by people from outside as one message: its words, and its pieces.
+pub fn digest(notices: &[Text]) -> (Text, Vec<Text>) {
+    below(DIGEST, notices)
+}
+
+fn below(lead: &str, notices: &[Text]) -> (Text, Vec<Text>) {
     let line = |notice: &Text| Text::new().text("\n• ").then(notice.clone());
-    let lead = Text::new().text(HELD);
+    let lead = Text::new().text(lead);
     let words = notices
         .iter()
         .fold(lead.clone(), |words, notice| words.then(line(notice)));

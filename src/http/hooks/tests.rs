@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::super::{HOOKS, Serving, serve_as};
+use super::super::HOOKS;
+use super::super::connections::FIRST_WAIT;
+use super::super::serving::{Serving, serve_as};
 use super::*;
 use crate::clickup::{ClickUp, ClickUpSettings};
 use crate::domain::event::SourceEvent;
@@ -22,7 +24,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use rstest::rstest;
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 const GITHUB_SECRET: &str = "It's a Secret to Everybody";
@@ -41,6 +43,8 @@ struct Inner {
     full: AtomicBool,
     /// The disk does not answer.
     stuck: AtomicBool,
+    /// How often the secrets were read again.
+    learned: AtomicUsize,
 }
 
 impl Shelf {
@@ -90,6 +94,7 @@ impl DeliveryStore for Shelf {
     }
 
     async fn learn_secrets(&self, _: Source) -> Result<(), StoreError> {
+        self.0.learned.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
 }
@@ -372,6 +377,119 @@ async fn without_a_secret_there_is_no_route_and_an_empty_one_is_none(#[case] sou
     assert_eq!(answer(&door, signed, &body[..]).await, "404");
     assert_eq!(answer(&door, Request::post("/"), &body[..]).await, "404");
     assert!(shelf.kept().is_empty());
+}
+
+/// Counts the secrets that bodies are compared with.
+struct Counting(Arc<dyn WebhookReader>, Arc<AtomicUsize>);
+
+#[async_trait]
+impl WebhookReader for Counting {
+    fn source(&self) -> Source {
+        self.0.source()
+    }
+    fn terms(&self) -> WebhookRules {
+        self.0.terms()
+    }
+    fn has_signature(&self, headers: &Headers<'_>) -> bool {
+        self.0.has_signature(headers)
+    }
+    fn hook_id(&self, headers: &Headers<'_>, body: &[u8]) -> Option<String> {
+        self.0.hook_id(headers, body)
+    }
+    fn check(&self, headers: &Headers<'_>, secret: &str) -> Box<dyn SignatureCheck> {
+        self.1.fetch_add(1, Ordering::AcqRel);
+        self.0.check(headers, secret)
+    }
+    fn delivery(
+        &self,
+        headers: &Headers<'_>,
+        body: Vec<u8>,
+        now: DateTime<Utc>,
+    ) -> Result<Delivery, DeliveryRefusal> {
+        self.0.delivery(headers, body, now)
+    }
+    async fn prepare(&self) -> Result<(), WriteError> {
+        self.0.prepare().await
+    }
+    fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, UnreadablePayload> {
+        self.0.read(delivery)
+    }
+}
+
+#[rstest]
+#[case::unknown_hook(
+    r#"{"event":"taskDeleted","task_id":"86a","webhook_id":"hook-x"}"#,
+    "guessed",
+    "403"
+)]
+#[case::no_hook(r#"{"event":"taskDeleted","task_id":"86a"}"#, "guessed", "403")]
+#[case::known_hook(
+    r#"{"event":"taskDeleted","task_id":"86a","webhook_id":"hook-7"}"#,
+    "guessed",
+    "403"
+)]
+#[case::signed(
+    r#"{"event":"taskDeleted","task_id":"86a","webhook_id":"hook-7"}"#,
+    "secret-7",
+    "200 accepted"
+)]
+#[tokio::test]
+async fn a_body_is_compared_with_three_secrets_at_most(
+    #[case] body: &'static str,
+    #[case] secret: &str,
+    #[case] expected: &str,
+) {
+    let shelf = Shelf::new();
+    for n in 0..10 {
+        shelf.learn(
+            Source::ClickUp,
+            Some(&format!("hook-{n}")),
+            &format!("secret-{n}"),
+        );
+    }
+    let compared = Arc::new(AtomicUsize::new(0));
+    let reader = Arc::new(Counting(reader(Source::ClickUp), Arc::clone(&compared)));
+    let hooks = Hooks::new(shelf, Clock::system(), Limits::default());
+    let door = Arc::new(Route::new(reader, Arc::new(hooks)));
+    let request = Request::post("/").header("x-signature", sign(secret, body.as_bytes()));
+    assert_eq!(answer(&door, request, body).await, expected);
+    let compared = compared.load(Ordering::Acquire);
+    assert!((1..=SECRETS_MAX).contains(&compared), "{compared}");
+}
+
+/// Otherwise each forged request would read the store.
+#[tokio::test]
+async fn forged_requests_have_the_secrets_read_again_some_times_a_second() {
+    let shelf = Shelf::new();
+    let door = door(Source::GitHub, &shelf);
+    let forged = || {
+        let signature = format!("sha256={}", "0".repeat(64));
+        Request::post("/").header("x-hub-signature-256", signature)
+    };
+    for _ in 0..100 {
+        assert_eq!(answer(&door, forged(), "{}").await, "401");
+    }
+    let learned = shelf.0.learned.load(Ordering::Acquire);
+    assert!((10..50).contains(&learned), "{learned}");
+}
+
+#[test]
+fn refusals_are_a_line_a_minute_for_each_address() {
+    let refusals = Refusals::default();
+    let now = Instant::now();
+    let of = |n: u32| Some(IpAddr::from(n.to_be_bytes()));
+    let logged = |seconds: u64, address| {
+        let now = now + Duration::from_secs(seconds);
+        refusals.pass(address, now).is_some()
+    };
+    assert!(logged(0, of(1)) && !logged(1, of(1)));
+    assert!(logged(1, of(2)) && !logged(59, of(1)) && logged(61, of(1)));
+    // Of a crowd of addresses the later ones share a line.
+    let crowd = (1_000..10_000).filter(|&n| logged(62, of(n))).count();
+    assert!(crowd <= ADDRESSES_MAX + 1, "{crowd} lines");
+    assert!(lock(&refusals.of).len() <= ADDRESSES_MAX);
+    // Later others have lines of their own again.
+    assert!(logged(200, of(20_000)) && !logged(201, of(20_000)));
 }
 
 // ---------------------------------------------------------------- stored deliveries
@@ -711,7 +829,6 @@ struct Listener {
 }
 
 const SHORT: Limits = Limits {
-    drained: 512 * 1024,
     body_within: Duration::from_millis(300),
     store_within: Duration::from_secs(3),
     small: 1024,
@@ -728,6 +845,7 @@ async fn listener(shelf: &Shelf, limits: Limits, serving: Serving) -> Listener {
         serving,
         listener,
         router,
+        Arc::new(|address| address == IpAddr::from([127, 0, 0, 1])),
         CancellationToken::new(),
     ));
     Listener {
@@ -811,7 +929,13 @@ async fn a_source_that_is_not_configured_has_no_route() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stopping = CancellationToken::new();
-    let _server = tokio::spawn(serve_as(HOOKS, listener, router, stopping));
+    let _server = tokio::spawn(serve_as(
+        HOOKS,
+        listener,
+        router,
+        Arc::new(|_| true),
+        stopping,
+    ));
     for (path, expected) in [("/webhooks/github", 404), ("/webhooks/clickup", 403)] {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let head = format!("POST {path} HTTP/1.1\r\nHost: ivan\r\nContent-Length: 0\r\n\r\n");
@@ -956,33 +1080,154 @@ async fn who_is_slow_with_a_head_is_cut_off() {
     assert!(ended.is_ok(), "the connection is still open");
 }
 
+/// A connection to the listener from this address of loopback.
+async fn connect_from(server: &Listener, last: u8) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket
+        .bind(SocketAddr::from(([127, 0, 0, last], 0)))
+        .unwrap();
+    socket.connect(server.address).await.unwrap()
+}
+
+/// Whether the other end has closed the connection, which is not sent to.
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    let mut rest = Vec::new();
+    let ended = timeout(Duration::from_secs(60), stream.read_to_end(&mut rest)).await;
+    ended.is_ok() && rest.is_empty()
+}
+
 #[tokio::test]
-async fn connections_are_bounded_and_the_others_wait() {
-    let two = Serving {
-        connections: 2,
-        head_within: Duration::from_secs(30),
+async fn a_full_listener_closes_the_connection_that_waited_longest() {
+    let three = Serving {
+        connections: 3,
+        head_within: Duration::from_secs(60),
         ..HOOKS
     };
+    let patient = Limits {
+        body_within: Duration::from_secs(60),
+        ..SHORT
+    };
     let shelf = Shelf::new();
-    let server = listener(&shelf, SHORT, two).await;
+    let server = listener(&shelf, patient, three).await;
     let before = Limit::HookConnections.times();
-    let mut held = Vec::new();
-    for _ in 0..2 {
-        let mut stream = server.connect().await;
+    let body = event_of(1000);
+    let head = format!(
+        "{}\r\nHost: ivan\r\nContent-Length: 1000\r\n\r\n",
+        signed(&body)
+    );
+    // One has sent a half body, one a half head, and one stays after an answer.
+    let mut half_body = server.connect().await;
+    half_body.write_all(head.as_bytes()).await.unwrap();
+    half_body.write_all(&body[..500]).await.unwrap();
+    let mut half_head = server.connect().await;
+    half_head.write_all(b"POST /webhooks/git").await.unwrap();
+    let mut idle = server.connect().await;
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: ivan\r\n\r\n")
+        .await
+        .unwrap();
+    assert_eq!(status(&mut idle).await, 200);
+    assert_eq!(Limit::HookConnections.times(), before);
+    // Time is what makes the first two ready to be closed.
+    tokio::time::sleep(FIRST_WAIT).await;
+    let mut more = Vec::new();
+    for asked in 1..=2 {
+        let mut next = server.connect().await;
+        next.write_all(head.as_bytes()).await.unwrap();
+        next.write_all(&body).await.unwrap();
+        assert_eq!(status(&mut next).await, 200);
+        assert!(Limit::HookConnections.times() >= before + asked);
+        more.push(next);
+    }
+    assert!(is_closed(&mut half_body).await);
+    assert!(is_closed(&mut half_head).await);
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_connections_and_a_proxy_has_more() {
+    let two = Serving {
+        per_address: 2,
+        ..HOOKS
+    };
+    let server = listener(&Shelf::new(), SHORT, two).await;
+    let before = Limit::AddressConnections.times();
+    let mut theirs = [
+        connect_from(&server, 2).await,
+        connect_from(&server, 2).await,
+    ];
+    let ours = [(); 3].map(|()| server.connect());
+    let mut ours = futures_util::future::join_all(ours).await;
+    // The third is closed at once: the first two wait for less than half a second.
+    let mut third = connect_from(&server, 2).await;
+    assert!(is_closed(&mut third).await);
+    assert_eq!(Limit::AddressConnections.times(), before + 1);
+    let other = connect_from(&server, 3).await;
+    for stream in theirs.iter_mut().chain(&mut ours).chain([other].iter_mut()) {
         stream
             .write_all(b"GET /healthz HTTP/1.1\r\nHost: ivan\r\n\r\n")
             .await
             .unwrap();
-        assert_eq!(status(&mut stream).await, 200);
-        held.push(stream);
+        assert_eq!(status(stream).await, 200);
     }
-    let third = server.ask("GET /healthz HTTP/1.1", b"");
-    tokio::pin!(third);
-    let early = timeout(Duration::from_millis(200), &mut third).await;
-    assert!(early.is_err(), "a third connection was served beside two");
-    assert!(Limit::HookConnections.times() > before);
-    held.pop();
-    assert_eq!(third.await, 200);
+}
+
+#[tokio::test]
+async fn a_body_that_drips_is_cut_off_before_its_time_is_over() {
+    let patient = Limits {
+        body_within: Duration::from_secs(60),
+        ..SHORT
+    };
+    let server = listener(&Shelf::new(), patient, HOOKS).await;
+    let body = event_of(1000);
+    let mut stream = server.connect().await;
+    let head = format!(
+        "{}\r\nHost: ivan\r\nContent-Length: 1000\r\n\r\n",
+        signed(&body)
+    );
+    let begun = Instant::now();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut reads, mut writes) = stream.into_split();
+    let drips = tokio::spawn(async move {
+        for byte in body.chunks(1) {
+            if writes.write_all(byte).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let mut answer = [0; 12];
+    reads.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    drips.abort();
+}
+
+/// The sender of a refused request gets the answer, but only the first part of its body is read.
+#[tokio::test]
+async fn a_refused_request_is_read_for_64_kb_and_its_connection_closed() {
+    let server = listener(&Shelf::new(), SHORT, HOOKS).await;
+    let stream = server.connect().await;
+    let (mut reads, mut writes) = stream.into_split();
+    let head = "POST /webhooks/github HTTP/1.1\r\nHost: ivan\r\nContent-Length: 100000000\r\n\r\n";
+    writes.write_all(head.as_bytes()).await.unwrap();
+    let sends = tokio::spawn(async move {
+        let piece = vec![b'x'; 64 * 1024];
+        let mut sent = 0;
+        while writes.write_all(&piece).await.is_ok() {
+            sent += piece.len();
+        }
+        sent
+    });
+    let mut answer = [0; 512];
+    let read = reads.read(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer[..read]).to_lowercase();
+    assert!(answer.starts_with("http/1.1 413 "), "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    // The rest fills the buffers of the two systems, until the connection is cut.
+    let sent = timeout(Duration::from_secs(60), sends)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(sent < 50_000_000, "{sent} bytes");
 }
 
 #[tokio::test]

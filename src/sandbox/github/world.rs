@@ -812,9 +812,13 @@ impl GitHubWorld {
     pub fn comment(&mut self, repo: u64, number: u64, by: &str, body: &str) -> (u64, Value) {
         let id = COMMENTS + self.next();
         let at = iso(self.time());
+        let association = match self.outside.contains(by) {
+            true => "NONE",
+            false => "MEMBER",
+        };
         let comment = json!({
             "id": id, "node_id": format!("IC_{id}"), "body": body, "user": self.user(by), "created_at": at,
-            "updated_at": at, "author_association": "MEMBER",
+            "updated_at": at, "author_association": association,
         });
         if let Some(issue) = self.issue_mut(repo, number) {
             issue.comments.push(comment.clone());

@@ -300,6 +300,7 @@ fn message(id: i64, channel: &str, text: &str) -> Outgoing {
         redraw: false,
         ephemeral: None,
         has_asker: false,
+        notice: false,
     }
 }
 
