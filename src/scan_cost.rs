@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 /// The sizes in bytes of two texts of the same pattern.
-const SHORT: usize = 2 * 1024;
-const LONG: usize = 32 * 1024;
+const SHORT: usize = 1024;
+const LONG: usize = 16 * 1024;
 /// The precision of the clock, and what a busy machine adds.
 const FLOOR: Duration = Duration::from_millis(12);
 
