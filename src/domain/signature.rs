@@ -103,7 +103,19 @@ impl<'a> Fence<'a> {
     }
 
     fn closes(self, open: Fence<'_>) -> bool {
-        self.marks.starts_with(open.marks) && self.rest.trim_matches([' ', '\t']).is_empty()
+        self.marks.starts_with(open.marks) && self.is_bare()
+    }
+
+    fn is_bare(self) -> bool {
+        self.rest.trim_matches([' ', '\t']).is_empty()
+    }
+}
+
+/// A line without the white space after a bare fence. With a tab there, not every reader of Markdown ends the block.
+fn without_tab(line: &str) -> &str {
+    match Fence::of(line) {
+        Some(fence) if fence.is_bare() => line.trim_end_matches([' ', '\t']),
+        _ => line,
     }
 }
 
@@ -166,6 +178,7 @@ fn contained_text(text: &str, shape: Shape<'_>) -> String {
         if number > 0 {
             out.push('\n');
         }
+        let line = if markdown { without_tab(line) } else { line };
         seen += usize::from(!line.trim().is_empty());
         if blocks {
             match (open, Fence::of(line)) {
@@ -227,9 +240,11 @@ fn blocks_are_clear(text: &str) -> bool {
 }
 
 /// Whether each line outside code blocks has complete code spans only, and none with a `|`, which could end a table's
-/// cell. Then a span neither begins nor ends in another line.
+/// cell. Then a span neither begins nor ends in another line. A `$` before another one is not clear: it may begin a
+/// formula, in which backticks are text.
 fn spans_are_clear(text: &str, blocks: bool) -> bool {
     let mut open: Option<Fence<'_>> = None;
+    let formulas = text.matches('$').count() > 1;
     lines(text).all(|line| {
         if blocks {
             match (open, Fence::of(line)) {
@@ -249,7 +264,8 @@ fn spans_are_clear(text: &str, blocks: bool) -> bool {
         inlines(line, |part| match part {
             Inline::Span(span) => clear &= !span.contains('|'),
             Inline::LoneMarks(_) => clear = false,
-            Inline::Open(_) | Inline::Text(_) => {}
+            Inline::Text(text) => clear &= !(formulas && text.contains('$')),
+            Inline::Open(_) => {}
         });
         clear
     })
