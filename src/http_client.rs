@@ -32,6 +32,7 @@ use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
 use crate::clock::Clock;
+use crate::domain::checkup::TokenTrouble;
 use crate::domain::controls::json_without_controls;
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::reason::with_details;
@@ -54,6 +55,8 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
 const BODY_MAX: usize = 10 * 1024 * 1024;
 /// Clocks that differ by less count as equal, because dates are in whole seconds.
 const CLOCKS_AGREE: TimeDelta = TimeDelta::seconds(2);
+/// What a date in whole seconds lacks on average.
+const HALF_A_SECOND: TimeDelta = TimeDelta::milliseconds(500);
 /// How long before a token expires the operators are told: enough time to get another.
 const ENDS_SOON: TimeDelta = TimeDelta::days(7);
 /// The pause after an error that only an operator can fix: a dead token, a wrong URL.
@@ -131,6 +134,8 @@ pub(crate) struct HttpClient {
     token_ends: Mutex<Option<DateTime<Utc>>>,
     /// How far our clock is ahead of the source's, from the last response; zero if it is not.
     ahead: Mutex<TimeDelta>,
+    /// The difference between our clock and the source's, from the last response.
+    skew: Mutex<Option<TimeDelta>>,
     /// Refusals in a row without a time to wait.
     blind: Mutex<u32>,
     /// By account: the reason and the request of a refusal by its rules; `None` if they do not refuse.
@@ -168,6 +173,7 @@ impl HttpClient {
             token: Mutex::default(),
             token_ends: Mutex::default(),
             ahead: Mutex::new(TimeDelta::zero()),
+            skew: Mutex::default(),
             blind: Mutex::default(),
             rules: Mutex::default(),
         })
@@ -231,6 +237,23 @@ impl HttpClient {
     /// How far our clock is ahead of the source's: its times may be that much older by our clock.
     pub(crate) fn ahead(&self) -> TimeDelta {
         *lock(&self.ahead)
+    }
+
+    /// How far our clock is ahead of the source's; negative if it is behind. `None` before the first response.
+    pub(crate) fn skew(&self) -> Option<TimeDelta> {
+        *lock(&self.skew)
+    }
+
+    /// The meaning of a failed question about the token.
+    pub(crate) fn token_trouble(&self, error: &WriteError) -> TokenTrouble {
+        let is_refused = matches!(*lock(&self.token), TokenStanding::Refused { .. });
+        match error {
+            WriteError::Refused { .. } => TokenTrouble::Rejected(error.to_string()),
+            _ if is_refused => TokenTrouble::Rejected(error.to_string()),
+            WriteError::NotTaken { .. } | WriteError::Unknown { .. } => {
+                TokenTrouble::NoAnswer(error.to_string())
+            }
+        }
     }
 
     pub(crate) fn token_is_refused(&self, why: String) {
@@ -403,6 +426,7 @@ impl HttpClient {
         if let Some(there) = there {
             // It counts whole seconds, and the response has been on its way.
             let ahead = now - there;
+            *lock(&self.skew) = Some(ahead - HALF_A_SECOND);
             *lock(&self.ahead) = if ahead > CLOCKS_AGREE {
                 ahead
             } else {

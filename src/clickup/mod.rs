@@ -5,6 +5,7 @@
 //! `wire.rs` has their JSON, `due.rs` tells due days from due times. Facts are those of docs/contracts/clickup.md.
 
 mod accounts;
+pub mod checkup;
 mod client;
 mod due;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -118,6 +118,8 @@ pub(super) struct Teams {
 #[derive(Debug, Deserialize)]
 pub(super) struct Team {
     pub(super) id: Id,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) name: Option<String>,
     #[serde(default, deserialize_with = "each")]
     pub(super) members: Vec<OfTeam>,
 }
@@ -154,6 +156,10 @@ pub(super) struct Me {
 #[derive(Debug, Deserialize)]
 pub(super) struct Owner {
     pub(super) id: Id,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) username: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) email: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     timezone: Option<String>,
 }

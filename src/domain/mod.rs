@@ -7,6 +7,7 @@ pub mod blocking;
 pub mod card;
 pub mod carry_out;
 pub mod change;
+pub mod checkup;
 pub mod command;
 pub mod controls;
 pub mod entity;

@@ -194,7 +194,7 @@ impl GitHubClient {
     }
 
     /// The response to a read, and its final URL. It is a success, or "not modified" if the request allows that.
-    async fn reach(&self, request: &Request) -> Result<(RawResponse, Url), WriteError> {
+    pub(super) async fn reach(&self, request: &Request) -> Result<(RawResponse, Url), WriteError> {
         let mut url = self.rest.address(request);
         for _ in 0..=HOPS_MAX {
             let answer = self.rest.exchange(request, url.clone()).await?;

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod change;
+pub mod checkup;
 mod client;
 mod dependencies;
 mod fields;

@@ -136,6 +136,12 @@ pub fn now() -> i64 {
     chrono::Utc::now().timestamp_millis()
 }
 
+/// The header `Date` of an answer, by a clock that is `ahead` by so many milliseconds.
+fn http_date(ahead: i64) -> String {
+    let at = chrono::DateTime::from_timestamp_millis(now() + ahead).unwrap_or_default();
+    at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// A client for loopback, for webhooks and the sandbox's own tests.
 fn http_client() -> reqwest::Client {
     // Fails if the process already has a provider, which also works.

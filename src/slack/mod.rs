@@ -9,6 +9,7 @@ mod attached;
 mod blocks;
 mod cards;
 mod catch_up;
+pub mod checkup;
 mod compare;
 mod degraded;
 mod dispatch;

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use hyper::Request;
 
 use super::web::{Web, WebError};
@@ -16,9 +17,22 @@ use crate::runtime::{Backoff, CancellationToken, slept};
 const METHOD: &str = "auth.test";
 const HEADER: &str = "x-oauth-scopes";
 
+/// The headers of an answer to `auth.test`.
+pub(super) struct AuthHeads {
+    /// The scopes of the bot's token; `None` if Slack does not return them.
+    pub(super) scopes: Option<BTreeSet<String>>,
+    /// Slack's clock, in whole seconds.
+    pub(super) date: Option<DateTime<Utc>>,
+}
+
 impl Web {
     /// The scopes of the bot's token; `None` if Slack does not return them.
     pub async fn scopes(&self) -> Result<Option<BTreeSet<String>>, WebError> {
+        Ok(self.auth_heads().await?.scopes)
+    }
+
+    /// The headers that Slack sends with every answer.
+    pub(super) async fn auth_heads(&self) -> Result<AuthHeads, WebError> {
         let not_taken = |why: String| WebError::NotTaken {
             method: METHOD,
             why,
@@ -42,14 +56,18 @@ impl Web {
         if !status.is_success() {
             return Err(not_taken(format!("HTTP {}", status.as_u16())));
         }
-        let named = answer
-            .headers()
-            .get(HEADER)
-            .and_then(|names| names.to_str().ok());
-        Ok(named.filter(|names| !names.is_empty()).map(|names| {
-            let names = names.split(',').map(str::trim);
-            names.map(str::to_owned).collect()
-        }))
+        let header = |name| {
+            let text = answer.headers().get(name)?;
+            text.to_str().ok().filter(|text| !text.is_empty())
+        };
+        let date = header("date").and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+        Ok(AuthHeads {
+            scopes: header(HEADER).map(|names| {
+                let names = names.split(',').map(str::trim);
+                names.map(str::to_owned).collect()
+            }),
+            date: date.map(|date| date.to_utc()),
+        })
     }
 }
 

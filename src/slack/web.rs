@@ -557,7 +557,11 @@ impl Web {
         opened.ok.then_some(()).ok_or_else(|| unclear(method))
     }
 
-    async fn get<A>(&self, method: &'static str, query: &[(&str, &str)]) -> Result<A, WebError>
+    pub(super) async fn get<A>(
+        &self,
+        method: &'static str,
+        query: &[(&str, &str)],
+    ) -> Result<A, WebError>
     where
         A: DeserializeOwned + Send,
     {

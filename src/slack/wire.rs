@@ -371,8 +371,13 @@ pub struct Opened {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct AuthTested {
+    /// The name of the workspace.
+    #[serde(deserialize_with = "lenient")]
+    pub team: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub team_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub bot_id: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub user_id: Option<String>,
     /// The bot's handle.
@@ -381,6 +386,23 @@ pub struct AuthTested {
     /// Whether the app is installed for an organization of Enterprise Grid. Then `team_id` is that organization.
     #[serde(deserialize_with = "lenient")]
     pub is_enterprise_install: bool,
+}
+
+/// `bots.info`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct BotAsked {
+    #[serde(deserialize_with = "lenient")]
+    pub bot: BotRecord,
+}
+
+/// A bot, as Slack lists it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct BotRecord {
+    /// The app that it belongs to.
+    #[serde(deserialize_with = "lenient")]
+    pub app_id: Option<String>,
 }
 
 /// The fields of `users.info` that decide nothing: names and the time zone. `standing` reads the others, strictly.

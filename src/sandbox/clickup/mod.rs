@@ -32,7 +32,7 @@ use super::webhook_sender::{
     AttemptEnd, DeliveryAttempt, DeliveryHandler, DeliveryRecord, WebhookSender,
 };
 use super::wire::ReadRequest;
-use super::{locked, now};
+use super::{http_date, locked, now};
 pub use world::MentionsAs;
 use world::{ClickUpWorld, RATE_WINDOW, TokenRate, WebhookPlace, list, text};
 
@@ -639,9 +639,10 @@ async fn serve(State(house): State<Arc<House>>, request: Request) -> Response<Bo
     let Some(call) = ReadRequest::read(request).await else {
         return Response::new(Body::empty());
     };
-    let (answer, [limit, remaining, reset]) = house.with(|world| {
+    let (answer, [limit, remaining, reset], date) = house.with(|world| {
         let answer = world.answer(&call);
-        (answer, world.rate.headers(world.ahead))
+        let headers = world.rate.headers(world.ahead);
+        (answer, headers, http_date(world.ahead))
     });
     let (status, body) = match answer {
         Ok(Value::Null) => (204, Body::empty()),
@@ -651,6 +652,7 @@ async fn serve(State(house): State<Arc<House>>, request: Request) -> Response<Bo
     Response::builder()
         .status(status)
         .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
+        .header(header::DATE, date)
         .header("x-ratelimit-limit", limit)
         .header("x-ratelimit-remaining", remaining)
         .header("x-ratelimit-reset", reset)

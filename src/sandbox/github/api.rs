@@ -8,9 +8,9 @@ use url::Url;
 use super::world::{
     COMMENTS, GitHubWorld, Gone, ISSUES, IssueChange, Repo, RepoWebhook, label_json,
 };
-use crate::sandbox::now;
 use crate::sandbox::webhook_sender::is_loopback;
 use crate::sandbox::wire::{ReadRequest, digest};
+use crate::sandbox::{http_date, now};
 
 /// Characters of a title.
 const TITLE: usize = 256;
@@ -131,6 +131,7 @@ impl GitHubWorld {
                 ((rate.ends + self.ahead + 999) / 1000).to_string(),
             ),
             ("x-ratelimit-resource", "core".to_owned()),
+            ("date", http_date(self.ahead)),
             ("x-github-media-type", "github.v3; format=json".to_owned()),
             ("x-github-api-version-selected", version(call).to_owned()),
         ] {

@@ -13,6 +13,7 @@ use super::interact::home_id;
 use super::pages::HistoryPage;
 use super::world::{EphemeralPost, ErrorCode, PostDraft, SlackWorld, history_scope};
 use super::{Inner, SandboxEvent, blocks, ids, merge, text};
+use crate::sandbox::http_date;
 
 /// The longest text of `chat.update` in characters; longer text is refused (docs/contracts/slack.md#limits).
 const LONGEST_UPDATE: usize = 4_000;
@@ -24,7 +25,8 @@ const LARGEST_METADATA: usize = 16_000;
 const LONGEST_PAGE: usize = 999;
 
 /// Methods that read a query or form only (docs/contracts/slack.md#web-api); a JSON body is ignored.
-const READS: [&str; 6] = [
+const READS: [&str; 7] = [
+    "bots.info",
     "users.conversations",
     "users.info",
     "users.lookupByEmail",
@@ -179,7 +181,7 @@ fn scope(name: &str) -> Option<&'static str> {
         "chat.postMessage" | "chat.update" | "chat.postEphemeral" => "chat:write",
         "reactions.add" | "reactions.remove" => "reactions:write",
         "users.conversations" => "*:read",
-        "users.info" => "users:read",
+        "bots.info" | "users.info" => "users:read",
         "users.lookupByEmail" => "users:read.email",
         "conversations.open" => "im:write",
         "conversations.history" | "conversations.replies" => "*:history",
@@ -191,6 +193,7 @@ fn dispatch(inner: &Arc<Inner>, name: &str, args: &Args) -> Reply {
     match name {
         "apps.connections.open" => connections_open(inner),
         "auth.test" => Ok(auth_test(&inner.world())),
+        "bots.info" => bots_info(inner, args),
         "chat.postMessage" => chat_post_message(inner, args),
         "chat.update" => chat_update(inner, args),
         "chat.postEphemeral" => chat_post_ephemeral(inner, args),
@@ -225,6 +228,17 @@ fn auth_test(world: &SlackWorld) -> Value {
         "url": format!("https://{}.slack.com/", world.team.domain), "team": world.team.name, "team_id": world.team.id,
         "user": world.bot.name, "user_id": world.bot.user, "bot_id": world.bot.id, "is_enterprise_install": false,
     })
+}
+
+fn bots_info(inner: &Inner, args: &Args) -> Reply {
+    let id = args.need("bot")?;
+    let world = inner.world();
+    if id != world.bot.id {
+        return Err("bot_not_found".into());
+    }
+    Ok(json!({"bot": {
+        "id": world.bot.id, "deleted": false, "name": world.bot.name, "app_id": world.app.id, "user_id": world.bot.user,
+    }}))
 }
 
 fn chat_post_message(inner: &Arc<Inner>, args: &Args) -> Reply {
@@ -557,15 +571,15 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=ut
 
 /// HTTP 200 with `ok`, or 429 with `Retry-After` (docs/contracts/slack.md#web-api).
 fn answer(inner: &Inner, name: &str, reply: Reply, warnings: Vec<&'static str>) -> Response {
-    let scopes = inner
-        .world()
-        .app
-        .scopes
-        .iter()
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(",");
+    let (scopes, date) = {
+        let world = inner.world();
+        let scopes: Vec<String> = world.app.scopes.iter().cloned().collect();
+        (scopes.join(","), http_date(world.ahead_ms))
+    };
     let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, JSON)]);
+    if let Ok(date) = HeaderValue::from_str(&date) {
+        headers.insert(header::DATE, date);
+    }
     if let Ok(scopes) = HeaderValue::from_str(&scopes) {
         headers.insert("x-oauth-scopes", scopes);
     }
