@@ -17,6 +17,7 @@ use crate::domain::log::{self as entry, ActivityResult, Via};
 use crate::domain::markdown;
 use crate::domain::operation::{Outcome, Refusal, Write, WriteReceipt};
 use crate::domain::person::Person;
+use crate::domain::queue::HeldBack;
 use crate::domain::reply::{self, Report, ReportState, Step, StepState, TaskBrief};
 use crate::domain::score::{Score, Weights, rank, score};
 use crate::domain::set_aside;
@@ -615,6 +616,7 @@ fn move_on(
         {
             report.next = said.next;
             report.emptied = said.emptied;
+            report.held_back = said.held_back;
         }
         return Ok((None, None));
     }
@@ -667,6 +669,9 @@ fn move_on(
     )?;
     operations::moved(tx, command.id, pin)?;
     report.emptied = next.is_none();
+    if report.emptied {
+        report.held_back = left_out(tx, person, acted_on, now, weights)?;
+    }
     report.next = next.as_ref().map(|(_, task, _)| TaskBrief::from(task));
     Ok((Some(pin), next))
 }
@@ -695,6 +700,32 @@ pub struct OpenTasks {
     pub blocked: BTreeSet<TaskRow>,
     /// Rows of `held_back` that the person has snoozed.
     pub snoozed: BTreeSet<TaskRow>,
+}
+
+impl OpenTasks {
+    /// The numbers of tasks that are not offered.
+    pub fn left_out(&self) -> HeldBack {
+        HeldBack {
+            blocked: self.blocked.len(),
+            snoozed: self.snoozed.len(),
+        }
+    }
+}
+
+/// The tasks that a person's empty queue leaves out, but for one.
+pub fn left_out(
+    connection: &Db,
+    person: &Person,
+    besides: Option<TaskRow>,
+    now: DateTime<Utc>,
+    weights: &Weights,
+) -> DbResult<HeldBack> {
+    let mut open = open(connection, person, now, weights)?;
+    if let Some(row) = besides {
+        open.blocked.remove(&row);
+        open.snoozed.remove(&row);
+    }
+    Ok(open.left_out())
 }
 
 /// A person's open tasks, offered or not, without those being completed.

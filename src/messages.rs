@@ -18,7 +18,7 @@ use crate::domain::log::{self, ActivityResult, Entry, Via};
 use crate::domain::morning::{BriefingContent, WaitingPerson};
 use crate::domain::operation::{NewTask, Outcome, Place, Refusal, Write, WriteReceipt};
 use crate::domain::person::{NotAllowed, Person};
-use crate::domain::queue::EmptyQueue;
+use crate::domain::queue::{EmptyQueue, FirstRead, HeldBack};
 use crate::domain::reason::{with_details, with_remedy};
 use crate::domain::receipts::ReceiptMode;
 use crate::domain::reply::{
@@ -400,6 +400,15 @@ fn outcomes() -> Vec<Group> {
     done.row("`done`, with another task in the queue", moved_on.words());
     (moved_on.next, moved_on.emptied) = (None, true);
     done.row("`done` of the last task", moved_on.words());
+    moved_on.held_back = HeldBack {
+        blocked: 1,
+        snoozed: 2,
+    };
+    done.row(
+        "`done` of the last task that could be worked on",
+        moved_on.words(),
+    );
+    moved_on.held_back = HeldBack::default();
     done.row(
         "`done -c TEXT`",
         with_comment(|| StepState::Well(Box::leak(Box::new(Outcome::AlreadySo { task: cert() })))),
@@ -577,16 +586,29 @@ fn answers() -> Vec<Group> {
         reply::greeting(None, None),
     );
     for why in [
-        EmptyQueue::NotRead(vec![Source::ClickUp]),
+        EmptyQueue::NotRead(vec![FirstRead {
+            source: Source::ClickUp,
+            tasks: 0,
+        }]),
+        EmptyQueue::NotRead(vec![
+            FirstRead {
+                source: Source::ClickUp,
+                tasks: 1_234,
+            },
+            FirstRead {
+                source: Source::GitHub,
+                tasks: 1,
+            },
+        ]),
         EmptyQueue::NotLinked(vec![Source::GitHub, Source::ClickUp]),
-        EmptyQueue::HeldBack {
+        EmptyQueue::HeldBack(HeldBack {
             blocked: 1,
             snoozed: 2,
-        },
-        EmptyQueue::HeldBack {
+        }),
+        EmptyQueue::HeldBack(HeldBack {
             blocked: 2,
             snoozed: 1,
-        },
+        }),
         EmptyQueue::Done,
         EmptyQueue::NothingAssigned(Vec::new()),
         EmptyQueue::NothingAssigned(vec![Source::GitHub]),
@@ -594,7 +616,7 @@ fn answers() -> Vec<Group> {
         let when = match &why {
             EmptyQueue::NotRead(_) => "empty: not read yet",
             EmptyQueue::NotLinked(_) => "empty: no account is known",
-            EmptyQueue::HeldBack { .. } => "empty: all are blocked or snoozed",
+            EmptyQueue::HeldBack(_) => "empty: all are blocked or snoozed",
             EmptyQueue::Done => "empty, without `[[people]]`",
             EmptyQueue::NothingAssigned(_) => "empty: nothing is assigned",
         };

@@ -24,7 +24,7 @@ use crate::domain::log::{LoggedChange, Via};
 use crate::domain::operation::{Place, Refusal, Write};
 use crate::domain::person::Person;
 use crate::domain::profile::ContainerKind;
-use crate::domain::queue::{EmptyQueue, meant};
+use crate::domain::queue::{EmptyQueue, FirstRead, HeldBack, QueueSource, READ_COUNTED, meant};
 use crate::domain::reply::{self, Report, ReportState, TaskBrief, Text};
 use crate::domain::score::Score;
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
@@ -674,24 +674,22 @@ pub fn why_empty(
     open: &OpenTasks,
     sources: impl Iterator<Item = Source>,
 ) -> DbResult<EmptyQueue> {
-    let (mut unread, mut unlinked, mut linked) = (Vec::new(), Vec::new(), false);
+    let mut facts = Vec::new();
     for source in sources {
-        if tasks::synced_at(connection, source)?.is_none() {
-            unread.push(source);
-        }
-        match person.alone || person.account(source).is_some() {
-            true => linked = true,
-            false => unlinked.push(source),
-        }
+        let reading = match tasks::synced_at(connection, source)? {
+            Some(_) => None,
+            None => Some(FirstRead {
+                source,
+                tasks: tasks::count_up_to(connection, source, READ_COUNTED)?,
+            }),
+        };
+        facts.push(QueueSource {
+            source,
+            reading,
+            linked: person.alone || person.account(source).is_some(),
+        });
     }
-    let (blocked, snoozed) = (open.blocked.len(), open.snoozed.len());
-    Ok(match (unread.is_empty(), linked) {
-        (false, _) => EmptyQueue::NotRead(unread),
-        (true, false) if !unlinked.is_empty() => EmptyQueue::NotLinked(unlinked),
-        _ if blocked + snoozed > 0 => EmptyQueue::HeldBack { blocked, snoozed },
-        _ if person.alone => EmptyQueue::Done,
-        _ => EmptyQueue::NothingAssigned(unlinked),
-    })
+    Ok(EmptyQueue::of(&facts, open.left_out(), person.alone))
 }
 
 /// The report of a command that sends nothing to a source.
@@ -706,6 +704,7 @@ pub fn local(message: Text, task: Option<&Task>) -> Report {
         operation_id: None,
         next: None,
         emptied: false,
+        held_back: HeldBack::default(),
     }
 }
 

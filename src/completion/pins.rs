@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::first_of_queue;
+use super::{first_of_queue, left_out};
 use crate::domain::ids::{CommandId, PinId, TaskRow};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Report, ReportState, TaskBrief};
@@ -61,6 +61,10 @@ impl PinMover<'_> {
         let next = first_of_queue(self.tx, self.person, Some(task), self.now, self.weights)?;
         let pin = self.pin(next.as_ref().map(|(row, ..)| *row))?;
         report.emptied = next.is_none();
+        if report.emptied {
+            // The task itself is among them after a `snooze`.
+            report.held_back = left_out(self.tx, self.person, None, self.now, self.weights)?;
+        }
         report.next = next.map(|(_, task, _)| TaskBrief::from(&task));
         Ok(Some(pin))
     }

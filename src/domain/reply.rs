@@ -15,7 +15,7 @@ use super::event::{Activity, ActivityKind, TaskField};
 use super::filter::Filter;
 use super::operation::{Outcome, Refusal, TEXT_MAX, Write};
 use super::profile::TaskIdForm;
-use super::queue::EmptyQueue;
+use super::queue::{EmptyQueue, FirstRead, HeldBack, READ_COUNTED};
 use super::reason::{for_operators, for_owner, for_people};
 use super::receipts::ReceiptMode;
 use super::score::Score;
@@ -273,6 +273,9 @@ pub struct Report {
     pub next: Option<TaskBrief>,
     /// Whether the command moved on, and the queue was empty.
     pub emptied: bool,
+    /// The numbers of tasks that were blocked and snoozed then.
+    #[serde(default)]
+    pub held_back: HeldBack,
 }
 
 /// The state of a command.
@@ -308,6 +311,9 @@ impl Report {
         let words = self.lead();
         match &self.next {
             Some(next) => stopped(words).text(" Next: ").link(&next.title, &next.url),
+            None if self.emptied && self.held_back != HeldBack::default() => {
+                stopped(words).text(" ").then(held_back(self.held_back))
+            }
             None if self.emptied => stopped(words).text(" Nothing is left in your queue."),
             None => words,
         }
@@ -512,6 +518,7 @@ fn first_step(step: &Step<'_>, zone: Tz) -> Report {
         operation_id: Some(step.operation_id.to_owned()),
         next: None,
         emptied: false,
+        held_back: HeldBack::default(),
     }
 }
 
@@ -879,7 +886,7 @@ pub fn lately_given_up(codes: &[(String, DateTime<Utc>)], zone: Tz) -> Option<Te
 }
 
 /// All tasks are blocked or snoozed, so none is offered.
-fn held_back(blocked: usize, snoozed: usize) -> Text {
+fn held_back(HeldBack { blocked, snoozed }: HeldBack) -> Text {
     let held_back = [
         (blocked > 0).then(|| match blocked {
             1 => "1 task is blocked (`list blocked`)".to_owned(),
@@ -901,18 +908,16 @@ fn held_back(blocked: usize, snoozed: usize) -> Text {
 pub fn empty(why: &EmptyQueue) -> Text {
     let unassigned = "Your queue is empty: no open tasks are assigned to you.";
     let text = match why {
-        EmptyQueue::NotRead(sources) => format!(
+        EmptyQueue::NotRead(reading) => format!(
             "I'm still reading {}. Try again in a minute; `status` shows the connection.",
-            names(sources, " and ")
+            reading.iter().map(so_far).collect::<Vec<_>>().join(" and ")
         ),
         EmptyQueue::NotLinked(sources) => format!(
             "I don't know your {} account yet, so your queue is empty. {}",
             names(sources, " or "),
             link_it(sources)
         ),
-        EmptyQueue::HeldBack { blocked, snoozed } => {
-            return held_back(*blocked, *snoozed);
-        }
+        EmptyQueue::HeldBack(left_out) => return held_back(*left_out),
         EmptyQueue::Done => "Your queue is empty. `create TITLE` adds a task.".to_owned(),
         EmptyQueue::NothingAssigned(unlinked) if unlinked.is_empty() => unassigned.to_owned(),
         EmptyQueue::NothingAssigned(unlinked) => format!(
@@ -922,6 +927,27 @@ pub fn empty(why: &EmptyQueue) -> Text {
         ),
     };
     Text::new().text(text)
+}
+
+/// A source that is being read for the first time: `ClickUp (1,200 tasks so far)`.
+fn so_far(reading: &FirstRead) -> String {
+    let name = reading.source.name();
+    match reading.about() {
+        0 => name.to_owned(),
+        1 => format!("{name} (1 task so far)"),
+        many if many >= READ_COUNTED => {
+            format!("{name} (more than {} tasks so far)", grouped(many))
+        }
+        many => format!("{name} ({} tasks so far)", grouped(many)),
+    }
+}
+
+/// A number below a million with its thousands set off: `1,200`.
+fn grouped(number: usize) -> String {
+    match number / 1000 {
+        0 => number.to_string(),
+        thousands => format!("{thousands},{:03}", number % 1000),
+    }
 }
 
 fn names(sources: &[Source], between: &str) -> String {

@@ -81,10 +81,11 @@ pub(super) fn alive() -> Object {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::queue::HeldBack;
 
     #[test]
     fn every_reason_for_an_empty_queue_is_described() {
-        let held_back = |blocked, snoozed| EmptyQueue::HeldBack { blocked, snoozed };
+        let held_back = |blocked, snoozed| EmptyQueue::HeldBack(HeldBack { blocked, snoozed });
         for why in [
             EmptyQueue::NotRead(Vec::new()),
             EmptyQueue::NotLinked(Vec::new()),

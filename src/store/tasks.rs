@@ -583,6 +583,19 @@ pub fn synced_at(connection: &Db, source: Source) -> rusqlite::Result<Option<Dat
     Ok(oldest.filter(|_| walked > 0 && never == 0).map(millis))
 }
 
+/// The number of tasks of a source in the mirror, counted up to a limit.
+pub fn count_up_to(connection: &Db, source: Source, limit: usize) -> rusqlite::Result<usize> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    connection.query_row(
+        "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE source = ?1 LIMIT ?2)",
+        params![source.as_str(), limit],
+        |row| {
+            row.get::<_, i64>(0)
+                .map(|found| usize::try_from(found).unwrap_or_default())
+        },
+    )
+}
+
 /// The repository with this name: its current one, or the one in `bot.toml`.
 pub fn repository(connection: &Db, name: &RepoName) -> rusqlite::Result<Option<u64>> {
     let name = name.to_string();

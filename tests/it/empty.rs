@@ -1,6 +1,7 @@
 //! An empty queue: one reason in Slack, over HTTP and from the command line.
 
 use ivan::sandbox::Sandbox;
+use ivan::sandbox::fault_server::{Fault, FaultKind, Gate};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -14,6 +15,11 @@ async fn is_empty(ivan: &Ivan, reason: &str, sentence: &str, exit: i32) {
     ivan.dm(ANA, "done")
         .await
         .replies(&format!("✗ No current task. {sentence}"));
+    let slash = |text: &'static str| ivan.slash(ANA, "C0RND01", text);
+    assert_eq!(slash("list").await, sentence);
+    assert_eq!(slash("current").await, sentence);
+    let home = ivan.opens_home(ANA).await;
+    assert!(home.contains(&format!("\n{sentence}\n")), "{home}");
     for path in ["/queue", "/current"] {
         let (status, answer) = ivan.http("GET", path, None).await;
         assert_eq!(status, 200, "{path}: {answer}");
@@ -60,6 +66,56 @@ async fn what_was_not_read_yet_is_not_empty() {
     assert_eq!(
         (&queue["total"], &queue["reason"], &queue["message"]),
         (&json!(2), &Value::Null, &Value::Null)
+    );
+    ivan.finish().await;
+}
+
+/// The list is followed beside the Inbox.
+const ROADMAP: &str = "901100000002";
+
+#[tokio::test]
+async fn how_far_the_first_read_is_is_told_everywhere() {
+    let setup = Setup::new()
+        .without_github()
+        .without_waiting_for_the_first_read()
+        .clickup_tasks([
+            json!({"name": "Renew cert"}),
+            json!({"name": "Plan the year", "list": ROADMAP}),
+        ])
+        .config("clickup.lists = [\"901100000002\"]\napi.default_person = \"Ana\"")
+        .people();
+    let mut ivan = setup.start().await;
+    let gate = Gate::new();
+    ivan.clickup().front().fault(Fault {
+        method: None,
+        path: Some(format!("/list/{ROADMAP}/task")),
+        times: None,
+        what: FaultKind::Wait(gate.clone()),
+    });
+    ivan.start().await;
+    let read = "SELECT count(*) FROM tasks";
+    ivan.within("the Inbox is read", async {
+        while ivan.sql::<i64>(read) != 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let sentence = "I'm still reading ClickUp (1 task so far). Try again in a minute; `status` shows the connection.";
+    is_empty(&ivan, "not_read", sentence, 75).await;
+    for path in ["/queue", "/current"] {
+        let (_, answer) = ivan.http("GET", path, None).await;
+        assert_eq!(
+            answer["reading"],
+            json!([{"source": "clickup", "tasks": 1}]),
+            "{path}"
+        );
+    }
+    gate.open();
+    ivan.logs("poll … source=clickup").await;
+    let (_, queue) = ivan.http("GET", "/queue", None).await;
+    assert_eq!(
+        (&queue["reason"], &queue["reading"]),
+        (&json!("empty"), &Value::Null)
     );
     ivan.finish().await;
 }
@@ -154,6 +210,9 @@ async fn that_all_is_held_back_is_told_everywhere(
         assert_eq!((status, &next["message"]), (200, &json!(sentence)));
         let ran = ivan.cli(&["--as", "Ana", "list"]).await;
         assert_eq!((ran.exit, ran.out), (0, format!("{sentence}\n")));
+        assert_eq!(ivan.slash(ANA, "C0RND01", "list").await, sentence);
+        let home = ivan.opens_home(ANA).await;
+        assert!(home.contains(&format!("\n{sentence}\n")), "{home}");
         // Held-back tasks can be listed, and an empty selection is reported.
         let (_, overdue) = ivan
             .http_with("GET", "/queue?filter=overdue", None, &as_ana)
@@ -187,6 +246,26 @@ async fn that_nothing_is_left_is_no_other_reason() {
         );
         let ran = ivan.cli(&["list"]).await;
         assert_eq!((ran.exit, ran.out.as_str()), (0, "Your queue is empty.\n"));
+        let sentence = "Your queue is empty. `create TITLE` adds a task.";
+        assert_eq!(ivan.slash(ANA, "C0RND01", "list").await, sentence);
+        let home = ivan.opens_home(ANA).await;
+        assert!(home.contains(sentence), "{home}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn done_of_the_last_task_says_what_is_held_back() {
+    let setup = one_waits().clickup_tasks([
+        json!({"name": "Write the runbook", "assignees": [ANA_CLICKUP]}),
+        json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]}),
+    ]);
+    ivan_test(setup, async |ivan| {
+        ivan.dm(ANA, "list").await;
+        ivan.dm(ANA, "snooze 2 2h").await.begins("✓ Snoozed until ");
+        ivan.dm(ANA, "done 1").await.mentions(
+            " Nothing to work on right now: 1 task is blocked (`list blocked`) and 1 task is snoozed (`list snoozed`).",
+        );
     })
     .await;
 }

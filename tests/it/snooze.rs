@@ -166,7 +166,7 @@ async fn the_last_task_put_off_leaves_an_empty_queue() {
         ivan.dm(ANA, "current").await;
         ivan.dm(ANA, "snooze 2h")
             .await
-            .mentions(": Renew cert. Nothing is left in your queue.");
+            .mentions(": Renew cert. Nothing to work on right now: 1 task is snoozed (`list snoozed`).");
         ivan.dm(ANA, "done")
             .await
             .replies("✗ No current task. Nothing to work on right now: 1 task is snoozed (`list snoozed`).");

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::NextTask;
 use crate::commands::{EmptyList, Explained, MorningView, QueueView, Scored};
-use crate::domain::queue::EmptyQueue;
+use crate::domain::queue::{EmptyQueue, FirstRead};
 use crate::domain::reply::{self, Text};
 use crate::domain::task::{Priority, Source, Task, TaskId, TaskStatus};
 
@@ -154,6 +154,27 @@ pub struct CurrentJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
     message: Option<String>,
+    /// With `not_read`: how far the first read is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    reading: Vec<ReadingAnswer>,
+}
+
+/// How far the first read of a source is.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = FirstRead)]
+pub struct ReadingAnswer {
+    source: Source,
+    /// The tasks read so far, counted up to 50,000.
+    tasks: usize,
+}
+
+fn reading(why: &EmptyQueue) -> Vec<ReadingAnswer> {
+    let answer = |read: &FirstRead| ReadingAnswer {
+        source: read.source,
+        tasks: read.tasks,
+    };
+    why.reading().iter().map(answer).collect()
 }
 
 impl CurrentJson {
@@ -170,6 +191,7 @@ impl CurrentJson {
             task: RankedTask::default(),
             reason: added.then(|| why.word()),
             message: added.then(|| reply::empty(why).plain()),
+            reading: reading(why),
         }
     }
 }
@@ -186,6 +208,10 @@ pub struct QueueAnswer {
     reason: Option<&'static str>,
     /// The same as a sentence, unless there simply is nothing to do.
     message: Option<String>,
+    /// With `not_read`: how far the first read is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    reading: Vec<ReadingAnswer>,
 }
 
 impl From<&QueueView> for QueueAnswer {
@@ -196,6 +222,10 @@ impl From<&QueueView> for QueueAnswer {
             total: listed.total,
             reason: empty.map(EmptyList::word),
             message: empty.and_then(EmptyList::message).as_ref().map(Text::plain),
+            reading: match empty {
+                Some(EmptyList::Queue(why)) => reading(why),
+                _ => Vec::new(),
+            },
         }
     }
 }

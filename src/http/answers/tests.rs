@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::commands::{HealthView, SlackHealth, SourceHealth};
-use crate::domain::queue::EmptyQueue;
+use crate::domain::queue::{EmptyQueue, FirstRead, HeldBack};
 use crate::domain::reply::Text;
 use crate::domain::task::{Account, DueDate, Priority, TaskKey, TaskStatus};
 use crate::http::openapi;
@@ -92,6 +92,7 @@ pub(in crate::http) fn completed() -> Report {
         completed: true,
         operation_id: Some("01JOP".into()),
         emptied: false,
+        held_back: HeldBack::default(),
         next: Some(brief(&login())),
     }
 }
@@ -141,12 +142,12 @@ fn an_empty_queue_has_a_current_task_of_nulls() {
 
 /// The sentence explains the word, and says more than that the queue is empty.
 #[rstest]
-#[case(EmptyQueue::NotRead(vec![Source::GitHub]), "not_read", "still reading GitHub")]
+#[case(EmptyQueue::NotRead(vec![FirstRead { source: Source::GitHub, tasks: 1_234 }]), "not_read", "still reading GitHub (1,200 tasks so far)")]
 #[case(EmptyQueue::NotLinked(vec![Source::ClickUp, Source::GitHub]), "not_linked", "your ClickUp or GitHub account yet")]
 #[case(EmptyQueue::NotLinked(vec![Source::GitHub]), "not_linked", "Type `link github LOGIN`.")]
-#[case(EmptyQueue::HeldBack { blocked: 2, snoozed: 0 }, "all_wait", "2 tasks are blocked")]
-#[case(EmptyQueue::HeldBack { blocked: 0, snoozed: 1 }, "all_snoozed", "1 task is snoozed")]
-#[case(EmptyQueue::HeldBack { blocked: 1, snoozed: 1 }, "all_held_back", "1 task is blocked (`list blocked`) and 1")]
+#[case(EmptyQueue::HeldBack(HeldBack { blocked: 2, snoozed: 0 }), "all_wait", "2 tasks are blocked")]
+#[case(EmptyQueue::HeldBack(HeldBack { blocked: 0, snoozed: 1 }), "all_snoozed", "1 task is snoozed")]
+#[case(EmptyQueue::HeldBack(HeldBack { blocked: 1, snoozed: 1 }), "all_held_back", "1 task is blocked (`list blocked`) and 1")]
 #[case(EmptyQueue::NothingAssigned(vec![Source::ClickUp]), "empty", "no open tasks are assigned to you. I don't know your ClickUp")]
 fn without_a_current_task_it_is_said_why(
     #[case] why: EmptyQueue,
