@@ -302,7 +302,12 @@ fn status(json: &Value) -> Option<Printed> {
     let missing = json.get("slack")?.get("missing_scopes");
     for one in missing.and_then(Value::as_array).into_iter().flatten() {
         let (scope, without) = (text(one, "scope")?, text(one, "without")?);
-        rows.push((String::new(), format!("✗ missing scope {scope}: {without}")));
+        let optional = one.get("optional").and_then(Value::as_bool) == Some(true);
+        let row = match optional {
+            false => format!("✗ missing scope {scope}: {without}"),
+            true => format!("off without the scope {scope}: {without}"),
+        };
+        rows.push((String::new(), row));
     }
     let others = slack_json.get("other_links").and_then(Value::as_u64);
     if let Some(others) = others.filter(|&others| others > 0) {
@@ -603,7 +608,8 @@ mod tests {
                 "state": "trouble",
                 "detail": "Slack refuses slack.app_token",
                 "missing_scopes": [
-                    { "scope": "reactions:read", "without": "✅, 💤 and 👀 on a card do nothing" },
+                    { "scope": "chat:write", "without": "I can't answer or send notices", "optional": false },
+                    { "scope": "reactions:read", "without": "✅, 💤 and 👀 on a card do nothing", "optional": true },
                 ],
             },
             "sources": {
@@ -622,7 +628,8 @@ mod tests {
         ivan     0.1.0
         store    writable
         Slack    ✗ Slack refuses slack.app_token
-                 ✗ missing scope reactions:read: ✅, 💤 and 👀 on a card do nothing
+                 ✗ missing scope chat:write: I can't answer or send notices
+                 off without the scope reactions:read: ✅, 💤 and 👀 on a card do nothing
         ClickUp  6 tasks, synced 2 min ago
         GitHub   1 task, never synced; ✗ no answer
         queued   2 operations

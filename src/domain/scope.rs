@@ -19,6 +19,8 @@ pub struct ScopeInputs {
 /// A scope.
 struct Scope {
     name: &'static str,
+    /// An administrator may refuse it: it stands under `bot_optional` of the manifest.
+    optional: bool,
     is_used: fn(ScopeInputs) -> bool,
     without: &'static str,
 }
@@ -27,61 +29,73 @@ struct Scope {
 const SCOPES: &[Scope] = &[
     Scope {
         name: "im:history",
+        optional: false,
         is_used: |_| true,
         without: "direct messages don't reach me; `/ivan` still works",
     },
     Scope {
         name: "im:read",
+        optional: true,
         is_used: |_| true,
         without: "I miss a person's first message if they write it while I am offline",
     },
     Scope {
         name: "im:write",
+        optional: true,
         is_used: |_| true,
         without: "after an interruption, people who never wrote to me may get a message twice",
     },
     Scope {
         name: "app_mentions:read",
+        optional: true,
         is_used: |uses| uses.mentions,
         without: "mentions in channels don't reach me",
     },
     Scope {
         name: "chat:write",
+        optional: false,
         is_used: |_| true,
         without: "I can't answer or send notices",
     },
     Scope {
         name: "commands",
+        optional: false,
         is_used: |_| true,
         without: "`/ivan` and the shortcuts don't work",
     },
     Scope {
         name: "reactions:read",
+        optional: true,
         is_used: |_| true,
         without: "✅, 💤 and 👀 on a card do nothing",
     },
     Scope {
         name: REACT,
+        optional: true,
         is_used: |uses| uses.reacts,
         without: "I can't put ⏳, ✅ and ❌ on your messages, so I send messages instead",
     },
     Scope {
         name: "users:read",
+        optional: false,
         is_used: |_| true,
         without: "I recognise nobody, so nobody can give commands",
     },
     Scope {
         name: "users:read.email",
+        optional: true,
         is_used: |uses| uses.emails,
         without: "I can't find ClickUp accounts by e-mail; people type `link clickup NAME-OR-EMAIL`",
     },
     Scope {
         name: "channels:history",
+        optional: true,
         is_used: |uses| uses.bare,
         without: "in public channels I see only mentions, so no bare `create` and no replies in threads",
     },
     Scope {
         name: "groups:history",
+        optional: true,
         is_used: |uses| uses.bare,
         without: "in private channels I see only mentions, so no bare `create` and no replies in threads",
     },
@@ -97,6 +111,18 @@ pub struct UnmetScope {
     pub scope: &'static str,
     /// The feature that is missing, as part of a sentence.
     pub without: &'static str,
+    /// Whether an administrator may refuse it: then the feature is off, which is no fault.
+    pub optional: bool,
+}
+
+impl Scope {
+    fn unmet(&self) -> UnmetScope {
+        UnmetScope {
+            scope: self.name,
+            without: self.without,
+            optional: self.optional,
+        }
+    }
 }
 
 /// The missing scopes that the configuration needs, in the order of the table.
@@ -104,20 +130,14 @@ pub fn missing(granted: impl Fn(&str) -> bool, uses: ScopeInputs) -> Vec<UnmetSc
     SCOPES
         .iter()
         .filter(|scope| (scope.is_used)(uses) && !granted(scope.name))
-        .map(|scope| UnmetScope {
-            scope: scope.name,
-            without: scope.without,
-        })
+        .map(Scope::unmet)
         .collect()
 }
 
 /// One scope as missing, with all its features.
 pub fn only(name: &str) -> Option<UnmetScope> {
     let scope = SCOPES.iter().find(|scope| scope.name == name)?;
-    Some(UnmetScope {
-        scope: scope.name,
-        without: scope.without,
-    })
+    Some(scope.unmet())
 }
 
 #[cfg(test)]
@@ -166,11 +186,21 @@ mod tests {
         let manifest = include_str!("../../deploy/slack-manifest.yaml");
         let (_, scopes) = manifest.split_once("    bot:\n").unwrap();
         let (scopes, _) = scopes.split_once("\nsettings:").unwrap();
-        let mut in_manifest: Vec<&str> = scopes
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("- ")?.split_whitespace().next())
-            .collect();
-        in_manifest.sort_unstable();
+        let (all, optional) = scopes.split_once("    bot_optional:\n").unwrap();
+        let listed = |lines: &'static str| {
+            let items = lines.lines();
+            let items =
+                items.filter_map(|line| line.trim().strip_prefix("- ")?.split_whitespace().next());
+            let mut items: Vec<&str> = items.collect();
+            items.sort_unstable();
+            items
+        };
+        let (in_manifest, in_optional) = (listed(all), listed(optional));
+        let optional = missing(|_| false, ALL).into_iter();
+        let optional = optional.filter(|scope| scope.optional);
+        let mut optional: Vec<&str> = optional.map(|scope| scope.scope).collect();
+        optional.sort_unstable();
+        assert_eq!(in_optional, optional, "bot_optional");
         let mut here = missed(&[], ALL);
         here.sort_unstable();
         assert_eq!(in_manifest, here);
@@ -182,6 +212,13 @@ mod tests {
             .collect();
         in_guide.sort_unstable();
         assert_eq!(in_guide, here, "docs/slack.md");
+        let optional_in_guide = guide.lines().filter_map(|line| {
+            let (name, rest) = line.strip_prefix("| `")?.split_once('`')?;
+            rest.starts_with(" (optional) |").then_some(name)
+        });
+        let mut optional_in_guide: Vec<&str> = optional_in_guide.collect();
+        optional_in_guide.sort_unstable();
+        assert_eq!(optional_in_guide, optional, "docs/slack.md, optional");
     }
 
     /// Every event that is handled, and the scope that Slack requires for it.

@@ -53,12 +53,14 @@ impl Mailbox {
         Ok(missing)
     }
 
-    /// Records that Slack accepts no reaction of ours, because a scope is missing.
-    pub fn cannot_react(&self) {
+    /// Records that Slack accepts no reaction of ours, because a scope is missing. Returns whether that is news.
+    pub fn cannot_react(&self) -> bool {
         let mut health = self.inner.commands.live_health();
-        if health.missing_scopes.iter().all(|one| one.scope != REACT) {
+        let news = health.missing_scopes.iter().all(|one| one.scope != REACT);
+        if news {
             health.missing_scopes.extend(scope::only(REACT));
         }
+        news
     }
 
     /// Sets, for `status`, why reactions cannot be placed and the remedy; `None` if they can.

@@ -205,8 +205,16 @@ impl Hand {
         let why = error.to_string();
         let is_gone =
             matches!(&error, WebError::Refused { code, .. } if code == "message_not_found");
+        let lacks_scope = error.lacks_scope();
         if is_gone {
             tracing::info!(reaction = due.id.0, "the reaction's message is gone");
+        } else if lacks_scope {
+            // Optional: messages replace reactions.
+            if self.mailbox.cannot_react() {
+                tracing::info!(
+                    "the app lacks the scope reactions:write: messages replace reactions; see docs/slack.md"
+                );
+            }
         } else {
             tracing::warn!(
                 reaction = due.id.0,
@@ -214,12 +222,8 @@ impl Hand {
                 "reaction cannot be placed; if it was the whole answer, a message says so instead"
             );
         }
-        match &error {
-            WebError::Credentials { code, .. } if code == "missing_scope" => {
-                self.mailbox.cannot_react();
-            }
-            WebError::Credentials { .. } => self.mailbox.reactions_are(Some(why.clone())),
-            _ => {}
+        if matches!(error, WebError::Credentials { .. }) && !lacks_scope {
+            self.mailbox.reactions_are(Some(why.clone()));
         }
         self.record(
             due,

@@ -11,6 +11,7 @@ use hyper::Request;
 
 use super::web::{Web, WebError};
 use super::{SlackError, Timings, millis, wait_after};
+use crate::domain::scope::UnmetScope;
 use crate::mailbox::{ListenedChannels, Mailbox};
 use crate::runtime::{Backoff, CancellationToken, slept};
 
@@ -83,7 +84,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
     let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
-    let mut missed: Option<String> = None;
+    let mut missed: Option<Vec<UnmetScope>> = None;
     loop {
         let wait = match web.scopes().await {
             Ok(None) => timings.scopes_every,
@@ -101,19 +102,14 @@ pub async fn run(
                         continue;
                     }
                 };
-                let names: Vec<&str> = missing.iter().map(|one| one.scope).collect();
-                let names = names.join(", ");
-                if missed.as_ref() != Some(&names) && !names.is_empty() {
-                    tracing::warn!(
-                        scopes = names,
-                        "the Slack app lacks scopes; see `ivan status` and docs/slack.md"
-                    );
+                if missed.as_ref() != Some(&missing) {
+                    log_missing(&missing);
                 }
-                let wait = match names.is_empty() {
+                let wait = match missing.is_empty() {
                     true => timings.scopes_every,
                     false => timings.alarm_retry,
                 };
-                missed = Some(names);
+                missed = Some(missing);
                 wait
             }
             Err(error) => {
@@ -125,5 +121,26 @@ pub async fn run(
         if !slept(wait, &shutdown).await {
             return Ok(());
         }
+    }
+}
+
+/// Logs missing scopes: a warning about required ones. Without an optional one its feature is off.
+fn log_missing(missing: &[UnmetScope]) {
+    let names = |optional: bool| {
+        let kind = missing.iter().filter(|one| one.optional == optional);
+        kind.map(|one| one.scope).collect::<Vec<_>>().join(", ")
+    };
+    let (required, optional) = (names(false), names(true));
+    if !required.is_empty() {
+        tracing::warn!(
+            scopes = required,
+            "the Slack app lacks scopes; see `ivan status` and docs/slack.md"
+        );
+    }
+    if !optional.is_empty() {
+        tracing::info!(
+            scopes = optional,
+            "features are off without optional scopes; see `ivan status` and docs/slack.md"
+        );
     }
 }

@@ -90,18 +90,21 @@ pub fn sources(connection: &Db, settings: &CommandSettings) -> DbResult<(Sources
     Ok((sources, operations::count_pending(connection)?))
 }
 
-/// The Slack features without a scope, and the remedy.
+/// The Slack features without a scope, and the remedy. A feature without its optional scope is off, which is no fault.
 pub(crate) fn missing_scopes(missing: &[UnmetScope]) -> Option<Text> {
-    let lines = missing
-        .iter()
-        .map(|one| format!("✗ Missing Slack scope {}: {}.", one.scope, one.without));
-    let lines: Vec<String> = lines.collect();
-    (!lines.is_empty()).then(|| {
-        Text::new().text(format!(
-            "{}\nTo fix it, give the app the scopes of deploy/slack-manifest.yaml and reinstall it.",
-            lines.join("\n")
-        ))
-    })
+    let line = |one: &UnmetScope| match one.optional {
+        false => format!("✗ Missing Slack scope {}: {}.", one.scope, one.without),
+        true => format!(
+            "Off without the Slack scope {}: {}.",
+            one.scope, one.without
+        ),
+    };
+    let lines: Vec<String> = missing.iter().map(line).collect();
+    let remedy = match missing.iter().all(|one| one.optional) {
+        false => "To fix it, give the app the scopes that `ivan manifest` lists and reinstall it.",
+        true => "To turn it on, reinstall the app and grant the scope.",
+    };
+    (!lines.is_empty()).then(|| Text::new().text(format!("{}\n{remedy}", lines.join("\n"))))
 }
 
 /// Reactions cannot be placed: a message shows the outcome instead.

@@ -208,7 +208,7 @@ async fn missing(ivan: &Ivan) -> Vec<Value> {
 async fn without_the_scope_known_dms_are_read_and_status_names_it() {
     let setup = two_tasks().before(|sandbox| sandbox.slack.revoke_scope("im:read"));
     ivan_test(setup, async |ivan| {
-        ivan.logs("the Slack app lacks scopes; … scopes=im:read").await;
+        ivan.logs("features are off without optional scopes; … scopes=im:read").await;
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         ivan.stop().await;
         says_in_vain(ivan.slack(), |slack| {
@@ -223,7 +223,7 @@ async fn without_the_scope_known_dms_are_read_and_status_names_it() {
         ivan.logs("the app lacks the scope im:read").await;
         assert_eq!(missing(ivan).await, ["im:read"]);
         ivan.dm(ANA, "status").await.mentions(
-            "✗ Missing Slack scope im:read: I miss a person's first message if they write it while I am offline.",
+            "Off without the Slack scope im:read: I miss a person's first message if they write it while I am offline.",
         );
         assert!(ivan.clickup().tasks_named("Lost").is_empty());
         let said = ivan.messages_logged();

@@ -241,7 +241,7 @@ async fn who_chooses_reactions_learns_which_scope_is_missing() {
         ivan.logs("reactions:write").await;
         ivan.dm(ANA, "status")
             .await
-            .mentions("✗ Missing Slack scope reactions:write: ");
+            .mentions("Off without the Slack scope reactions:write: ");
         // And a message replaces the reaction.
         ivan.dm(ANA, "current").await;
         ivan.dm(ANA, "comment nearly")

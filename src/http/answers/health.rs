@@ -70,6 +70,8 @@ pub struct MissingScope {
     scope: &'static str,
     /// The feature that does not work.
     without: &'static str,
+    /// Whether an administrator may refuse it: then the feature is off, which is no fault.
+    optional: bool,
 }
 
 /// The state of the mirror of a source.
@@ -148,6 +150,7 @@ impl SlackStatus {
         let missing = health.missing_scopes.iter().map(|one| MissingScope {
             scope: one.scope,
             without: one.without,
+            optional: one.optional,
         });
         SlackStatus {
             state: slack.into(),
