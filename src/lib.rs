@@ -19,7 +19,7 @@
 //! │   └── layers.rs: origins · reader.rs: keys → values · network.rs: addresses · remarks.rs: example values, open files · secret.rs: tokens that do not print · token.rs: hashes of API tokens
 //! ├── domain/        values and decisions: no IO, no clock, nothing of Slack, HTTP or SQL
 //! │   ├── task.rs · ids.rs · person.rs · link.rs · entity.rs · profile.rs      tasks, row ids, people, their accounts, clients, sources
-//! │   ├── checkup.rs                                                           facts about tokens, for `doctor` and `init`
+//! │   ├── checkup.rs · directory.rs                                            facts about tokens, listed places and people, for `doctor` and `init`
 //! │   ├── access.rs                                                            the tasks that a person may name
 //! │   ├── command.rs · filter.rs · when.rs · mention.rs                        REFs, filters, times and mentions as people type them
 //! │   ├── score.rs · queue.rs · blocking.rs · morning.rs · schedule.rs         order of the queue, the pin, the briefing, quiet hours
@@ -64,14 +64,14 @@
 //! ├── tls.rs         the TLS configuration of all clients
 //! ├── http_client.rs one HTTP exchange with a source
 //! │   └── request.rs · verdict.rs: meanings of answers · webhook.rs: signatures · clients.rs, fake.rs, damage.rs: tests of both clients
-//! ├── clickup/       a source: wire.rs, client.rs, writer.rs, undo.rs, hook.rs, poll.rs, due.rs, accounts.rs, checkup.rs
+//! ├── clickup/       a source: wire.rs, client.rs, writer.rs, undo.rs, hook.rs, poll.rs, due.rs, accounts.rs, checkup.rs, directory.rs
 //! ├── github/        a source: the same files, and links.rs, dependencies.rs, fields.rs, change.rs
 //! ├── slack/         a surface
 //! │   ├── socket.rs · socket/queue.rs · socket/reopening.rs · proxy.rs         Socket Mode: envelope → stored → acknowledged
 //! │   ├── filter.rs · gestures.rs · attached.rs · forms.rs · modals.rs · dispatch.rs    which events are commands; forms; the mailbox's input
 //! │   ├── catch_up.rs · compare.rs · restored.rs                               messages found in the history
 //! │   ├── post.rs · ephemeral.rs · react.rs · home.rs · schedule.rs · degraded.rs  messages, reactions and Home tabs sent
-//! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · membership.rs · scopes.rs · checkup.rs    JSON, escapes, Block Kit, the Web API, members, scopes, checks
+//! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · membership.rs · scopes.rs · checkup.rs · directory.rs    JSON, escapes, Block Kit, the Web API, members, scopes, checks, lists of members
 //! ├── http/          a surface: the API and the webhook listener
 //! │   ├── routes.rs · describe.rs · openapi.rs · schemas.rs                    routes and their description
 //! │   ├── serving.rs · connections.rs                                          a listener, and its open connections

@@ -7,6 +7,7 @@
 mod accounts;
 pub mod checkup;
 mod client;
+pub mod directory;
 mod due;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;

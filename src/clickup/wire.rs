@@ -146,6 +146,46 @@ pub(super) struct WireMember {
     pub(super) email: Option<String>,
 }
 
+/// A space, a folder or a list in a listing.
+#[derive(Debug, Deserialize)]
+pub(super) struct ListedNode {
+    pub(super) id: Id,
+    #[serde(default, deserialize_with = "lenient")]
+    name: Option<String>,
+    /// Only of a folder.
+    #[serde(default, deserialize_with = "each")]
+    pub(super) lists: Vec<ListedNode>,
+}
+
+impl ListedNode {
+    /// Its name in one line, or its id.
+    pub(super) fn shown(&self) -> String {
+        let name = self.name.as_deref().filter(|name| !name.trim().is_empty());
+        name.map_or_else(|| self.id.to_string(), one_line)
+    }
+}
+
+/// `GET /team/{id}/space`
+#[derive(Debug, Deserialize)]
+pub(super) struct Spaces {
+    #[serde(default, deserialize_with = "each")]
+    pub(super) spaces: Vec<ListedNode>,
+}
+
+/// `GET /space/{id}/folder`
+#[derive(Debug, Deserialize)]
+pub(super) struct Folders {
+    #[serde(default, deserialize_with = "each")]
+    pub(super) folders: Vec<ListedNode>,
+}
+
+/// `GET /space/{id}/list`
+#[derive(Debug, Deserialize)]
+pub(super) struct NamedLists {
+    #[serde(default, deserialize_with = "each")]
+    pub(super) lists: Vec<ListedNode>,
+}
+
 /// `GET /user`
 #[derive(Debug, Deserialize)]
 pub(super) struct Me {

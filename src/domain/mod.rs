@@ -10,6 +10,7 @@ pub mod change;
 pub mod checkup;
 pub mod command;
 pub mod controls;
+pub mod directory;
 pub mod entity;
 pub mod event;
 pub mod filter;

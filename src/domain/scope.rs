@@ -3,6 +3,8 @@
 //! The Slack surface reads the granted scopes (`slack/scopes.rs`). Which of the others are missed depends on the
 //! configuration and is decided here. `deploy/slack-manifest.yaml` has all of them, `docs/slack.md` explains them.
 
+use std::collections::BTreeSet;
+
 /// The parts of the configuration that decide which scopes are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScopeInputs {
@@ -14,6 +16,16 @@ pub struct ScopeInputs {
     pub reacts: bool,
     /// People's accounts are found by their e-mail address.
     pub emails: bool,
+}
+
+impl ScopeInputs {
+    /// Every feature is used.
+    pub const ALL: ScopeInputs = ScopeInputs {
+        mentions: true,
+        bare: true,
+        reacts: true,
+        emails: true,
+    };
 }
 
 /// A scope.
@@ -134,6 +146,13 @@ pub fn missing(granted: impl Fn(&str) -> bool, uses: ScopeInputs) -> Vec<UnmetSc
         .collect()
 }
 
+/// The granted scopes that Ivan never uses.
+pub fn surplus(granted: &BTreeSet<String>) -> Vec<&str> {
+    let is_known = |name: &str| SCOPES.iter().any(|scope| scope.name == name);
+    let granted = granted.iter().map(String::as_str);
+    granted.filter(|name| !is_known(name)).collect()
+}
+
 /// One scope as missing, with all its features.
 pub fn only(name: &str) -> Option<UnmetScope> {
     let scope = SCOPES.iter().find(|scope| scope.name == name)?;
@@ -145,12 +164,7 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    const ALL: ScopeInputs = ScopeInputs {
-        mentions: true,
-        bare: true,
-        reacts: true,
-        emails: true,
-    };
+    const ALL: ScopeInputs = ScopeInputs::ALL;
 
     fn missed(granted: &[&str], uses: ScopeInputs) -> Vec<&'static str> {
         let missing = missing(|scope| granted.contains(&scope), uses);
@@ -178,6 +192,13 @@ mod tests {
         assert_eq!(missed(&["im:history"], ALL).len(), SCOPES.len() - 1);
         let every: Vec<&str> = SCOPES.iter().map(|scope| scope.name).collect();
         assert!(missed(&every, ALL).is_empty());
+    }
+
+    #[test]
+    fn what_nothing_uses_is_surplus() {
+        let granted = ["files:read", "im:history", "mpim:history"].map(str::to_owned);
+        let granted = BTreeSet::from(granted);
+        assert_eq!(surplus(&granted), ["files:read", "mpim:history"]);
     }
 
     /// The manifest, the table above and the guide name the same scopes.

@@ -12,6 +12,7 @@ mod change;
 pub mod checkup;
 mod client;
 mod dependencies;
+pub mod directory;
 mod fields;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;

@@ -130,6 +130,41 @@ pub(super) struct User {
     pub(super) bio: Option<String>,
 }
 
+/// The public part of `GET /users/{login}`.
+#[derive(Debug, Deserialize)]
+pub(super) struct PublicProfile {
+    /// Null if the person does not show it.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) email: Option<String>,
+}
+
+/// A repository in `GET /user/repos`.
+#[derive(Debug, Deserialize)]
+pub(super) struct ListedRepository {
+    pub(super) full_name: String,
+    #[serde(default, deserialize_with = "lenient")]
+    archived: bool,
+    #[serde(default, deserialize_with = "lenient")]
+    has_issues: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) permissions: ListedPermissions,
+}
+
+impl ListedRepository {
+    /// Whether issues can be written there.
+    pub(super) fn takes_issues(&self) -> bool {
+        !self.archived && self.has_issues != Some(false)
+    }
+}
+
+/// The rights of the token's account in a listed repository.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ListedPermissions {
+    pub(super) triage: bool,
+    pub(super) push: bool,
+}
+
 impl User {
     pub(super) fn account(&self) -> Account {
         Account {

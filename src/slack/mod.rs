@@ -12,6 +12,7 @@ mod catch_up;
 pub mod checkup;
 mod compare;
 mod degraded;
+pub mod directory;
 mod dispatch;
 mod ephemeral;
 mod filter;

@@ -85,6 +85,18 @@ impl ClickUpWorld {
                 self.hooks.remove(at);
                 Ok(json!({}))
             }
+            ("GET", ["team", team, "space"]) => {
+                self.own_team(team)?;
+                Ok(json!({ "spaces": self.spaces(call)? }))
+            }
+            ("GET", ["space", space, "folder"]) => {
+                Ok(json!({ "folders": self.folders(call, space)? }))
+            }
+            ("GET", ["space", space, "list"]) => {
+                self.in_space(space)?;
+                let is_loose = |list: &Value| list["folder"]["hidden"] == json!(true);
+                Ok(json!({ "lists": self.lists_of(call, space, is_loose)? }))
+            }
             ("GET", ["list", list]) => {
                 let mut list = self.list(list)?.clone();
                 if let Some(list) = list.as_object_mut() {
@@ -195,6 +207,67 @@ impl ClickUpWorld {
             .collect();
         team["members"] = json!(members);
         team
+    }
+
+    /// The spaces of the seed's lists. None of them is archived.
+    fn spaces(&self, call: &ReadRequest) -> Result<Vec<Value>, ClickUpRefusal> {
+        let mut spaces: Vec<Value> = Vec::new();
+        if archived(call)? {
+            return Ok(spaces);
+        }
+        for list in self.lists.values() {
+            let (id, name) = (&list["space"]["id"], &list["space"]["name"]);
+            if spaces.iter().all(|space| space["id"] != *id) {
+                spaces.push(json!({ "id": id, "name": name, "private": false, "archived": false }));
+            }
+        }
+        Ok(spaces)
+    }
+
+    fn in_space(&self, space: &str) -> Result<(), ClickUpRefusal> {
+        let known = self
+            .lists
+            .values()
+            .any(|list| list["space"]["id"] == *space);
+        known.then_some(()).ok_or_else(ClickUpRefusal::invisible)
+    }
+
+    /// The folders of a space with their lists. Lists without a folder are in a hidden one, which is not listed.
+    fn folders(&self, call: &ReadRequest, space: &str) -> Result<Vec<Value>, ClickUpRefusal> {
+        self.in_space(space)?;
+        let mut folders: Vec<Value> = Vec::new();
+        if archived(call)? {
+            return Ok(folders);
+        }
+        for list in self.lists.values() {
+            let folder = &list["folder"];
+            let known = folders.iter().any(|known| known["id"] == folder["id"]);
+            if list["space"]["id"] != *space || folder["hidden"] == json!(true) || known {
+                continue;
+            }
+            let of_folder = |list: &Value| list["folder"]["id"] == folder["id"];
+            folders.push(json!({
+                "id": folder["id"], "name": folder["name"], "hidden": false, "archived": false,
+                "space": { "id": space, "name": list["space"]["name"] },
+                "lists": self.lists_of(call, space, of_folder)?,
+            }));
+        }
+        Ok(folders)
+    }
+
+    fn lists_of(
+        &self,
+        call: &ReadRequest,
+        space: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Vec<Value>, ClickUpRefusal> {
+        let archived = archived(call)?;
+        let lists = self.lists.values().filter(|list| {
+            list["space"]["id"] == *space
+                && wanted(list)
+                && (list["archived"] == json!(true)) == archived
+        });
+        Ok(lists.cloned().collect())
     }
 
     fn member_list(&self) -> Value {
@@ -601,6 +674,15 @@ fn number(call: &ReadRequest, key: &str) -> Result<Option<i64>, ClickUpRefusal> 
                 .map_err(|_| ClickUpRefusal::bad(format!("{key} must be a number")))
         })
         .transpose()
+}
+
+/// Whether a listing is of archived things.
+fn archived(call: &ReadRequest) -> Result<bool, ClickUpRefusal> {
+    match call.one("archived") {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(ClickUpRefusal::bad("archived must be true or false")),
+    }
 }
 
 fn no_route() -> ClickUpRefusal {

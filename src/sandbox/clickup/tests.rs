@@ -621,3 +621,34 @@ async fn the_demo_has_its_seven_tasks() {
     assert_eq!(task["id"], "86tst0001");
     assert!((millis(&task["due_date"]).unwrap() - now()).abs() < DAY);
 }
+
+#[tokio::test]
+async fn lists_are_found_by_space_and_folder() {
+    let clickup = clickup().await;
+    let names = |found: &Value| -> Vec<String> {
+        let found = found.as_array().unwrap().iter();
+        found.map(|one| text(&one["name"])).collect()
+    };
+    let team = clickup.team_id();
+    let spaces = clickup
+        .get(&format!("/team/{team}/space?archived=false"))
+        .await;
+    assert_eq!(names(&spaces["spaces"]), ["Ops"]);
+    let space = text(&spaces["spaces"][0]["id"]);
+    let folders = clickup
+        .get(&format!("/space/{space}/folder?archived=false"))
+        .await;
+    assert_eq!(names(&folders["folders"]), ["Product"]);
+    assert_eq!(names(&folders["folders"][0]["lists"]), ["Roadmap"]);
+    let loose = clickup
+        .get(&format!("/space/{space}/list?archived=false"))
+        .await;
+    assert_eq!(names(&loose["lists"]), ["Inbox"]);
+    let archived = clickup
+        .get(&format!("/space/{space}/list?archived=true"))
+        .await;
+    assert_eq!(archived["lists"], json!([]));
+    for path in ["/space/1/list", "/space/1/folder", "/team/1/space"] {
+        assert_eq!(clickup.ask("GET", path, None).await.0, 401, "{path}");
+    }
+}

@@ -221,6 +221,7 @@ impl GitHubWorld {
         let steps = call.steps();
         match (call.method.as_str(), steps.as_slice()) {
             ("GET", ["user"]) => Ok(ApiReply::new(200, self.user(&self.me))),
+            ("GET", ["user", "repos"]) => self.own_repos(call),
             ("GET", ["users", login]) => {
                 let known = self.spelled(login).ok_or_else(not_found)?;
                 Ok(ApiReply::new(200, self.whole_user(&known)))
@@ -267,6 +268,28 @@ impl GitHubWorld {
         }
     }
 
+    /// `GET /user/repos`: the repositories that the token's account can see (docs/contracts/github.md#calls).
+    fn own_repos(&self, call: &ReadRequest) -> Answer {
+        if call.one("type").is_some()
+            && (call.one("visibility").is_some() || call.one("affiliation").is_some())
+        {
+            return Err(invalid("Repository", "type", "invalid", None));
+        }
+        let field = match call.one("sort") {
+            // The seed has no times of repositories.
+            None | Some("full_name" | "created" | "updated" | "pushed") => "full_name",
+            Some(_) => return Err(invalid("Repository", "sort", "invalid", None)),
+        };
+        let descends = descends(call, "asc")?;
+        let seen = self.repos.keys().filter(|id| self.sees(**id));
+        let mut repos: Vec<Value> = seen.map(|id| self.repo_json(*id)).collect();
+        repos.sort_by_key(|repo| repo[field].as_str().unwrap_or_default().to_owned());
+        if descends {
+            repos.reverse();
+        }
+        self.page(call, "/user/repos", repos)
+    }
+
     fn sees(&self, repo: u64) -> bool {
         self.repos.get(&repo).is_some_and(|repo| !repo.hidden)
     }
@@ -311,6 +334,12 @@ impl GitHubWorld {
                     .find(|(label, _)| label.eq_ignore_ascii_case(name));
                 let (name, id) = label.ok_or_else(not_found)?;
                 Ok(ApiReply::new(200, label_json(name, *id)))
+            }
+            ("GET", ["assignees"]) => {
+                let logins = self.users.keys();
+                let people = logins.filter(|login| self.may_be_assigned(login));
+                let people = people.map(|login| self.user(login)).collect();
+                self.page(call, &format!("/repositories/{repo}/assignees"), people)
             }
             ("GET", ["assignees", login]) => {
                 let known = self

@@ -944,3 +944,23 @@ fn markers_are_not_for_people() {
     assert_eq!(without_marker("a\n\n<!-- ivan:op=1 -->"), "a");
     assert_eq!(without_marker("a <!-- b --> c"), "a <!-- b --> c");
 }
+
+#[tokio::test]
+async fn repositories_and_assignable_people_are_listed() {
+    let github = github().await;
+    let repos = github.ask("GET", "/user/repos?per_page=100", None).await;
+    assert_eq!(repos.status, 200);
+    assert_eq!(repos.body[0]["full_name"], REPO);
+    assert_eq!(repos.body[0]["permissions"]["pull"], true);
+    let people = github
+        .ask("GET", &format!("/repos/{REPO}/assignees"), None)
+        .await;
+    let logins = people.body.as_array().unwrap().iter();
+    let logins: Vec<&str> = logins.map(|one| one["login"].as_str().unwrap()).collect();
+    assert_eq!(logins, ["ana", "bo", "ivan-bot"]);
+    assert!(people.body[0].get("email").is_none());
+    let ana = github.ask("GET", "/users/ana", None).await;
+    assert_eq!(ana.body["email"], "ana@acme.test");
+    let bo = github.ask("GET", "/users/bo", None).await;
+    assert_eq!(bo.body["email"], Value::Null);
+}

@@ -31,6 +31,8 @@ pub(super) struct GitHubWorld {
     pub users: BTreeMap<String, Value>,
     /// What people wrote about themselves, by login.
     bios: BTreeMap<String, String>,
+    /// The public e-mail addresses, by login. Only `GET /users/{login}` shows them.
+    emails: BTreeMap<String, String>,
     /// Users without access: no issue can be assigned to them.
     pub outside: BTreeSet<String>,
     pub repos: BTreeMap<u64, Repo>,
@@ -154,7 +156,15 @@ impl GitHubWorld {
             )
         };
         let users = seed["users"].as_array().ok_or_else(|| missing("users"))?;
-        let named = |user: &Value| Some((user["login"].as_str()?.to_owned(), user.clone()));
+        let named = |user: &Value| {
+            let mut user = user.clone();
+            user.as_object_mut()?.remove("email");
+            Some((user["login"].as_str()?.to_owned(), user))
+        };
+        let email = |user: &Value| {
+            let login = user["login"].as_str()?.to_owned();
+            Some((login, user["email"].as_str()?.to_owned()))
+        };
         Ok(GitHubWorld {
             base: String::new(),
             token: seed["token"]
@@ -166,6 +176,7 @@ impl GitHubWorld {
             me: seed["me"].as_str().ok_or_else(|| missing("me"))?.to_owned(),
             users: users.iter().filter_map(named).collect(),
             bios: BTreeMap::new(),
+            emails: users.iter().filter_map(email).collect(),
             outside: BTreeSet::new(),
             repos: BTreeMap::new(),
             moved: BTreeMap::new(),
@@ -803,6 +814,7 @@ impl GitHubWorld {
         let mut user = self.user(login);
         let bio = self.bios.get(login).filter(|bio| !bio.is_empty());
         user["bio"] = json!(bio);
+        user["email"] = json!(self.emails.get(login));
         user
     }
 

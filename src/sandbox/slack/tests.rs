@@ -1537,3 +1537,30 @@ async fn what_is_said_is_heard_as_the_scopes_allow() {
     bot.slack.revoke_scope("im:history");
     assert!(bot.slack.events_of(&dm, &said).is_empty());
 }
+
+#[tokio::test]
+async fn everybody_who_is_visible_is_listed() {
+    let bot = Bot::new().await;
+    let list = async |args: &[(&str, &str)]| bot.get("users.list", args).await;
+    let ids = |page: &Value| -> Vec<String> {
+        let members = page["members"].as_array().unwrap().iter();
+        members
+            .map(|user| user["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let whole = list(&[]).await;
+    let all = ids(&whole);
+    assert!(all.contains(&ANA.to_owned()) && all.contains(&"U0OLD01".to_owned()));
+    assert!(!all.contains(&"U0HID01".to_owned()), "{all:?}");
+    assert_eq!(whole["response_metadata"]["next_cursor"], "");
+    let first = list(&[("limit", "2")]).await;
+    let cursor = first["response_metadata"]["next_cursor"].as_str().unwrap();
+    let second = list(&[("limit", "200"), ("cursor", cursor)]).await;
+    assert_eq!([ids(&first), ids(&second)].concat(), all);
+    assert_eq!(
+        list(&[("cursor", "next_channel:C1")]).await["error"],
+        "invalid_cursor"
+    );
+    bot.slack.revoke_scope("users:read");
+    assert_eq!(list(&[]).await["error"], "missing_scope");
+}

@@ -181,7 +181,7 @@ fn scope(name: &str) -> Option<&'static str> {
         "chat.postMessage" | "chat.update" | "chat.postEphemeral" => "chat:write",
         "reactions.add" | "reactions.remove" => "reactions:write",
         "users.conversations" => "*:read",
-        "bots.info" | "users.info" => "users:read",
+        "bots.info" | "users.info" | "users.list" => "users:read",
         "users.lookupByEmail" => "users:read.email",
         "conversations.open" => "im:write",
         "conversations.history" | "conversations.replies" => "*:history",
@@ -202,6 +202,7 @@ fn dispatch(inner: &Arc<Inner>, name: &str, args: &Args) -> Reply {
         "reactions.remove" => react(inner, args, false),
         "users.conversations" => users_conversations(inner, args),
         "users.info" => Ok(inner.world().user_info(&args.need("user")?)?),
+        "users.list" => users_list(inner, args),
         "users.lookupByEmail" => users_lookup_by_email(inner, args),
         "conversations.open" => conversations_open(inner, args),
         "conversations.history" => conversations_history(inner, args),
@@ -416,14 +417,25 @@ fn kinds(args: &Args) -> Result<Vec<(&'static str, &'static str)>, Refusal> {
 }
 
 /// The bot's own channels, by id. Other users' channels are not supported, because Ivan does not request them.
-fn users_conversations(inner: &Inner, args: &Args) -> Reply {
-    if args.get("user").is_some() || args.get("team_id").is_some() {
-        return Err(Refusal::wrong(
-            "[ERROR] the sandbox lists the bot's own [json-pointer:/user]".to_owned(),
-        ));
-    }
-    let kinds = kinds(args)?;
-    args.flag("exclude_archived")?;
+/// `users.list`: everybody who is visible, with bots and deactivated accounts (docs/contracts/slack.md#methods).
+fn users_list(inner: &Inner, args: &Args) -> Reply {
+    args.flag("include_locale")?;
+    let (limit, after) = listing(args, "next_user:")?;
+    let world = inner.world();
+    let mut users = world.users_after(&after).into_iter();
+    let members: Vec<Value> = users.by_ref().take(limit).collect();
+    let last = members.last().and_then(|user| user["id"].as_str());
+    let next = match (users.next(), last) {
+        (Some(_), Some(last)) => format!("next_user:{last}"),
+        _ => String::new(),
+    };
+    Ok(json!({
+        "members": members, "cache_ts": 1_763_800_000, "response_metadata": {"next_cursor": next},
+    }))
+}
+
+/// The length of a listing's page, and the id behind which it begins.
+fn listing(args: &Args, prefix: &str) -> Result<(usize, String), Refusal> {
     let limit = match args.number_or_text("limit")? {
         None => 100,
         Some(text) => {
@@ -435,10 +447,22 @@ fn users_conversations(inner: &Inner, args: &Args) -> Reply {
     let after = match args.text("cursor")?.filter(|cursor| !cursor.is_empty()) {
         None => String::new(),
         Some(cursor) => {
-            let after = cursor.strip_prefix("next_channel:").map(str::to_owned);
+            let after = cursor.strip_prefix(prefix).map(str::to_owned);
             after.ok_or("invalid_cursor")?
         }
     };
+    Ok((limit, after))
+}
+
+fn users_conversations(inner: &Inner, args: &Args) -> Reply {
+    if args.get("user").is_some() || args.get("team_id").is_some() {
+        return Err(Refusal::wrong(
+            "[ERROR] the sandbox lists the bot's own [json-pointer:/user]".to_owned(),
+        ));
+    }
+    let kinds = kinds(args)?;
+    args.flag("exclude_archived")?;
+    let (limit, after) = listing(args, "next_channel:")?;
     let world = inner.world();
     let mut own = world.own_channels().into_iter().filter(|(id, channel)| {
         let kind = channel.get("kind").and_then(Value::as_str);

@@ -383,6 +383,12 @@ impl SlackWorld {
         Ok(user)
     }
 
+    /// The visible users behind an id, in the order of ids.
+    pub(super) fn users_after(&self, id: &str) -> Vec<Value> {
+        let ids = self.people.keys().filter(|known| known.as_str() > id);
+        ids.filter_map(|id| self.user(id).ok()).collect()
+    }
+
     /// The id of the active member with that address.
     pub(super) fn user_by_email(&self, email: &str) -> Option<String> {
         let found = self.people.iter().find(|(_, person)| {
