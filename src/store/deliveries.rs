@@ -23,6 +23,10 @@ pub struct WaitingDelivery {
 
 /// Stores a delivery under its key. A duplicate changes nothing: the stored one is, or will be, processed.
 pub fn keep(tx: &Db, delivery: &Delivery, now: DateTime<Utc>) -> rusqlite::Result<Inserted> {
+    let (whole, parts) = match delivery.payload.len() > PART {
+        true => (&[][..], delivery.payload.chunks(PART)),
+        false => (delivery.payload.as_slice(), [].chunks(PART)),
+    };
     let kept = tx.execute(
         "INSERT INTO deliveries (source, dedupe_key, event, payload, kept_ms) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (source, dedupe_key) DO NOTHING",
@@ -30,13 +34,35 @@ pub fn keep(tx: &Db, delivery: &Delivery, now: DateTime<Utc>) -> rusqlite::Resul
             delivery.source.as_str(),
             delivery.dedupe_key,
             delivery.event,
-            delivery.payload,
+            whole,
             now.timestamp_millis(),
         ],
     )?;
-    Ok(match kept {
-        0 => Inserted::Duplicate,
-        _ => Inserted::New,
+    if kept == 0 {
+        return Ok(Inserted::Duplicate);
+    }
+    let id = tx.inserted(DeliveryId);
+    for (number, part) in (0_i64..).zip(parts) {
+        tx.execute(
+            "INSERT INTO delivery_parts (delivery, part, bytes) VALUES (?1, ?2, ?3)",
+            params![id, number, part],
+        )?;
+    }
+    Ok(Inserted::New)
+}
+
+/// Longer payloads are stored in parts of this length, in bytes, and the row's own payload is empty.
+const PART: usize = 256 * 1024;
+
+/// The payload of a delivery that is stored in parts.
+fn joined(connection: &Db, id: DeliveryId, length: usize) -> rusqlite::Result<Vec<u8>> {
+    let parts = "SELECT bytes FROM delivery_parts WHERE delivery = ?1 ORDER BY part";
+    connection.query(parts, [id], |rows| {
+        let mut payload = Vec::with_capacity(length);
+        while let Some(row) = rows.next()? {
+            payload.extend_from_slice(row.get_ref(0)?.as_blob()?);
+        }
+        Ok(payload)
     })
 }
 
@@ -50,7 +76,8 @@ pub struct PageLimits {
 }
 
 /// Without the index by name, SQLite searches by source, and so reads all deliveries of the source that are kept.
-const WAITING: &str = "SELECT id, attempts, dedupe_key, event, length(payload), payload
+const WAITING: &str = "SELECT id, attempts, dedupe_key, event, payload, length(payload),
+         (SELECT sum(length(bytes)) FROM delivery_parts WHERE delivery = deliveries.id AND payload = x'')
      FROM deliveries INDEXED BY deliveries_waiting
      WHERE handled_ms IS NULL AND id > ifnull(?1, 0) AND source = ?2 ORDER BY id LIMIT ?3";
 
@@ -65,20 +92,25 @@ pub fn waiting(
     connection.query(WAITING, params![after, source.as_str(), limit], |rows| {
         let (mut waiting, mut bytes) = (Vec::new(), 0_usize);
         while let Some(row) = rows.next()? {
-            // SQLite reads a payload only when the column is read.
-            let length: i64 = row.get(4)?;
-            bytes = bytes.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+            let (whole, in_parts): (i64, Option<i64>) = (row.get(5)?, row.get(6)?);
+            let length = usize::try_from(in_parts.unwrap_or(whole)).unwrap_or(usize::MAX);
+            bytes = bytes.saturating_add(length);
             if bytes > page.bytes && !waiting.is_empty() {
                 break;
             }
+            let id: DeliveryId = row.get(0)?;
+            let payload = match in_parts {
+                Some(_) => joined(connection, id, length)?,
+                None => row.get(4)?,
+            };
             waiting.push(WaitingDelivery {
-                id: row.get(0)?,
+                id,
                 attempts: row.get(1)?,
                 delivery: Delivery {
                     source,
                     dedupe_key: row.get(2)?,
                     event: row.get(3)?,
-                    payload: row.get(5)?,
+                    payload,
                 },
             });
         }
@@ -283,7 +315,41 @@ mod tests {
             )
             .unwrap();
         let by_index = "SEARCH deliveries USING INDEX deliveries_waiting (id>?)";
-        assert_eq!(plan, [by_index]);
+        assert_eq!(plan.first().map(String::as_str), Some(by_index));
+        assert!(
+            plan.iter().all(|step| !step.starts_with("SCAN")),
+            "{plan:?}"
+        );
+    }
+
+    /// A large payload is stored in parts, none of which is left when its delivery goes.
+    #[test]
+    fn a_large_payload_comes_back_as_it_was() {
+        let connection = Db::in_memory();
+        let now = DateTime::UNIX_EPOCH;
+        for (length, parts) in [(PART, 0), (PART + 1, 2), (3 * PART, 3)] {
+            let delivery = Delivery {
+                source: Source::GitHub,
+                dedupe_key: length.to_string(),
+                event: "issues".into(),
+                payload: (0..=250).cycle().take(length).collect(),
+            };
+            for kept in [Inserted::New, Inserted::Duplicate] {
+                assert_eq!(keep(&connection, &delivery, now).unwrap(), kept);
+            }
+            let count = "SELECT count(*) FROM delivery_parts";
+            let count = || connection.query_row(count, [], |row| row.get::<_, i64>(0));
+            assert_eq!(count().unwrap(), parts);
+            let page = PageLimits {
+                deliveries: 5,
+                bytes: 1,
+            };
+            let read = waiting(&connection, Source::GitHub, None, page).unwrap();
+            assert_eq!(read.len(), 1);
+            assert!(read.iter().all(|one| one.delivery == delivery));
+            connection.execute("DELETE FROM deliveries", []).unwrap();
+            assert_eq!(count().unwrap(), 0);
+        }
     }
 
     #[test]

@@ -112,8 +112,8 @@ pub(super) fn unlock(
     let beside = file_beside(store);
     let file = configured.unwrap_or(&beside);
     let sealed = secrets(connection, true)?;
-    let key = match (read(file)?, configured) {
-        (Some(key), _) if opens_all(&key, &sealed) => {
+    let key = match (read(file), configured) {
+        (Ok(Some(key)), _) if opens_all(&key, &sealed) => {
             forget_next(file);
             key
         }
@@ -125,7 +125,7 @@ pub(super) fn unlock(
                 })?;
                 next
             }
-            _ if found.is_some() => return Err(wrong(file)),
+            _ if found?.is_some() => return Err(wrong(file)),
             _ if configured.is_some() => return Err(missing(file, "store.key_file names it")),
             _ if !sealed.is_empty() => {
                 return Err(missing(file, "the secrets of its webhooks need it"));
@@ -317,11 +317,12 @@ pub(super) fn rekey(
 ) -> Result<Rekeyed, String> {
     let beside = file_beside(store_path);
     let file = configured.unwrap_or(&beside);
-    let old = match lost {
-        true => read(file).ok().flatten(),
-        false => Some(unlock(connection, store_path, configured)?.key),
-    };
     let next = next_to(file);
+    let old = match unlock(connection, store_path, configured) {
+        Ok(unlocked) => Some(unlocked.key),
+        Err(_) if lost => read(file).ok().flatten(),
+        Err(why) => return Err(why),
+    };
     let target = to.unwrap_or(&next);
     if to.is_none() {
         forget_next(file);
@@ -579,9 +580,15 @@ mod tests {
 
     /// The process may end at any instant of `rekey`.
     #[rstest]
-    #[case::before_the_commit(false)]
-    #[case::before_the_move(true)]
-    fn a_rekey_that_was_interrupted_loses_nothing(#[case] committed: bool) {
+    #[case::before_the_commit(false, Some(true))]
+    #[case::before_the_move(true, Some(true))]
+    #[case::before_the_move_of_a_damaged_key(true, Some(false))]
+    #[case::before_the_move_of_a_missing_key(true, None)]
+    fn a_rekey_that_was_interrupted_loses_nothing(
+        #[case] committed: bool,
+        #[case] old_is_whole: Option<bool>,
+        #[values(true, false)] lost: bool,
+    ) {
         let place = Place::new();
         let mut connection = place.open();
         with_plain_secret(&connection);
@@ -590,9 +597,17 @@ mod tests {
         if committed {
             rekey(&mut connection, &place.store(), None, None, false).unwrap();
             std::fs::rename(place.key(), next_to(&place.key())).unwrap();
-            std::fs::write(place.key(), old).unwrap();
+            match old_is_whole {
+                Some(true) => std::fs::write(place.key(), old).unwrap(),
+                Some(false) => std::fs::write(place.key(), "damaged").unwrap(),
+                None => {}
+            }
         } else {
             write_new(&next_to(&place.key())).unwrap();
+        }
+        if lost {
+            let done = rekey(&mut connection, &place.store(), None, None, true).unwrap();
+            assert_eq!((done.secrets, done.lost), (1, 0));
         }
         let key = place.unlock(&mut connection).unwrap();
         assert_eq!(secret(&connection, &key).as_deref(), Some(SECRET));

@@ -14,6 +14,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0006_sealed_secrets.sql"),
     include_str!("../../migrations/0007_link_requests.sql"),
     include_str!("../../migrations/0008_held_until.sql"),
+    include_str!("../../migrations/0009_delivery_parts.sql"),
 ];
 
 /// `application_id` in the header of every store: "Ivan" in ASCII. Stores from before the first schema lack it.
