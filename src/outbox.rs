@@ -185,8 +185,13 @@ impl Outbox {
                 if signals.operations_were_released() {
                     seen = None;
                 }
-                let read = self.inner.store.read(move |db| operations::lanes(db, seen));
-                match read.await {
+                let store = &self.inner.store;
+                let work = move |db: &crate::store::Db| operations::lanes(db, seen);
+                let read = match seen {
+                    Some(_) => store.read_short(work).await,
+                    None => store.read(work).await,
+                };
+                match read {
                     Ok((pending, up_to)) => {
                         // A lane that is not under way had none. A second new one is in `again`.
                         let has = match seen.replace(up_to) {
@@ -293,7 +298,7 @@ impl Inner {
             let wanted = lane.to_owned();
             let read =
                 move |connection: &crate::store::Db| operations::next_in_lane(connection, &wanted);
-            let Some(row) = self.store.read(read).await? else {
+            let Some(row) = self.store.read_short(read).await? else {
                 return Ok(Next::Over);
             };
             let source = row.operation.write.source();

@@ -220,7 +220,7 @@ impl Commands {
                 .map(|person| Ok((links::of(connection, person.id, source)?, person)))
                 .transpose()
         };
-        let person = match self.inner.store.read(found).await? {
+        let person = match self.inner.store.read_short(found).await? {
             None => return Ok(()),
             Some((Some(_), _)) => {
                 self.inner.introduced.remember_linked(&member.id);

@@ -291,7 +291,7 @@ impl Commands {
 
     async fn tell_it_waits(&self, command: CommandId) -> Result<(), StoreError> {
         let is_settled = move |db: &Db| operations::is_settled(db, command);
-        if self.inner.store.read(is_settled).await? {
+        if self.inner.store.read_short(is_settled).await? {
             return Ok(());
         }
         self.turn(move |turn| turn.settle(command, CompletionTrigger::Waits))

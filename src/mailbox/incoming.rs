@@ -45,7 +45,7 @@ impl Inbound for Mailbox {
     async fn waiting(&self, at_most: usize) -> Result<Vec<WaitingMessage>, StoreError> {
         let store = &self.inner.store;
         store
-            .read(move |db| slack_events::waiting(db, at_most))
+            .read_short(move |db| slack_events::waiting(db, at_most))
             .await
     }
 

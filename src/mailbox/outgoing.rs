@@ -78,7 +78,7 @@ impl Outbound for Mailbox {
     async fn outgoing(&self, at_most: usize) -> Result<OutgoingPage, StoreError> {
         let store = &self.inner.store;
         let mut page = store
-            .read(move |db| messages::outgoing(db, at_most))
+            .read_short(move |db| messages::outgoing(db, at_most))
             .await?;
         let operators = &self.inner.settings.operators;
         for message in &mut page.messages {

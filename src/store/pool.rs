@@ -546,19 +546,26 @@ impl Store {
             .acquire()
             .await
             .map_err(|_| self.trouble("it is closed"))?;
-        tokio::task::spawn_blocking(move || {
-            let pooled = readers(&inner).pop();
-            let connection = match pooled {
-                Some(connection) => connection,
-                None => Db::open(&inner.path, true, Arc::clone(&inner.read), &inner.shared)?,
-            };
-            let result = work(&connection);
-            readers(&inner).push(connection);
-            result
-        })
-        .await
-        .map_err(|e| self.trouble(&format!("a reader stopped: {e}")))?
-        .map_err(|e| self.trouble(&e.to_string()))
+        tokio::task::spawn_blocking(move || inner.read_with(work))
+            .await
+            .map_err(|e| self.trouble(&format!("a reader stopped: {e}")))?
+            .map_err(|e| self.trouble(&e.to_string()))
+    }
+
+    /// The same for some rows that an index finds. It runs on the caller's thread, so no other thread has to be woken
+    /// twice; a long read would hold up other tasks.
+    pub async fn read_short<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Db) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let Ok(_turn) = self.inner.reading.try_acquire() else {
+            return self.read(work).await;
+        };
+        // A panic is an error of this read, as on another thread.
+        let read = std::panic::catch_unwind(AssertUnwindSafe(|| self.inner.read_with(work)));
+        read.map_err(|_| self.trouble("a reader panicked"))?
+            .map_err(|e| self.trouble(&e.to_string()))
     }
 
     fn trouble(&self, why: &str) -> StoreError {
@@ -566,6 +573,20 @@ impl Store {
             path: self.inner.path.display().to_string(),
             why: why.to_owned(),
         }
+    }
+}
+
+impl Inner {
+    /// Runs `work` on a free reading connection, or on a new one.
+    fn read_with<T>(&self, work: impl FnOnce(&Db) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let pooled = readers(self).pop();
+        let connection = match pooled {
+            Some(connection) => connection,
+            None => Db::open(&self.path, true, Arc::clone(&self.read), &self.shared)?,
+        };
+        let result = work(&connection);
+        readers(self).push(connection);
+        result
     }
 }
 
@@ -1175,6 +1196,34 @@ mod tests {
                 .mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");
         }
+    }
+
+    /// It reads at once on the caller's thread, elsewhere while all connections are taken, and a panic ends only itself.
+    #[tokio::test]
+    async fn a_short_read_needs_no_other_thread() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).unwrap();
+        store.write(add("a".into())).await.unwrap();
+        let here = std::thread::current().id();
+        let read = || {
+            let read = |db: &Db| -> rusqlite::Result<(String, std::thread::ThreadId)> {
+                let name = db.query_row("SELECT name FROM people", [], |row| row.get(0))?;
+                Ok((name, std::thread::current().id()))
+            };
+            store.read_short(read)
+        };
+        let at_once = read().now_or_never().unwrap().unwrap();
+        assert_eq!(at_once, ("a".to_owned(), here));
+        let panics = store.read_short(|_| -> rusqlite::Result<()> { panic!("on purpose") });
+        assert!(panics.await.unwrap_err().why.contains("panicked"));
+        let permits = u32::try_from(READERS).unwrap();
+        let taken = store.inner.reading.acquire_many(permits).await.unwrap();
+        let mut waits = std::pin::pin!(read());
+        assert!(waits.as_mut().now_or_never().is_none());
+        drop(taken);
+        let (name, thread) = waits.await.unwrap();
+        assert_eq!(name, "a");
+        assert_ne!(thread, here);
     }
 
     #[tokio::test]
