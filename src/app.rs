@@ -19,7 +19,10 @@ use crate::clickup::{ClickUp, ClickUpSettings};
 use crate::clock::Clock;
 use crate::commands::{ChannelDefaults, CommandSettings, Commands, ReceiptMode};
 use crate::config::{self, Config};
+use crate::doctor::{self, CheckedSource, Patient};
+use crate::domain::checkup::SourceCheckup;
 use crate::domain::entity::Entities;
+use crate::domain::finding::{CheckupReport, Finding, FindingArea};
 use crate::domain::link::Accounts;
 use crate::domain::person::AllowedUsers;
 use crate::domain::reason::for_operators;
@@ -625,13 +628,27 @@ struct Sources {
     hook_readers: Vec<Arc<dyn WebhookReader>>,
     hook_keepers: Vec<Arc<dyn WebhookKeeper>>,
     accounts: Vec<Arc<dyn Accounts>>,
+    checked: Vec<CheckedSource>,
 }
 
 impl Sources {
-    fn add<S>(&mut self, source: Arc<S>, configured: Vec<String>)
+    /// `configured` are its lists or repositories, `places` those that have webhooks of their own.
+    fn add<S>(&mut self, source: Arc<S>, configured: Vec<String>, places: Vec<String>)
     where
-        S: SourceWriter + SourceReader + WebhookReader + WebhookKeeper + Accounts + 'static,
+        S: SourceWriter
+            + SourceReader
+            + WebhookReader
+            + WebhookKeeper
+            + Accounts
+            + SourceCheckup
+            + 'static,
     {
+        self.checked.push(CheckedSource {
+            checkup: Arc::clone(&source) as _,
+            keeper: Arc::clone(&source) as _,
+            accounts: Arc::clone(&source) as _,
+            places,
+        });
         self.writers.push(Arc::clone(&source) as _);
         self.hook_readers.push(Arc::clone(&source) as _);
         self.hook_keepers.push(Arc::clone(&source) as _);
@@ -685,6 +702,84 @@ async fn run_webhooks(
         clock,
     };
     Ok(cli::webhooks::webhooks(command, keepers, &book, json).await)
+}
+
+/// Runs `ivan doctor` on a valid configuration, beside a running daemon or without one. `api_url` is the daemon's.
+#[inline(never)]
+pub fn doctor(
+    config: &Config,
+    args: cli::doctor::DoctorArgs,
+    api_url: String,
+    clock: Clock,
+) -> BoxFuture<'_, CheckupReport> {
+    Box::pin(run_doctor(config, args, api_url, clock))
+}
+
+async fn run_doctor(
+    config: &Config,
+    args: cli::doctor::DoctorArgs,
+    api_url: String,
+    clock: Clock,
+) -> CheckupReport {
+    let sources = match sources(config, Known::default(), &clock) {
+        Ok(sources) => sources.checked,
+        Err(error) => {
+            let mut findings = doctor::configuration_findings(config);
+            findings.push(Finding::broken(
+                FindingArea::Configuration,
+                "config.source",
+                error.to_string(),
+                "Ivan does not start with it",
+                "Correct that key in bot.toml",
+            ));
+            return CheckupReport {
+                findings,
+                ..CheckupReport::default()
+            };
+        }
+    };
+    let patient = Patient {
+        config,
+        store: store_settings(config),
+        sources,
+        api_url,
+        webhook_secrets: hook_secrets(config),
+        live: args.live,
+        clock,
+    };
+    let report = doctor::check_up(&patient).await;
+    if !args.fix || report.fixable() == 0 {
+        return report;
+    }
+    let mended = doctor::mend(&report, &patient.sources, &HookMender { patient: &patient }).await;
+    CheckupReport {
+        mended: mended.done,
+        not_mended: mended.failed,
+        ..doctor::check_up(&patient).await
+    }
+}
+
+/// Repairs webhooks for `ivan doctor --fix`, with the store as `ivan webhooks repair` opens it.
+struct HookMender<'a> {
+    patient: &'a Patient<'a>,
+}
+
+#[async_trait]
+impl doctor::WebhookRepair for HookMender<'_> {
+    async fn repair(&self, source: Source) -> Result<Vec<String>, String> {
+        let patient = self.patient;
+        let mut sources = patient.sources.iter();
+        let Some(of) = sources.find(|of| of.keeper.source() == source) else {
+            return Ok(Vec::new());
+        };
+        let store = Store::beside(&patient.config.store.path, patient.store.clone());
+        let book = HookBook {
+            secrets: patient.webhook_secrets.clone(),
+            store: store.map_err(|error| error.to_string())?,
+            clock: patient.clock.clone(),
+        };
+        cli::webhooks::repaired(of.keeper.as_ref(), &book).await
+    }
 }
 
 /// Runs `ivan store rekey` while no daemon has the store.
@@ -763,6 +858,7 @@ fn hook_secrets(config: &Config) -> BTreeMap<Source, String> {
 }
 
 /// Facts that earlier runs learned from the sources.
+#[derive(Default)]
 struct Known {
     containers: Vec<Container>,
     /// ClickUp's tasks that are followed in a list that is not their home.
@@ -804,7 +900,8 @@ fn sources(config: &Config, known: Known, clock: &Clock) -> Result<Sources, AppE
         })?;
         source.remember(known.guests);
         let lists = clickup.all_lists().into_iter().map(str::to_owned);
-        sources.add(Arc::new(source), lists.collect());
+        let places = vec![clickup.team_id.clone()];
+        sources.add(Arc::new(source), lists.collect(), places);
     }
     if let Some(github) = &config.github {
         let settings = GitHubSettings {
@@ -825,7 +922,8 @@ fn sources(config: &Config, known: Known, clock: &Clock) -> Result<Sources, AppE
         })?;
         source.remember(&known.containers);
         let repos = github.all_repos().into_iter().map(ToString::to_string);
-        sources.add(Arc::new(source), repos.collect());
+        let repos: Vec<String> = repos.collect();
+        sources.add(Arc::new(source), repos.clone(), repos);
     }
     Ok(sources)
 }
@@ -1034,8 +1132,8 @@ mod tests {
     use crate::domain::score::Weights;
     use crate::domain::source::{CommentPage, CommentsOf, Listing, Page};
     use crate::domain::source::{
-        Delivery, DeliveryRefusal, Headers, Places, SignatureCheck, UnreadablePayload, Webhook,
-        WebhookFacts, WebhookRules,
+        Delivery, DeliveryRefusal, Headers, Places, SignatureCheck, SignedDelivery,
+        UnreadablePayload, Webhook, WebhookFacts, WebhookRules,
     };
     use crate::domain::task::{Task, TaskKey};
     use crate::domain::undo::EffectState;
@@ -1161,6 +1259,12 @@ mod tests {
             panic!("boom")
         }
         async fn reactivate(&self, _: &Webhook) -> Result<(), WriteError> {
+            panic!("boom")
+        }
+        async fn remove(&self, _: &Webhook) -> Result<(), WriteError> {
+            panic!("boom")
+        }
+        fn test_delivery(&self, _: &Webhook, _: &str) -> SignedDelivery {
             panic!("boom")
         }
         async fn missed(&self, _: &Webhook, _: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError> {

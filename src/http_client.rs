@@ -53,6 +53,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest response that is read: a page of a hundred issues is at most 6.5 MB (docs/contracts/github.md#conditional-requests-and-polling).
 const BODY_MAX: usize = 10 * 1024 * 1024;
+/// How much of a text is read that only a person reads.
+const SHORT_BODY_MAX: usize = 64 * 1024;
 /// Clocks that differ by less count as equal, because dates are in whole seconds.
 const CLOCKS_AGREE: TimeDelta = TimeDelta::seconds(2);
 /// What a date in whole seconds lacks on average.
@@ -549,6 +551,29 @@ impl HttpClient {
         );
         not_taken(why, None)
     }
+}
+
+/// Sends one request to any address, without a token, and returns the status and the beginning of the text.
+pub(crate) async fn exchange_once(
+    method: Method,
+    url: &Url,
+    headers: &[(&str, String)],
+    body: Vec<u8>,
+) -> Result<(u16, String), String> {
+    let client = connector(url)?.build().map_err(|error| reason(&error))?;
+    let mut sending = client.request(method, url.clone()).body(body);
+    for (name, value) in headers {
+        sending = sending.header(*name, value);
+    }
+    let mut answer = sending.send().await.map_err(|error| reason(&error))?;
+    let status = answer.status().as_u16();
+    let mut text = Vec::new();
+    while text.len() < SHORT_BODY_MAX
+        && let Some(chunk) = answer.chunk().await.map_err(|error| reason(&error))?
+    {
+        text.extend_from_slice(&chunk);
+    }
+    Ok((status, String::from_utf8_lossy(&text).into_owned()))
 }
 
 /// A refusal for a reason of its own.

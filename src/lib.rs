@@ -16,10 +16,10 @@
 //! ├── fuzzing.rs     entry points of `fuzz/`, and property tests over them; clickup/fuzzing.rs, github/fuzzing.rs, http/fuzzing.rs,
 //! │                  http_client/fuzzing.rs, slack/fuzzing.rs
 //! ├── config/        bot.toml, environment and *_file → Config, or every mistake at once
-//! │   └── layers.rs: origins · reader.rs: keys → values · network.rs: addresses · remarks.rs: example values, open files · secret.rs: tokens that do not print · token.rs: hashes of API tokens
+//! │   └── layers.rs: origins · reader.rs: keys → values · network.rs: addresses · lines.rs: lines of keys · remarks.rs: example values, open files · secret.rs: tokens that do not print · token.rs: hashes of API tokens
 //! ├── domain/        values and decisions: no IO, no clock, nothing of Slack, HTTP or SQL
 //! │   ├── task.rs · ids.rs · person.rs · link.rs · entity.rs · profile.rs      tasks, row ids, people, their accounts, clients, sources
-//! │   ├── checkup.rs · directory.rs                                            facts about tokens, listed places and people, for `doctor` and `init`
+//! │   ├── checkup.rs · finding.rs · directory.rs                                            facts about tokens, listed places and people, for `doctor` and `init`
 //! │   ├── access.rs                                                            the tasks that a person may name
 //! │   ├── command.rs · filter.rs · when.rs · mention.rs                        REFs, filters, times and mentions as people type them
 //! │   ├── score.rs · queue.rs · blocking.rs · morning.rs · schedule.rs         order of the queue, the pin, the briefing, quiet hours
@@ -56,7 +56,7 @@
 //! ├── set_aside.rs   work that ended the process twice
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs: one writer that commits in groups, readers beside it · db.rs: a connection, its prepared statements and its counters
-//! │   ├── migrate.rs · prune.rs · private.rs: file modes · key.rs: encrypted secrets · columns.rs
+//! │   ├── migrate.rs · prune.rs · private.rs: file modes · key.rs: encrypted secrets · columns.rs · checkup.rs: a look for `doctor`
 //! │   ├── open_tasks.rs: open tasks in memory, in the order of queues
 //! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · link_requests.rs · schedules.rs · log.rs · slack_events.rs · forms.rs ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
@@ -79,7 +79,8 @@
 //! │   ├── request.rs · queries.rs · reads.rs · writes.rs · daemon.rs           requests and handlers
 //! │   ├── answers/tasks.rs · answers/people.rs · answers/health.rs · problem.rs    answers
 //! │   └── hooks.rs: webhooks · metrics.rs, recorder.rs: GET /metrics
-//! ├── cli/           client.rs: the client of the API · print.rs: answers in words · webhooks.rs, token.rs, manifest.rs: commands
+//! ├── cli/           client.rs: the client of the API · print.rs: answers in words · webhooks.rs, token.rs, manifest.rs, doctor.rs: commands
+//! ├── doctor.rs      `ivan doctor`; doctor/configuration.rs, doctor/database.rs, doctor/webhooks.rs, doctor/people.rs: chapters · doctor/mending.rs: `--fix`
 //! ├── demo.rs        `ivan demo`; demo/forms.rs, demo/blocks.rs, demo/terminal.rs
 //! └── sandbox/       Slack, ClickUp and GitHub on loopback (feature `demo`)
 //!     ├── fault_server.rs: faults · webhook_sender.rs: webhooks · wire.rs · control.rs: `ivan sandbox` and its control API
@@ -107,6 +108,7 @@ pub mod completion;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod doctor;
 pub mod domain;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;

@@ -8,6 +8,7 @@ use ivan::app::{self, App};
 use ivan::cli::{self, Cli, CliCommand, ConfigCommand, Options, StoreCommand};
 use ivan::clock::Clock;
 use ivan::config::{Config, LogFormat};
+use ivan::domain::finding::CheckupReport;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -67,6 +68,7 @@ async fn run(cli: Cli) -> ExitCode {
             },
             Err(exit) => exit,
         },
+        CliCommand::Doctor(args) => doctor(cli.options, args).await,
         CliCommand::Webhooks { command } => match load(&cli.options) {
             Ok(config) => {
                 match app::webhooks(&config, command, cli.options.json, Clock::system()).await {
@@ -233,6 +235,23 @@ fn load(options: &Options) -> Result<Config, ExitCode> {
 fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// `doctor`: without a valid configuration, its mistakes are the report.
+async fn doctor(options: Options, args: cli::doctor::DoctorArgs) -> ExitCode {
+    let report = match Config::load(options.config.as_deref(), variables()) {
+        Ok(config) => {
+            let api_url = options.api_url;
+            let api_url = api_url.unwrap_or_else(|| format!("http://{}", config.api.bind));
+            app::doctor(&config, args, api_url, clock()).await
+        }
+        Err(errors) => CheckupReport {
+            findings: ivan::doctor::without_configuration(&errors),
+            ..CheckupReport::default()
+        },
+    };
+    let printed = cli::doctor::printed(&report, options.json);
+    ExitCode::from(cli::output(&printed))
 }
 
 /// `config check`: fails while a value is still the example's.

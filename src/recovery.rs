@@ -464,7 +464,7 @@ mod tests {
 
     use super::*;
     use crate::domain::operation::WriteError;
-    use crate::domain::source::{Delivery, Places, WebhookFacts};
+    use crate::domain::source::{Delivery, Places, SignedDelivery, WebhookFacts};
     use crate::reconcile::SyncSettings;
     use crate::store::StoreSettings;
 
@@ -504,6 +504,15 @@ mod tests {
             async fn reactivate(&self, _: &Webhook) -> Result<(), WriteError> {
                 self.0.fetch_add(1, Ordering::SeqCst);
                 Ok(())
+            }
+            async fn remove(&self, _: &Webhook) -> Result<(), WriteError> {
+                Ok(())
+            }
+            fn test_delivery(&self, _: &Webhook, _: &str) -> SignedDelivery {
+                SignedDelivery {
+                    headers: Vec::new(),
+                    body: Vec::new(),
+                }
             }
             async fn missed(
                 &self,

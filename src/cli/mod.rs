@@ -11,6 +11,7 @@
 )]
 
 pub mod client;
+pub mod doctor;
 pub mod manifest;
 pub mod print;
 pub mod token;
@@ -31,6 +32,7 @@ use serde_json::{Value, json};
 use crate::verbs::line::{AnswerKind, Call, CommandLine, encoded};
 use crate::verbs::{Info, VERBS};
 use client::{ApiAnswer, ClientError, DaemonClient};
+use doctor::DoctorArgs;
 use print::Printed;
 use token::TokenCommand;
 use webhooks::WebhooksCommand;
@@ -148,6 +150,9 @@ pub enum CliCommand {
         #[command(subcommand)]
         command: WebhooksCommand,
     },
+    /// Check everything that Ivan needs, and say what mends it
+    #[command(after_help = doctor::HELP)]
+    Doctor(DoctorArgs),
     /// Check or print the configuration
     Config {
         /// The action on the configuration.

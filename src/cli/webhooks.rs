@@ -96,6 +96,11 @@ impl FromStr for BaseUrl {
     }
 }
 
+/// Whether an address is that of an Ivan's listener for a source.
+pub fn leads_to(url: &str, source: Source) -> bool {
+    url.trim_end_matches('/').ends_with(&path_of(source))
+}
+
 fn path_of(source: Source) -> String {
     format!("/webhooks/{source}")
 }
@@ -142,6 +147,27 @@ pub async fn webhooks(
     let _ = std::io::stdout().flush();
     let _ = std::io::stderr().write_all(printed.err.as_bytes());
     printed.exit
+}
+
+/// Repairs the webhooks of a source, for `ivan doctor --fix`. Returns the changes, as sentences without a full stop.
+pub async fn repaired(
+    keeper: &dyn WebhookKeeper,
+    remember: &dyn WebhookRecords,
+) -> Result<Vec<String>, String> {
+    let report = at_source(&WebhooksCommand::Repair, keeper, remember).await;
+    let changed = report.webhooks.iter().filter_map(|line| {
+        let done = line.done.filter(|done| *done != Done::Adopted)?;
+        Some(format!(
+            "webhook of {} for {}: {}",
+            line.place,
+            line.url,
+            done.in_words()
+        ))
+    });
+    match &report.error {
+        None => Ok(changed.collect()),
+        Some(why) => Err(format!("the webhooks of {}: {why}", report.source.name())),
+    }
 }
 
 /// The result at one source.
@@ -368,9 +394,7 @@ impl At<'_> {
     }
 
     fn is_ours(&self, hook: &Webhook) -> bool {
-        hook.url
-            .trim_end_matches('/')
-            .ends_with(&path_of(self.source))
+        leads_to(&hook.url, self.source)
     }
 
     async fn line(&self, hook: &Webhook, done: Option<Done>) -> Result<Line, Trouble> {

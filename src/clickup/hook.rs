@@ -13,8 +13,8 @@ use url::Url;
 use crate::domain::event::{Activity, ActivityKind, Actor, SourceEvent, TaskField};
 use crate::domain::operation::WriteError;
 use crate::domain::source::{
-    Delivery, DeliveryRefusal, Headers, Places, SignatureCheck, UnreadablePayload, Webhook,
-    WebhookFacts, WebhookKeeper, WebhookReader, WebhookRules,
+    Delivery, DeliveryRefusal, Headers, Places, SignatureCheck, SignedDelivery, UnreadablePayload,
+    Webhook, WebhookFacts, WebhookKeeper, WebhookReader, WebhookRules,
 };
 use crate::domain::task::{Source, TaskId, TaskKey};
 use crate::http_client::webhook::{self, Signature, is_name};
@@ -68,9 +68,7 @@ const SAME_FOR: i64 = 600;
 impl ClickUp {
     /// Replaces a webhook whose secret is lost: ClickUp cannot set another secret.
     pub async fn renew(&self, hook: &Webhook) -> Result<Webhook, WriteError> {
-        let path = format!("/webhook/{}", segment(&hook.id));
-        let request = Request::delete(path, self.webhook_named());
-        let IgnoredAny = self.client.send(&request).await?;
+        WebhookKeeper::remove(self, hook).await?;
         self.make_hook(&hook.url).await
     }
 }
@@ -342,6 +340,23 @@ impl WebhookKeeper for ClickUp {
         self.put_hook(&hook.id, &hook.url, &events)
             .await
             .map(|_| ())
+    }
+
+    async fn remove(&self, hook: &Webhook) -> Result<(), WriteError> {
+        let path = format!("/webhook/{}", segment(&hook.id));
+        let request = Request::delete(path, self.webhook_named());
+        let IgnoredAny = self.client.send(&request).await?;
+        Ok(())
+    }
+
+    /// An event about a list, which Ivan does not read.
+    fn test_delivery(&self, hook: &Webhook, secret: &str) -> SignedDelivery {
+        let body = json!({"event": "listUpdated", "webhook_id": hook.id}).to_string();
+        let body = body.into_bytes();
+        SignedDelivery {
+            headers: SIGNATURE.sign(secret, &body).into_iter().collect(),
+            body,
+        }
     }
 
     async fn missed(&self, _: &Webhook, _: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError> {

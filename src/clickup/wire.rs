@@ -220,6 +220,9 @@ pub(super) struct WireList {
     /// Its tasks do not show this, and are listed all the same (docs/contracts/clickup.md#lists-and-statuses).
     #[serde(default, deserialize_with = "lenient")]
     pub(super) archived: bool,
+    /// The right of the token's person: `create`, `edit`, `comment`, `read`.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) permission_level: Option<String>,
     #[serde(default, deserialize_with = "each")]
     pub(super) statuses: Vec<WireStatus>,
 }

@@ -278,6 +278,23 @@ impl ClickUp {
         list: &'a WireList,
         now: &Task,
     ) -> Result<&'a str, WriteError> {
+        self.closing_status(list).ok_or_else(|| {
+            let names: Vec<&str> = list.statuses.iter().map(|s| s.status.as_str()).collect();
+            refused(with_remedy(
+                format_args!(
+                    "The ClickUp list of {} has no status for completed tasks",
+                    named(&now.key)
+                ),
+                format_args!(
+                    "Set clickup.complete_status to one of: {}",
+                    names.join(", ")
+                ),
+            ))
+        })
+    }
+
+    /// The status that completes a task of the list; `None` if it has none.
+    pub(super) fn closing_status<'a>(&self, list: &'a WireList) -> Option<&'a str> {
         let find = |wanted: &dyn Fn(&WireStatus) -> bool| {
             let status = list.statuses.iter().find(|status| wanted(status))?;
             Some(status.status.as_str())
@@ -285,19 +302,6 @@ impl ClickUp {
         find(&|status| same_name(&status.status, &self.complete_status))
             .or_else(|| find(&|status| status.kind == "closed"))
             .or_else(|| find(&|status| status.kind == "done"))
-            .ok_or_else(|| {
-                let names: Vec<&str> = list.statuses.iter().map(|s| s.status.as_str()).collect();
-                refused(with_remedy(
-                    format_args!(
-                        "The ClickUp list of {} has no status for completed tasks",
-                        named(&now.key)
-                    ),
-                    format_args!(
-                        "Set clickup.complete_status to one of: {}",
-                        names.join(", ")
-                    ),
-                ))
-            })
     }
 
     async fn make(&self, new: &NewTask) -> Result<Task, WriteError> {

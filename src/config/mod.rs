@@ -4,6 +4,7 @@
 //! has the list of keys with their defaults, and the rules among keys. An existing `Config` is valid.
 
 mod layers;
+mod lines;
 mod network;
 mod reader;
 mod remarks;
@@ -30,6 +31,7 @@ use crate::domain::score::Weights;
 use crate::domain::task::{RepoName, Source};
 
 pub use layers::ValueOrigin;
+pub use lines::line_in;
 pub use network::Network;
 pub use reader::ConfigError;
 pub use remarks::ConfigWarnings;
@@ -1349,6 +1351,14 @@ fn api_tokens(reader: &mut Reader, people: &[PersonConfig]) -> Vec<ApiTokenConfi
 }
 
 impl PersonConfig {
+    /// The accounts that are given: the source, with the id or the name in it.
+    pub fn accounts(&self) -> [(Source, Option<String>, Option<String>); 2] {
+        [
+            (Source::ClickUp, self.clickup.clone(), None),
+            (Source::GitHub, None, self.github.clone()),
+        ]
+    }
+
     /// Whether this is the person's name, Slack id or GitHub login, ignoring case.
     pub fn is_called(&self, name: &str) -> bool {
         [Some(&self.name), self.slack.as_ref(), self.github.as_ref()]

@@ -40,16 +40,26 @@ impl ConfigWarnings {
 
     /// The secret files that every user of the machine can read now, as sentences.
     pub fn exposed(&self) -> Vec<String> {
-        self.secrets
-            .iter()
-            .filter_map(|(path, keys)| {
-                let mode = mode(path).filter(|mode| mode & 0o007 != 0)?;
-                Some(format!(
+        let files = self.exposed_files().into_iter();
+        files
+            .map(|(path, mode, keys)| {
+                format!(
                     "{} has mode {mode:04o}, so every user of this machine can read {}: run `chmod 600 {}`",
                     path.display(),
                     keys.join(", "),
                     path.display()
-                ))
+                )
+            })
+            .collect()
+    }
+
+    /// The secret files that every user of the machine can read now: path, mode, and the keys of the secrets.
+    pub fn exposed_files(&self) -> Vec<(&PathBuf, u32, &[String])> {
+        let files = self.secrets.iter();
+        files
+            .filter_map(|(path, keys)| {
+                let mode = mode(path).filter(|mode| mode & 0o007 != 0)?;
+                Some((path, mode, keys.as_slice()))
             })
             .collect()
     }

@@ -14,6 +14,7 @@ pub mod directory;
 pub mod entity;
 pub mod event;
 pub mod filter;
+pub mod finding;
 pub mod form;
 pub mod home;
 pub mod ids;

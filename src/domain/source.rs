@@ -404,6 +404,15 @@ pub struct WebhookFacts {
     pub on_refusal: &'static str,
 }
 
+/// A request to a webhook's address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedDelivery {
+    /// The headers of the source, its signature included.
+    pub headers: Vec<(&'static str, String)>,
+    /// The signed body.
+    pub body: Vec<u8>,
+}
+
 /// Management of a source's webhooks, for `ivan webhooks` and the gap recovery.
 #[async_trait]
 pub trait WebhookKeeper: Send + Sync {
@@ -424,6 +433,12 @@ pub trait WebhookKeeper: Send + Sync {
 
     /// Reactivates a webhook; its secret stays.
     async fn reactivate(&self, hook: &Webhook) -> Result<(), WriteError>;
+
+    /// Removes a webhook.
+    async fn remove(&self, hook: &Webhook) -> Result<(), WriteError>;
+
+    /// A delivery that the listener of an Ivan accepts and ignores, as the source would sign it with `secret`.
+    fn test_delivery(&self, hook: &Webhook, secret: &str) -> SignedDelivery;
 
     /// Deliveries to `hook` that failed since `since` and were not delivered by a later attempt, oldest first (GitHub
     /// keeps them for 3 days: docs/contracts/github.md#delivery). Always empty for ClickUp, which keeps none.

@@ -2,13 +2,36 @@
 
 use std::collections::BTreeSet;
 
-use crate::clock::Clock;
-use crate::domain::checkup::{TokenFacts, TokenTrouble};
-use crate::domain::operation::WriteError;
-use crate::domain::task::Account;
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use serde::de::IgnoredAny;
+use serde_json::json;
 
-use super::client::{GitHubClient, Request, token_ends};
-use super::wire::User;
+use crate::clock::Clock;
+use crate::domain::checkup::{
+    SourceCheckup, SourceFindings, TokenFacts, TokenTrouble, limits_finding, token_finding,
+};
+use crate::domain::finding::{Finding, FindingArea};
+use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::task::{Account, RepoName, Source};
+
+use super::GitHub;
+use super::client::{GitHubClient, Request, segment, token_ends};
+use super::wire::{Listed, Repository, User};
+
+const AREA: FindingArea = FindingArea::Source(Source::GitHub);
+const TOKEN_REMEDY: &str = "Make a new token (GitHub → Settings → Developer settings → Personal access tokens → Fine-grained \
+     tokens) for the repositories, with Issues: read and write, set github.token, and restart Ivan";
+/// How long before its end a token is reported.
+const ENDS_SOON: TimeDelta = TimeDelta::days(14);
+/// The scopes of a classic token that Ivan uses. One of the first two is needed.
+const ISSUES: [&str; 2] = ["repo", "public_repo"];
+const HOOKS: [&str; 4] = [
+    "admin:repo_hook",
+    "write:repo_hook",
+    "read:repo_hook",
+    "read:user",
+];
 
 /// The scopes of a classic token; other kinds have no such header (docs/contracts/github.md#tokens).
 const SCOPES: &str = "x-oauth-scopes";
@@ -64,6 +87,242 @@ fn listed(scopes: &str) -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
+#[async_trait]
+impl SourceCheckup for GitHub {
+    fn source(&self) -> Source {
+        Source::GitHub
+    }
+
+    async fn check_up(&self, live: bool) -> SourceFindings {
+        let facts = match facts(&self.client).await {
+            Ok(facts) => facts,
+            Err(trouble) => {
+                return SourceFindings {
+                    findings: vec![trouble.finding(AREA, "github.token", TOKEN_REMEDY)],
+                    token: None,
+                };
+            }
+        };
+        let mut findings = vec![token_finding(AREA, "github.token", &facts)];
+        findings.extend(self.end(&facts));
+        findings.extend(scopes(&facts));
+        let configured: Vec<RepoName> = {
+            let followed = self.lock_followed();
+            followed.iter().map(|one| one.configured.clone()).collect()
+        };
+        for name in configured {
+            match self.repository(&name).await {
+                Ok(found) => {
+                    self.repository_findings(&name, &found, live, &mut findings)
+                        .await
+                }
+                Err(error) => findings.push(unseen(&name, &error)),
+            }
+        }
+        let limits = self.client.rest.limits();
+        findings.extend(limits_finding(AREA, "github.rate_limit", &limits));
+        SourceFindings {
+            findings,
+            token: Some(facts),
+        }
+    }
+}
+
+impl GitHub {
+    fn end(&self, facts: &TokenFacts) -> Option<Finding> {
+        let ends = facts.ends?;
+        let day = ends.format("%-d %B %Y");
+        let check = "github.token_end";
+        Some(match ends - self.client.rest.now() > ENDS_SOON {
+            true => Finding::well(AREA, check, format!("The token is valid until {day}")),
+            false => Finding::warning(
+                AREA,
+                check,
+                format!("The token ends on {day}"),
+                "After that nothing is read or written. Queued writes wait for a new token",
+                TOKEN_REMEDY,
+            ),
+        })
+    }
+
+    async fn repository_findings(
+        &self,
+        name: &RepoName,
+        found: &Repository,
+        live: bool,
+        findings: &mut Vec<Finding>,
+    ) {
+        let before = findings.len();
+        if !RepoName::parse(&found.full_name).is_some_and(|now| now.is(name)) {
+            findings.push(Finding::warning(
+                AREA,
+                "github.repository_name",
+                format!("{name} is called {} now", found.full_name),
+                "The old name leads there only until somebody makes a repository of that name",
+                format!("Set github.repo or github.repos to {}", found.full_name),
+            ));
+        }
+        if found.archived {
+            findings.push(Finding::warning(
+                AREA,
+                "github.repository_archived",
+                format!("{name} is archived"),
+                "Its issues are read-only, and in nobody's queue",
+                format!("Unarchive it (`gh repo unarchive {name}`), or take it out of github.repo and github.repos"),
+            ));
+        }
+        let has_issues = found.has_issues != Some(false);
+        if !has_issues {
+            findings.push(Finding::broken(
+                AREA,
+                "github.issues_off",
+                format!("Issues are turned off in {name}"),
+                "Nothing can be read or created there",
+                format!("Turn them on (`gh repo edit {name} --enable-issues`), or take it out of github.repo and github.repos"),
+            ));
+        }
+        if found
+            .permissions
+            .as_ref()
+            .is_some_and(|may| !may.push && !may.triage)
+        {
+            findings.push(Finding::broken(
+                AREA,
+                "github.repository_rights",
+                format!("The account of github.token may not change issues in {name}"),
+                "Without that right, GitHub drops labels and assignees silently, and `done` fails",
+                "Give the account the role Write (the repository's Settings → Collaborators and teams)",
+            ));
+        }
+        if has_issues && !found.archived {
+            findings.extend(self.may_read(name).await);
+            findings.extend(self.label(name).await);
+            if live {
+                findings.extend(self.may_write(name).await);
+            }
+        }
+        if findings.len() == before {
+            findings.push(Finding::well(
+                AREA,
+                "github.repository",
+                format!("{name} is there, with the rights that Ivan needs"),
+            ));
+        }
+    }
+
+    async fn may_read(&self, name: &RepoName) -> Option<Finding> {
+        let request = Request::get(
+            format!("/repos/{name}/issues"),
+            format!("the issues of {name}"),
+        );
+        let request = request.with("per_page", 1);
+        let asked = self.client.get::<Listed<IgnoredAny>>(&request).await;
+        let error = asked.err()?;
+        Some(Finding::broken(
+            AREA,
+            "github.issues",
+            format!("The issues of {name} cannot be read"),
+            error.to_string(),
+            "Give the token the permission Issues: read and write for this repository",
+        ))
+    }
+
+    /// The label that `start` adds.
+    async fn label(&self, name: &RepoName) -> Option<Finding> {
+        let label = &self.mapping.in_progress_label;
+        let path = format!("/repos/{name}/labels/{}", segment(label));
+        let request = Request::get(path, format!("the label {label} of {name}"));
+        match self.client.is_so(&request).await {
+            Ok(false) => Some(Finding::warning(
+                AREA,
+                "github.label",
+                format!("{name} has no label `{label}`"),
+                "`start` makes an issue the person's current task, and GitHub does not show that it is in work",
+                format!(
+                    "gh label create \"{label}\" --repo {name}; or set github.in_progress_label to one that is there"
+                ),
+            )),
+            // What else is wrong shows elsewhere.
+            Ok(true) | Err(_) => None,
+        }
+    }
+
+    /// Sends an issue without a title. GitHub refuses it as invalid to those who may write, and as forbidden to others
+    /// (docs/contracts/github.md#calls).
+    async fn may_write(&self, name: &RepoName) -> Option<Finding> {
+        let path = format!("/repos/{name}/issues");
+        let request = Request::post(path, format!("the issues of {name}"), json!({}));
+        let url = self.client.rest.address(&request);
+        let why = match self.client.rest.exchange(&request, url).await {
+            Ok(answer) if answer.status == 422 => return None,
+            Ok(answer) => format!("GitHub answers an issue with HTTP {}", answer.status),
+            Err(error) => error.to_string(),
+        };
+        Some(Finding::broken(
+            AREA,
+            "github.issues_write",
+            format!("Issues of {name} cannot be written"),
+            why,
+            "Give the token the permission Issues: read and write for this repository",
+        ))
+    }
+}
+
+/// Classic tokens list their scopes.
+fn scopes(facts: &TokenFacts) -> Option<Finding> {
+    let granted = facts.scopes.as_ref()?;
+    let check = "github.scopes";
+    if !ISSUES.iter().any(|scope| granted.contains(*scope)) {
+        return Some(Finding::broken(
+            AREA,
+            check,
+            "The classic token lacks the scope `repo`",
+            "Without it, issues of private repositories are invisible, and none can be written",
+            "Tick `repo` at https://github.com/settings/tokens (or `public_repo`, if all repositories are public)",
+        ));
+    }
+    let is_used = |scope: &str| ISSUES.contains(&scope) || HOOKS.contains(&scope);
+    let surplus: Vec<&str> = granted
+        .iter()
+        .map(String::as_str)
+        .filter(|scope| !is_used(scope))
+        .collect();
+    (!surplus.is_empty()).then(|| {
+        Finding::warning(
+            AREA,
+            check,
+            format!("The classic token has scopes that Ivan does not use: {}", surplus.join(", ")),
+            "Who steals the token can do more than Ivan",
+            "Use a fine-grained token for the repositories alone, or take these scopes away at https://github.com/settings/tokens",
+        )
+    })
+}
+
+/// A repository that cannot be read.
+fn unseen(name: &RepoName, error: &WriteError) -> Finding {
+    let check = "github.repository";
+    match error {
+        WriteError::Refused {
+            what: Refusal::Invisible,
+            ..
+        } => Finding::broken(
+            AREA,
+            check,
+            format!("The token does not see the repository {name}"),
+            "Its issues are not read, and nothing can be created there",
+            "Correct github.repo or github.repos, or add the repository to the token (GitHub → Settings → Developer settings \
+             → Fine-grained tokens → Edit → Repository access)",
+        ),
+        _ => Finding::broken(
+            AREA,
+            check,
+            format!("The repository {name} cannot be read"),
+            error.to_string(),
+            "Run `ivan doctor` again when GitHub responds",
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -95,6 +354,27 @@ mod tests {
         let facts = ask(&fake).await.unwrap();
         assert_eq!(facts.account.unwrap().name, "ivan-bot");
         assert_eq!(facts.scopes.map(|scopes| scopes.len()), count);
+    }
+
+    #[rstest]
+    #[case::enough(&["repo", "admin:repo_hook"], None)]
+    #[case::public_only(&["public_repo"], None)]
+    #[case::too_few(&["gist"], Some("lacks the scope `repo`"))]
+    #[case::too_many(&["repo", "delete_repo"], Some("does not use: delete_repo"))]
+    fn the_scopes_of_a_classic_token_are_judged(
+        #[case] granted: &[&str],
+        #[case] text: Option<&str>,
+    ) {
+        let facts = TokenFacts {
+            scopes: Some(granted.iter().map(|&scope| scope.to_owned()).collect()),
+            ..TokenFacts::default()
+        };
+        let found = scopes(&facts);
+        assert_eq!(found.is_some(), text.is_some());
+        if let (Some(found), Some(text)) = (found, text) {
+            assert!(found.text.contains(text), "{}", found.text);
+        }
+        assert_eq!(scopes(&TokenFacts::default()), None);
     }
 
     #[tokio::test]

@@ -15,8 +15,8 @@ use url::Url;
 use crate::domain::event::{Activity, ActivityKind, Actor, MissingParts, SourceEvent, TaskField};
 use crate::domain::operation::WriteError;
 use crate::domain::source::{
-    Delivery, DeliveryRefusal, Headers, Places, SignatureCheck, UnreadablePayload, Webhook,
-    WebhookFacts, WebhookKeeper, WebhookReader, WebhookRules,
+    Delivery, DeliveryRefusal, Headers, Places, SignatureCheck, SignedDelivery, UnreadablePayload,
+    Webhook, WebhookFacts, WebhookKeeper, WebhookReader, WebhookRules,
 };
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
 use crate::http_client::webhook::{self, Signature};
@@ -570,6 +570,29 @@ impl WebhookKeeper for GitHub {
         self.change_hook(id, name, &hook.id, &body)
             .await
             .map(|_| ())
+    }
+
+    async fn remove(&self, hook: &Webhook) -> Result<(), WriteError> {
+        let (id, name) = self.place_of(hook).await?;
+        let delete = |name: &RepoName| {
+            let path = format!("/repos/{name}/hooks/{}", hook.id);
+            Request::delete(path, thing(name)).needing(NEEDS)
+        };
+        let (IgnoredAny, _) = self.write(id, name, delete).await?;
+        Ok(())
+    }
+
+    /// GitHub sends the same when a webhook is made (docs/contracts/github.md#events).
+    fn test_delivery(&self, hook: &Webhook, secret: &str) -> SignedDelivery {
+        let body = json!({"zen": "Checked by ivan doctor", "hook_id": hook.id}).to_string();
+        let body = body.into_bytes();
+        let mut headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("x-github-event", "ping".to_owned()),
+            ("x-github-hook-id", hook.id.clone()),
+        ];
+        headers.extend(SIGNATURE.sign(secret, &body));
+        SignedDelivery { headers, body }
     }
 
     /// The attempts of one delivery share their GUID. At worst, deliveries that the inbox has are fetched again, as

@@ -185,6 +185,21 @@ pub(super) struct Repository {
     pub(super) full_name: String,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) archived: bool,
+    /// Whether it has issues at all.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) has_issues: Option<bool>,
+    /// The rights of the token's account. A fine-grained token may have fewer.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) permissions: Option<AccountRights>,
+}
+
+/// The rights of an account in a repository.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct AccountRights {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) triage: bool,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) push: bool,
 }
 
 /// A comment, as written and as listed (docs/contracts/github.md#calls).

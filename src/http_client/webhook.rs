@@ -33,6 +33,14 @@ impl Signature {
         self.claimed(headers).next().is_some()
     }
 
+    /// The header with the signature that the owner of `secret` makes for a body.
+    pub(crate) fn sign(&self, secret: &str, body: &[u8]) -> Option<(&'static str, String)> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
+        mac.update(body);
+        let digits = hex::encode(mac.finalize().into_bytes());
+        Some((self.headers.first()?, format!("{}{digits}", self.prefix)))
+    }
+
     /// Begins to verify that the owner of `secret` signed a body.
     pub(crate) fn check(&self, headers: &Headers<'_>, secret: &str) -> Box<dyn SignatureCheck> {
         Box::new(Check {

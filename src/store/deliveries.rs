@@ -215,6 +215,14 @@ pub fn hook_urls(connection: &Db, source: Source) -> rusqlite::Result<Vec<(Strin
     Ok(urls)
 }
 
+/// The webhooks of a source that were registered from here: their ids, URLs and secrets.
+pub fn registered(
+    connection: &Db,
+    source: Source,
+) -> rusqlite::Result<Vec<(String, String, String)>> {
+    hooks(connection, source)
+}
+
 /// The webhooks of a source: their ids, URLs and secrets.
 fn hooks(connection: &Db, source: Source) -> rusqlite::Result<Vec<(String, String, String)>> {
     connection.query_map(

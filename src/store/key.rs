@@ -139,6 +139,28 @@ pub(super) fn unlock(
     Ok(Unlocked { key, beside })
 }
 
+/// The key that fits this database, without a change to either; any key if no secret needs one.
+pub(super) fn fitting(
+    connection: &Connection,
+    store: &Path,
+    configured: Option<&Path>,
+) -> Result<StoreKey, String> {
+    let beside = file_beside(store);
+    let file = configured.unwrap_or(&beside);
+    let sealed = secrets(connection, true)?;
+    let found = read(file)?;
+    let next = read(&next_to(file))?;
+    let mut keys = [found, next].into_iter().flatten();
+    let is_there = file.exists();
+    match keys.find(|key| opens_all(key, &sealed)) {
+        Some(key) => Ok(key),
+        None if is_there => Err(wrong(file)),
+        None if configured.is_some() => Err(missing(file, "store.key_file names it")),
+        None if sealed.is_empty() => StoreKey::of(&[0; KEY_LEN]),
+        None => Err(missing(file, "the secrets of its webhooks need it")),
+    }
+}
+
 fn wrong(file: &Path) -> String {
     format!(
         "the key in {} is not the one that its secrets are encrypted with. Put the right key there, or set \

@@ -18,7 +18,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
 ];
 
 /// `application_id` in the header of every store: "Ivan" in ASCII. Stores from before the first schema lack it.
-const APPLICATION_ID: i64 = 0x4976_616e;
+pub(super) const APPLICATION_ID: i64 = 0x4976_616e;
 
 /// Brings a database up to date. `user_version` is the number of migrations that have run.
 ///

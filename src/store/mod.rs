@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod blocking;
+pub mod checkup;
 mod columns;
 pub mod comments;
 mod db;
@@ -38,7 +39,7 @@ pub mod tombstones;
 pub use db::{Counts, Db};
 pub use key::Rekeyed;
 pub use pool::{Signals, Store, StoreError, StoreHealth, StoreSettings, Tx, Wake};
-pub use private::{keep_private, on_a_network};
+pub use private::{keep_private, mode_for_others, on_a_network};
 
 /// The result of a statement inside a transaction. Outside of one it is [`StoreError`].
 pub type DbResult<T> = Result<T, DbError>;

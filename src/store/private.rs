@@ -26,6 +26,69 @@ pub fn keep_private(path: &Path) {
     }
 }
 
+/// The mode of a file that other users can read or write; `None` if they cannot, or if there is no such file.
+pub fn mode_for_others(path: &Path) -> Option<u32> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+        (mode & 0o077 != 0).then_some(mode)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+/// Why no file can be made in a folder; `None` if one can. Nothing is written to find out.
+pub(super) fn not_writable(folder: &Path) -> Option<String> {
+    let found = match std::fs::metadata(folder) {
+        Ok(found) => found,
+        Err(e) => {
+            return Some(format!(
+                "the folder {} cannot be used: {e}",
+                folder.display()
+            ));
+        }
+    };
+    if !found.is_dir() {
+        return Some(format!("{} is not a folder", folder.display()));
+    }
+    refused_writes(folder, &found).map(|why| format!("the folder {} {why}", folder.display()))
+}
+
+#[cfg(target_os = "linux")]
+fn refused_writes(folder: &Path, found: &std::fs::Metadata) -> Option<String> {
+    use rustix::fs::Access;
+    use std::os::unix::fs::PermissionsExt;
+    // Root may write anyway, and the daemon seldom runs as root.
+    if found.permissions().mode() & 0o222 == 0 {
+        let mode = found.permissions().mode() & 0o777;
+        return Some(format!("has mode {mode:04o}, so nobody may write in it"));
+    }
+    let refused = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).err()?;
+    Some(format!("cannot be written by this user: {refused}"))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn refused_writes(_: &Path, found: &std::fs::Metadata) -> Option<String> {
+    let only_read = found.permissions().readonly();
+    only_read.then(|| "is read-only".to_owned())
+}
+
+/// The bytes that are left for this user on the disk of a folder; `None` if the system does not tell.
+#[cfg(target_os = "linux")]
+pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    disk.f_bavail.checked_mul(disk.f_frsize)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn free_bytes(_: &Path) -> Option<u64> {
+    None
+}
+
 /// A warning if the store is on a network file system.
 pub fn on_a_network(path: &Path) -> Option<String> {
     let kind = network_kind(kind_of(path)?)?;

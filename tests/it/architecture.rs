@@ -167,6 +167,19 @@ const MAY_USE: &[(&str, Rooms)] = &[
         ]),
     ),
     ("cli", Only(&["clock", "config", "domain", "verbs"])),
+    // It asks every system how it is.
+    (
+        "doctor",
+        Only(&[
+            "cli",
+            "clock",
+            "config",
+            "domain",
+            "http_client",
+            "slack",
+            "store",
+        ]),
+    ),
     // The other side of the wire, written from the contracts alone.
     ("sandbox", Only(&[])),
     ("app", All),
@@ -209,6 +222,7 @@ const AT_HOME_IN: &[(&str, &[&str])] = &[
         &[
             "cli",
             "clickup",
+            "doctor",
             "github",
             "http_client",
             "sandbox",

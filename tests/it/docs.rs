@@ -261,7 +261,7 @@ fn the_page_about_sources_lists_the_methods_of_their_traits() {
         }
     }
     let mut written = BTreeMap::new();
-    for file in ["source.rs", "writes.rs", "link.rs"] {
+    for file in ["source.rs", "writes.rs", "link.rs", "checkup.rs"] {
         let code = fs::read_to_string(root().join("src/domain").join(file)).unwrap();
         for item in code.split("\npub trait ").skip(1) {
             let name: String = item.chars().take_while(|c| c.is_alphanumeric()).collect();

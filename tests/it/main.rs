@@ -30,6 +30,7 @@ mod demo;
 mod demo_terminal;
 mod dependencies;
 mod docs;
+mod doctor;
 mod done;
 mod dropped;
 mod empty;

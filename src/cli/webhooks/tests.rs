@@ -3,7 +3,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::domain::operation::Refusal;
-use crate::domain::source::{Delivery, WebhookFacts};
+use crate::domain::source::{Delivery, SignedDelivery, WebhookFacts};
 use chrono::{DateTime, Utc};
 use rstest::rstest;
 
@@ -84,6 +84,17 @@ impl WebhookKeeper for Kept {
 
     async fn reactivate(&self, _: &Webhook) -> Result<(), WriteError> {
         self.failing()
+    }
+
+    async fn remove(&self, _: &Webhook) -> Result<(), WriteError> {
+        self.failing()
+    }
+
+    fn test_delivery(&self, _: &Webhook, _: &str) -> SignedDelivery {
+        SignedDelivery {
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
     }
 
     async fn missed(&self, _: &Webhook, _: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError> {

@@ -418,6 +418,11 @@ impl SandboxClickUp {
         })
     }
 
+    /// Deletes all webhooks, as a person can in ClickUp's settings.
+    pub fn remove_hooks(&self) {
+        locked(&self.house.world).hooks.clear();
+    }
+
     /// The webhooks, each with its `health` and its `secret`, which only this method shows.
     pub fn hooks(&self) -> Vec<Value> {
         locked(&self.house.world).hooks.clone()
