@@ -39,7 +39,7 @@ use crate::recovery::{Alerts, Recovery};
 use crate::runtime::{CancellationToken, Supervisor, TaskEnded, slept};
 use crate::set_aside;
 use crate::slack::{self, ChannelCommands, SlackSettings, Timings};
-use crate::store::people::Configured;
+use crate::store::people::{Configured, Roster};
 use crate::store::{
     Db, DbResult, Store, StoreError, StoreSettings, deliveries, log, pauses, people, prune,
     schedules, tasks,
@@ -142,13 +142,13 @@ impl App {
             tls::read_ahead();
         }
         let store = Store::open(&config.store.path, store_settings(config))?;
-        let configured: Vec<Configured> = config.people.iter().map(configured).collect();
+        let roster = roster(config);
         let slack = config.slack.as_ref();
         let defaults = slack.map(|slack| slack.rhythm).unwrap_or_default();
         store
             .write(move |tx| {
                 schedules::set_defaults(tx, &defaults)?;
-                people::configure(tx, &configured)
+                people::enlist(tx, &roster)
             })
             .await?;
         let tokens = api_tokens(config)?;
@@ -972,6 +972,17 @@ fn command_settings(config: &Config) -> CommandSettings {
     }
 }
 
+/// The people of bot.toml, and its operators, unless everybody shares one queue.
+fn roster(config: &Config) -> Roster {
+    let slack = config.slack.as_ref();
+    let operators = slack.filter(|slack| slack.operators_add);
+    Roster {
+        people: config.people.iter().map(configured).collect(),
+        operators: operators.map_or_else(Vec::new, |slack| slack.operators.clone()),
+        shared: config.people.is_empty() && operators.is_none(),
+    }
+}
+
 fn mailbox_settings(config: &Config) -> MailboxSettings {
     let slack = config.slack.as_ref();
     MailboxSettings {
@@ -980,7 +991,8 @@ fn mailbox_settings(config: &Config) -> MailboxSettings {
         operators: slack.map_or_else(Vec::new, |slack| slack.operators.clone()),
         thread_replies: slack.map_or(ThreadReplies::Hint, thread_replies),
         finds_by_email: config.clickup.is_some()
-            && config.people.iter().any(|person| person.clickup.is_none()),
+            && (slack.is_some_and(|slack| slack.operators_add && !slack.operators.is_empty())
+                || config.people.iter().any(|person| person.clickup.is_none())),
     }
 }
 

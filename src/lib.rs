@@ -26,7 +26,7 @@
 //! │   ├── operation.rs · change.rs · undo.rs · writes.rs · source.rs           writes, their undo, and the traits of a source
 //! │   ├── carry_out.rs                                                         the one decision about sending a write
 //! │   ├── event.rs · log.rs · set_aside.rs                                     reports of sources, entries of the log, work set aside
-//! │   ├── reply.rs · reply/acts.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
+//! │   ├── reply.rs · reply/acts.rs · reply/arrivals.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
 //! │   ├── reason.rs · spelling.rs                                              reasons of failures for people and operators, typos
 //! │   └── mention_text.rs · signature.rs · markdown.rs · pings.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, the author's name below, Markdown, strangers' mentions, control characters, reactions, scopes
 //! ├── command_tx/    CommandTx: the reads and writes of verbs in their transaction
@@ -42,7 +42,7 @@
 //! ├── mailbox/       messages in and out; runs a command in the transaction of its message
 //! │   ├── incoming.rs · gestures.rs · meaning.rs     messages, reactions and buttons that arrive, and the command they mean
 //! │   ├── answer.rs · outgoing.rs · reactions.rs     replies and outcomes of posts
-//! │   ├── home.rs · forms.rs · schedule.rs           Home tabs, forms, due briefings and held notices
+//! │   ├── arrivals.rs · home.rs · forms.rs · schedule.rs    members who come to Ivan, Home tabs, forms, due briefings and held notices
 //! │   └── shown.rs · status.rs · strangers.rs · attempts.rs · progress.rs    what people have seen, health, unknown members, attempts
 //! ├── outbox.rs      carries operations out: a lane per person and task, repeating, giving up
 //! ├── completion.rs  a command's operations → its report, its message and the pin (completion/pins.rs)
@@ -60,7 +60,7 @@
 //! │   ├── open_tasks.rs: open tasks in memory, in the order of queues
 //! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · link_requests.rs · schedules.rs · log.rs · slack_events.rs · forms.rs ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
-//! │       set_aside.rs · tombstones.rs · idle.rs · access.rs: rules and mentions
+//! │       set_aside.rs · tombstones.rs · idle.rs · arrivals.rs · access.rs: rules and mentions
 //! ├── tls.rs         the TLS configuration of all clients
 //! ├── http_client.rs one HTTP exchange with a source
 //! │   └── request.rs · verdict.rs: meanings of answers · webhook.rs: signatures · clients.rs, fake.rs, damage.rs: tests of both clients

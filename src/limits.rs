@@ -70,6 +70,8 @@ pub enum Limit {
     Text,
     /// Requests of one person to link an account.
     LinkTries,
+    /// Members whom operators have not answered about.
+    Arrivals,
 }
 
 /// How often a limit was reached, and the throttle of its log line.
@@ -91,7 +93,7 @@ static REACHED: [Reached; Limit::ALL.len()] = [const {
 
 impl Limit {
     /// All limits.
-    pub const ALL: [Limit; 26] = [
+    pub const ALL: [Limit; 27] = [
         Limit::Inbox,
         Limit::Heard,
         Limit::Outbox,
@@ -118,6 +120,7 @@ impl Limit {
         Limit::FrameValues,
         Limit::Text,
         Limit::LinkTries,
+        Limit::Arrivals,
     ];
 
     /// The name in metrics and logs.
@@ -149,6 +152,7 @@ impl Limit {
             Limit::FrameValues => "frame_values",
             Limit::Text => "text",
             Limit::LinkTries => "link_tries",
+            Limit::Arrivals => "arrivals",
         }
     }
 

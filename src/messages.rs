@@ -22,7 +22,7 @@ use crate::domain::queue::{EmptyQueue, FirstRead, HeldBack};
 use crate::domain::reason::{with_details, with_remedy};
 use crate::domain::receipts::ReceiptMode;
 use crate::domain::reply::{
-    self, Hidden, Rank, Report, SlackHealth, SourceHealth, Span, Step, StepState, Text,
+    self, Hidden, Missing, Rank, Report, SlackHealth, SourceHealth, Span, Step, StepState, Text,
 };
 use crate::domain::schedule::QuietHours;
 use crate::domain::scope;
@@ -1573,7 +1573,20 @@ fn notices() -> Group {
 }
 
 fn home() -> Group {
-    let mut group = Group::new("Home tab");
+    let mut group = Group::new("Welcome and Home tab");
+    let both = [Source::ClickUp, Source::GitHub];
+    group.row(
+        "your messages are opened for the first time",
+        reply::welcome(Some("Ana"), None, &[]),
+    );
+    group.row(
+        "the same, if everyone shares one queue",
+        reply::welcome(None, None, &[]),
+    );
+    group.row(
+        "an operator has added you",
+        reply::welcome(Some("Zoe"), Some("Olga"), &both),
+    );
     for (open, completed) in [(0, 0), (5, 2)] {
         group.row("the first line", reply::home_lead(open, completed));
     }
@@ -1676,8 +1689,40 @@ fn operators() -> Group {
     group.row("other connections of the app", reply::app_is_shared(2));
     group.row("there is none any more", reply::app_is_ours());
     group.row(
-        "somebody outside `[[people]]` writes",
-        reply::stranger("Zoe", "U0ZOE01"),
+        "a member of the workspace who is no person comes",
+        reply::arrival_asked("Zoe", "U0ZOE01"),
+    );
+    group.row("Add Zoe", reply::arrival_added("Zoe"));
+    group.row("Not now", reply::arrival_refused("Zoe"));
+    group.row("Remove Zoe", reply::arrival_removed("Zoe"));
+    group.row(
+        "another operator was first",
+        reply::arrival_before("Zoe", Some("Bo")),
+    );
+    group.row(
+        "they are a person already",
+        reply::arrival_before("Zoe", None),
+    );
+    group.refused(
+        "Remove, of a person in the configuration",
+        reply::arrival_by_config("Zoe"),
+    );
+    let missing = Missing {
+        shared: false,
+        not_connected: vec![Source::ClickUp],
+        unlinked: vec![(github, 1)],
+    };
+    group.row(
+        "Slack is connected for the first time",
+        reply::introduction(&missing),
+    );
+    let shared = Missing {
+        shared: true,
+        ..Missing::default()
+    };
+    group.row(
+        "the same, if all share one queue",
+        reply::introduction(&shared),
     );
     group.row(
         "Slack rejects a message",

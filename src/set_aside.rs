@@ -233,6 +233,7 @@ fn gesture(heard: &IncomingMessage) -> Text {
         Gesture::Submitted { .. } => words.text("the form you submitted"),
         Gesture::Signed { .. } | Gesture::SignedOutcome => words.text("your reaction"),
         Gesture::OpenedHome => words.text("opening my Home tab"),
+        Gesture::OpenedDm => words.text("opening my messages"),
     }
 }
 

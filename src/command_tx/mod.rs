@@ -15,7 +15,7 @@ use crate::completion::pins::PinMover;
 use crate::completion::{
     self, CompletionTrigger, OpenTasks, first_of_queue, parts, points, record, shown,
 };
-use crate::domain::card::CardPart;
+use crate::domain::card::{CardPart, link_buttons};
 use crate::domain::change;
 use crate::domain::command::Ref;
 use crate::domain::form::SourceMessage;
@@ -425,15 +425,21 @@ impl CommandTx<'_> {
     /// Replies with the current task and its card, or the reason for an empty queue.
     pub fn show(&self, person: &Person) -> DbResult<Reply> {
         let (pin, current) = self.show_current(person)?;
+        let (words, parts) = match &current {
+            Some(stored) => (
+                self.card(stored, person)?,
+                vec![self.whole_card(stored, person)?],
+            ),
+            None => {
+                let why = self.why_empty(person)?;
+                let words = reply::empty(&why);
+                let parts = with_link_buttons(&words, why.unlinked());
+                (words, parts)
+            }
+        };
         Ok(Reply {
-            words: match &current {
-                Some(stored) => self.card(stored, person)?,
-                None => self.empty(person)?,
-            },
-            parts: current
-                .iter()
-                .map(|stored| self.whole_card(stored, person))
-                .collect::<DbResult<_>>()?,
+            words,
+            parts,
             pin,
             about: current.map(|stored| stored.row),
             ..Reply::default()
@@ -664,6 +670,17 @@ impl CommandTx<'_> {
             reply: said,
             report: Box::new(report),
         })
+    }
+}
+
+/// The parts of an answer with buttons to link accounts at these sources; none without such a source.
+pub fn with_link_buttons(words: &Text, unlinked: &[Source]) -> Vec<CardPart> {
+    match unlinked {
+        [] => Vec::new(),
+        unlinked => vec![
+            CardPart::Text(words.clone()),
+            CardPart::Buttons(link_buttons(unlinked)),
+        ],
     }
 }
 

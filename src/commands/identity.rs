@@ -251,10 +251,12 @@ impl Commands {
             }
         };
         let id = person.id;
+        let (slack, called) = (member.id.clone(), member.name.clone());
         let linked = self
             .inner
             .store
             .write(move |tx| {
+                people::learn_name(tx, &slack, &called)?;
                 let taken = links::owner_besides(tx, id, source, &account)?.is_some();
                 if taken || links::of(tx, id, source)?.is_some() {
                     return Ok(false);

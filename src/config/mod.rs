@@ -96,6 +96,8 @@ pub struct SlackConfig {
     pub allowed_users: AllowedUsers,
     /// The Slack ids of people to alert about trouble with a source, a webhook or the daemon.
     pub operators: Vec<String>,
+    /// Whether operators are people and add the others in Slack: with `[[people]]`, or without `allowed_users`.
+    pub operators_add: bool,
     /// After an outage longer than this, the histories of the DMs are read.
     pub catch_up_after: Duration,
     /// The period of comparing an active DM with its history.
@@ -464,10 +466,10 @@ impl Config {
         let queue = queue(&mut reader, &configured);
         let people = people(&mut reader);
         if has_slack {
-            let slack = slack.as_mut().map(|slack| &mut slack.allowed_users);
-            somebody_is_allowed(&mut reader, &people, slack);
+            somebody_is_allowed(&mut reader, &people, slack.as_mut());
         }
-        let access = access(&mut reader, &people, clickup.as_ref(), github.as_ref());
+        let shared = people.is_empty() && !slack.as_ref().is_some_and(|slack| slack.operators_add);
+        let access = access(&mut reader, shared, clickup.as_ref(), github.as_ref());
         let entities = entities(&mut reader, clickup.as_ref(), github.as_ref());
         let channels = slack.iter().flat_map(|slack| &slack.channels);
         known_to_channels(&mut reader, &entities, channels);
@@ -644,6 +646,7 @@ fn slack(reader: &mut Reader) -> Option<SlackConfig> {
         receipts,
         allowed_users,
         operators,
+        operators_add: false,
         catch_up_after,
         compare_every,
         rhythm,
@@ -652,32 +655,48 @@ fn slack(reader: &mut Reader) -> Option<SlackConfig> {
 }
 
 const ALLOWED_USERS: &str = "slack.allowed_users";
+const OPERATORS: &str = "slack.operators";
 
-/// Without `[[people]]`, everybody who may command shares one queue, and acts as Ivan's accounts. So an operator has to
-/// allow them: no value of `allowed_users` is chosen for them. With `[[people]]` an empty list allows every full member,
-/// of whom only the listed people have a queue.
+/// Without `[[people]]`, everybody in `allowed_users` shares one queue, and acts as Ivan's accounts. So an operator has to
+/// allow them: no value is chosen for them. With `[[people]]`, or with `operators` alone, each person has a queue: an
+/// empty list allows every full member, of whom only people have one, and operators add the others.
 fn somebody_is_allowed(
     reader: &mut Reader,
     people: &[PersonConfig],
-    allowed: Option<&mut AllowedUsers>,
+    slack: Option<&mut SlackConfig>,
 ) {
     // Without tokens `[slack]` is not read to its end.
-    let is_empty = match &allowed {
-        Some(allowed) => !allowed.members && allowed.named.is_empty(),
-        None => !reader.was_given(ALLOWED_USERS),
+    let (is_empty, operators) = match &slack {
+        Some(slack) => {
+            let allowed = &slack.allowed_users;
+            let is_empty = !allowed.members && allowed.named.is_empty();
+            (is_empty, !slack.operators.is_empty())
+        }
+        None => (
+            !reader.was_given(ALLOWED_USERS),
+            reader.was_given(OPERATORS),
+        ),
     };
-    let unclear = reader.has_errors_in("people") || reader.has_error(ALLOWED_USERS);
-    if unclear || !is_empty {
+    let unclear = reader.has_errors_in("people")
+        || reader.has_error(ALLOWED_USERS)
+        || reader.has_error(OPERATORS);
+    if unclear {
         return;
     }
-    match (people, allowed) {
-        ([], _) => reader.unset(
+    let nobody = people.is_empty() && !operators && is_empty;
+    if nobody {
+        reader.unset(
             ALLOWED_USERS,
-            "nobody may command yet; add [[people]], or list Slack ids here, or write [\"*\"] to allow every full \
-             member of the workspace. Without [[people]] they share one queue",
-        ),
-        (_, Some(allowed)) => *allowed = AllowedUsers::every_member(),
-        (_, None) => {}
+            "nobody may command yet; name yourself in slack.operators and add the others in Slack, or add [[people]], \
+             or list Slack ids here, or write [\"*\"] to allow every full member of the workspace. Those listed here \
+             share one queue without [[people]]",
+        );
+    }
+    if let Some(slack) = slack {
+        slack.operators_add = !people.is_empty() || (operators && is_empty);
+        if is_empty && !nobody {
+            slack.allowed_users = AllowedUsers::every_member();
+        }
     }
 }
 
@@ -732,7 +751,7 @@ fn followed(
 /// `[access]`: the tasks that people may name. Without `[[people]]` there is nobody to tell apart.
 fn access(
     reader: &mut Reader,
-    people: &[PersonConfig],
+    shared: bool,
     clickup: Option<&ClickUpConfig>,
     github: Option<&GitHubConfig>,
 ) -> TaskAccess {
@@ -804,13 +823,13 @@ fn access(
     if none {
         reader.forget("access.places.0");
     }
-    if people.is_empty()
+    if shared
         && !reader.has_errors_in("people")
         && let Some(key) = restricted
     {
         reader.error(
             &key,
-            "`own` needs [[people]]: without them everybody shares one queue",
+            "`own` needs [[people]] or slack.operators: without them everybody shares one queue",
         );
     }
     TaskAccess { tasks, places }

@@ -327,8 +327,21 @@ fn a_bad_value_is_told(#[case] toml: &str, #[case] told: &str) {
     assert_eq!(mistake(toml, &[]), told);
 }
 
-const NOBODY: &str = "nobody may command yet; add [[people]], or list Slack ids here, or write [\"*\"] to allow every full \
-                      member of the workspace. Without [[people]] they share one queue";
+const NOBODY: &str = "nobody may command yet; name yourself in slack.operators and add the others in Slack, or add [[people]], \
+                      or list Slack ids here, or write [\"*\"] to allow every full member of the workspace. Those listed here \
+                      share one queue without [[people]]";
+
+/// Operators are people, and add the others in Slack, unless `allowed_users` says that everybody shares one queue.
+#[rstest]
+#[case::operators_alone("operators = ['U0ANN01']", true)]
+#[case::and_an_empty_list("operators = ['U0ANN01']\nallowed_users = []", true)]
+#[case::one_queue("operators = ['U0ANN01']\nallowed_users = ['*']", false)]
+#[case::people("operators = ['U0ANN01']\nallowed_users = ['*']\n[[people]]\nslack = 'U0BOB01'", true)]
+fn operators_are_enough(#[case] lines: &str, #[case] add: bool) {
+    let toml = format!("{CLICKUP}\n[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\n{lines}");
+    let slack = read(&toml, &[]).unwrap().slack.unwrap();
+    assert_eq!((slack.operators_add, slack.allowed_users.members), (add, true));
+}
 
 /// `[slack]` without people is refused until an operator says who may command.
 #[rstest]
@@ -380,11 +393,11 @@ fn who_is_allowed(#[case] lines: &str, #[case] members: bool, #[case] named: &[&
 )]
 #[case::without_people(
     "[access]\ntasks = 'own'",
-    "access.tasks: `own` needs [[people]]: without them everybody shares one queue (./bot.toml)"
+    "access.tasks: `own` needs [[people]] or slack.operators: without them everybody shares one queue (./bot.toml)"
 )]
 #[case::place_without_people(
     "[[access.places]]\nlist = '901100000001'\ntasks = 'own'",
-    "access.places.0.tasks: `own` needs [[people]]: without them everybody shares one queue (./bot.toml)"
+    "access.places.0.tasks: `own` needs [[people]] or slack.operators: without them everybody shares one queue (./bot.toml)"
 )]
 #[case::another_list(
     "[[access.places]]\nlist = '77'\ntasks = 'all'",

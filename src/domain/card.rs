@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{CommandRef, Ref};
 use super::ids::TaskRow;
+use super::mention;
 use super::receipts::ReceiptMode;
 use super::reply::{self, Text};
 use super::schedule::{QuietHours, ScheduleSetting, time_of_day};
 use super::score::Score;
-use super::task::{Task, TaskKey, TaskStatus};
+use super::task::{Source, Task, TaskKey, TaskStatus};
 
 /// The longest line of a description that a card shows, in characters.
 const LINE_MAX: usize = 140;
@@ -278,6 +279,43 @@ fn is_uid(text: &str) -> bool {
     text.len() == 26 && text.chars().all(fits)
 }
 
+/// An operator's answer about a member of the workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArrivalAnswer {
+    /// Make them a person.
+    Add,
+    /// Leave them out.
+    NotNow,
+    /// Remove them again.
+    Remove,
+}
+
+impl ArrivalAnswer {
+    const ALL: [ArrivalAnswer; 3] = [
+        ArrivalAnswer::Add,
+        ArrivalAnswer::NotNow,
+        ArrivalAnswer::Remove,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            ArrivalAnswer::Add => "add",
+            ArrivalAnswer::NotNow => "not_now",
+            ArrivalAnswer::Remove => "remove",
+        }
+    }
+}
+
+/// The buttons that link a person's accounts at these sources.
+pub fn link_buttons(sources: &[Source]) -> Vec<Button> {
+    let button = |source: &Source| {
+        let label = format!("Link {}", source.name());
+        Button::new(&label, ButtonAction::Account(*source))
+    };
+    sources.iter().map(button).collect()
+}
+
 /// The request that a button makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -313,6 +351,21 @@ pub enum ButtonAction {
         /// Whether to approve it.
         approve: bool,
     },
+    /// Show the current task.
+    Current,
+    /// Open a form for a new task.
+    New,
+    /// Show the commands.
+    Help,
+    /// Open a form to link an account of this source.
+    Account(Source),
+    /// Answer about a member of the workspace who is no person yet, or was added.
+    Arrival {
+        /// Their Slack id.
+        slack: String,
+        /// The answer of the operator who presses it.
+        answer: ArrivalAnswer,
+    },
     /// Open a URL; no request to us.
     Open(String),
     /// Unknown to this version of Ivan.
@@ -343,6 +396,11 @@ impl fmt::Display for ButtonAction {
                 uid,
                 approve: false,
             } => write!(f, "refuse:{uid}"),
+            ButtonAction::Current => f.write_str("current:"),
+            ButtonAction::New => f.write_str("create:"),
+            ButtonAction::Help => f.write_str("help:"),
+            ButtonAction::Account(source) => write!(f, "account:{source}"),
+            ButtonAction::Arrival { slack, answer } => write!(f, "{}:{slack}", answer.as_str()),
             ButtonAction::Open(_) => f.write_str("open:"),
             ButtonAction::Unknown => f.write_str("unknown:"),
         }
@@ -385,7 +443,20 @@ impl FromStr for ButtonAction {
                 uid: of.to_owned(),
                 approve: verb == "approve",
             }),
+            "current" if of.is_empty() => Ok(ButtonAction::Current),
+            "create" if of.is_empty() => Ok(ButtonAction::New),
+            "help" if of.is_empty() => Ok(ButtonAction::Help),
+            "account" => Source::parse(of)
+                .map(ButtonAction::Account)
+                .ok_or(UnknownButton),
             "open" => Ok(ButtonAction::Open(String::new())),
+            about if mention::is_id(of) => {
+                let answer = ArrivalAnswer::ALL.into_iter();
+                let mut answer = answer.filter(|one| one.as_str() == about);
+                let answer = answer.next().ok_or(UnknownButton)?;
+                let slack = of.to_owned();
+                Ok(ButtonAction::Arrival { slack, answer })
+            }
             _ => Err(UnknownButton),
         }
     }

@@ -30,6 +30,13 @@ pub enum SubmittedForm {
         /// The message that it was made from.
         from: Option<SourceMessage>,
     },
+    /// An account to link.
+    Link {
+        /// The source of the account.
+        source: Source,
+        /// A login, name, e-mail address or member id, as typed.
+        account: String,
+    },
 }
 
 /// The message that a task is made from.
@@ -64,6 +71,8 @@ pub enum FormField {
     Due,
     /// The assignee of a new task.
     Assignee,
+    /// The account to link.
+    Account,
 }
 
 /// A person that a form offers as assignee.
@@ -119,7 +128,7 @@ impl SubmittedForm {
     /// The message that the task is made from; `None` for a comment, or a form without a message.
     pub fn origin(&self) -> Option<&SourceMessage> {
         match self {
-            SubmittedForm::Comment { .. } => None,
+            SubmittedForm::Comment { .. } | SubmittedForm::Link { .. } => None,
             SubmittedForm::Create { from, .. } => from.as_ref(),
         }
     }
@@ -135,6 +144,13 @@ impl SubmittedForm {
                 .map(|why| fault(FormField::Text, why))
                 .into_iter()
                 .collect(),
+            SubmittedForm::Link { source, account } => match account.trim() {
+                "" => vec![fault(FormField::Account, reply::no_account_named(*source))],
+                _ => over_long(account)
+                    .map(|why| fault(FormField::Account, why))
+                    .into_iter()
+                    .collect(),
+            },
             SubmittedForm::Create { create, .. } => {
                 let title = title_fault(create).map(|why| fault(FormField::Title, why));
                 let place = create
@@ -167,6 +183,8 @@ impl SubmittedForm {
 pub fn with_what_was_filled_in(refused: Text, filled: Option<&SubmittedForm>) -> Text {
     let texts: Vec<&str> = match filled {
         None => return refused,
+        // The answer names the account.
+        Some(SubmittedForm::Link { .. }) => return refused,
         Some(SubmittedForm::Comment { text, .. }) => vec![text],
         Some(SubmittedForm::Create { create, .. }) => std::iter::once(&create.title)
             .chain(&create.description)

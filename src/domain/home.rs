@@ -5,10 +5,13 @@
 use chrono::NaiveTime;
 use chrono_tz::Tz;
 
-use super::card::{Button, ButtonAction, Card, CardPart, Control, Picker, PickerSetting};
+use super::card::{
+    Button, ButtonAction, Card, CardPart, Control, Picker, PickerSetting, link_buttons,
+};
 use super::receipts::ReceiptMode;
 use super::reply::{self, Text};
 use super::schedule::{QuietHours, ScheduleSetting};
+use super::task::Source;
 
 /// Tasks of the queue that have a card there.
 pub const CARDS_MAX: usize = 15;
@@ -26,6 +29,8 @@ pub struct Home {
     pub open: usize,
     /// The text for an empty queue.
     pub empty: Text,
+    /// Sources at which the person's account is not known.
+    pub unlinked: Vec<Source>,
     /// Completed through Ivan since midnight.
     pub completed_today: i64,
     /// Operations without an outcome, and why.
@@ -79,6 +84,9 @@ pub fn parts(home: Home) -> Vec<CardPart> {
     parts.extend(reply::home_more(home.open.saturating_sub(listed)).map(CardPart::Text));
     parts.push(CardPart::Heading(reply::HOME_ACCOUNTS.to_owned()));
     parts.push(CardPart::Text(lines(home.accounts)));
+    if !home.unlinked.is_empty() {
+        parts.push(CardPart::Buttons(link_buttons(&home.unlinked)));
+    }
     parts.push(CardPart::Heading(reply::HOME_SETTINGS.to_owned()));
     let settings = Settings {
         muted: home.muted,
@@ -263,6 +271,7 @@ mod tests {
             queue: Vec::new(),
             open: 0,
             empty: Text::new(),
+            unlinked: Vec::new(),
             completed_today: 0,
             waiting: Vec::new(),
             waiting_count: 0,

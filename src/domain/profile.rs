@@ -42,6 +42,8 @@ pub struct Profile {
     pub handles: HandleKind,
     /// The command that links an account there.
     pub link: &'static str,
+    /// The text that names an account there, for a form.
+    pub account_hint: &'static str,
     /// It finds an account by the e-mail address of its owner.
     pub finds_by_email: bool,
     /// Accounts have a text about themselves, which only they can write.
@@ -125,6 +127,7 @@ impl Source {
                 ids: TaskIdForm::Own,
                 handles: HandleKind::Ids,
                 link: "link clickup you@example.com",
+                account_hint: "your e-mail address or name in ClickUp",
                 finds_by_email: true,
                 has_profile_text: false,
                 unassignable: "they have no access to the list.",
@@ -150,6 +153,7 @@ impl Source {
                 ids: TaskIdForm::Numbers,
                 handles: HandleKind::Logins,
                 link: "link github LOGIN",
+                account_hint: "your GitHub login",
                 finds_by_email: false,
                 has_profile_text: true,
                 unassignable: "they have no access to the repository, or I may not assign there.",

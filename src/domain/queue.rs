@@ -86,6 +86,14 @@ impl EmptyQueue {
         }
     }
 
+    /// The sources at which the person's account is not known.
+    pub fn unlinked(&self) -> &[Source] {
+        match self {
+            EmptyQueue::NotLinked(sources) | EmptyQueue::NothingAssigned(sources) => sources,
+            _ => &[],
+        }
+    }
+
     /// The sources that are being read for the first time.
     pub fn reading(&self) -> &[FirstRead] {
         match self {

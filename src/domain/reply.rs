@@ -4,6 +4,7 @@
 //! and the CLI as plain text.
 
 mod acts;
+mod arrivals;
 mod identity;
 mod morning;
 
@@ -25,6 +26,11 @@ use super::task::{RepoName, Source, Task, TaskId, TaskStatus};
 pub use acts::{
     Hidden, Rank, assigned_to, current_again, due_at, joined, no_account, not_mirrored, not_sent,
     not_then, snoozed_until, task_names, waits_for, when_due,
+};
+
+pub use arrivals::{
+    Missing, arrival_added, arrival_asked, arrival_before, arrival_by_config, arrival_refused,
+    arrival_removed, introduction, welcome,
 };
 
 pub use morning::{
@@ -955,6 +961,12 @@ fn names(sources: &[Source], between: &str) -> String {
     names.join(between)
 }
 
+/// The error of a form for an account that names none.
+pub fn no_account_named(source: Source) -> String {
+    let (name, hint) = (source.name(), source.profile().account_hint);
+    format!("Which {name} account? Type {hint}.")
+}
+
 /// The commands that link an account at these sources.
 fn link_it(sources: &[Source]) -> String {
     let commands: Vec<String> = sources
@@ -967,14 +979,6 @@ fn link_it(sources: &[Source]) -> String {
 /// The API's answer to the `next` of a person with one task.
 pub fn still(title: &str) -> Text {
     Text::new().text(format!("No other task in your queue. Still: {title}"))
-}
-
-/// The alert to operators, once a person, when a member of the workspace outside of `[[people]]` uses Ivan.
-pub fn stranger(name: &str, id: &str) -> Text {
-    Text::new().text(format!(
-        "{name} ({id}) wrote to me but is not set up, so I did nothing. To give them a queue, add them to [[people]] in \
-         bot.toml with slack = \"{id}\" and restart. I won't repeat this."
-    ))
 }
 
 /// The API's answer to a `next`, which has the task itself beside it.

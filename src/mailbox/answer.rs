@@ -4,9 +4,9 @@ use chrono_tz::Tz;
 
 use super::gestures::is_overheard;
 use super::{Gesture, IncomingMessage, MailTx, ReceiptMode, ReplyUrl};
-use crate::command_tx::{Context, Handled, Rejection, Reply};
+use crate::command_tx::{Context, Handled, Rejection, Reply, with_link_buttons};
 use crate::commands::{person_of, run};
-use crate::domain::card::{ButtonAction, CardPart, is_card_alone, undo_button};
+use crate::domain::card::{ArrivalAnswer, ButtonAction, CardPart, is_card_alone, undo_button};
 use crate::domain::command::CommandRef;
 use crate::domain::form::with_what_was_filled_in;
 use crate::domain::ids::{CommandId, TaskRow};
@@ -32,12 +32,13 @@ struct AnswerTo {
 }
 
 impl MailTx<'_> {
-    /// Answers a stored message; returns the id of the command if it made one.
+    /// Answers a stored message; returns the id of the command if it made one. `may`: its author may give commands.
     pub(super) fn answer(
         &self,
         heard: &IncomingMessage,
         member: &SlackMember,
         asked: Result<Command, Rejection>,
+        may: bool,
     ) -> DbResult<Option<CommandId>> {
         let mut person = person_of(self.db, member)?;
         let mut creates = false;
@@ -47,6 +48,19 @@ impl MailTx<'_> {
                 "ignored: this person may not act in the channel"
             );
             return Ok(None);
+        }
+        if person.is_none() && may && matches!(heard.gesture, Gesture::Said | Gesture::Replied) {
+            let strangers = &self.inner.strangers;
+            if !strangers.is_answered(&member.id, &NotAllowed::Unknown, self.now) {
+                self.tell_of_a_stranger(member)?;
+                return Ok(None);
+            }
+        }
+        if let Some(person) = &mut person
+            && person.name == member.id
+        {
+            people::learn_name(self.db, &member.id, &member.name)?;
+            person.name = people::by_id(self.db, person.id)?.name;
         }
         let (receipts, dm) = match &person {
             Some(person) => people::receipts_and_dm(self.db, person.id)?,
@@ -59,13 +73,20 @@ impl MailTx<'_> {
             (Some(person), Err(_)) if heard.direct && is_greeting(&heard.text) => {
                 Ok(Handled::Replied(self.greet(person)?.into()))
             }
-            (_, Err(rejection)) => Err(rejection.into()),
-            (None, Ok(_)) => {
-                self.tell_of_a_stranger(member)?;
-                let told = self.tells_operators(member);
-                let words = NotAllowed::Unknown.words(told);
+            (person, asked) if arrival(heard).is_some() => match (arrival(heard), asked) {
+                (Some((slack, answer)), _) if may => {
+                    self.answer_about(member, person.as_ref(), slack, answer)
+                }
+                (_, Err(rejection)) => Err(rejection.into()),
+                (_, Ok(_)) => Err(Rejection::Unfit(reply::not_a_button()).into()),
+            },
+            (None, _) if may => {
+                let asked = self.tell_of_a_stranger(member)?;
+                let words = NotAllowed::Unknown.words(asked);
                 Err(Rejection::Unfit(words).into())
             }
+            (_, Err(rejection)) => Err(rejection.into()),
+            (None, Ok(_)) => Err(Rejection::Unfit(NotAllowed::Unknown.words(false)).into()),
             (Some(person), Ok(command)) => {
                 creates = matches!(command, Command::Create(_));
                 if let Some(zone) = member.zone
@@ -227,7 +248,8 @@ impl MailTx<'_> {
             | Gesture::Signed { .. }
             | Gesture::SignedOutcome
             | Gesture::InUnknownThread
-            | Gesture::OpenedHome => Ok(AnswerTo {
+            | Gesture::OpenedHome
+            | Gesture::OpenedDm => Ok(AnswerTo {
                 channel: heard.channel.clone(),
                 thread: match heard.direct {
                     true => heard.thread.clone(),
@@ -280,7 +302,7 @@ impl MailTx<'_> {
     /// Answers that a message is not processed, if it would have got an answer. Activity among people in a channel, and
     /// the opening of the Home tab, get none.
     pub(super) fn turn_away(&self, heard: &IncomingMessage, why: Text) -> DbResult<()> {
-        if is_overheard(heard) || heard.gesture == Gesture::OpenedHome {
+        if is_overheard(heard) || matches!(heard.gesture, Gesture::OpenedHome | Gesture::OpenedDm) {
             return Ok(());
         }
         let place = self.place(heard)?;
@@ -353,9 +375,24 @@ impl MailTx<'_> {
                     CardPart::Text(lead),
                     self.command_tx().whole_card(&stored, person)?,
                 ];
+            } else {
+                let why = self.command_tx().why_empty(person)?;
+                said.parts = with_link_buttons(&said.words, why.unlinked());
             }
         }
         Ok(said)
+    }
+}
+
+/// The member whom an operator's button is about, and its answer.
+fn arrival(heard: &IncomingMessage) -> Option<(&str, ArrivalAnswer)> {
+    match &heard.gesture {
+        Gesture::Pressed(ButtonAction::Arrival { slack, answer })
+        | Gesture::PressedAlone {
+            press: ButtonAction::Arrival { slack, answer },
+            ..
+        } => Some((slack, *answer)),
+        _ => None,
     }
 }
 
@@ -391,12 +428,14 @@ fn told_by_reaction(
 /// The way in which a command was given in Slack.
 fn via(heard: &IncomingMessage) -> Via {
     match &heard.gesture {
-        Gesture::Said | Gesture::Replied | Gesture::InUnknownThread | Gesture::OpenedHome => {
-            match heard.direct {
-                true => Via::Dm,
-                false => Via::Channel,
-            }
-        }
+        Gesture::Said
+        | Gesture::Replied
+        | Gesture::InUnknownThread
+        | Gesture::OpenedHome
+        | Gesture::OpenedDm => match heard.direct {
+            true => Via::Dm,
+            false => Via::Channel,
+        },
         Gesture::Slash { .. } => Via::Slash,
         Gesture::Pressed(_) | Gesture::PressedAlone { .. } => Via::Button,
         Gesture::Submitted { .. } => Via::Form,

@@ -55,10 +55,10 @@ pub struct PlaceChoice {
 impl Mailbox {
     /// Whether a person may open a form at all.
     pub async fn may_open(&self, member: &SlackMember, team: &str) -> Result<(), CommandError> {
-        let refused = |why: NotAllowed| Rejection::Unfit(why.words(false));
+        let refused = |why: NotAllowed, asked| Rejection::Unfit(why.words(asked));
         if let Err(why) = self.may_act(member, team) {
             self.note_stranger(member, &why);
-            return Err(refused(why).into());
+            return Err(refused(why, false).into());
         }
         let (asking, store) = (member.clone(), &self.inner.store);
         if store
@@ -69,9 +69,8 @@ impl Mailbox {
             return Ok(());
         }
         let asking = member.clone();
-        self.write(move |mail| mail.tell_of_a_stranger(&asking))
-            .await?;
-        Err(refused(NotAllowed::Unknown).into())
+        let asked = self.write(move |mail| mail.tell_of_a_stranger(&asking));
+        Err(refused(NotAllowed::Unknown, asked.await?).into())
     }
 
     /// The title of the task that a comment is for, if the Slack user may name the task.

@@ -3,7 +3,9 @@
 //! `Mailbox::keep` calls [`whole`] before anything is stored, so that nothing people do among themselves is stored.
 
 use super::{Gesture, IncomingMessage, Mailbox, SHOWN_WITHIN, ThreadReplies, WaitingMessage};
-use crate::store::{Db, DbResult, StoreError, Wake, homes, messages, slack_events};
+use crate::store::{
+    Db, DbResult, StoreError, Wake, arrivals, homes, messages, people, slack_events,
+};
 use crate::verbs::gestures::asks;
 
 /// Completes a gesture with facts from the store; `None` if it concerns nothing of ours.
@@ -59,6 +61,15 @@ pub(super) fn whole(
                 heard.gesture = Gesture::Pressed(press);
             }
             Ok(Some(heard))
+        }
+        // Slack reports each opening. Only those that are answered are stored.
+        Gesture::OpenedDm => {
+            let settled = match arrivals::of(tx, &heard.user)? {
+                Some(one) if one.welcomed => true,
+                Some(one) => one.asked && people::of_slack(tx, &heard.user)?.is_none(),
+                None => false,
+            };
+            Ok((!settled).then_some(heard))
         }
         Gesture::Said
         | Gesture::Slash { .. }

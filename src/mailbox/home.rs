@@ -236,6 +236,10 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         queue: behind,
         open: ranked.len() + besides,
         empty: reply::empty(&why_empty),
+        unlinked: settings
+            .sources()
+            .filter(|source| !person.alone && person.account(*source).is_none())
+            .collect(),
         completed_today: operations::count_completed_since(
             connection,
             person.id,

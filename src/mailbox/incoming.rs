@@ -73,6 +73,10 @@ impl Inbound for Mailbox {
         if heard.gesture == Gesture::OpenedHome {
             return self.opened_home(waiting, member, may.err()).await;
         }
+        if heard.gesture == Gesture::OpenedDm {
+            return self.opened_dm(waiting, member, may.err()).await;
+        }
+        let may_command = may.is_ok();
         let (asked, left) = match may {
             Ok(()) => meaning(heard, self.inner.settings.thread_replies),
             Err(why) => {
@@ -116,7 +120,7 @@ impl Inbound for Mailbox {
             if !slack_events::handle_in_order(tx, id, mail.now)? {
                 return Ok(None);
             }
-            let command = mail.answer(&heard, &member, asked)?;
+            let command = mail.answer(&heard, &member, asked, may_command)?;
             if let Some(left) = left {
                 mail.say_besides(&heard, left, command.is_some())?;
             }
@@ -231,12 +235,13 @@ impl Mailbox {
         self.inner.store.read(slack_events::dms).await
     }
 
-    /// Records when this store was first connected to Slack, unless that is known. Earlier DM messages do not count.
+    /// Records when this store was first connected to Slack, unless that is known. Earlier DM messages do not count. The
+    /// operators get one message, which introduces Ivan.
     pub async fn slack_begins(&self, at: DateTime<Utc>) -> Result<(), StoreError> {
         let store = &self.inner.store;
         match store.read(slack_events::since).await? {
             Some(_) => Ok(()),
-            None => store.write(move |tx| slack_events::begins(tx, at)).await,
+            None => self.begin_in_slack(at).await,
         }
     }
 

@@ -85,7 +85,7 @@ fn asked_for(heard: &IncomingMessage, replies: ThreadReplies) -> Result<Command,
             .ok_or_else(reply::not_a_button),
         Gesture::SignedOutcome => Err(reply::reaction_on_outcome()),
         Gesture::InUnknownThread => Err(reply::unknown_thread()),
-        // It has no command, and never gets here.
-        Gesture::OpenedHome => Err(reply::not_a_button()),
+        // They have no command, and never get here.
+        Gesture::OpenedHome | Gesture::OpenedDm => Err(reply::not_a_button()),
     }
 }

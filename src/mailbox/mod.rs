@@ -5,6 +5,7 @@
 //! a post.
 
 mod answer;
+mod arrivals;
 mod attempts;
 mod forms;
 mod gestures;
@@ -28,6 +29,7 @@ use chrono::{DateTime, Utc};
 use crate::clock::Clock;
 use crate::command_tx::CommandTx;
 use crate::commands::Commands;
+use crate::domain::card::CardPart;
 use crate::domain::person::{AllowedUsers, NotAllowed, SlackMember, may_act};
 use crate::domain::reply::Text;
 use crate::store::messages::{self, MessageDraft};
@@ -203,12 +205,13 @@ impl<'a> MailTx<'a> {
     }
 
     /// Adds a message to each operator's DM.
-    fn tell_operators(&self, words: &Text, but: Option<&str>) -> DbResult<()> {
+    fn tell_operators(&self, words: &Text, parts: &[CardPart], but: Option<&str>) -> DbResult<()> {
         let operators = self.inner.settings.operators.iter();
         for operator in operators.filter(|id| but != Some(id.as_str())) {
             self.post(&MessageDraft {
                 channel: dm_of(self.db, operator)?,
                 words: Some(words.clone()),
+                parts: parts.to_vec(),
                 ..MessageDraft::default()
             })?;
         }

@@ -178,6 +178,6 @@ impl MailTx<'_> {
             Some(person) => Some(people::by_id(self.db, person)?.name),
             None => None,
         };
-        self.tell_operators(&reply::unpostable(person.as_deref(), code), None)
+        self.tell_operators(&reply::unpostable(person.as_deref(), code), &[], None)
     }
 }

@@ -93,7 +93,7 @@ impl Mailbox {
                 _ => drop(deliveries::alarm(mail.db, ABOUT, mail.now)?),
             }
             tracing::warn!("told operators: {}", words.plain());
-            mail.tell_operators(&words, None)
+            mail.tell_operators(&words, &[], None)
         })
         .await
     }

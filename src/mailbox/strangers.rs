@@ -7,9 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::MailTx;
 use crate::domain::person::{NotAllowed, SlackMember};
-use crate::domain::reply;
 use crate::runtime::lock;
-use crate::store::{DbResult, deliveries};
+use crate::store::DbResult;
 
 /// The minimum time between two log lines about one of them.
 const LOGGED_EVERY: TimeDelta = TimeDelta::hours(1);
@@ -83,16 +82,13 @@ impl MailTx<'_> {
         operators.any(|id| *id != member.id)
     }
 
-    /// Tells operators, once per person, of a full member outside of [[people]] who used Ivan.
-    pub(super) fn tell_of_a_stranger(&self, member: &SlackMember) -> DbResult<()> {
+    /// Logs a full member who is no person and used Ivan, and asks operators, once, whether to add them. Returns whether
+    /// they are asked.
+    pub(super) fn tell_of_a_stranger(&self, member: &SlackMember) -> DbResult<bool> {
         self.inner
             .strangers
             .refused(&member.id, &NotAllowed::Unknown, self.now);
-        if !deliveries::alarm(self.db, &format!("stranger {}", member.id), self.now)? {
-            return Ok(());
-        }
-        let words = reply::stranger(&member.name, &member.id);
-        self.tell_operators(&words, Some(&member.id))
+        self.ask_to_add(member)
     }
 }
 

@@ -143,8 +143,9 @@ pub fn pressed(interaction: &Interaction) -> Result<IncomingMessage, Ignored> {
         .callback_id
         .as_ref()
         .is_some_and(|id| !id.is_empty());
-    let asks =
-        verbs::gestures::pressed(&press).is_some() || press == ButtonAction::Unknown && !in_form;
+    let asks = verbs::gestures::pressed(&press).is_some()
+        || matches!(press, ButtonAction::Arrival { .. })
+        || press == ButtonAction::Unknown && !in_form;
     if !asks {
         return Err(Ignored::NotForUs);
     }

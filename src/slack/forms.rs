@@ -18,7 +18,7 @@ use crate::domain::command::{Assignee, TaskDraft};
 use crate::domain::form::{Assignable, FieldError, FormField, SourceMessage, SubmittedForm};
 use crate::domain::operation::Place;
 use crate::domain::reply;
-use crate::domain::task::{RepoName, TaskKey};
+use crate::domain::task::{RepoName, Source, TaskKey};
 use crate::mailbox::{Attachments, Gesture, IncomingMessage, ReplyUrl};
 use crate::verbs::is_create_alone;
 
@@ -28,6 +28,7 @@ const CREATE_TASK: &str = "create_task";
 /// The names of our forms.
 pub const COMMENT_FORM: &str = "ivan_comment";
 pub const CREATE_FORM: &str = "ivan_create";
+pub const LINK_FORM: &str = "ivan_link";
 
 /// The request of a gesture.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +70,13 @@ pub enum FormKind {
     },
     /// A new task; `public` if its channel is to see the result.
     Create { public: bool },
+    /// An account to link.
+    Link {
+        source: Source,
+        direct: bool,
+        /// Whether its message is ephemeral.
+        alone: bool,
+    },
     /// A new task from a message.
     CreateFrom {
         origin: MessageFacts,
@@ -105,6 +113,12 @@ pub enum FormPurpose {
         /// The key of the stored `response_url` for the answer.
         reply: Option<String>,
         from: Option<MessageFacts>,
+    },
+    Link {
+        source: Source,
+        channel: String,
+        direct: bool,
+        reply: Option<String>,
     },
 }
 
@@ -216,6 +230,21 @@ fn pressed(interaction: &Interaction) -> Result<GestureRequest, Ignored> {
         };
         return opening(interaction, what);
     }
+    match press {
+        Ok(ButtonAction::Account(source)) => {
+            let direct = is_direct(interaction);
+            let what = FormKind::Link {
+                source,
+                direct,
+                alone,
+            };
+            return opening(interaction, what);
+        }
+        Ok(ButtonAction::New) => {
+            return opening(interaction, FormKind::Create { public: false });
+        }
+        _ => {}
+    }
     let mut heard = filter::pressed(interaction)?;
     // The channel may be one that we are not in; only the store can tell whether we can answer there.
     let by_its_address = alone || !heard.direct;
@@ -296,6 +325,7 @@ fn submitted(
     let first = match view.callback_id.as_deref() {
         Some(COMMENT_FORM) => FormField::Text,
         Some(CREATE_FORM) => FormField::Title,
+        Some(LINK_FORM) => FormField::Account,
         _ => return Err(Ignored::OtherEvent),
     };
     let (Some(user), Some(id), Some(hash)) = (&interaction.user.id, &view.id, &view.hash) else {
@@ -379,6 +409,19 @@ fn submitted(
             };
             (filled, channel, None, false, reply, public)
         }
+        (
+            FormField::Account,
+            FormPurpose::Link {
+                source,
+                channel,
+                direct,
+                reply,
+            },
+        ) => {
+            let account = one_line(&text(block(FormField::Account)));
+            let filled = SubmittedForm::Link { source, account };
+            (filled, Some(channel), None, direct, reply, false)
+        }
         _ => return Ok(GestureRequest::Say(back(reply::not_a_form()))),
     };
     let mut faults = filled.faults();
@@ -389,7 +432,7 @@ fn submitted(
     }
     // Without a `response_url` the answer to a new task goes to its author's DM, from anywhere.
     let channel =
-        channel.filter(|_| reply.is_some() || matches!(filled, SubmittedForm::Comment { .. }));
+        channel.filter(|_| reply.is_some() || !matches!(filled, SubmittedForm::Create { .. }));
     let heard = IncomingMessage {
         keys: vec![format!("view:{id}:{hash}")],
         user: user.clone(),
@@ -438,6 +481,7 @@ pub fn block(field: FormField) -> &'static str {
         FormField::Description => "description",
         FormField::Due => "due",
         FormField::Assignee => "assignee",
+        FormField::Account => "account",
     }
 }
 
@@ -479,6 +523,7 @@ impl FormPurpose {
                 from,
                 ..
             } => (channel.as_ref(), None, reply.as_ref(), from.as_ref()),
+            FormPurpose::Link { channel, reply, .. } => (Some(channel), None, reply.as_ref(), None),
         };
         let fits = channel.is_none_or(|id| is_id(id))
             && thread.is_none_or(|ts| instant(ts).is_some())

@@ -43,7 +43,7 @@ pub(crate) fn frame(raw: &str) {
     let _member = membership::member("U0ANN01", user.unwrap_or(&Value::Null));
     let callback = Callback::read(frame.payload);
     let _gesture = gestures::reacted(&callback, &own);
-    let _gesture = gestures::opened_home(&callback);
+    let _gesture = gestures::opened(&callback);
     for commands in [
         ChannelCommands::Off,
         ChannelCommands::Mention,

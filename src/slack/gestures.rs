@@ -55,12 +55,14 @@ pub fn reacted(callback: &Callback, own: &BotIdentity) -> Result<IncomingMessage
     })
 }
 
-/// A person opened the Home tab.
-pub fn opened_home(callback: &Callback) -> Result<IncomingMessage, Ignored> {
+/// A person opened the Home tab, or their DM.
+pub fn opened(callback: &Callback) -> Result<IncomingMessage, Ignored> {
     let event = &callback.event;
-    if event.tab.as_deref() != Some("home") {
-        return Err(Ignored::NotForUs);
-    }
+    let (gesture, kind) = match event.tab.as_deref() {
+        Some("home") => (Gesture::OpenedHome, "home"),
+        Some("messages") => (Gesture::OpenedDm, "dm"),
+        _ => return Err(Ignored::NotForUs),
+    };
     let (Some(user), Some(channel), Some(event_ts)) =
         (&event.user, &event.channel, &event.event_ts)
     else {
@@ -68,7 +70,7 @@ pub fn opened_home(callback: &Callback) -> Result<IncomingMessage, Ignored> {
     };
     Ok(IncomingMessage {
         keys: event_key(callback)
-            .chain([format!("home:{user}:{event_ts}")])
+            .chain([format!("{kind}:{user}:{event_ts}")])
             .collect(),
         user: user.clone(),
         channel: channel.clone(),
@@ -77,7 +79,7 @@ pub fn opened_home(callback: &Callback) -> Result<IncomingMessage, Ignored> {
         ts: event_ts.clone(),
         said_at: text::instant(event_ts).ok_or(Ignored::Incomplete)?,
         thread: None,
-        gesture: Gesture::OpenedHome,
+        gesture,
         attached: Attachments::default(),
     })
 }
@@ -145,16 +147,17 @@ mod tests {
 
     #[rstest]
     #[case::home(json!({}), Ok(()))]
-    #[case::messages(json!({"tab": "messages"}), Err(Ignored::NotForUs))]
+    #[case::messages(json!({"tab": "messages"}), Ok(()))]
+    #[case::another(json!({"tab": "about"}), Err(Ignored::NotForUs))]
     #[case::no_tab(json!({"tab": null}), Err(Ignored::NotForUs))]
     #[case::nobodys(json!({"user": null}), Err(Ignored::Incomplete))]
-    fn only_the_home_tab_is_published(
+    fn openings_of_two_tabs_are_heard(
         #[case] changes: Value,
         #[case] verdict: Result<(), Ignored>,
     ) {
         let event = json!({"type": "app_home_opened", "user": "U0ANN01", "channel": "D0DM001", "tab": "home",
             "event_ts": "1763800900.001000"});
-        let heard = opened_home(&callback(event, changes));
+        let heard = opened(&callback(event, changes));
         assert_eq!(heard.map(|_| ()), verdict);
     }
 }

@@ -542,7 +542,7 @@ impl socket::EventHandler for MailboxEvents {
                 self.members.forget(callback.changed_user.as_deref());
                 Err(filter::Ignored::PersonChanged)
             }
-            Some("app_home_opened") => gestures::opened_home(callback),
+            Some("app_home_opened") => gestures::opened(callback),
             _ => match filter::pass(callback, &self.own, self.channel_commands) {
                 Err(filter::Ignored::NotForUs)
                     if self.thread_replies == ThreadReplies::Comment

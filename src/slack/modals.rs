@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use super::blocks::mrkdwn_within;
 use super::dispatch::{Members, member_of};
 use super::forms::{
-    COMMENT_FORM, CREATE_FORM, FormKind, FormPurpose, FormRequest, block, value_of,
+    COMMENT_FORM, CREATE_FORM, FormKind, FormPurpose, FormRequest, LINK_FORM, block, value_of,
 };
 use super::web::{Web, WebError, count_refusal};
 use crate::clock::Clock;
@@ -155,6 +155,21 @@ impl Opener {
                 };
                 (comment_view(&about, &note), reply)
             }
+            FormKind::Link {
+                source,
+                direct,
+                alone,
+            } => {
+                let reply = key.filter(|_| *alone);
+                let note = FormPurpose::Link {
+                    source: *source,
+                    // The Home tab has no channel: the answer goes to the person.
+                    channel: channel.unwrap_or(&opening.user).to_owned(),
+                    direct: *direct && !alone,
+                    reply: reply.clone(),
+                };
+                (link_view(*source, &note), reply)
+            }
             FormKind::Create { public } => {
                 let form = self.mailbox.create_form(channel).await?;
                 let note = FormPurpose::Create {
@@ -255,6 +270,23 @@ pub fn comment_view(about: &Text, note: &FormPurpose) -> SlackView {
         field(FormField::Text, "Comment", input.into(), false),
     ];
     modal("Comment", "Comment", COMMENT_FORM, blocks, note)
+}
+
+/// The form for an account to link.
+pub fn link_view(source: Source, note: &FormPurpose) -> SlackView {
+    let input = SlackBlockPlainTextInputElement::new()
+        .with_action_id(block(FormField::Account).into())
+        .with_max_length(INPUT_MAX as u64)
+        .with_focus_on_load(true);
+    let profile = source.profile();
+    let field = SlackInputBlock::new(
+        format!("Your {} account", source.name()).into(),
+        input.into(),
+    )
+    .with_block_id(block(FormField::Account).into())
+    .with_hint(format!("Type {}", profile.account_hint).into());
+    let title = format!("Link {}", source.name());
+    modal(&title, "Link", LINK_FORM, vec![field.into()], note)
 }
 
 /// The form for a new task.

@@ -15,6 +15,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0007_link_requests.sql"),
     include_str!("../../migrations/0008_held_until.sql"),
     include_str!("../../migrations/0009_delivery_parts.sql"),
+    include_str!("../../migrations/0010_arrivals.sql"),
 ];
 
 /// `application_id` in the header of every store: "Ivan" in ASCII. Stores from before the first schema lack it.

@@ -4,6 +4,7 @@
 //! Writes that belong together share a [`Tx`], which the single writer thread of `pool.rs` provides.
 
 pub mod access;
+pub mod arrivals;
 pub mod blocking;
 pub mod checkup;
 mod columns;

@@ -39,24 +39,61 @@ const COLUMNS: &str =
 /// The name of the only person if `bot.toml` has no `[[people]]`.
 const ALONE: &str = "me";
 
+/// The longest name that is taken from Slack, in characters.
+const NAME_MAX: usize = 80;
+
+/// The people of `bot.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Roster {
+    /// `[[people]]`.
+    pub people: Vec<Configured>,
+    /// Slack ids of `slack.operators`, who are people as well.
+    pub operators: Vec<String>,
+    /// Whether one person stands for every user.
+    pub shared: bool,
+}
+
 /// Aligns the table with `bot.toml`. Without people there, one person stands for every user.
+pub fn configure(tx: &Db, people: &[Configured]) -> rusqlite::Result<()> {
+    let roster = Roster {
+        people: people.to_vec(),
+        operators: Vec::new(),
+        shared: people.is_empty(),
+    };
+    enlist(tx, &roster)
+}
+
+/// Aligns the table with the people of `bot.toml`. People whom operators added in Slack stay, unless one person stands for
+/// every user. `[[people]]` is the stronger word: an entry with their Slack id takes their row over.
 ///
 /// A person is identified by the Slack id, or by the name if there is none. A new name for an id is a new label. A new
 /// id under a name is a new person with no data of the former. A row without an id goes to the first person with its
 /// name and an id that is new here.
 ///
 /// People who are already as configured are not written again.
-pub fn configure(tx: &Db, people: &[Configured]) -> rusqlite::Result<()> {
-    if !are_as_configured(tx, people)? {
-        write_configured(tx, people)?;
+pub fn enlist(tx: &Db, roster: &Roster) -> rusqlite::Result<()> {
+    if !are_as_configured(tx, roster)? {
+        write_configured(tx, roster)?;
     }
     links::configure(tx)
 }
 
-/// Whether the present people are exactly these.
-fn are_as_configured(tx: &Db, people: &[Configured]) -> rusqlite::Result<bool> {
-    let mut wanted: Vec<&Configured> = people.iter().collect();
+/// Whether the present people are exactly these, and nobody else is known.
+fn are_as_configured(tx: &Db, roster: &Roster) -> rusqlite::Result<bool> {
+    let mut wanted: Vec<&Configured> = roster.people.iter().collect();
     wanted.sort_by(|one, other| one.name.cmp(&other.name));
+    let is_listed = |id: &String| wanted.iter().any(|one| one.slack.as_ref() == Some(id));
+    if roster.shared || !roster.operators.iter().all(is_listed) {
+        return Ok(false);
+    }
+    let others: bool = tx.query_row(
+        "SELECT EXISTS (SELECT 1 FROM people WHERE listed_by <> 'config')",
+        [],
+        |row| row.get(0),
+    )?;
+    if others {
+        return Ok(false);
+    }
     tx.query(
         "SELECT name, slack_id, github, clickup_id, alone FROM people WHERE present = 1
          ORDER BY name COLLATE BINARY",
@@ -77,12 +114,12 @@ fn are_as_configured(tx: &Db, people: &[Configured]) -> rusqlite::Result<bool> {
                 }
             }
             // With nobody configured, there is the one person alone.
-            Ok(!people.is_empty() && rows.next()?.is_none())
+            Ok(!roster.people.is_empty() && rows.next()?.is_none())
         },
     )
 }
 
-fn write_configured(tx: &Db, people: &[Configured]) -> rusqlite::Result<()> {
+fn write_configured(tx: &Db, roster: &Roster) -> rusqlite::Result<()> {
     tx.execute("UPDATE people SET present = 0", [])?;
     let alone = Configured {
         name: ALONE.to_owned(),
@@ -91,11 +128,11 @@ fn write_configured(tx: &Db, people: &[Configured]) -> rusqlite::Result<()> {
         clickup: None,
     };
     let mut rows = Vec::new();
-    if people.is_empty() {
+    if roster.shared {
         let found = row_of(tx, "alone = 1", &[])?;
         rows.push((found, &alone));
     }
-    for person in people {
+    for person in &roster.people {
         let of_name = "name = ?1 AND slack_id IS NULL AND alone = 0";
         let found = match &person.slack {
             Some(slack) => match row_of(tx, "slack_id = ?1", &[slack])? {
@@ -120,18 +157,34 @@ fn write_configured(tx: &Db, people: &[Configured]) -> rusqlite::Result<()> {
         )?;
     }
     for (row, person) in rows {
-        let is_alone = people.is_empty();
         match row {
             Some(row) => tx.execute(
-                "UPDATE people SET name = ?2, slack_id = ?3, github = ?4, clickup_id = ?5, alone = ?6, present = 1
+                "UPDATE people SET name = ?2, slack_id = ?3, github = ?4, clickup_id = ?5, alone = ?6, present = 1,
+                        listed_by = 'config'
                  WHERE id = ?1",
-                params![row, person.name, person.slack, person.github, person.clickup, is_alone],
+                params![row, person.name, person.slack, person.github, person.clickup, roster.shared],
             )?,
             None => tx.execute(
                 "INSERT INTO people (name, slack_id, github, clickup_id, alone) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![person.name, person.slack, person.github, person.clickup, is_alone],
+                params![person.name, person.slack, person.github, person.clickup, roster.shared],
             )?,
         };
+    }
+    if !roster.shared {
+        tx.execute(
+            "UPDATE people SET present = 1 WHERE listed_by <> 'config' AND listed_by = 'added'",
+            [],
+        )?;
+        let listed = |id: &String| {
+            roster
+                .people
+                .iter()
+                .any(|one| one.slack.as_ref() == Some(id))
+        };
+        for operator in roster.operators.iter().filter(|id| !listed(id)) {
+            // Their name is not known before Slack tells it.
+            join(tx, operator, operator, "operator")?;
+        }
     }
     // Notices to people who are no longer configured are dropped.
     tx.execute(
@@ -139,6 +192,70 @@ fn write_configured(tx: &Db, people: &[Configured]) -> rusqlite::Result<()> {
          WHERE notice = 1 AND ts IS NULL AND begun_us IS NULL AND dropped IS NULL
            AND person_id IN (SELECT id FROM people WHERE present = 0)",
         [],
+    )?;
+    Ok(())
+}
+
+/// Adds a member of the workspace to the people, by an operator's word. Somebody who was a person before keeps their row.
+pub fn add(tx: &Db, slack: &str, name: &str) -> rusqlite::Result<()> {
+    join(tx, slack, name, "added")?;
+    links::configure(tx)
+}
+
+/// Removes a person whom an operator has added; `false` if they are people for another reason.
+pub fn remove(tx: &Db, slack: &str) -> rusqlite::Result<bool> {
+    let removed = tx.execute(
+        "UPDATE people SET present = 0, listed_by = 'config' WHERE slack_id = ?1 AND present = 1 AND listed_by = 'added'",
+        [slack],
+    )?;
+    Ok(removed > 0)
+}
+
+/// Makes a Slack account a person. One that is present stays as it is.
+fn join(tx: &Db, slack: &str, name: &str, listed_by: &str) -> rusqlite::Result<()> {
+    match row_of(tx, "slack_id = ?1", &[&slack.to_owned()])? {
+        // Accounts that bot.toml named for them once have no proof.
+        Some(row) => tx.execute(
+            "UPDATE people SET present = 1, listed_by = ?2, github = NULL, clickup_id = NULL
+             WHERE id = ?1 AND present = 0",
+            params![row, listed_by],
+        )?,
+        None => tx.execute(
+            "INSERT INTO people (name, slack_id, listed_by) VALUES (?1, ?2, ?3)",
+            params![free_name(tx, slack, name)?, slack, listed_by],
+        )?,
+    };
+    Ok(())
+}
+
+/// The name of a person in the API and for others. A name, login or Slack id of somebody else is not taken: it would name
+/// them.
+fn free_name(tx: &Db, slack: &str, name: &str) -> rusqlite::Result<String> {
+    let name: String = name.trim().chars().take(NAME_MAX).collect();
+    let another = |one: &Person| one.slack.as_deref() != Some(slack);
+    let is_taken = maybe_called(tx, &name)?.iter().any(another)
+        || row_of(tx, "name = ?1", &[&name])?.is_some();
+    Ok(match is_taken || name.is_empty() {
+        true => format!("{name} ({slack})").trim().to_owned(),
+        false => name,
+    })
+}
+
+/// Gives an operator who is known by the Slack id only the name that Slack shows.
+pub fn learn_name(tx: &Db, slack: &str, name: &str) -> rusqlite::Result<()> {
+    if slack == name
+        || row_of(
+            tx,
+            "slack_id = ?1 AND name = ?1 AND listed_by = 'operator'",
+            &[&slack.to_owned()],
+        )?
+        .is_none()
+    {
+        return Ok(());
+    }
+    tx.execute(
+        "UPDATE people SET name = ?2 WHERE slack_id = ?1",
+        params![slack, free_name(tx, slack, name)?],
     )?;
     Ok(())
 }

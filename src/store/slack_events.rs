@@ -66,6 +66,8 @@ pub enum Gesture {
     InUnknownThread,
     /// The Home tab was opened.
     OpenedHome,
+    /// The DM with Ivan was opened.
+    OpenedDm,
 }
 
 impl Gesture {

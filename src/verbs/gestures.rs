@@ -5,8 +5,8 @@ use super::quiet::QuietChange;
 use super::receipts::ReceiptsBy;
 use super::undo::Undone;
 use super::{
-    Briefing, Command, Comment, Create, Done, Link, Mute, Next, Quiet, Receipts, Snooze, Start,
-    Undo, Unmute,
+    Briefing, Command, Comment, Create, Current, Done, Help, Link, Mute, Next, Quiet, Receipts,
+    Snooze, Start, Undo, Unmute,
 };
 use crate::domain::card::ButtonAction;
 use crate::domain::command::Ref;
@@ -53,7 +53,14 @@ pub fn pressed(press: &ButtonAction) -> Option<Command> {
         ButtonAction::Usual(ScheduleSetting::Quiet) => quiet(QuietChange::Default),
         ButtonAction::Usual(ScheduleSetting::Receipts) => receipts(ReceiptsBy::Default),
         ButtonAction::Link { uid, approve } => Link::answer(uid, *approve).into(),
-        ButtonAction::Comment(_) | ButtonAction::Open(_) | ButtonAction::Unknown => return None,
+        ButtonAction::Current => Current {}.into(),
+        ButtonAction::Help => Help {}.into(),
+        ButtonAction::Comment(_)
+        | ButtonAction::New
+        | ButtonAction::Account(_)
+        | ButtonAction::Arrival { .. }
+        | ButtonAction::Open(_)
+        | ButtonAction::Unknown => return None,
     })
 }
 
@@ -67,6 +74,7 @@ pub fn filled(filled: &SubmittedForm) -> Command {
         }
         .into(),
         SubmittedForm::Create { create, .. } => Create::from(create.as_ref().clone()).into(),
+        SubmittedForm::Link { source, account } => Link::of(*source, account).into(),
     }
 }
 

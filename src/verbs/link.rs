@@ -53,6 +53,17 @@ pub struct RequestAnswer {
 }
 
 impl Link {
+    /// The request of a form: an account, as typed into it.
+    pub fn of(source: Source, account: &str) -> Link {
+        Link {
+            source,
+            account: account.trim().to_owned(),
+            confirmed: None,
+            proof: None,
+            answer: None,
+        }
+    }
+
     /// The answer of an operator's button.
     pub fn answer(uid: &str, approve: bool) -> Link {
         Link {

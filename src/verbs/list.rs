@@ -14,6 +14,7 @@ use super::line::{AnswerKind, Call, CommandLine, Line, encoded};
 use super::{Info, ShownContext, Verb};
 use crate::command_tx::{
     CommandSettings, CommandTx, Context, Decided, Handled, Rejection, Reply, Stop, why_empty,
+    with_link_buttons,
 };
 use crate::completion::{self, Ranked, open};
 use crate::domain::card::{CardPart, item};
@@ -89,9 +90,15 @@ impl Verb for List {
             .take(limit)
             .map(|(row, task, _)| (task, note(row)))
             .collect();
-        let words = match listed.is_empty() {
-            true => nothing_listed(tx, person, &filter)?.words(),
-            false => listing(&listed, ranked.len(), &filter, tx.now, person.zone),
+        let (words, empty) = match listed.is_empty() {
+            true => {
+                let why = nothing_listed(tx, person, &filter)?;
+                (why.words(), with_link_buttons(&why.words(), why.unlinked()))
+            }
+            false => {
+                let words = listing(&listed, ranked.len(), &filter, tx.now, person.zone);
+                (words, Vec::new())
+            }
         };
         let mut parts: Vec<CardPart> = (1..)
             .zip(ranked.iter().take(limit))
@@ -101,6 +108,7 @@ impl Verb for List {
                 CardPart::Card(item)
             })
             .collect();
+        parts.extend(empty);
         parts.extend(reply::more_of(ranked.len(), listed.len(), &filter).map(CardPart::Text));
         Ok(Handled::Replied(Reply {
             words,
@@ -253,6 +261,14 @@ impl EmptyList {
         match self {
             EmptyList::Queue(why) if why.is_plain() => None,
             empty => Some(empty.words()),
+        }
+    }
+
+    /// The sources at which the person's account is not known.
+    pub fn unlinked(&self) -> &[Source] {
+        match self {
+            EmptyList::Queue(why) => why.unlinked(),
+            EmptyList::NoMatch(_) => &[],
         }
     }
 

@@ -228,6 +228,7 @@ impl Setup {
         let store_made = self.store_made;
         let ivan = Ivan {
             config: self.bot_toml(&sandbox),
+            introduced: false,
             setup: self,
             sandbox,
             folder,
@@ -314,6 +315,8 @@ impl Setup {
 pub struct Ivan {
     pub sandbox: Sandbox,
     setup: Setup,
+    /// Whether the operators got their first message.
+    introduced: bool,
     config: String,
     folder: TempDir,
     daemon: Option<Daemon>,
@@ -389,7 +392,43 @@ impl Ivan {
                 self.slack().until(|slack| slack.links() > 0),
             )
             .await;
+            self.until_operators_are_introduced().await;
         }
+    }
+
+    /// At its first connection, Ivan introduces itself to the operators of bot.toml.
+    async fn until_operators_are_introduced(&mut self) {
+        if std::mem::replace(&mut self.introduced, true) {
+            return;
+        }
+        for operator in self.operators() {
+            let channel = self.slack().dm(&operator);
+            let place = self.owes(&channel);
+            let said = self
+                .slack()
+                .until(|slack| slack.bot_messages(&channel).len() > place);
+            self.within("an operator is introduced to Ivan", said).await;
+        }
+    }
+
+    /// The Slack ids in `slack.operators`.
+    fn operators(&self) -> Vec<String> {
+        let mut lines = self.config.lines();
+        let line = lines
+            .find(|line| line.starts_with("slack.operators") || line.starts_with("operators = "));
+        let listed = line
+            .and_then(|line| line.split_once('['))
+            .map_or("", |(_, listed)| listed);
+        listed
+            .split('"')
+            .filter(|id| id.starts_with('U'))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// The content of bot.toml.
+    pub fn config_text(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("bot.toml")).unwrap()
     }
 
     /// SIGKILL, as a crash or a power cut would.

@@ -6,6 +6,7 @@ mod access;
 mod answers_first;
 mod api;
 mod architecture;
+mod arrivals;
 mod attached;
 mod away;
 mod blocking;

@@ -101,9 +101,9 @@ async fn the_daemon_does_not_start_while_nobody_may_command(
         assert_eq!(
             told.err,
             format!(
-                "✗ 1 error in the configuration:\n  slack.allowed_users: nobody may command yet; add [[people]], or list \
-                 Slack ids here, or write [\"*\"] to allow every full member of the workspace. Without [[people]] they \
-                 share one queue ({place})\n"
+                "✗ 1 error in the configuration:\n  slack.allowed_users: nobody may command yet; name yourself in \
+                 slack.operators and add the others in Slack, or add [[people]], or list Slack ids here, or write [\"*\"] to \
+                 allow every full member of the workspace. Those listed here share one queue without [[people]] ({place})\n"
             )
         );
     }

@@ -454,7 +454,7 @@ async fn a_poll_rests_and_the_other_source_is_read() {
     let _ = ivan.is_told(BO);
     retries(&ivan, "poll-github").await;
     ivan.logs("poll done … changed=2 … source=github").await;
-    ivan.answer(BO, 1)
+    ivan.answer(BO, 2)
         .answers()
         .await
         .replies("✓ Worked this time: reading GitHub. It is no longer set aside.");
@@ -486,7 +486,7 @@ async fn the_history_of_a_dm_rests_and_what_is_said_there_is_heard() {
             since.any(|seen| seen.is("GET", "conversations.history") && seen.status == Some(200))
         });
         ivan.within("it is read", read).await;
-        ivan.answer(BO, 1).answers().await.begins("✓ Worked this time");
+        ivan.answer(BO, 2).answers().await.begins("✓ Worked this time");
     })
     .await;
 }
@@ -518,7 +518,7 @@ async fn a_look_at_webhooks_rests_and_is_made_up_for_by_retry() {
         assert!(!answered(&github.journal()), "it rests");
         retries(ivan, "webhooks-github").await;
         ivan.within("it looks", github.until(answered)).await;
-        ivan.answer(BO, 1)
+        ivan.answer(BO, 2)
             .answers()
             .await
             .begins("✓ Worked this time");

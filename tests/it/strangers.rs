@@ -12,8 +12,7 @@ fn only_ana() -> Setup {
 }
 
 const LOGGED: &str = "rejected a person who is none of [[people]] person=U0BOB01";
-const TOLD: &str = "wrote to me but is not set up, so I did nothing. To give them a queue, add them to [[people]] in bot.toml \
-                    with slack = \"U0BOB01\"";
+const TOLD: &str = "(U0BOB01) came to me and is not set up.";
 
 fn times(ivan: &Ivan, words: &str) -> usize {
     let logged = ivan.messages_logged();

@@ -452,6 +452,14 @@ impl SandboxGitHub {
         world.outside.insert(login.to_owned());
     }
 
+    /// A person with an account at GitHub, who can be assigned in every repository.
+    pub fn add_user(&self, login: &str, id: u64) {
+        let user = serde_json::json!({"login": login, "id": id, "node_id": format!("U_{id}"), "type": "User", "site_admin": false});
+        locked(&self.house.world)
+            .users
+            .insert(login.to_owned(), user);
+    }
+
     /// Revokes the token: 401.
     pub fn revoke_token(&self) {
         locked(&self.house.world).revoked = true;
