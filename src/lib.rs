@@ -34,7 +34,7 @@
 //! ├── verbs/         one file a verb: its arguments, its grammar, its decision, its words; mod.rs has the table
 //! │   ├── done.rs · comment.rs · create.rs · current.rs · next.rs · start.rs · pause.rs · snooze.rs · reopen.rs · assign.rs ·
 //! │   │   claim.rs · due.rs · prio.rs · undo.rs · why.rs · list.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs ·
-//! │   │   status.rs · whoami.rs · link.rs · unlink.rs · mute.rs · unmute.rs · help.rs
+//! │   │   status.rs · whoami.rs · link.rs · unlink.rs · mute.rs · unmute.rs · help.rs · offers.rs: texts that are no command
 //! │   └── grammar.rs: words, options, REFs · line.rs: command lines · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
 //! ├── commands/      runs a verb for a person: an answer now, or a durable operation
 //! │   └── run.rs: limits, idempotency keys · transaction.rs: commit or roll back · identity.rs: accounts ·

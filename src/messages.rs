@@ -1223,6 +1223,17 @@ fn health() -> Group {
         reply::lately_given_up(&[("invalid_blocks".to_owned(), ago(60))], ZONE),
     );
     group.row("`help`", verbs::help::help());
+    let done = <verbs::Done as verbs::Verb>::INFO;
+    group.row("`help done`, `done --help`", verbs::help::help_on(done));
+    group.row("`help all`", verbs::help::help_all());
+    group.row("a text that is no command", reply::no_command());
+    group.row("`dnoe 2`", reply::did_you_mean("dnoe", "done 2"));
+    group.row("`todo`", reply::which_title());
+    group.row("only an emoji", reply::which_command());
+    group.row("`stop`", reply::stop_what(Some(&cert())));
+    group.row("`stop` without a current task", reply::stop_what(None));
+    group.row("`thanks`", reply::thanked(Some(&cert())));
+    group.row("`thanks` without a current task", reply::thanked(None));
     group
 }
 
@@ -1867,6 +1878,7 @@ const NO_MESSAGES: &[&str] = &[
     "below",
     "when_due",
     "with_status",
+    "usage",
     "words",
     "with_what_was_filled_in",
 ];

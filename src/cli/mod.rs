@@ -626,7 +626,7 @@ mod tests {
     #[case::no_url(&["webhooks", "register"])]
     #[case::not_encrypted(&["webhooks", "register", "--url", "http://bot.example"])]
     #[case::no_command(&[])]
-    #[case::unknown(&["finish"])]
+    #[case::unknown(&["frobnicate"])]
     #[case::empty_comment(&["comment"])]
     #[case::no_title(&["create"])]
     #[case::two_places(&["create", "a", "-r", "acme/widgets", "-l", "901"])]

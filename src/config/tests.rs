@@ -336,11 +336,17 @@ const NOBODY: &str = "nobody may command yet; name yourself in slack.operators a
 #[case::operators_alone("operators = ['U0ANN01']", true)]
 #[case::and_an_empty_list("operators = ['U0ANN01']\nallowed_users = []", true)]
 #[case::one_queue("operators = ['U0ANN01']\nallowed_users = ['*']", false)]
-#[case::people("operators = ['U0ANN01']\nallowed_users = ['*']\n[[people]]\nslack = 'U0BOB01'", true)]
+#[case::people(
+    "operators = ['U0ANN01']\nallowed_users = ['*']\n[[people]]\nslack = 'U0BOB01'",
+    true
+)]
 fn operators_are_enough(#[case] lines: &str, #[case] add: bool) {
     let toml = format!("{CLICKUP}\n[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\n{lines}");
     let slack = read(&toml, &[]).unwrap().slack.unwrap();
-    assert_eq!((slack.operators_add, slack.allowed_users.members), (add, true));
+    assert_eq!(
+        (slack.operators_add, slack.allowed_users.members),
+        (add, true)
+    );
 }
 
 /// `[slack]` without people is refused until an operator says who may command.

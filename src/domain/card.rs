@@ -279,6 +279,15 @@ fn is_uid(text: &str) -> bool {
     text.len() == 26 && text.chars().all(fits)
 }
 
+/// Whether this can be the `ts` of a message: digits around a dot.
+fn is_ts(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    text.len() <= 32
+        && text
+            .split_once('.')
+            .is_some_and(|(a, b)| digits(a) && digits(b))
+}
+
 /// An operator's answer about a member of the workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -351,6 +360,12 @@ pub enum ButtonAction {
         /// Whether to approve it.
         approve: bool,
     },
+    /// Put this task back to its status before `start`.
+    Pause(TaskRef),
+    /// The command with this text.
+    Say(String),
+    /// Open a form for a new task, filled with the message of this `ts` in the same conversation.
+    Draft(String),
     /// Show the current task.
     Current,
     /// Open a form for a new task.
@@ -396,6 +411,9 @@ impl fmt::Display for ButtonAction {
                 uid,
                 approve: false,
             } => write!(f, "refuse:{uid}"),
+            ButtonAction::Pause(task) => write!(f, "pause:{task}"),
+            ButtonAction::Say(text) => write!(f, "say:{text}"),
+            ButtonAction::Draft(ts) => write!(f, "draft:{ts}"),
             ButtonAction::Current => f.write_str("current:"),
             ButtonAction::New => f.write_str("create:"),
             ButtonAction::Help => f.write_str("help:"),
@@ -443,6 +461,9 @@ impl FromStr for ButtonAction {
                 uid: of.to_owned(),
                 approve: verb == "approve",
             }),
+            "pause" => Ok(ButtonAction::Pause(task?)),
+            "say" if !of.is_empty() => Ok(ButtonAction::Say(of.to_owned())),
+            "draft" if is_ts(of) => Ok(ButtonAction::Draft(of.to_owned())),
             "current" if of.is_empty() => Ok(ButtonAction::Current),
             "create" if of.is_empty() => Ok(ButtonAction::New),
             "help" if of.is_empty() => Ok(ButtonAction::Help),

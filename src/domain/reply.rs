@@ -1346,6 +1346,73 @@ pub fn greeting(name: Option<&str>, current: Option<&Task>) -> Text {
     .text(".")
 }
 
+/// The answer to thanks.
+pub fn thanked(current: Option<&Task>) -> Text {
+    let words = Text::new().text("You're welcome.");
+    match current {
+        Some(task) => words
+            .text(" Your current task is ")
+            .link(&task.title, &task.url)
+            .text("."),
+        None => words,
+    }
+}
+
+/// A text in a DM is no command.
+pub fn no_command() -> Text {
+    Text::new()
+        .text("That is no command of mine. Make this a task? ")
+        .code("help")
+        .text(" shows what I know.")
+}
+
+/// A command with a typo.
+pub fn did_you_mean(word: &str, meant: &str) -> Text {
+    Text::new()
+        .text("I don't know ")
+        .code(quote(word))
+        .text(". Did you mean ")
+        .code(meant)
+        .text("?")
+}
+
+/// A new task without a title.
+pub fn which_title() -> Text {
+    Text::new()
+        .text("What is the task called? Type ")
+        .code("create Buy milk")
+        .text(", or fill in the form.")
+}
+
+/// An empty message.
+pub fn which_command() -> Text {
+    Text::new()
+        .text("Type a command, such as ")
+        .code("done")
+        .text(", ")
+        .code("comment TEXT")
+        .text(" or ")
+        .code("create TITLE")
+        .text(".")
+}
+
+/// `stop`: it may mean the notices or the current task.
+pub fn stop_what(current: Option<&Task>) -> Text {
+    let words = Text::new()
+        .text("Stop what? Without notices I tell you nothing of what others do, until you type ")
+        .code("unmute")
+        .text(".");
+    match current {
+        Some(task) => words
+            .text(" Pausing puts ")
+            .link(&task.title, &task.url)
+            .text(" back to its status before ")
+            .code("start")
+            .text(", which takes it up again."),
+        None => words,
+    }
+}
+
 /// The pressed button is unknown to this version.
 pub fn not_a_button() -> Text {
     Text::new().text("That button is from an older version. Type `current`.")

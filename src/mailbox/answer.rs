@@ -6,7 +6,9 @@ use super::gestures::is_overheard;
 use super::{Gesture, IncomingMessage, MailTx, ReceiptMode, ReplyUrl};
 use crate::command_tx::{Context, Handled, Rejection, Reply, with_link_buttons};
 use crate::commands::{person_of, run};
-use crate::domain::card::{ArrivalAnswer, ButtonAction, CardPart, is_card_alone, undo_button};
+use crate::domain::card::{
+    ArrivalAnswer, Button, ButtonAction, CardPart, is_card_alone, undo_button,
+};
 use crate::domain::command::CommandRef;
 use crate::domain::form::with_what_was_filled_in;
 use crate::domain::ids::{CommandId, TaskRow};
@@ -14,13 +16,14 @@ use crate::domain::log::Via;
 use crate::domain::person::{NotAllowed, Person, SlackMember};
 use crate::domain::reaction;
 use crate::domain::reply::{self, Text};
-use crate::domain::task::TaskStatus;
+use crate::domain::task::{Task, TaskStatus};
 use crate::store::messages::{self, MessageDraft};
 use crate::store::operations::Surface;
 use crate::store::reactions::{self, NewReaction};
 use crate::store::slack_events::dm_of;
 use crate::store::{Db, DbResult, Wake, access, forms, people, tasks};
-use crate::verbs::{Command, is_greeting};
+use crate::verbs::offers::{Offer, meant_list, offer};
+use crate::verbs::{Command, ParseError, is_greeting, is_thanks, parse};
 
 /// The place for the answer to a command.
 struct AnswerTo {
@@ -73,6 +76,10 @@ impl MailTx<'_> {
             (Some(person), Err(_)) if heard.direct && is_greeting(&heard.text) => {
                 Ok(Handled::Replied(self.greet(person)?.into()))
             }
+            (Some(person), Err(_)) if heard.direct && is_thanks(&heard.text) => {
+                let current = self.known_current(person)?;
+                Ok(Handled::Replied(reply::thanked(current.as_ref()).into()))
+            }
             (person, asked) if arrival(heard).is_some() => match (arrival(heard), asked) {
                 (Some((slack, answer)), _) if may => {
                     self.answer_about(member, person.as_ref(), slack, answer)
@@ -85,7 +92,13 @@ impl MailTx<'_> {
                 let words = NotAllowed::Unknown.words(asked);
                 Err(Rejection::Unfit(words).into())
             }
-            (_, Err(rejection)) => Err(rejection.into()),
+            (Some(person), Err(rejection)) => match offered(heard) {
+                Some(offer) => Ok(Handled::Replied(
+                    self.offer(person, heard, offer, rejection)?,
+                )),
+                None => Err(rejection.into()),
+            },
+            (None, Err(rejection)) => Err(rejection.into()),
             (None, Ok(_)) => Err(Rejection::Unfit(NotAllowed::Unknown.words(false)).into()),
             (Some(person), Ok(command)) => {
                 creates = matches!(command, Command::Create(_));
@@ -129,6 +142,13 @@ impl MailTx<'_> {
             Err(stop) => {
                 let mut said = self.turn_down(person.as_ref(), stop.rejection()?)?;
                 said.words = with_what_was_filled_in(said.words, heard.gesture.filled());
+                if said.parts.is_empty()
+                    && is_said_alone(heard)
+                    && let Some(meant) = meant_list(&heard.text)
+                {
+                    said.words = said.words.text(" Did you mean ").code(&meant).text("?");
+                    said.parts = vec![CardPart::Text(said.words.clone()), say_button(meant)];
+                }
                 (None, Some(said))
             }
         };
@@ -342,16 +362,74 @@ impl MailTx<'_> {
         self.post(&draft)
     }
 
-    /// The answer to a greeting. The current task was shown before, so the answer pins nothing.
-    fn greet(&self, person: &Person) -> DbResult<Text> {
+    /// The person's current task, as they were shown it.
+    fn known_current(&self, person: &Person) -> DbResult<Option<Task>> {
         let pinned = people::current_pin(self.db, person.id)?.and_then(|pin| pin.task);
         let stored = match pinned {
             Some(row) => access::shown(self.db, person, tasks::by_row(self.db, row)?)?,
             None => None,
         };
         let current = stored.filter(|one| one.task.status != TaskStatus::Done && !one.gone);
+        Ok(current.map(|one| one.task))
+    }
+
+    /// The answer to a greeting. The current task was shown before, so the answer pins nothing.
+    fn greet(&self, person: &Person) -> DbResult<Text> {
+        let current = self.known_current(person)?;
         let name = (!person.alone).then_some(person.name.as_str());
-        Ok(reply::greeting(name, current.as_ref().map(|one| &one.task)))
+        Ok(reply::greeting(name, current.as_ref()))
+    }
+
+    /// The answer to a text that is no command: buttons for the things that it may have meant.
+    fn offer(
+        &self,
+        person: &Person,
+        heard: &IncomingMessage,
+        offer: Offer,
+        why: Rejection,
+    ) -> DbResult<Reply> {
+        let draft = || Button::new("New task", ButtonAction::Draft(heard.ts.clone()));
+        let help = || Button::new("Help", ButtonAction::Help);
+        let mut refused = false;
+        let (words, buttons) = match offer {
+            Offer::Stop => {
+                let current = self.known_current(person)?;
+                let mut buttons = vec![Button::new("Mute notices", ButtonAction::Mute(true))];
+                buttons.extend(current.iter().map(|task| {
+                    Button::new("Pause this task", ButtonAction::Pause((&task.key).into()))
+                }));
+                (reply::stop_what(current.as_ref()), buttons)
+            }
+            Offer::Meant(meant) => {
+                let word = heard.text.split_whitespace().next().unwrap_or_default();
+                let words = reply::did_you_mean(word, &meant);
+                return Ok(Reply {
+                    parts: vec![CardPart::Text(words.clone()), say_button(meant)],
+                    ..Reply::from(words)
+                });
+            }
+            Offer::Task if unknown_verb(&heard.text) => {
+                (reply::no_command(), vec![draft(), help()])
+            }
+            Offer::Task => {
+                refused = true;
+                let words = reply::refusal(why.words()).text(" Or make this a task?");
+                (words, vec![draft(), help()])
+            }
+            Offer::Title => {
+                let new = Button::new("New task", ButtonAction::New);
+                (reply::which_title(), vec![new])
+            }
+            Offer::Commands => {
+                let current = Button::new("Show my task", ButtonAction::Current);
+                (reply::which_command(), vec![current, help()])
+            }
+        };
+        Ok(Reply {
+            refused,
+            parts: vec![CardPart::Text(words.clone()), CardPart::Buttons(buttons)],
+            ..Reply::from(words)
+        })
     }
 
     /// The words of a refusal. Without a current task the first of the queue becomes it, and is shown.
@@ -382,6 +460,28 @@ impl MailTx<'_> {
         }
         Ok(said)
     }
+}
+
+/// Whether it was typed in the DM, outside of threads: only there Ivan makes offers.
+fn is_said_alone(heard: &IncomingMessage) -> bool {
+    heard.gesture == Gesture::Said && heard.direct && heard.thread.is_none()
+}
+
+/// The things that a text in a DM may have meant. A file or a forwarded message has its own hint.
+fn offered(heard: &IncomingMessage) -> Option<Offer> {
+    match is_said_alone(heard) && heard.attached.is_empty() {
+        true => offer(&heard.text),
+        false => None,
+    }
+}
+
+fn unknown_verb(text: &str) -> bool {
+    matches!(parse(text), Err(ParseError::UnknownVerb(_)))
+}
+
+/// The button that gives a command as it should have been typed.
+fn say_button(meant: String) -> CardPart {
+    CardPart::Buttons(vec![Button::new(&meant.clone(), ButtonAction::Say(meant))])
 }
 
 /// The member whom an operator's button is about, and its answer.

@@ -14,7 +14,7 @@ use crate::domain::reply::{self, Text};
 use crate::domain::task::TaskKey;
 use crate::store::forms;
 use crate::store::messages::MessageDraft;
-use crate::store::slack_events::dm_of;
+use crate::store::slack_events::{self, dm_of};
 use crate::store::tasks::{self, StoredTask};
 use crate::store::{Db, DbResult, StoreError, access, people};
 use crate::verbs::create::{for_client, made_before, placed_for, with_defaults};
@@ -160,6 +160,22 @@ impl Mailbox {
                 let person = people::of_slack(connection, &user)?;
                 made_before(connection, person.as_ref(), made).map(Some)
             })
+            .await
+    }
+
+    /// The text of a person's own message; `None` if it is not stored, or not any more.
+    pub async fn said_at(
+        &self,
+        team: &str,
+        channel: &str,
+        ts: &str,
+        user: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let key = format!("message:{team}:{channel}:{ts}");
+        let user = user.to_owned();
+        let store = &self.inner.store;
+        store
+            .read(move |db| slack_events::said_at(db, &key, &user))
             .await
     }
 

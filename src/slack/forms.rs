@@ -77,6 +77,8 @@ pub enum FormKind {
         /// Whether its message is ephemeral.
         alone: bool,
     },
+    /// A new task, with the text of the person's own message in the same conversation.
+    Draft { ts: String },
     /// A new task from a message.
     CreateFrom {
         origin: MessageFacts,
@@ -241,7 +243,12 @@ fn pressed(interaction: &Interaction) -> Result<GestureRequest, Ignored> {
             return opening(interaction, what);
         }
         Ok(ButtonAction::New) => {
-            return opening(interaction, FormKind::Create { public: false });
+            let what = FormKind::Create { public: false };
+            return opening(interaction, what).map(|request| in_the_dm(request, alone));
+        }
+        Ok(ButtonAction::Draft(ts)) => {
+            let request = opening(interaction, FormKind::Draft { ts });
+            return request.map(|request| in_the_dm(request, alone));
         }
         _ => {}
     }
@@ -263,6 +270,16 @@ fn pressed(interaction: &Interaction) -> Result<GestureRequest, Ignored> {
         failed: Value::Null,
         slow: Value::Null,
     })
+}
+
+/// A form that a message opens, whose answer is a message as well, unless the message is ephemeral.
+fn in_the_dm(mut request: GestureRequest, alone: bool) -> GestureRequest {
+    if let GestureRequest::Open(form) = &mut request
+        && !alone
+    {
+        form.reply_url = None;
+    }
+    request
 }
 
 fn is_direct(interaction: &Interaction) -> bool {

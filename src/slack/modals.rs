@@ -32,6 +32,7 @@ use crate::domain::task::Source;
 use crate::limits::Limit;
 use crate::mailbox::{CommandError, CreateForm, Mailbox, PlaceChoice, ReplyUrl, StoreError};
 use crate::runtime::lock;
+use crate::verbs::offers::titled;
 
 /// How long Slack may take to return a person's account that is not cached; the trigger ages meanwhile.
 const WHO_WITHIN: Duration = Duration::from_millis(1_500);
@@ -179,6 +180,24 @@ impl Opener {
                     from: None,
                 };
                 (create_view(&form, "", "", &note), key)
+            }
+            FormKind::Draft { ts } => {
+                let channel_of = channel.unwrap_or_default();
+                let said = self
+                    .mailbox
+                    .said_at(&self.team, channel_of, ts, &opening.user);
+                let Some(text) = said.await? else {
+                    return Err(NoForm::Told(reply::refusal(reply::not_a_button())));
+                };
+                let form = self.mailbox.create_form(channel).await?;
+                let (title, description) = prefill(titled(&text));
+                let note = FormPurpose::Create {
+                    channel: channel.map(str::to_owned),
+                    public: false,
+                    reply: key.clone(),
+                    from: None,
+                };
+                (create_view(&form, &title, &description, &note), key)
             }
             FormKind::CreateFrom { origin, text } => {
                 let (channel_of, ts) = (&origin.channel, &origin.ts);

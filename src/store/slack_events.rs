@@ -355,6 +355,20 @@ pub fn dm_of(connection: &Db, user: &str) -> rusqlite::Result<String> {
     Ok(spoken.unwrap_or_else(|| user.to_owned()))
 }
 
+/// The text of a person's stored message, by its key.
+pub fn said_at(connection: &Db, key: &str, user: &str) -> rusqlite::Result<Option<String>> {
+    let Some(id) = known(connection, &[key.to_owned()])? else {
+        return Ok(None);
+    };
+    connection
+        .query_row(
+            "SELECT json_extract(heard, '$.text') FROM slack_events WHERE id = ?1 AND user_id = ?2",
+            params![id, user],
+            |row| row.get(0),
+        )
+        .optional()
+}
+
 /// The id of a stored message, by one of its keys.
 pub fn known(connection: &Db, keys: &[String]) -> rusqlite::Result<Option<EventId>> {
     connection

@@ -18,7 +18,16 @@ pub struct Current {}
 impl Verb for Current {
     const INFO: &'static Info = &Info {
         name: "current",
-        aliases: &["what should I work on?"],
+        aliases: &[
+            "what should I work on?",
+            "what should I do?",
+            "what should I do next?",
+            "what's next?",
+            "whats next?",
+            "what is next?",
+            "what next?",
+            "what now?",
+        ],
         usage: "current",
         effect: "show the current task",
         examples: &["current"],

@@ -36,7 +36,7 @@ const COMMENT: Flag = Flag::new("-c", "--comment", "TEXT");
 impl Verb for Done {
     const INFO: &'static Info = &Info {
         name: "done",
-        aliases: &["finished", "completed"],
+        aliases: &["finished", "completed", "finish", "complete", "close"],
         usage: "done [REF] [-c TEXT]",
         effect: "complete the current task, or REF; -c adds a comment",
         examples: &["done", "done 2", "done #12 -c shipped in 2.1"],

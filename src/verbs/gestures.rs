@@ -5,8 +5,8 @@ use super::quiet::QuietChange;
 use super::receipts::ReceiptsBy;
 use super::undo::Undone;
 use super::{
-    Briefing, Command, Comment, Create, Current, Done, Help, Link, Mute, Next, Quiet, Receipts,
-    Snooze, Start, Undo, Unmute,
+    Briefing, Command, Comment, Create, Current, Done, Help, Link, Mute, Next, Pause, Quiet,
+    Receipts, Snooze, Start, Undo, Unmute, parse,
 };
 use crate::domain::card::ButtonAction;
 use crate::domain::command::Ref;
@@ -54,9 +54,15 @@ pub fn pressed(press: &ButtonAction) -> Option<Command> {
         ButtonAction::Usual(ScheduleSetting::Receipts) => receipts(ReceiptsBy::Default),
         ButtonAction::Link { uid, approve } => Link::answer(uid, *approve).into(),
         ButtonAction::Current => Current {}.into(),
-        ButtonAction::Help => Help {}.into(),
+        ButtonAction::Help => Help::default().into(),
+        ButtonAction::Pause(task) => Pause {
+            task: Some(task.named()),
+        }
+        .into(),
+        ButtonAction::Say(text) => return parse(text).ok(),
         ButtonAction::Comment(_)
         | ButtonAction::New
+        | ButtonAction::Draft(_)
         | ButtonAction::Account(_)
         | ButtonAction::Arrival { .. }
         | ButtonAction::Open(_)

@@ -345,7 +345,8 @@ pub fn spoken(text: &str) -> String {
         bare
     };
     let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-    words.join(" ")
+    // Phones curl the apostrophe of "what's".
+    words.join(" ").replace('\u{2019}', "'")
 }
 
 /// The text without the emoji at its end: `:tada:` as Slack writes it, the character itself, or `:)`.

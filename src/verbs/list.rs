@@ -44,7 +44,7 @@ pub struct List {
 impl Verb for List {
     const INFO: &'static Info = &Info {
         name: "list",
-        aliases: &["tasks", "show my tasks"],
+        aliases: &["tasks", "show my tasks", "my tasks", "ls"],
         usage: "list [N] [FILTER]",
         effect: "show your tasks in order; use their numbers as REF until the next list",
         examples: &["list", "list 5", "list overdue github"],

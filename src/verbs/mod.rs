@@ -37,6 +37,7 @@ pub mod log;
 pub mod morning;
 pub mod mute;
 pub mod next;
+pub mod offers;
 pub mod pause;
 pub mod prio;
 pub mod quiet;
@@ -408,6 +409,9 @@ pub fn parse(text: &str) -> Result<Command, ParseError> {
             (word, _) => ParseError::UnknownVerb(word.to_owned()),
         });
     };
+    if is_help_flag(rest) {
+        return Ok(Help::about(row.info).into());
+    }
     match (row.read)(rest) {
         Ok(command) if row.info.text || !command.takes_any_word() => Ok(command),
         read if row.info.text || without_smiles(rest) == trim(rest) => read,
@@ -415,9 +419,51 @@ pub fn parse(text: &str) -> Result<Command, ParseError> {
     }
 }
 
+/// Whether the text after a verb asks for help on it. Phones make one dash of two.
+fn is_help_flag(rest: &str) -> bool {
+    matches!(trim(rest), "--help" | "—help" | "–help")
+}
+
+/// Whether a text is thanks or assent, and nothing else.
+pub fn is_thanks(text: &str) -> bool {
+    const THANKS: [&str; 12] = [
+        "thanks",
+        "thank you",
+        "thx",
+        "ty",
+        "great",
+        "cool",
+        "nice",
+        "ok",
+        "okay",
+        "got it",
+        "perfect",
+        "awesome",
+    ];
+    THANKS.contains(&said_to_ivan(text).as_str())
+}
+
+/// The text in lower case, without Ivan's name or mention at its end.
+fn said_to_ivan(text: &str) -> String {
+    let said = spoken(unmarked(without_smiles(text)));
+    match said.rsplit_once(' ') {
+        Some((before, name)) if name == "ivan" || name.starts_with('@') => {
+            before.trim_end_matches(',').to_owned()
+        }
+        _ => said,
+    }
+}
+
 /// Whether a text is a greeting and nothing else.
 pub fn is_greeting(text: &str) -> bool {
-    const GREETINGS: [&str; 8] = [
+    const GREETINGS: [&str; 15] = [
+        "yo",
+        "hiya",
+        "howdy",
+        "hola",
+        "moin",
+        "test",
+        "ping",
         "hi",
         "hello",
         "hey",
@@ -427,7 +473,7 @@ pub fn is_greeting(text: &str) -> bool {
         "good afternoon",
         "good evening",
     ];
-    GREETINGS.contains(&spoken(unmarked(without_smiles(text))).as_str())
+    GREETINGS.contains(&said_to_ivan(text).as_str())
 }
 
 /// The verb that a text begins with, and the rest after it.

@@ -327,10 +327,14 @@ fn listed(limit: Option<usize>, filter: &str) -> Command {
 #[case("receipts messages", Command::from(Receipts { by: Some(ReceiptsBy::Own(receipts::ReceiptMode::Message)) }))]
 #[case("receipts message", Command::from(Receipts { by: Some(ReceiptsBy::Own(receipts::ReceiptMode::Message)) }))]
 #[case("status", Command::from(Status {}))]
-#[case("help", Command::from(Help {}))]
-#[case("help me please", Command::from(Help {}))]
-#[case("?", Command::from(Help {}))]
-#[case("`commands`", Command::from(Help {}))]
+#[case("help", Command::from(Help::default()))]
+#[case("help me please", Command::from(Help::default()))]
+#[case("help me", Command::from(Help::default()))]
+#[case("help Done!", Help::about(Done::INFO).into())]
+#[case("done --help", Help::about(Done::INFO).into())]
+#[case("list —help", Help::about(List::INFO).into())]
+#[case("?", Command::from(Help::default()))]
+#[case("`commands`", Command::from(Help::default()))]
 fn reads_the_rest(#[case] typed: &str, #[case] command: Command) {
     assert_eq!(parse(typed), Ok(command));
     assert!(!is_bare_create(typed));
@@ -506,7 +510,7 @@ fn hints(#[case] typed: &str, #[case] hint: &str) {
 #[case("done 2 :100:", done(NTH_2, None))]
 #[case("done #12 :-1:", done(Some(Ref::Issue(12)), None))]
 #[case("next :eyes:", Command::from(Next::default()))]
-#[case("help :pray:", Command::from(Help {}))]
+#[case("help :pray:", Command::from(Help::default()))]
 #[case("start #12 :rocket:", Command::from(Start { task: Some(Ref::Issue(12)) }))]
 #[case("prio high :fire:", Command::from(Prio { task: None, priority: Some(Priority::High) }))]
 #[case("snooze 2h :zzz:", snoozed(None, "2h"))]

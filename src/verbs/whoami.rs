@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::grammar::{ParseError, nothing_after};
 use super::line::{AnswerKind, Call, CommandLine, Line};
 use super::{Info, Verb};
-use crate::command_tx::{CommandTx, Context, Decided, Handled};
+use crate::command_tx::{CommandTx, Context, Decided, Handled, Reply, with_link_buttons};
 use crate::domain::link::AccountLink;
 use crate::domain::person::{Person, PersonId};
 use crate::domain::receipts::ReceiptMode;
@@ -40,8 +40,13 @@ impl Verb for Whoami {
     fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let accounts = accounts_of(tx.db, person, tx.settings.sources())?;
         let told = told_how(tx.db, person.id, tx.settings.receipts)?;
-        let words = reply::whoami(person, &accounts, context.email, tx.now);
-        Ok(Handled::Replied(words.then(told).into()))
+        let words = reply::whoami(person, &accounts, context.email, tx.now).then(told);
+        let lacks = |source: &Source| !person.alone && person.account(*source).is_none();
+        let unlinked: Vec<Source> = tx.settings.sources().filter(lacks).collect();
+        Ok(Handled::Replied(Reply {
+            parts: with_link_buttons(&words, &unlinked),
+            ..Reply::from(words)
+        }))
     }
 }
 

@@ -12,28 +12,28 @@ async fn what_is_no_command_gets_a_hint_and_no_effect() {
                 "Hello! :wave:",
                 "Hi. Your current task is Renew cert. Type `list`, `done` or `help`.",
             ),
-            ("dnoe", "✗ I don't know `dnoe`. Did you mean `done`?"),
+            ("dnoe", "I don't know `dnoe`. Did you mean `done`?"),
             (
                 "thanks @ivan",
-                "✗ I don't know `thanks`. Try `done`, `comment TEXT` or `create TITLE`. `help` lists them all.",
+                "You're welcome. Your current task is Renew cert.",
             ),
             (
                 "@ivan",
-                "✗ Type a command, such as `done`, `comment TEXT` or `create TITLE`. `help` lists them all.",
+                "Type a command, such as `done`, `comment TEXT` or `create TITLE`.",
             ),
             (
                 "done with the cert",
                 "✗ `with` is not a task. After `done`, type a number of your last list, `#12`, a task id or a task's \
-                 link. For a comment: `done -c TEXT`.",
+                 link. For a comment: `done -c TEXT`. Or make this a task?",
             ),
             (
                 "done 1 shipped",
-                "✗ `1` is the task, but what is `shipped`? For a comment: `done 1 -c TEXT`.",
+                "✗ `1` is the task, but what is `shipped`? For a comment: `done 1 -c TEXT`. Or make this a task?",
             ),
             ("done -c", "✗ `-c` needs a value after it: `-c TEXT`."),
             (
                 "next week",
-                "✗ Type `next` alone, without `week`.",
+                "✗ Type `next` alone, without `week`. Or make this a task?",
             ),
             (
                 "list all",
@@ -86,7 +86,21 @@ async fn a_malformed_id_changes_nothing() {
 #[tokio::test]
 async fn help_lists_every_verb() {
     ivan_test(Setup::new(), async |ivan| {
-        let help = ivan.dm(ANA, "help").await.text();
+        let help = ivan.dm(ANA, "help").await;
+        assert_eq!(help.buttons(), ["More", "Link accounts"]);
+        assert_eq!(help.text().lines().count(), 10, "{}", help.text());
+        for typed in ["?", "Commands!", "what can you do"] {
+            ivan.dm(ANA, typed).await.replies(&help.text());
+        }
+        let done = ivan.dm(ANA, "help done").await;
+        done.begins("`done [REF] [-c TEXT]`: complete the current task, or REF; -c adds a comment.");
+        done.mentions("\nFor example: `done` · `done ");
+        ivan.dm(ANA, "done --help").await.replies(&done.text());
+        ivan.presses(ANA, &help, "Link accounts")
+            .answers()
+            .await
+            .mentions("Everyone here shares one queue");
+        let help = ivan.presses(ANA, &help, "More").answers().await.text();
         assert_snapshot!(help, @r"
         Commands:
         • `done [REF] [-c TEXT]`: complete the current task, or REF; -c adds a comment
@@ -116,15 +130,12 @@ async fn help_lists_every_verb() {
         • `unlink github` or `unlink clickup`: unlink your account
         • `mute`: turn notices off
         • `unmute`: turn notices on
-        • `help`: show this list
+        • `help [VERB]`: show the verbs, or one with examples; `help all` shows every form
         REF is a number of your last list, `#12`, a task id or a task's link. In a thread about a task you can leave it out.
         WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`.
         FILTER is overdue, blocked, snoozed, clickup, github or a client; combine them as you like.
         React to a card with ✅ for `done`, 💤 for `snooze` or 👀 for `start`.
         ");
-        for typed in ["?", "Commands!"] {
-            ivan.dm(ANA, typed).await.replies(&help);
-        }
     })
     .await;
 }
@@ -168,4 +179,66 @@ async fn before_the_first_read_an_empty_queue_says_why() {
     );
     ivan.clickup().front().up();
     ivan.finish().await;
+}
+
+/// Texts that are no command are offered, and done only by a press.
+#[tokio::test]
+async fn what_is_no_command_is_offered() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "what\u{2019}s next?")
+            .await
+            .mentions("Renew cert");
+        let typo = ivan.dm(ANA, "dnoe").await;
+        assert_eq!(typo.buttons(), ["done"]);
+        ivan.presses(ANA, &typo, "done")
+            .settles()
+            .await
+            .begins("✓ Task completed in ClickUp: Renew cert");
+        let list = ivan.dm(ANA, "list overdu").await;
+        list.mentions("Did you mean `list overdue`?");
+        ivan.presses(ANA, &list, "list overdue")
+            .answers()
+            .await
+            .replies("No task in your queue is overdue.");
+        let offered = ivan.dm(ANA, "todo: Call the bank tomorrow").await;
+        offered.replies("That is no command of mine. Make this a task? `help` shows what I know.");
+        assert_eq!(offered.buttons(), ["New task", "Help"]);
+        let dm = ivan.slack().dm(ANA);
+        ivan.slack()
+            .clicks(ANA, &dm, &offered.posted().ts, &offered.action("New task"));
+        let form = ivan.form(1).await;
+        assert_eq!(form.holds("title"), "Call the bank tomorrow");
+        let told = ivan.is_told(ANA);
+        assert!(form.submits(ANA, &[]).await.is_null());
+        told.settles()
+            .await
+            .begins("✓ Task created in ClickUp: Call the bank tomorrow");
+        assert_eq!(
+            ivan.clickup().tasks_named("Call the bank tomorrow").len(),
+            1
+        );
+        assert_eq!(ivan.dm(ANA, "create").await.buttons(), ["New task"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn stop_asks_what_to_stop() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        ivan.dm(ANA, "start").await.begins("✓ ");
+        let asked = ivan.dm(ANA, "unsubscribe").await;
+        asked.replies(
+            "Stop what? Without notices I tell you nothing of what others do, until you type `unmute`. Pausing puts \
+             Renew cert back to its status before `start`, which takes it up again.",
+        );
+        assert_eq!(asked.buttons(), ["Mute notices", "Pause this task"]);
+        ivan.presses(ANA, &asked, "Pause this task").settles().await.begins("✓ ");
+        ivan.clickup().task("Renew cert").is("to do");
+        ivan.presses(ANA, &asked, "Mute notices")
+            .answers()
+            .await
+            .begins("✓ Notices are off");
+    })
+    .await;
 }
