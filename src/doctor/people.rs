@@ -16,6 +16,7 @@ const AREA: FindingArea = FindingArea::People;
 const DEACTIVATED: &str = "people.deactivated";
 
 /// A person, as far as the configuration and the store know them.
+#[derive(Default)]
 struct CheckedPerson {
     name: String,
     slack: Option<String>,
@@ -33,43 +34,61 @@ pub(super) fn slack_ids(config: &Config, rows: Option<&StoreRows>) -> Vec<String
         .collect()
 }
 
-/// The people of the store, or those of the configuration before there is one. Without either one person stands for all.
+/// The people of the configuration, which counts at the next start, and those who are only in the store. Without either,
+/// one person stands for all.
 fn people(config: &Config, rows: Option<&StoreRows>) -> Vec<CheckedPerson> {
     let stored = rows.map(|rows| rows.people.as_slice()).unwrap_or_default();
-    if !stored.is_empty() {
-        let named = stored.iter().filter(|(person, _)| !person.alone);
-        return named
-            .map(|(person, links)| CheckedPerson {
-                name: person.name.clone(),
-                slack: person.slack.clone(),
-                accounts: Source::ALL
-                    .into_iter()
-                    .filter_map(|source| Some((source, person.account(source)?)))
-                    .collect(),
-                declined: links
-                    .iter()
-                    .filter(|link| link.origin == LinkOrigin::Unlinked)
-                    .map(|link| link.source)
-                    .collect(),
-            })
-            .collect();
+    let mut stored: Vec<CheckedPerson> = stored
+        .iter()
+        .filter(|(person, _)| !person.alone)
+        .map(|(person, links)| CheckedPerson {
+            name: person.name.clone(),
+            slack: person.slack.clone(),
+            accounts: Source::ALL
+                .into_iter()
+                .filter_map(|source| Some((source, person.account(source)?)))
+                .collect(),
+            declined: links
+                .iter()
+                .filter(|link| link.origin == LinkOrigin::Unlinked)
+                .map(|link| link.source)
+                .collect(),
+        })
+        .collect();
+    let mut all = Vec::new();
+    for person in &config.people {
+        let is_same = |known: &CheckedPerson| match (&known.slack, &person.slack) {
+            (Some(known), Some(id)) => known == id,
+            _ => known.name == person.name,
+        };
+        let known = stored
+            .iter()
+            .position(is_same)
+            .map(|at| stored.swap_remove(at));
+        let known = known.unwrap_or_default();
+        let mut accounts = known.accounts;
+        for (source, id, name) in person.accounts() {
+            if let Some(shown) = name.as_ref().or(id.as_ref()) {
+                let is_it = |(at, known): &(Source, Account)| {
+                    *at == source && (known.name.eq_ignore_ascii_case(shown) || known.id == *shown)
+                };
+                if !accounts.iter().any(is_it) {
+                    accounts.retain(|(at, _)| *at != source);
+                    let name = shown.clone();
+                    let id = id.unwrap_or_default();
+                    accounts.push((source, Account { id, name }));
+                }
+            }
+        }
+        all.push(CheckedPerson {
+            name: person.name.clone(),
+            slack: person.slack.clone(),
+            accounts,
+            declined: known.declined,
+        });
     }
-    let account = |source, id: &Option<String>, name: &Option<String>| {
-        let shown = name.as_ref().or(id.as_ref())?.clone();
-        let id = id.clone().unwrap_or_default();
-        Some((source, Account { id, name: shown }))
-    };
-    let configured = config.people.iter().map(|person| CheckedPerson {
-        name: person.name.clone(),
-        slack: person.slack.clone(),
-        accounts: person
-            .accounts()
-            .into_iter()
-            .filter_map(|(source, id, name)| account(source, &id, &name))
-            .collect(),
-        declined: BTreeSet::new(),
-    });
-    configured.collect()
+    all.extend(stored);
+    all
 }
 
 /// The findings about all people, and about the operators.
@@ -89,6 +108,7 @@ pub(super) async fn findings(
         return findings;
     }
     let before = findings.len();
+    let mut unasked = patient.config.slack.is_some() && slack.token.is_none();
     for person in people.iter().take(PEOPLE_MAX) {
         let in_slack = membership(patient, person, slack);
         let has_left = in_slack
@@ -99,8 +119,19 @@ pub(super) async fn findings(
             continue;
         }
         for source in &patient.sources {
-            findings.extend(at_source(person, source, slack).await);
+            match at_source(person, source, slack).await {
+                Ok(found) => findings.extend(found),
+                Err(NotAsked) => unasked = true,
+            }
         }
+    }
+    if unasked {
+        findings.push(Finding::unknown(
+            AREA,
+            "people.not_asked",
+            "Not every account could be checked, since a service did not answer",
+            "Run `ivan doctor` again when the other findings are mended",
+        ));
     }
     if findings.len() == before {
         let count = match people.len() {
@@ -188,22 +219,26 @@ fn membership(
     })
 }
 
+/// A source did not answer about a person.
+struct NotAsked;
+
 /// The person's account at a source.
 async fn at_source(
     person: &CheckedPerson,
     source: &CheckedSource,
     slack: &SlackFindings,
-) -> Option<Finding> {
+) -> Result<Option<Finding>, NotAsked> {
     let of = source.accounts.source();
     let (name, system) = (&person.name, of.name());
     if person.declined.contains(&of) {
-        return None;
+        return Ok(None);
     }
     let account = person.accounts.iter().find(|(at, _)| *at == of);
     if let Some((_, account)) = account {
         let id = (!account.id.is_empty()).then_some(account.id.as_str());
-        let found = source.accounts.look_up(id, &account.name).await.ok()?;
-        return found.is_none().then(|| {
+        let found = source.accounts.look_up(id, &account.name).await;
+        let is_gone = found.map_err(|_| NotAsked)?.is_none();
+        return Ok(is_gone.then(|| {
             Finding::warning(
                 AREA,
                 "people.account_gone",
@@ -214,7 +249,7 @@ async fn at_source(
                 format!("{name} has no tasks from {system}"),
                 link(name, of),
             )
-        });
+        }));
     }
     let member = person
         .slack
@@ -223,35 +258,39 @@ async fn at_source(
     if let Some(email) = member.and_then(|member| member.email.as_deref()) {
         match source.accounts.by_email(email).await {
             // It is linked by itself when the person first writes.
-            Ok(Some(_)) => return None,
-            Err(WriteError::NotTaken { .. } | WriteError::Unknown { .. }) => return None,
+            Ok(Some(_)) => return Ok(None),
+            Err(WriteError::NotTaken { .. } | WriteError::Unknown { .. }) => return Err(NotAsked),
             Ok(None) | Err(WriteError::Refused { .. }) => {}
         }
         if let Err(error) = source.accounts.confirm(email).await
             && error.to_string().contains(" members called ")
         {
-            return Some(Finding::warning(
+            return Ok(Some(Finding::warning(
                 AREA,
                 "people.ambiguous",
                 format!("Several accounts of {system} have the e-mail address of {name}"),
                 format!("Ivan does not guess which one is {name}'s"),
                 link(name, of),
-            ));
+            )));
         }
     }
-    Some(Finding::warning(
+    // The address in Slack may lead to an account.
+    if slack.token.is_none() && person.slack.is_some() {
+        return Err(NotAsked);
+    }
+    Ok(Some(Finding::warning(
         AREA,
         "people.unlinked",
         format!("{name} has no account in {system}"),
         format!("{name}'s queue has no tasks from {system}"),
         link(name, of),
-    ))
+    )))
 }
 
 fn link(name: &str, source: Source) -> String {
     let word = source.as_str();
     format!(
         "{name} types `link {word} NAME` to Ivan in Slack, or `unlink {word}` if they want none; or set `{word}` of {name} \
-         in [[people]]"
+         in [[people]] and restart Ivan"
     )
 }

@@ -8,6 +8,7 @@ use url::Url;
 use super::{CheckedSource, Patient};
 use crate::cli::webhooks::{ANY_HOOK, leads_to};
 use crate::domain::finding::{Finding, FindingArea, SafeMend};
+use crate::domain::operation::WriteError;
 use crate::domain::source::{Places, Webhook};
 use crate::domain::task::Source;
 use crate::http_client;
@@ -23,15 +24,22 @@ pub(super) async fn findings(patient: &Patient<'_>, rows: Option<&StoreRows>) ->
         let Places { found, refused } = source.keeper.list().await;
         let known = Known::of(patient, rows, source.keeper.source());
         for (place, error) in &refused {
-            // Without any webhook there is none to look after.
-            if known.is_wanted() {
-                findings.push(Finding::warning(
+            let text = format!("The webhooks of {place} cannot be listed");
+            let remedy = source.keeper.facts().on_refusal;
+            match error {
+                _ if known.is_wanted() => findings.push(Finding::warning(
                     AREA,
                     "webhooks.listed",
-                    format!("The webhooks of {place} cannot be listed"),
+                    text,
                     error.to_string(),
-                    source.keeper.facts().on_refusal,
-                ));
+                    remedy,
+                )),
+                // Without a webhook, there is none to look after. A token need not have the right.
+                WriteError::Refused { .. } => {
+                    findings.push(Finding::unknown(AREA, "webhooks.listed", text, remedy));
+                }
+                // The chapter about the source says so.
+                WriteError::NotTaken { .. } | WriteError::Unknown { .. } => {}
             }
         }
         let chapter = Chapter {
@@ -115,7 +123,7 @@ impl Chapter<'_> {
                 findings.extend(self.missing(address, &by_address));
             }
         }
-        if by_address.is_empty() && addresses.is_empty() {
+        if is_whole && by_address.is_empty() && addresses.is_empty() {
             let name = self.source().name();
             findings.push(match &self.known.configured {
                 None => Finding::well(

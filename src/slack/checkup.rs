@@ -72,6 +72,9 @@ pub async fn check_up(check: &SlackCheck, clock: &Clock) -> SlackFindings {
                      App-Level Tokens, set slack.app_token, and restart Ivan"
                 ),
             ));
+            if matches!(trouble, TokenTrouble::NoAnswer(_)) {
+                return found;
+            }
             app_of(&check.app_token)
         }
     };

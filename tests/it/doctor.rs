@@ -605,6 +605,54 @@ async fn a_person_who_cannot_work_is_found(
     bench.finds_in(&toml, check, words).await;
 }
 
+/// The remedy shows before the restart that it needs.
+#[tokio::test]
+async fn a_person_of_the_changed_configuration_is_checked_beside_the_daemon() {
+    let setup = Setup::new().config("[[people]]\nname = \"Bo\"\nslack = \"U0BOB01\"");
+    let mut ivan = setup.start().await;
+    ivan.github().add_label(REPO, "in progress");
+    set_mode(&ivan.folder().join("bot.toml"), 0o600);
+    ivan.start().await;
+    let found = beside(&ivan, &[]).await;
+    found.finds("people.unlinked", "Bo has no account in GitHub");
+    let toml = format!("{}\ngithub = \"bo\"\n", ivan.bot_toml().trim_end());
+    std::fs::write(ivan.folder().join("bot.toml"), toml).unwrap();
+    beside(&ivan, &[]).await.is_well();
+    ivan.finish().await;
+}
+
+/// Nothing is called well that could not be asked about.
+#[tokio::test]
+async fn services_that_do_not_answer_are_found() {
+    let bench = Bench::new().await;
+    bench.doctor(&[]).await.is_well();
+    let ivan = &bench.ivan;
+    let fronts = [
+        ivan.slack().front(),
+        ivan.clickup().front(),
+        ivan.github().front(),
+    ];
+    fronts.iter().for_each(|front| front.down());
+    let found = bench.doctor(&[]).await;
+    found.finds("slack.app_token", "Slack cannot be asked");
+    found.finds("clickup.token", "ClickUp cannot be asked");
+    found.finds("github.token", "GitHub cannot be asked");
+    let findings = found.report["findings"].as_array().unwrap();
+    let about = |area: &str| findings.iter().filter(|one| one["area"] == area).count();
+    assert_eq!(
+        (about("webhooks"), about("clock"), about("people")),
+        (0, 0, 1),
+        "{findings:#?}"
+    );
+    assert!(
+        findings
+            .iter()
+            .any(|one| one["check"] == "people.not_asked")
+    );
+    fronts.iter().for_each(|front| front.up());
+    bench.doctor(&[]).await.is_well();
+}
+
 #[tokio::test]
 async fn a_shared_address_is_found() {
     let bench = Bench::of(
