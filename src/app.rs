@@ -4,6 +4,8 @@
 //! task per part and watches them: a part that ends by itself, or crashes, ends the daemon with its name (P8: a daemon
 //! must not run on without one of its parts). `serve`, `demo` and the tests all start here.
 
+pub mod services;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -32,7 +34,7 @@ use crate::domain::task::Source;
 use crate::github::{GitHub, GitHubSettings, PriorityLabels};
 use crate::http::{self, ApiState, SyncOutcome, Synchronize};
 use crate::inbox::Inbox;
-use crate::mailbox::{Mailbox, MailboxSettings, ThreadReplies};
+use crate::mailbox::{Mailbox, MailboxSettings, SlackNews, ThreadReplies};
 use crate::outbox::{Outbox, OutboxSettings};
 use crate::reconcile::{Mirror, Reconciler, SyncSettings};
 use crate::recovery::{Alerts, Recovery};
@@ -314,6 +316,11 @@ impl App {
     /// The mailbox of this daemon, for Slack. Clones share its state.
     pub fn mailbox(&self) -> Mailbox {
         self.mailbox.clone()
+    }
+
+    /// The first events in Slack, for `ivan init`.
+    pub fn news(&self) -> tokio::sync::watch::Receiver<SlackNews> {
+        self.mailbox.news()
     }
 
     /// Runs until `shutdown` resolves; then accepts no new work, finishes work under way within 10 s, and returns.

@@ -6,7 +6,7 @@
 //! src/
 //! ├── main.rs        command line, logging, exit status
 //! ├── lib.rs         this map
-//! ├── app.rs         wiring: Config → App → run until told to stop
+//! ├── app.rs         wiring: Config → App → run until told to stop; app/services.rs: the services of `ivan init`
 //! ├── runtime.rs     shutdown token, supervisor of named tasks, back-off, rate limiter, lock: one of each
 //! ├── limits.rs      every limit, by name: counted and logged where it is reached
 //! ├── clock.rs       the app's clock, which tests can shift
@@ -79,7 +79,9 @@
 //! │   ├── request.rs · queries.rs · reads.rs · writes.rs · daemon.rs           requests and handlers
 //! │   ├── answers/tasks.rs · answers/people.rs · answers/health.rs · problem.rs    answers
 //! │   └── hooks.rs: webhooks · metrics.rs, recorder.rs: GET /metrics
+//! ├── setup/         the decisions of `ivan init`: choice.rs: numbered lists · people.rs: accounts by e-mail · bot_toml.rs: changes of the file
 //! ├── cli/           client.rs: the client of the API · print.rs: answers in words · webhooks.rs, token.rs, manifest.rs, doctor.rs: commands
+//! │   └── init.rs: `ivan init` · prompt.rs: questions at a terminal
 //! ├── doctor.rs      `ivan doctor`; doctor/configuration.rs, doctor/database.rs, doctor/webhooks.rs, doctor/people.rs: chapters · doctor/mending.rs: `--fix`
 //! ├── demo.rs        `ivan demo`; demo/forms.rs, demo/blocks.rs, demo/terminal.rs
 //! └── sandbox/       Slack, ClickUp and GitHub on loopback (feature `demo`)
@@ -133,6 +135,7 @@ pub mod sandbox;
 #[cfg(test)]
 mod scan_cost;
 pub mod set_aside;
+pub mod setup;
 pub mod slack;
 pub mod store;
 mod tls;

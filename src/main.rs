@@ -4,11 +4,16 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
+use ivan::app::services::RealServices;
 use ivan::app::{self, App};
+use ivan::cli::doctor::DoctorArgs;
+use ivan::cli::init::{InitEnd, InitInputs, InitOptions};
+use ivan::cli::prompt::{Prompter as _, Terminal};
 use ivan::cli::{self, Cli, CliCommand, ConfigCommand, Options, StoreCommand};
 use ivan::clock::Clock;
 use ivan::config::{Config, LogFormat};
 use ivan::domain::finding::CheckupReport;
+use ivan::mailbox::SlackNews;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -41,6 +46,7 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> ExitCode {
     match cli.command {
+        CliCommand::Init(init_options) => init(&init_options, cli.options.config).await,
         CliCommand::Serve => match load(&cli.options) {
             Ok(config) => serve(config).await,
             Err(exit) => exit,
@@ -143,6 +149,112 @@ async fn sandbox(ports: cli::SandboxPorts) -> ExitCode {
     stop.await;
     sandbox.close().await;
     ExitCode::SUCCESS
+}
+
+/// `init`: questions, checks, and the first start.
+async fn init(options: &InitOptions, path: Option<std::path::PathBuf>) -> ExitCode {
+    let variables: Vec<(String, String)> = variables().collect();
+    let (path, text) = match Config::file_to_write(path.as_deref(), &variables) {
+        Ok(found) => found,
+        Err(errors) => return fail(&errors.to_string()),
+    };
+    let inputs = InitInputs {
+        path,
+        text,
+        variables,
+    };
+    let addresses = match inputs.addresses(options) {
+        Ok(addresses) => addresses,
+        Err(why) => return fail(&why),
+    };
+    let services = RealServices::new(addresses, clock());
+    let mut terminal = Terminal::open();
+    let starts = match cli::init::init(options, &inputs, &services, &mut terminal).await {
+        InitEnd::Ready { starts } => starts,
+        InitEnd::Exit(status) => return ExitCode::from(status),
+    };
+    let config = match Config::load(Some(&inputs.path), inputs.variables.into_iter()) {
+        Ok(config) => config,
+        Err(errors) => return fail(&errors.to_string()),
+    };
+    checked_up(&config, &mut terminal).await;
+    match starts {
+        true => first_start(config, &mut terminal).await,
+        false => {
+            terminal.print(
+                "\nStart Ivan with `ivan serve`; docs/operations.md installs it as a service.\n",
+            );
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// The findings of the doctor that are to mend, and its verdict.
+async fn checked_up(config: &Config, terminal: &mut Terminal) {
+    let api_url = format!("http://{}", config.api.bind);
+    let mut report = app::doctor(config, DoctorArgs::default(), api_url, clock()).await;
+    report.findings.retain(|finding| finding.is_to_mend());
+    terminal.print("\nChecks, as `ivan doctor` does them\n");
+    for line in cli::doctor::printed(&report, false).out.lines() {
+        let line = format!("  {line}");
+        terminal.print(&format!("{}\n", line.trim_end()));
+    }
+}
+
+/// Runs the daemon in this terminal, and says who writes first.
+async fn first_start(config: Config, terminal: &mut Terminal) -> ExitCode {
+    terminal.print("\nStart\n");
+    if ivan::store::Store::is_held(&config.store.path) {
+        terminal.print("  ✓ Ivan runs already. Restart it, so that it reads bot.toml again.\n");
+        return ExitCode::SUCCESS;
+    }
+    // The conversation says what happens. Warnings are in the doctor's report.
+    start_logging(&config.log.format, "error");
+    let stop = match stop_signals() {
+        Ok(stop) => stop,
+        Err(error) => return fail(&format!("cannot install signal handlers: {error}")),
+    };
+    let app = match App::build(&config, clock()).await {
+        Ok(app) => app,
+        Err(error) => return fail(&error.to_string()),
+    };
+    drop(config);
+    let news = app.news();
+    let mut running = app.run(Box::pin(stop));
+    let ended = tokio::select! {
+        ended = &mut running => ended,
+        () = tell(news, terminal) => running.await,
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+/// Says when Slack is connected and who writes first.
+async fn tell(mut news: tokio::sync::watch::Receiver<SlackNews>, terminal: &mut Terminal) {
+    let mut told: Option<String> = None;
+    while let Ok(now) = news
+        .wait_for(|now| now.connected || now.trouble != told)
+        .await
+    {
+        if now.connected {
+            break;
+        }
+        told.clone_from(&now.trouble);
+        drop(now);
+        if let Some(why) = &told {
+            terminal.print(&format!("  ✗ Slack: {why}. Ivan tries again by itself.\n"));
+        }
+    }
+    terminal.print("  ✓ Slack is connected.\n  In Slack, open Ivan under Apps and write: help\n");
+    let wrote = news.wait_for(|now| now.wrote.is_some()).await;
+    let Some(name) = wrote.ok().and_then(|now| now.wrote.clone()) else {
+        return;
+    };
+    terminal.print(&format!(
+        "  ✓ {name} wrote to me.\n\nIvan runs here until Ctrl-C. docs/operations.md installs it as a service.\n"
+    ));
 }
 
 async fn serve(config: Config) -> ExitCode {

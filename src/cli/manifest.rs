@@ -1,6 +1,6 @@
 //! `ivan manifest`: the manifest of the Slack app, and the address of Slack's page for a new app with it filled in.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The manifest, as in `deploy/slack-manifest.yaml`.
 pub const MANIFEST: &str = include_str!("../../deploy/slack-manifest.yaml");
@@ -8,13 +8,17 @@ pub const MANIFEST: &str = include_str!("../../deploy/slack-manifest.yaml");
 /// Slack's page for a new app (docs/contracts/slack.md#scopes-and-manifest).
 const NEW_APP: &str = "https://api.slack.com/apps?new_app=1&manifest_yaml=";
 
+/// All characters but those that no address escapes.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
 /// The address of Slack's page for a new app, with the manifest filled in.
 pub fn link() -> String {
     let manifest = without_comments(MANIFEST);
-    format!(
-        "{NEW_APP}{}",
-        utf8_percent_encode(&manifest, NON_ALPHANUMERIC)
-    )
+    format!("{NEW_APP}{}", utf8_percent_encode(&manifest, ESCAPED))
 }
 
 /// The manifest without comments and with half of its indentation, so that the address stays short.

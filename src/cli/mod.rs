@@ -1,8 +1,8 @@
 //! The command line, and the client of our own HTTP API.
 //!
 //! `main` parses [`Cli`]; task commands go through [`run`] to the daemon and return text and an exit status. This
-//! module uses the daemon's API only, none of its internals. The exception is `webhooks.rs`, which calls the sources
-//! directly, because it works beside a daemon or before there is one.
+//! module uses the daemon's API only, none of its internals. The exceptions are `webhooks.rs` and `init.rs`, which call
+//! the services directly, because they work beside a daemon or before there is one.
 
 #![allow(
     rustdoc::broken_intra_doc_links,
@@ -12,8 +12,10 @@
 
 pub mod client;
 pub mod doctor;
+pub mod init;
 pub mod manifest;
 pub mod print;
+pub mod prompt;
 pub mod token;
 pub mod webhooks;
 
@@ -33,6 +35,7 @@ use crate::verbs::line::{AnswerKind, Call, CommandLine, encoded};
 use crate::verbs::{Info, VERBS};
 use client::{ApiAnswer, ClientError, DaemonClient};
 use doctor::DoctorArgs;
+use init::InitOptions;
 use print::Printed;
 use token::TokenCommand;
 use webhooks::WebhooksCommand;
@@ -132,6 +135,9 @@ impl FromStr for ApiToken {
 /// The subcommands of `ivan`.
 #[derive(Debug, PartialEq, Eq, Subcommand)]
 pub enum CliCommand {
+    /// Connect Slack, ClickUp and GitHub: asks, checks each answer, writes bot.toml and starts
+    #[command(after_help = INIT_HELP)]
+    Init(Box<InitOptions>),
     /// Run the daemon
     Serve,
     /// Try Ivan without accounts or network, against a simulated Slack, ClickUp and GitHub
@@ -294,6 +300,11 @@ fn line_of(name: &str) -> Option<(&'static Info, CommandLine)> {
     let row = VERBS.iter().find(|row| row.info.name == name)?;
     Some((row.info, row.info.line?))
 }
+
+const INIT_HELP: &str = "Run again, it shows what would change, and keeps all other keys and comments. Without a terminal it never asks: it \
+     names the missing answers and exits with 2. Tokens come from the prompt, a file or the environment (also \
+     IVAN__SLACK__BOT_TOKEN and its like); their options name files, because a command line stays in the shell's \
+     history. docs/getting-started.md shows a whole run.";
 
 const SANDBOX_HELP: &str = "Prints addresses and tokens as `export` lines and runs until Ctrl-C. docs/sandbox.md describes the control API. \
      Port 0 picks a free port.";

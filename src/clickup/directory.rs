@@ -27,15 +27,17 @@ impl ClickUpDirectory {
 
     /// The lists of a workspace that are not archived, by space and folder.
     pub async fn lists(&self, workspace: &str) -> Result<Vec<ListedList>, WriteError> {
-        let path = format!("/team/{}/space?archived=false", segment(workspace));
-        let request = Request::get(path, format!("the spaces of the workspace {workspace}"));
+        let path = format!("/team/{}/space", segment(workspace));
+        let thing = format!("the spaces of the workspace {workspace}");
+        let request = Request::get(path, thing).with("archived", false);
         let answer: Spaces = self.client.send(&request).await?;
         let mut lists = Vec::new();
         for space in answer.spaces.iter().take(SPACES_MAX) {
             let (id, name) = (space.id.to_string(), space.shown());
             let request = |what: &str| {
-                let path = format!("/space/{}/{what}?archived=false", segment(&id));
-                Request::get(path, format!("the {what}s of the space {name}"))
+                let path = format!("/space/{}/{what}", segment(&id));
+                let thing = format!("the {what}s of the space {name}");
+                Request::get(path, thing).with("archived", false)
             };
             let loose: NamedLists = self.client.send(&request("list")).await?;
             lists.extend(loose.lists.iter().map(|list| listed(list, name.clone())));

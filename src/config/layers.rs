@@ -207,6 +207,26 @@ pub fn find(
     Ok(None)
 }
 
+/// The file to write, and its text if it exists. A named file need not exist yet.
+pub fn to_write(
+    named: Option<&Path>,
+    env: &[(String, String)],
+) -> Result<(PathBuf, Option<String>), (ValueOrigin, String)> {
+    let (places, _) = places(named, env);
+    for path in &places {
+        match std::fs::read_to_string(path) {
+            Ok(text) => return Ok((path.clone(), Some(text))),
+            Err(err) if err.kind() == ErrorKind::NotFound => {}
+            Err(err) => {
+                let origin = ValueOrigin::File(path.clone());
+                return Err((origin, format!("cannot be read: {err}")));
+            }
+        }
+    }
+    let first = places.into_iter().next();
+    Ok((first.unwrap_or_else(|| "bot.toml".into()), None))
+}
+
 /// The places where `bot.toml` is looked for.
 pub fn looked_at(named: Option<&Path>, env: &[(String, String)]) -> Vec<String> {
     let (places, _) = places(named, env);

@@ -404,6 +404,17 @@ impl Config {
         Config::read_known(file, env, &[]).0
     }
 
+    /// The file that `ivan init` writes, with its text if it exists: the one that [`Config::load`] reads, else the named
+    /// one, else `bot.toml` in the working directory.
+    pub fn file_to_write(
+        path: Option<&Path>,
+        env: &[(String, String)],
+    ) -> Result<(PathBuf, Option<Zeroizing<String>>), ConfigErrors> {
+        layers::to_write(path, env)
+            .map(|(path, text)| (path, text.map(Zeroizing::new)))
+            .map_err(whole)
+    }
+
     /// The file that was read, if any.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
@@ -446,8 +457,7 @@ impl Config {
                 "",
                 &match &path {
                     None if !looked_at.is_empty() => format!(
-                        "no bot.toml found (looked at {}); copy bot.toml.example to bot.toml and fill it in. `ivan demo` \
-                         needs none",
+                        "no bot.toml found (looked at {}); `ivan init` makes one. `ivan demo` needs none",
                         looked_at.join(", ")
                     ),
                     _ => "no source is configured; fill in [clickup], [github] or both".to_owned(),

@@ -30,8 +30,11 @@ impl GitHubDirectory {
     pub async fn repos(&self) -> Result<Vec<ListedRepo>, WriteError> {
         let mut repos = Vec::new();
         for page in 1..=PAGES_MAX {
-            let path = format!("/user/repos?sort=pushed&direction=desc&per_page=100&page={page}");
-            let request = Request::get(path, "the repositories of github.token");
+            let request = Request::get("/user/repos", "the repositories of github.token")
+                .with("sort", "pushed")
+                .with("direction", "desc")
+                .with("per_page", 100)
+                .with("page", page);
             let found: Vec<ListedRepository> = self.client.get(&request).await?.value;
             let is_last = found.len() < 100;
             let usable = found.into_iter().filter(|repo| repo.takes_issues());
@@ -51,11 +54,11 @@ impl GitHubDirectory {
     /// The people who can be assigned issues in a repository, with their public addresses.
     pub async fn people(&self, repo: &RepoName) -> Result<Vec<ListedAccount>, WriteError> {
         let path = format!(
-            "/repos/{}/{}/assignees?per_page=100",
+            "/repos/{}/{}/assignees",
             segment(repo.owner()),
             segment(repo.name())
         );
-        let request = Request::get(path, format!("the people of {repo}"));
+        let request = Request::get(path, format!("the people of {repo}")).with("per_page", 100);
         let found: Vec<User> = self.client.get(&request).await?.value;
         let mut people = Vec::new();
         for user in found.into_iter().filter(|user| user.kind == "User") {

@@ -67,6 +67,7 @@ impl Inbound for Mailbox {
             return self.nothing_to_do(waiting).await;
         };
         let may = self.may_act(member, team);
+        let is_typed_by_a_person = may.is_ok() && heard.gesture == Gesture::Said;
         if may.is_ok() {
             self.inner.commands.introduce(member).await?;
         }
@@ -114,6 +115,7 @@ impl Inbound for Mailbox {
             };
             self.until_answers_are_shown(member, channel).await?;
         }
+        let name = member.name.clone();
         let (id, heard, member) = (waiting.id, heard.clone(), member.clone());
         let acted = self.write(move |mail| {
             let tx = mail.db;
@@ -128,6 +130,9 @@ impl Inbound for Mailbox {
         });
         if let Some(command) = acted.await? {
             self.inner.commands.tell_if_it_takes_long(command);
+        }
+        if is_typed_by_a_person {
+            self.wrote(&name);
         }
         Ok(())
     }

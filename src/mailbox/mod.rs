@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::command_tx::CommandTx;
@@ -54,7 +55,7 @@ pub use progress::ProgressGuard;
 pub use reactions::ReactionFate;
 pub use schedule::{DuePerson, Schedules};
 pub use shown::Post;
-pub use status::ListenedChannels;
+pub use status::{ListenedChannels, SlackNews};
 
 /// How long a command that depends on the current task waits until an earlier answer, which may change it, is posted.
 const SHOWN_WITHIN: Duration = Duration::from_secs(15);
@@ -101,6 +102,8 @@ struct Inner {
     homes_opened: AtomicU64,
     /// The value of `homes_opened` at which no tab was to be kept up to date; none comes without being opened.
     no_home_since: AtomicU64,
+    /// For `ivan init`.
+    news: watch::Sender<SlackNews>,
 }
 
 /// One transaction of the mailbox.
@@ -129,6 +132,7 @@ impl Mailbox {
                 under_way: AtomicUsize::default(),
                 homes_opened: AtomicU64::new(1),
                 no_home_since: AtomicU64::default(),
+                news: watch::Sender::default(),
             }),
         }
     }

@@ -1,6 +1,8 @@
 //! The connection to Slack, for `status`: its health, missing scopes, and another daemon that seems to use the same
 //! Slack app, which is reported to operators.
 
+use tokio::sync::watch;
+
 use super::{Mailbox, ReceiptMode, ThreadReplies};
 use crate::commands::{SlackHealth, UnmetScope};
 use crate::domain::reply;
@@ -19,10 +21,47 @@ pub struct ListenedChannels {
     pub bare: bool,
 }
 
+/// The first events of a process, which `ivan init` waits for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SlackNews {
+    /// Slack was connected.
+    pub connected: bool,
+    /// Why it is not connected.
+    pub trouble: Option<String>,
+    /// The first person whose message was answered.
+    pub wrote: Option<String>,
+}
+
 impl Mailbox {
     /// Sets the state of the connection to Slack, for `status` and `/readyz`.
     pub fn slack_is(&self, health: SlackHealth) {
+        self.inner.news.send_if_modified(|news| {
+            let before = news.clone();
+            news.connected |= health == SlackHealth::Connected;
+            news.trouble = match &health {
+                SlackHealth::Trouble(why) => Some(why.clone()),
+                SlackHealth::Connecting => before.trouble.clone(),
+                SlackHealth::Connected => None,
+            };
+            *news != before
+        });
         self.inner.commands.live_health().slack = Some(health);
+    }
+
+    /// The first events of this process.
+    pub fn news(&self) -> watch::Receiver<SlackNews> {
+        self.inner.news.subscribe()
+    }
+
+    /// Notes that a member wrote; only the first one counts.
+    pub(super) fn wrote(&self, name: &str) {
+        self.inner.news.send_if_modified(|news| {
+            let is_first = news.wrote.is_none();
+            if is_first {
+                news.wrote = Some(name.to_owned());
+            }
+            is_first
+        });
     }
 
     /// Sets the missing scopes of the Slack app, for `status`.

@@ -261,6 +261,12 @@ impl Store {
         Store::opened(path, settings, None)
     }
 
+    /// Whether a daemon has the file.
+    pub fn is_held(path: &Path) -> bool {
+        let file = OpenOptions::new().read(true).open(beside(path, ".lock"));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Encrypts the secrets in the file with a new key. The key goes to the file `to`, or replaces the old one. With `lost`,
     /// secrets of a key that is not there are removed.
     ///

@@ -166,7 +166,11 @@ const MAY_USE: &[(&str, Rooms)] = &[
             "limits", "clock", "commands", "domain", "inbox", "lenient", "runtime", "verbs",
         ]),
     ),
-    ("cli", Only(&["clock", "config", "domain", "verbs"])),
+    ("setup", Only(&["config", "domain"])),
+    (
+        "cli",
+        Only(&["clock", "config", "domain", "setup", "verbs"]),
+    ),
     // It asks every system how it is.
     (
         "doctor",
@@ -230,9 +234,11 @@ const AT_HOME_IN: &[(&str, &[&str])] = &[
         ],
     ),
     ("rusqlite", &["store"]),
+    ("similar", &["setup"]),
     ("slack_morphism", &["slack"]),
     ("tokio_tungstenite", &["sandbox", "slack"]),
     ("tokio_util", &["runtime", "sandbox"]),
+    ("toml_edit", &["setup"]),
     ("tracing_subscriber", &["main"]),
     ("utoipa", &["http", "verbs"]),
 ];

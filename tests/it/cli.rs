@@ -528,7 +528,7 @@ async fn without_a_configuration_it_is_said_how_to_name_the_daemon() {
         .current_dir(folder.path()))
     .await;
     assert_eq!((ran.exit, ran.out.as_str()), (1, ""));
-    assert!(ran.err.contains("bot.toml.example"), "{ran:?}");
+    assert!(ran.err.contains("`ivan init` makes one"), "{ran:?}");
     assert!(ran.err.contains("--api-url"), "{ran:?}");
 }
 

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 use crate::demo::{README_LINES, any_day, from_the_readme};
 use crate::harness::Took;
 
-const CTRL_C: &str = "\u{3}";
+pub const CTRL_C: &str = "\u{3}";
 const CTRL_D: &str = "\u{4}";
 /// Wide and high enough that nothing is wrapped.
 const SIZE: Winsize = Winsize {
@@ -27,8 +28,8 @@ const SIZE: Winsize = Winsize {
 };
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The demo in a terminal of its own.
-struct Terminal {
+/// A command in a terminal of its own.
+pub struct Terminal {
     demo: Child,
     keyboard: File,
     /// The test's end of the demo's terminal.
@@ -39,8 +40,17 @@ struct Terminal {
 }
 
 impl Terminal {
-    /// Needs a runtime.
+    /// The demo. Needs a runtime.
     fn open() -> Terminal {
+        Terminal::running(&["demo"], None, &[])
+    }
+
+    /// `ivan` with these words, in a folder, with further variables. Needs a runtime.
+    pub fn running(
+        words: &[&str],
+        folder: Option<&Path>,
+        variables: &[(&str, String)],
+    ) -> Terminal {
         let _took = Took::begin();
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let keyboard = openpt(flags).unwrap();
@@ -50,8 +60,15 @@ impl Terminal {
         tcsetwinsize(&tty, SIZE).unwrap();
         let side = || Stdio::from(tty.try_clone().unwrap());
         // So that Ctrl-C there is a signal to the demo, as at every terminal.
-        let demo = Command::new("setsid")
-            .args(["--ctty", env!("CARGO_BIN_EXE_ivan"), "demo"])
+        let mut command = Command::new("setsid");
+        command
+            .args(["--ctty", env!("CARGO_BIN_EXE_ivan")])
+            .args(words)
+            .envs(variables.iter().map(|(name, value)| (*name, value)));
+        if let Some(folder) = folder {
+            command.current_dir(folder);
+        }
+        let demo = command
             .env("TERM", "xterm")
             .env("NO_COLOR", "1")
             .stdin(side())
@@ -79,7 +96,7 @@ impl Terminal {
         }
     }
 
-    fn types(&mut self, keys: &str) {
+    pub fn types(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
@@ -88,19 +105,19 @@ impl Terminal {
     }
 
     /// Waits until the screen satisfies `holds`.
-    async fn until(&mut self, what: &str, holds: impl Fn(&str) -> bool) {
+    pub async fn until(&mut self, what: &str, holds: impl Fn(&str) -> bool) {
         let holds = |all: &Vec<u8>| holds(&screen(all));
         let waited = tokio::time::timeout(PATIENCE, self.output.wait_for(holds));
         let held = waited.await.is_ok_and(|waited| waited.is_ok());
         assert!(held, "{what}, on:\n{}", self.screen());
     }
 
-    async fn shows(&mut self, words: &str) {
+    pub async fn shows(&mut self, words: &str) {
         self.until(words, |screen| screen.contains(words)).await;
     }
 
-    /// Waits until the demo has ended; returns the screen.
-    async fn ends(mut self) -> (ExitStatus, String) {
+    /// Waits until it has ended; returns the screen.
+    pub async fn ends(mut self) -> (ExitStatus, String) {
         let ended = tokio::time::timeout(PATIENCE, self.demo.wait()).await;
         let exit = ended.unwrap_or_else(|_| panic!("it does not end:\n{}", self.screen()));
         let modes = tcgetattr(&self.tty).unwrap().local_modes;

@@ -48,6 +48,7 @@ mod hints;
 mod home;
 mod huge;
 mod identity;
+mod init;
 mod limits;
 mod list;
 mod log;
