@@ -986,7 +986,7 @@ fn roster(config: &Config) -> Roster {
     Roster {
         people: config.people.iter().map(configured).collect(),
         operators: operators.map_or_else(Vec::new, |slack| slack.operators.clone()),
-        shared: config.people.is_empty() && operators.is_none(),
+        shared: config.is_shared(),
     }
 }
 
@@ -997,9 +997,7 @@ fn mailbox_settings(config: &Config) -> MailboxSettings {
             .map_or_else(AllowedUsers::default, |slack| slack.allowed_users.clone()),
         operators: slack.map_or_else(Vec::new, |slack| slack.operators.clone()),
         thread_replies: slack.map_or(ThreadReplies::Hint, thread_replies),
-        finds_by_email: config.clickup.is_some()
-            && (slack.is_some_and(|slack| slack.operators_add && !slack.operators.is_empty())
-                || config.people.iter().any(|person| person.clickup.is_none())),
+        finds_by_email: config.finds_by_email(),
     }
 }
 

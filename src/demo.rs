@@ -1159,7 +1159,8 @@ fn is_heard(text: &str) -> bool {
 }
 
 fn opens_a_form(button: &DemoButton) -> bool {
-    button.action.starts_with("comment:")
+    let forms = ["comment:", "create:", "draft:", "account:"];
+    forms.iter().any(|form| button.action.starts_with(form))
 }
 
 /// Whether it is a time of day in Slack's picker format: `8:30` or `08:30`.

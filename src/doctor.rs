@@ -180,8 +180,6 @@ async fn check_slack(patient: &Patient<'_>, rows: Option<&StoreRows>) -> SlackFi
     };
     let listens = slack.channel_commands;
     let somebody = rows.is_some_and(|rows| rows.wants_reactions);
-    let finds_by_email =
-        config.clickup.is_some() && config.people.iter().any(|person| person.clickup.is_none());
     let mut people: Vec<String> = slack.operators.clone();
     people.extend(people::slack_ids(config, rows));
     people.dedup();
@@ -195,7 +193,7 @@ async fn check_slack(patient: &Patient<'_>, rows: Option<&StoreRows>) -> SlackFi
             reacts: somebody
                 || slack.receipts == crate::config::ReceiptsConfig::Reactions
                 || slack.thread_replies == crate::config::ThreadRepliesConfig::Comment,
-            emails: finds_by_email,
+            emails: config.finds_by_email(),
         },
         channels: slack
             .channels

@@ -580,10 +580,14 @@ fn answers() -> Vec<Group> {
         verbs::next::not_current_any_more(card()),
     );
     queue.refused("`done` before a task was shown", reply::no_current(card()));
-    queue.row("`hello`", reply::greeting(Some("Ana"), Some(&cert())));
+    queue.row("`hello`", reply::greeting(Some("Ana"), &cert()));
     queue.row(
-        "`hello` without a current task",
-        reply::greeting(None, None),
+        "`hello` before a task was shown",
+        reply::greeting_with_card(Some("Ana"), card()),
+    );
+    queue.row(
+        "`hello` with an empty queue",
+        reply::hello(None).then(reply::empty(&EmptyQueue::Done)),
     );
     for why in [
         EmptyQueue::NotRead(vec![FirstRead {

@@ -371,6 +371,29 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 impl Config {
+    /// Operators who are people without a section in `[[people]]`.
+    pub fn operators_without_section(&self) -> impl Iterator<Item = &String> {
+        let slack = self.slack.iter().filter(|slack| slack.operators_add);
+        let has_section =
+            |id: &String| self.people.iter().any(|one| one.slack.as_ref() == Some(id));
+        slack
+            .flat_map(|slack| &slack.operators)
+            .filter(move |id| !has_section(id))
+    }
+
+    /// Whether one person stands for everybody who may command.
+    pub fn is_shared(&self) -> bool {
+        let add = self.slack.as_ref().is_some_and(|slack| slack.operators_add);
+        self.people.is_empty() && !add
+    }
+
+    /// Whether the ClickUp account of any person can be found by e-mail address only. Operators may add such a person.
+    pub fn finds_by_email(&self) -> bool {
+        let slack = self.slack.as_ref();
+        let add = slack.is_some_and(|slack| slack.operators_add && !slack.operators.is_empty());
+        self.clickup.is_some() && (add || self.people.iter().any(|person| person.clickup.is_none()))
+    }
+
     /// Finds `bot.toml` (`path`, `$IVAN_CONFIG`, `./`, `$XDG_CONFIG_HOME/ivan/`, `/etc/ivan/`), overrides it with the
     /// environment and reads both. The file is optional if the environment has all required keys.
     ///

@@ -88,6 +88,16 @@ fn people(config: &Config, rows: Option<&StoreRows>) -> Vec<CheckedPerson> {
         });
     }
     all.extend(stored);
+    for operator in config.operators_without_section() {
+        let is_known = |one: &CheckedPerson| one.slack.as_ref() == Some(operator);
+        if !all.iter().any(is_known) {
+            all.push(CheckedPerson {
+                name: operator.clone(),
+                slack: Some(operator.clone()),
+                ..CheckedPerson::default()
+            });
+        }
+    }
     all
 }
 

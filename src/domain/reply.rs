@@ -1323,27 +1323,31 @@ fn code(name: &str) -> String {
     format!("`{name}`")
 }
 
-/// The answer to a greeting; `name`: if people are told apart.
-pub fn greeting(name: Option<&str>, current: Option<&Task>) -> Text {
-    let name = name.map_or_else(String::new, |name| format!(" {name}"));
-    let words = Text::new().text(format!("Hi{name}. "));
-    match current {
-        Some(task) => words
-            .text("Your current task is ")
-            .link(&task.title, &task.url)
-            .text(". Type ")
-            .code("list")
-            .text(", ")
-            .code("done"),
-        None => words
-            .text("Type ")
-            .code("list")
-            .text(", ")
-            .code("create TITLE"),
+/// The answer to a greeting, if the person knows their current task; `name`: if people are told apart.
+pub fn greeting(name: Option<&str>, current: &Task) -> Text {
+    hello(name)
+        .text("Your current task is ")
+        .link(&current.title, &current.url)
+        .text(". Type ")
+        .code("list")
+        .text(", ")
+        .code("done")
+        .text(" or ")
+        .code("help")
+        .text(".")
+}
+
+/// The answer to a greeting, before the card of the current task.
+pub fn greeting_with_card(name: Option<&str>, card: Text) -> Text {
+    hello(name).text("Your current task: ").then(card)
+}
+
+/// The answer to a greeting, before the reason for an empty queue.
+pub fn hello(name: Option<&str>) -> Text {
+    match name {
+        Some(name) => Text::new().text("Hi ").said(name).text(". "),
+        None => Text::new().text("Hi. "),
     }
-    .text(" or ")
-    .code("help")
-    .text(".")
 }
 
 /// The answer to thanks.

@@ -74,7 +74,7 @@ impl MailTx<'_> {
         let (is_own, alone) = told_by_reaction(heard, &asked, reactions_too);
         let done = match (&mut person, asked) {
             (Some(person), Err(_)) if heard.direct && is_greeting(&heard.text) => {
-                Ok(Handled::Replied(self.greet(person)?.into()))
+                Ok(Handled::Replied(self.greet(person)?))
             }
             (Some(person), Err(_)) if heard.direct && is_thanks(&heard.text) => {
                 let current = self.known_current(person)?;
@@ -373,11 +373,24 @@ impl MailTx<'_> {
         Ok(current.map(|one| one.task))
     }
 
-    /// The answer to a greeting. The current task was shown before, so the answer pins nothing.
-    fn greet(&self, person: &Person) -> DbResult<Text> {
-        let current = self.known_current(person)?;
+    /// The answer to a greeting: the current task. One that was not shown before is shown as `current` shows it.
+    fn greet(&self, person: &Person) -> DbResult<Reply> {
         let name = (!person.alone).then_some(person.name.as_str());
-        Ok(reply::greeting(name, current.as_ref()))
+        if let Some(task) = self.known_current(person)? {
+            return Ok(reply::greeting(name, &task).into());
+        }
+        let mut said = self.command_tx().show(person)?;
+        if said.about.is_some() {
+            said.words = reply::greeting_with_card(name, said.words);
+            let lead = CardPart::Text(reply::greeting_with_card(name, Text::new()));
+            said.parts.insert(0, lead);
+        } else {
+            said.words = reply::hello(name).then(said.words);
+            if let Some(CardPart::Text(words)) = said.parts.first_mut() {
+                *words = said.words.clone();
+            }
+        }
+        Ok(said)
     }
 
     /// The answer to a text that is no command: buttons for the things that it may have meant.

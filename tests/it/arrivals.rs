@@ -83,7 +83,10 @@ async fn who_is_not_linked_gets_forms_instead_of_an_empty_queue() {
         welcome.mentions("I don't know your ClickUp or GitHub account yet. Link it below");
         let both = ["Link ClickUp", "Link GitHub"];
         assert_eq!(welcome.buttons(), ["Link ClickUp", "Link GitHub", "Help"]);
-        for typed in ["list", "current", "done"] {
+        ivan.dm(ANA, "hello")
+            .await
+            .begins("Hi Ana. I don't know your ClickUp or GitHub account yet");
+        for typed in ["list", "current", "done", "hello"] {
             assert_eq!(ivan.dm(ANA, typed).await.buttons(), both, "{typed}");
         }
         let home = ivan.opens_home(ANA).await;

@@ -185,6 +185,12 @@ async fn before_the_first_read_an_empty_queue_says_why() {
 #[tokio::test]
 async fn what_is_no_command_is_offered() {
     ivan_test(two_tasks(), async |ivan| {
+        let hello = ivan.dm(ANA, "Hi Ivan!").await;
+        hello.begins("Hi. Your current task: Renew cert");
+        assert_eq!(
+            hello.buttons(),
+            ["Done", "Next", "Comment", "Snooze", "Open"]
+        );
         ivan.dm(ANA, "what\u{2019}s next?")
             .await
             .mentions("Renew cert");
