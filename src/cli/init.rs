@@ -66,7 +66,7 @@ pub struct InitOptions {
     )]
     pub clickup_list: Vec<String>,
     /// Go without ClickUp
-    #[arg(long, conflicts_with_all = ["clickup_token_file", "clickup_workspace", "clickup_list"])]
+    #[arg(long, conflicts_with = "clickup_token_file")]
     pub no_clickup: bool,
     /// The file with the GitHub token (github_pat_…) [env: GITHUB_TOKEN has the token]
     #[arg(long, value_name = "FILE")]
@@ -80,7 +80,7 @@ pub struct InitOptions {
     )]
     pub github_repo: Vec<String>,
     /// Go without GitHub
-    #[arg(long, conflicts_with_all = ["github_token_file", "github_repo"])]
+    #[arg(long, conflicts_with = "github_token_file")]
     pub no_github: bool,
     /// Write bot.toml without asking
     #[arg(long)]
@@ -792,22 +792,23 @@ impl Dialogue<'_> {
                 }
             };
             let checked = match (question.is_kind)(token.secret().expose()) {
-                Ok(()) => {
-                    let checked = self.check(kind, token.secret()).await;
-                    checked.map_err(|trouble| first_sentence(trouble.why()))
-                }
-                Err(why) => Err(why.to_owned()),
+                Ok(()) => self.check(kind, token.secret()).await,
+                Err(why) => Err(TokenTrouble::Rejected(why.to_owned())),
             };
             match checked {
                 Ok(facts) => {
                     self.facts(kind, &facts);
                     return Ok(Some((token, facts)));
                 }
-                Err(why) => {
-                    self.say(&format!("  ✗ {why}."));
+                Err(trouble) => {
+                    self.say(&format!("  ✗ {}", for_init(trouble.why())));
                     if !self.prompter.is_asking() {
+                        let result = match trouble {
+                            TokenTrouble::Rejected(_) => "is not accepted",
+                            TokenTrouble::NoAnswer(_) => "could not be checked",
+                        };
                         return Err(InitStop::Failed(format!(
-                            "{}.{} is not accepted. Nothing was written",
+                            "{}.{} {result}. Nothing was written",
                             question.section, question.key
                         )));
                     }
@@ -1175,10 +1176,10 @@ struct GitHubFound {
     people: Vec<ListedAccount>,
 }
 
-/// What follows it in a report about a token is for a daemon that runs.
-fn first_sentence(report: &str) -> String {
-    let first = report.split_inclusive(". ").next().unwrap_or_default();
-    first.trim_end().trim_end_matches('.').to_owned()
+/// The report about a token, without the advice for a running daemon.
+fn for_init(report: &str) -> String {
+    let report = report.split(" Set a new ").next().unwrap_or_default();
+    format!("{}.", report.trim_end_matches('.'))
 }
 
 /// Without white space and quotation marks around it, as people paste it.

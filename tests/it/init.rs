@@ -203,6 +203,12 @@ async fn without_a_terminal_it_names_the_missing_answers() {
         "{said}"
     );
     assert_eq!(world.file(), None);
+    // An answer of a source that is left out does no harm.
+    let list = ("IVAN__CLICKUP__LIST_ID", "901100000001".to_owned());
+    let given = [world.tokens().as_slice(), &[list]].concat();
+    let ran = world.piped(&["--no-clickup"], &given).await;
+    let said = out(&ran);
+    assert!(said.contains("✗ 1 answer is missing"), "{said}");
 }
 
 #[tokio::test]
