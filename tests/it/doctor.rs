@@ -110,13 +110,12 @@ impl Bench {
     }
 
     async fn doctor(&self, args: &[&str]) -> Checkup {
-        checkup(
-            Command::new(env!("CARGO_BIN_EXE_ivan"))
-                .args(["doctor", "--json"])
-                .args(args)
-                .current_dir(self.ivan.folder()),
-        )
-        .await
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ivan"));
+        command.args(["doctor", "--json"]).args(args);
+        command.current_dir(self.ivan.folder());
+        let found = checkup(&mut command).await;
+        self.ivan.shows("ivan doctor", &found.report.to_string());
+        found
     }
 
     /// Plants a fault by another configuration; the right one is the remedy.
@@ -704,7 +703,9 @@ async fn with_webhooks() -> Ivan {
 
 async fn beside(ivan: &Ivan, args: &[&str]) -> Checkup {
     let mut command = ivan.command(&["doctor", "--json"]);
-    checkup(command.args(args)).await
+    let found = checkup(command.args(args)).await;
+    ivan.shows("ivan doctor", &found.report.to_string());
+    found
 }
 
 #[tokio::test]

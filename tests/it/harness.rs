@@ -1107,7 +1107,8 @@ impl Ivan {
         Canaries::of(&self.sandbox, made.as_deref().map(str::trim))
     }
 
-    fn shows(&self, place: &str, text: &str) {
+    /// Looks for the secrets in a text; those found fail the story at its end.
+    pub fn shows(&self, place: &str, text: &str) {
         let leaks = self.canaries().leaks(place, text);
         self.leaked.lock().unwrap().extend(leaks);
     }
