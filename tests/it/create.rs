@@ -223,7 +223,7 @@ async fn a_creation_with_a_mistake_makes_nothing() {
         let mistakes = [
             (
                 "create",
-                "✗ What is the task called? `create Buy milk`",
+                "What is the task called? Type `create Buy milk`, or fill in the form.",
             ),
             (
                 "create Buy milk -s jira",

@@ -269,6 +269,10 @@ async fn only_a_new_message_of_a_person_acts() {
                 Box::new(at(json!({"type": "hologram"}))),
             ),
         ];
+        // The first opening of the tab is answered with a welcome.
+        let welcome = ivan.is_told(ANA);
+        ivan.slack().opens_tab(ANA, "messages");
+        welcome.answers().await;
         let dm = ivan.slack().dm(ANA);
         for (what, happens) in happenings {
             ivan.until_all_is_acked().await;

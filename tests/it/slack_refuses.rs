@@ -155,13 +155,18 @@ async fn an_answer_whose_blocks_slack_refuses_is_said_as_text(#[case] code: &'st
 /// Too long even without its blocks: only the beginning is posted.
 #[tokio::test]
 async fn an_answer_that_is_too_long_for_slack_is_cut() {
-    ivan_test(two_tasks(), async |ivan| {
-        ivan.dm(ANA, "help").await;
-        ivan.slack().errors("chat.postMessage", "msg_too_long", 1);
-        let help = ivan.dm(ANA, "help").await;
-        help.mentions("`create");
-        let shown = help.text().chars().count();
-        assert!(help.text().ends_with(" …") && shown < 1_010, "{shown}");
+    let tasks = std::array::from_fn::<Value, 9, _>(|n| match n {
+        0 => json!({"name": "Renew cert"}),
+        n => json!({"name": format!("Task {n}{}", " certificate".repeat(15))}),
+    });
+    ivan_test(Setup::new().clickup_tasks(tasks), async |ivan| {
+        ivan.dm(ANA, "list").await;
+        // With its blocks, and without them.
+        ivan.slack().errors("chat.postMessage", "msg_too_long", 2);
+        let list = ivan.dm(ANA, "list").await;
+        list.mentions("Renew cert");
+        let shown = list.text().chars().count();
+        assert!(list.text().ends_with(" …") && shown < 1_010, "{shown}");
         // A text that fits only loses its blocks.
         ivan.slack().errors("chat.postMessage", "msg_too_long", 1);
         let current = ivan.dm(ANA, "current").await;
