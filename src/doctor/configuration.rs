@@ -22,7 +22,7 @@ pub fn configuration_findings(config: &Config) -> Vec<Finding> {
                     place(config.file(), key)
                 ),
                 "It is nobody's value, and cannot work",
-                format!("Write your own value for {key}; bot.toml.example says where to find it"),
+                format!("`ivan init` asks for the values; or write your own one for {key}"),
             )
         })
         .collect();
@@ -121,11 +121,11 @@ pub fn without_configuration(errors: &ConfigErrors) -> Vec<Finding> {
                 variable,
             } => (
                 String::new(),
-                format!("Make a bot.toml from bot.toml.example, or set {variable}"),
+                format!("`ivan init` makes a bot.toml; or set {variable}"),
             ),
             ValueOrigin::Default | ValueOrigin::Whole => (
                 String::new(),
-                "`ivan config check` shows it again".to_owned(),
+                "`ivan init` makes a bot.toml with all that is needed".to_owned(),
             ),
         };
         let text = match error.key.as_str() {
