@@ -11,8 +11,10 @@
 )]
 
 mod blocks;
+mod complete;
 mod forms;
 mod terminal;
+mod wrap;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -38,15 +40,18 @@ use crate::sandbox::slack::{EphemeralPost, PostedMessage, SandboxEvent};
 use crate::sandbox::{Sandbox, Seed};
 use crate::verbs::is_bare_create;
 use blocks::{DemoButton, Look, button_called, buttons_in, called, tame};
+use complete::Known;
 use forms::Form;
 use terminal::{Input, Interrupt, Interrupts, Screen};
 
-/// The person whose DM the terminal shows.
-const ANA: &str = "U0ANN01";
+/// The people at the keyboard: Slack id and name. The first of them types without `as`.
+const ANA: (&str, &str) = ("U0ANN01", "Ana");
+const BO: (&str, &str) = ("U0BOB01", "Bo");
 /// The secret that both sources sign their webhooks with.
 const SECRET: &str = "a-secret-of-the-demo";
-/// Bo's account in ClickUp.
-const BO: i64 = 4243;
+/// Their accounts in ClickUp.
+const ANA_IN_CLICKUP: i64 = 4242;
+const BO_IN_CLICKUP: i64 = 4243;
 const REPO: &str = "acme/widgets";
 /// The time limit for the daemon to become ready, and for an answer if the daemon never becomes idle.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -136,7 +141,9 @@ fn config(sandbox: &Sandbox, folder: &Path) -> Result<Config, ConfigErrors> {
          [clickup]\ntoken = \"{}\"\nteam_id = \"{}\"\nlist_id = \"{}\"\napi_url = \"{}\"\nwebhook_secret = \"{SECRET}\"\n\
          [github]\ntoken = \"{}\"\nrepo = \"{REPO}\"\napi_url = \"{}\"\nwebhook_secret = \"{SECRET}\"\n\
          [outbox]\nretry_max = \"2s\"\n[store]\npath = '{}'\n[api]\nbind = \"127.0.0.1:0\"\n\
-         [webhooks]\nbind = \"127.0.0.1:0\"\n",
+         [webhooks]\nbind = \"127.0.0.1:0\"\n\
+         [[people]]\nname = \"{}\"\nslack = \"{}\"\ngithub = \"ana\"\nclickup = \"{ANA_IN_CLICKUP}\"\n\
+         [[people]]\nname = \"{}\"\nslack = \"{}\"\ngithub = \"bo\"\nclickup = \"{BO_IN_CLICKUP}\"\n",
         sandbox.slack.app_token(),
         sandbox.slack.bot_token(),
         sandbox.slack.api_url(),
@@ -147,6 +154,10 @@ fn config(sandbox: &Sandbox, folder: &Path) -> Result<Config, ConfigErrors> {
         sandbox.github.token(),
         sandbox.github.api_url(),
         folder.join("ivan.db").display(),
+        ANA.1,
+        ANA.0,
+        BO.1,
+        BO.0,
     );
     Config::read(Some((Path::new("the demo"), &text)), std::iter::empty())
 }
@@ -175,8 +186,45 @@ async fn ready(commands: &Commands, sandbox: &Sandbox) {
     }
 }
 
-/// Ana's side of the conversation, and the view behind it.
+/// One person's conversations with Ivan.
+struct Side {
+    /// The Slack id.
+    id: &'static str,
+    name: &'static str,
+    dm: String,
+    /// The last message shown: the target of `press`, `react` and `thread`.
+    last: Option<Shown>,
+    /// The open Home tab. `press` tries its buttons first.
+    home: Option<Home>,
+    /// The open form.
+    form: Option<Form>,
+    /// Reactions that were added: conversation, message and name.
+    reactions: Vec<(String, PostedMessage, String)>,
+    /// The conversation of the person's last message.
+    place: String,
+}
+
+impl Side {
+    fn of((id, name): (&'static str, &'static str), sandbox: &Sandbox) -> Side {
+        let dm = sandbox.slack.dm(id);
+        Side {
+            id,
+            name,
+            last: None,
+            home: None,
+            form: None,
+            reactions: Vec::new(),
+            place: dm.clone(),
+            dm,
+        }
+    }
+}
+
+/// The sides of the people in the conversation, and the view behind it.
 struct Dm {
+    /// The person who types.
+    me: Side,
+    other: Side,
     sandbox: Sandbox,
     mailbox: Mailbox,
     clickup: Receiver<RequestRecord>,
@@ -190,16 +238,6 @@ struct Dm {
     /// Messages from Ivan that were shown or are older than the demo: by conversation and `ts`, with their texts.
     known: BTreeMap<(String, String), String>,
     known_whispers: Vec<EphemeralPost>,
-    /// The last message shown: the target of `press`, `react` and `thread`.
-    last: Option<Shown>,
-    /// The open Home tab. `press` tries its buttons first.
-    home: Option<Home>,
-    /// The open form.
-    form: Option<Form>,
-    /// Reactions that were added: conversation, message and name.
-    reactions: Vec<(String, PostedMessage, String)>,
-    /// The conversation of Ana's last message.
-    place: String,
     /// The sources that are set to fail.
     down: BTreeSet<Source>,
     /// The webhooks of the next change get lost, so Ivan does not report that change.
@@ -282,11 +320,8 @@ impl Dm {
             pending_whispers: 0,
             known: BTreeMap::new(),
             known_whispers: Vec::new(),
-            last: None,
-            home: None,
-            form: None,
-            reactions: Vec::new(),
-            place: sandbox.slack.dm(ANA),
+            me: Side::of(ANA, &sandbox),
+            other: Side::of(BO, &sandbox),
             down: BTreeSet::new(),
             lost: false,
             sync,
@@ -305,7 +340,8 @@ impl Dm {
     fn greet(&mut self) {
         self.print(
             "You are Ana, and this is your DM with Ivan. Slack, ClickUp and GitHub are simulated on this \
-                 machine.\nTry `current`, then `done`. `help` shows the rest, `!help` breaks things, Ctrl-D ends.\n",
+                 machine.\nTry `current`, then `done`. `as bo current` types as Bo. `help` shows the rest, \
+                 `!help` breaks things, Ctrl-D ends.\n",
         );
     }
 
@@ -315,7 +351,11 @@ impl Dm {
             if self.stopped.is_some() {
                 return Ok(());
             }
+            // News that came with an answer; later ones arrive as events.
+            self.catch_up();
             self.screen.at_prompt(!input.has_more());
+            input.prompt(self.me.name);
+            input.completes(|| self.known_names());
             let line = tokio::select! {
                 biased;
                 line = input.line() => line,
@@ -340,10 +380,10 @@ impl Dm {
                 continue;
             }
             if !is_shown {
-                let name = self.paint(BOLD, "Ana  › ");
+                let name = self.paint(BOLD, &prompt(self.me.name));
                 self.print(&format!("{name}{}", tame(line)));
             }
-            if matches!(line, "exit" | "quit") {
+            if matches!(line, "exit" | "quit" | "!exit" | "!quit") {
                 self.settle().await;
                 return Ok(());
             }
@@ -353,10 +393,67 @@ impl Dm {
         }
     }
 
-    /// Runs a line and shows the result.
+    /// What Tab completes at the moment.
+    fn known_names(&self) -> Known {
+        let places = self.me.home.iter().map(|_| Place::Home);
+        let places = places.chain(self.me.last.clone().map(Place::In));
+        let buttons = places.flat_map(|place| self.buttons_at(&place));
+        let tasks = self.sandbox.clickup.tasks().into_iter();
+        let tasks = tasks.filter_map(|task| task["id"].as_str().map(str::to_owned));
+        let issues = self.sandbox.github.issues(REPO).into_iter();
+        let issues = issues.filter_map(|issue| Some(format!("#{}", issue["number"].as_u64()?)));
+        Known {
+            buttons: buttons.map(|button| tame(&button.label)).collect(),
+            fields: self.me.form.as_ref().map(Form::names).unwrap_or_default(),
+            channels: CHANNELS.map(|name| format!("#{name}")).to_vec(),
+            people: [ANA.1, BO.1, "ivan"].map(str::to_lowercase).to_vec(),
+            refs: issues.chain(tasks).collect(),
+        }
+    }
+
+    /// Runs a line and shows the result. `as bo LINE` runs it as Bo, `as bo` all lines from now on.
     async fn act(&mut self, line: &str) -> Waited<()> {
+        let acted = match line.split_once(' ') {
+            Some(("as", rest)) => self.act_as(rest.trim()).await,
+            _ if line == "as" => self.note(AS_WHOM),
+            _ => self.gesture(line).await,
+        };
+        if let Waited::Interrupted = acted {
+            self.print("       (interrupted)");
+            return acted;
+        }
+        if !self.screen.echoes {
+            // No prompt waits for later answers: show them below their question.
+            return self.rest().await;
+        }
+        acted
+    }
+
+    async fn act_as(&mut self, rest: &str) -> Waited<()> {
+        let (name, line) = rest.split_once(' ').unwrap_or((rest, ""));
+        let is = |side: &Side| side.name.eq_ignore_ascii_case(name.trim_start_matches('@'));
+        let change = is(&self.other);
+        if !change && !is(&self.me) {
+            return self.note(AS_WHOM);
+        }
+        if change {
+            std::mem::swap(&mut self.me, &mut self.other);
+        }
+        if line.trim().is_empty() {
+            let (me, other) = (self.me.name, self.other.name.to_lowercase());
+            return self.note(&format!("(you are {me} now; `as {other}` changes that)"));
+        }
+        let acted = self.gesture(line.trim()).await;
+        if change {
+            std::mem::swap(&mut self.me, &mut self.other);
+        }
+        acted
+    }
+
+    /// Runs a line of the person who types.
+    async fn gesture(&mut self, line: &str) -> Waited<()> {
         let gesture = line.split_once(' ').unwrap_or((line, ""));
-        let acted = match (line.strip_prefix('!'), gesture) {
+        match (line.strip_prefix('!'), gesture) {
             (Some(trouble), _) => self.make(trouble).await,
             (None, ("press", button)) => self.press(button.trim()).await,
             (None, ("react", name)) => self.react(name.trim()).await,
@@ -369,16 +466,7 @@ impl Dm {
             (None, ("/ivan", text)) => self.slash(text.trim()).await,
             (None, ("thread", text)) => self.say_under(text.trim()).await,
             (None, _) => self.say(line).await,
-        };
-        if let Waited::Interrupted = acted {
-            self.print("       (interrupted)");
-            return acted;
         }
-        if !self.screen.echoes {
-            // No prompt waits for later answers: show them below their question.
-            return self.rest().await;
-        }
-        acted
     }
 
     /// Waits until `came` finds something, until the daemon is idle, or for Ctrl-C.
@@ -438,15 +526,15 @@ impl Dm {
     async fn say(&mut self, line: &str) -> Waited<()> {
         let (name, channel, text) = match channel_of(line) {
             Some((name, text)) => (Some(name), self.sandbox.slack.channel(name), text),
-            None => (None, self.sandbox.slack.dm(ANA), line),
+            None => (None, self.me.dm.clone(), line),
         };
         let text = text.replace("\\n", "\n");
         if text.trim().is_empty() {
             return self.note("(empty message)");
         }
-        let asked = self.sandbox.slack.says(ANA, &channel, &text);
-        self.place.clone_from(&channel);
-        self.home = None;
+        let asked = self.sandbox.slack.says(self.me.id, &channel, &text);
+        self.me.place.clone_from(&channel);
+        self.me.home = None;
         if let Some(name) = name {
             if !is_heard(&text) {
                 return self.note(NOT_FOR_IVAN);
@@ -465,7 +553,7 @@ impl Dm {
 
     /// Presses a button of the last message shown, by its number or its name.
     async fn press(&mut self, which: &str) -> Waited<()> {
-        if self.home.is_none() && self.last.is_none() {
+        if self.me.home.is_none() && self.me.last.is_none() {
             return self.note("(no buttons yet)");
         }
         let (which, time) = match which.rsplit_once(' ') {
@@ -491,11 +579,11 @@ impl Dm {
         let before = self.before();
         match &place {
             Place::Home => {
-                let dm = slack.dm(ANA);
+                let dm = self.me.dm.clone();
                 let asked = self.behind_all(dm, None);
                 match time {
-                    Some(_) => slack.picks_at_home(ANA, &button.action, time),
-                    None => slack.clicks_home(ANA, &button.action),
+                    Some(_) => slack.picks_at_home(self.me.id, &button.action, time),
+                    None => slack.clicks_home(self.me.id, &button.action),
                 };
                 match opens_a_form(&button) {
                     true => self.show_what_comes(before).await,
@@ -504,7 +592,7 @@ impl Dm {
             }
             Place::In(Shown::Message { channel, posted }) => {
                 let asked = self.behind_all(channel.clone(), Some(posted));
-                slack.clicks(ANA, channel, &posted.ts, &button.action);
+                slack.clicks(self.me.id, channel, &posted.ts, &button.action);
                 match opens_a_form(&button) {
                     true => self.show_what_comes(before).await,
                     false => self.show_answer(asked, NO_ANSWER).await,
@@ -532,15 +620,15 @@ impl Dm {
         }
         // The message may have changed since then. Names are looked up as they are now, numbers as they were shown.
         if which.parse::<usize>().is_err() {
-            let places = self.home.iter().map(|_| Place::Home);
-            for place in places.chain(self.last.clone().map(Place::In)) {
+            let places = self.me.home.iter().map(|_| Place::Home);
+            for place in places.chain(self.me.last.clone().map(Place::In)) {
                 if let Some(button) = button_called(&self.buttons_at(&place), which) {
                     return Ok((button.clone(), place));
                 }
             }
         }
         if found.is_some() {
-            return Err(match self.home.is_some() {
+            return Err(match self.me.home.is_some() {
                 true => format!("(button {which} is gone; `home` shows the tab again)"),
                 false => format!("(button {which} is gone)"),
             });
@@ -563,15 +651,15 @@ impl Dm {
     /// All buttons as they were shown, in the order of their numbers.
     fn buttons_shown(&self) -> Vec<(DemoButton, Place)> {
         let mut shown = Vec::new();
-        if let Some(home) = &self.home {
+        if let Some(home) = &self.me.home {
             shown.extend(
                 home.buttons
                     .iter()
                     .map(|button| (button.clone(), Place::Home)),
             );
         }
-        if self.home.as_ref().is_none_or(|home| home.answered)
-            && let Some(last) = &self.last
+        if self.me.home.as_ref().is_none_or(|home| home.answered)
+            && let Some(last) = &self.me.last
         {
             let blocks = match last {
                 Shown::Message { posted, .. } => &posted.blocks,
@@ -604,7 +692,7 @@ impl Dm {
 
     /// The last message shown; an error if there is none.
     fn message(&self, or: &str) -> Result<(String, PostedMessage), String> {
-        match &self.last {
+        match &self.me.last {
             Some(Shown::Message { channel, posted }) => Ok((channel.clone(), posted.clone())),
             Some(Shown::Whisper(_)) => {
                 Err("(a message that only you see has no thread and no reactions)".to_owned())
@@ -627,13 +715,13 @@ impl Dm {
         };
         let slack = &self.sandbox.slack;
         let stands = slack.reactions(&channel, &shown.ts);
-        if stands.contains(&(ANA.to_owned(), name.to_owned())) {
+        if stands.contains(&(self.me.id.to_owned(), name.to_owned())) {
             return self.note("(you already reacted with that)");
         }
         let asked = self.behind_all(channel, Some(&shown));
-        slack.reacts(ANA, &asked.channel, &shown.ts, name);
+        slack.reacts(self.me.id, &asked.channel, &shown.ts, name);
         let put = (asked.channel.clone(), shown, name.to_owned());
-        self.reactions.push(put);
+        self.me.reactions.push(put);
         self.show_answer(asked, IGNORED).await
     }
 
@@ -641,13 +729,13 @@ impl Dm {
     async fn unreact(&mut self, name: &str) -> Waited<()> {
         let name = name.trim_matches(':');
         let of_name = |(_, _, put): &(String, PostedMessage, String)| put == name;
-        let Some(at) = self.reactions.iter().rposition(of_name) else {
+        let Some(at) = self.me.reactions.iter().rposition(of_name) else {
             return self.note("(you have no such reaction)");
         };
-        let (channel, shown, name) = self.reactions.remove(at);
+        let (channel, shown, name) = self.me.reactions.remove(at);
         let asked = self.behind_all(channel, Some(&shown));
         let slack = &self.sandbox.slack;
-        slack.unreacts(ANA, &asked.channel, &shown.ts, &name);
+        slack.unreacts(self.me.id, &asked.channel, &shown.ts, &name);
         self.show_answer(asked, IGNORED).await
     }
 
@@ -665,8 +753,8 @@ impl Dm {
         };
         let root = shown.thread_ts.as_ref().unwrap_or(&shown.ts).clone();
         let slack = &self.sandbox.slack;
-        let after = slack.says_in_thread(ANA, &channel, &root, &text);
-        self.home = None;
+        let after = slack.says_in_thread(self.me.id, &channel, &root, &text);
+        self.me.home = None;
         if !channel.starts_with('D') && !is_heard(&text) {
             return self.note(NOT_FOR_IVAN);
         }
@@ -838,7 +926,9 @@ impl Dm {
             let open = !matches!(task["status"]["type"].as_str(), Some("closed" | "done"));
             if open && fits(&task["name"]) {
                 let (id, title) = (task["id"].as_str()?, task["name"].as_str()?);
-                self.sandbox.clickup.set_status(id, "complete", BO);
+                self.sandbox
+                    .clickup
+                    .set_status(id, "complete", BO_IN_CLICKUP);
                 return Some(title.to_owned());
             }
         }
@@ -861,7 +951,9 @@ impl Dm {
             if let (Some(id), Some(title)) = (task["id"].as_str(), task["name"].as_str())
                 && fits(title)
             {
-                self.sandbox.clickup.comment_by(id, BO, text.trim());
+                self.sandbox
+                    .clickup
+                    .comment_by(id, BO_IN_CLICKUP, text.trim());
                 return Some(title.to_owned());
             }
         }
@@ -878,11 +970,12 @@ impl Dm {
         None
     }
 
-    /// All messages from Ivan that Ana can read.
+    /// All messages from Ivan that one of the people can read.
     fn messages(&self) -> Vec<(String, PostedMessage)> {
         let slack = &self.sandbox.slack;
         let channels = CHANNELS.map(|name| slack.channel(name));
-        let places = [slack.dm(ANA)].into_iter().chain(channels);
+        let dms = [self.me.dm.clone(), self.other.dm.clone()];
+        let places = dms.into_iter().chain(channels);
         places
             .flat_map(|place| {
                 let said = slack.bot_messages(&place).into_iter();
@@ -900,9 +993,10 @@ impl Dm {
         })
     }
 
-    /// An ephemeral message to Ana that is new, or says more than when it was shown.
+    /// An ephemeral message that is new, or says more than when it was shown.
     fn whispered_news(&self) -> Option<EphemeralPost> {
-        let mut whispers = self.whispers().into_iter();
+        let sides = [&self.me, &self.other].into_iter();
+        let mut whispers = sides.flat_map(|side| self.whispers_to(side));
         whispers.find(|whisper| !self.known_whispers.contains(whisper))
     }
 
@@ -993,7 +1087,8 @@ impl Dm {
 
     fn show(&mut self, channel: &str, posted: &PostedMessage) {
         let place = posted.thread_ts.as_ref().map(|_| "in a thread under it");
-        self.speak(&posted.text, &posted.blocks, place);
+        let to_other = channel == self.other.dm;
+        self.speak(to_other, &posted.text, &posted.blocks, place);
         self.knows(channel, posted);
         if waits(&posted.text) {
             self.pending.push(Pending {
@@ -1002,7 +1097,7 @@ impl Dm {
                 shown: posted.text.clone(),
             });
         }
-        self.last = Some(Shown::Message {
+        self.side(to_other).last = Some(Shown::Message {
             channel: channel.to_owned(),
             posted: posted.clone(),
         });
@@ -1047,24 +1142,34 @@ impl Dm {
             .map(|(_, line)| line.clone())
             .collect();
         if changed.is_empty() {
-            return self.print("\nNothing has changed in ClickUp and GitHub.");
+            self.print("\nNothing has changed in ClickUp and GitHub.");
+        } else {
+            self.print("\nWhat has changed in ClickUp and GitHub:");
         }
-        self.print("\nWhat has changed in ClickUp and GitHub:");
         for line in changed {
             self.print(&format!("  {line}"));
+        }
+        self.print(REAL_ONES);
+    }
+
+    /// The side of the person who types, or of the other.
+    fn side(&mut self, other: bool) -> &mut Side {
+        match other {
+            true => &mut self.other,
+            false => &mut self.me,
         }
     }
 
     /// Prints a message as Slack shows it: its blocks, or its text if it has none, and its place.
-    fn speak(&mut self, text: &str, blocks: &Value, place: Option<&str>) {
-        let paint = |look, text: &str| self.look(look, text);
+    fn speak(&mut self, to_other: bool, text: &str, blocks: &Value, place: Option<&str>) {
         // Numbers continue after those of the open Home tab.
-        let first = self.home.as_ref().map_or(1, |home| home.buttons.len() + 1);
-        let mut lines = blocks::shown(blocks, first, &paint);
-        if let Some(home) = &mut self.home {
+        let home = self.side(to_other).home.as_mut();
+        let first = home.map_or(1, |home| {
             home.answered = true;
-        }
+            home.buttons.len() + 1
+        });
         let paint = |look, text: &str| self.look(look, text);
+        let mut lines = blocks::shown(blocks, first, &paint);
         if lines.is_empty() {
             lines = blocks::wrapped(text, &paint);
         }
@@ -1083,7 +1188,12 @@ impl Dm {
             _ => first,
         };
         let place = place.map(|place| self.paint(DIM, &format!("  ({place})")));
-        let name = self.paint(BOLD, "Ivan › ");
+        let reader = self.side(to_other).name;
+        let name = match reader == ANA.1 {
+            true => "Ivan › ".to_owned(),
+            false => format!("Ivan to {reader} › "),
+        };
+        let name = self.paint(BOLD, &name);
         self.print(&format!("{name}{first}{}", place.unwrap_or_default()));
         for line in lines {
             self.print(format!("       {line}").trim_end());
@@ -1131,11 +1241,17 @@ fn tells_more(known: &str, text: &str) -> bool {
     known != text && text.starts_with(known)
 }
 
-const NO_ANSWER: &str = "(Ivan did not answer)";
+const NO_ANSWER: &str = "(Ivan says nothing to that)";
+const AS_WHOM: &str =
+    "(you can be Ana or Bo: `as bo current`, or `as bo` for all lines from then on)";
 const IGNORED: &str = "(Ivan ignores that reaction)";
 const NOT_FOR_IVAN: &str = "(not for Ivan: in channels it reads mentions and `create`)";
 
-const HELP: &str = "       press 1 · press open   a button of the last message; `press 2 08:30` sets a time\n       \
+/// The last line of the demo.
+const REAL_ONES: &str = "\nConnect the real ones: `ivan init`";
+
+const HELP: &str = "       as bo LINE             a line as Bo, in his DM; `as bo` for all lines, `as ana` goes back\n       \
+                              press 1 · press open   a button of the last message; `press 2 08:30` sets a time\n       \
                        react eyes · unreact … a reaction on the last message; also zzz and white_check_mark\n       \
                        thread TEXT            a reply in the thread under the last message\n       \
                        #general create TITLE  in a channel; `@ivan done` mentions Ivan\n       \
@@ -1147,6 +1263,11 @@ const HELP: &str = "       press 1 · press open   a button of the last message;
                        !lose · !poll          lose the webhooks of Bo's next change · poll both sources\n       \
                        !down clickup · !up …  ClickUp goes down · comes back; `github` likewise\n       \
                        !clickup lost · slow   ClickUp's next write succeeds, but the response is lost · takes 6 s";
+
+/// The prompt of a person.
+fn prompt(name: &str) -> String {
+    format!("{name:<4} › ")
+}
 
 /// Whether an answer will change.
 fn waits(text: &str) -> bool {
@@ -1258,10 +1379,10 @@ fn line(place: &str, state: &str, title: &str, tags: &[&str], comments: &[String
     let comments: String = comments
         .iter()
         .map(|comment| {
-            format!(
-                "\n      “{}”",
-                tame(comment.trim()).replace('\n', "\n       ")
-            )
+            let comment = tame(comment.trim());
+            // Ivan's signature stands below an empty line.
+            let lines = comment.lines().filter(|line| !line.trim().is_empty());
+            format!("\n      “{}”", lines.collect::<Vec<_>>().join("\n       "))
         })
         .collect();
     format!("{place:<24} {state:<10} {}{tags}{comments}", tame(title))

@@ -83,7 +83,7 @@
 //! ├── cli/           client.rs: the client of the API · print.rs: answers in words · webhooks.rs, token.rs, manifest.rs, doctor.rs: commands
 //! │   └── init.rs: `ivan init` · prompt.rs: questions at a terminal
 //! ├── doctor.rs      `ivan doctor`; doctor/configuration.rs, doctor/database.rs, doctor/webhooks.rs, doctor/people.rs: chapters · doctor/mending.rs: `--fix`
-//! ├── demo.rs        `ivan demo`; demo/forms.rs, demo/blocks.rs, demo/terminal.rs
+//! ├── demo.rs        `ivan demo`; demo/blocks.rs, complete.rs, forms.rs, terminal.rs, wrap.rs
 //! └── sandbox/       Slack, ClickUp and GitHub on loopback (feature `demo`)
 //!     ├── fault_server.rs: faults · webhook_sender.rs: webhooks · wire.rs · control.rs: `ivan sandbox` and its control API
 //!     ├── clickup/api.rs · clickup/refusal.rs · clickup/world.rs · github/api.rs · github/world.rs

@@ -1,16 +1,13 @@
 //! Forms, slash commands and the Home tab of the demo, as text. An opened form is printed with numbered fields; `fill`
-//! and `submit` fill it in and send it. Ephemeral answers to Ana are printed like any other answer.
+//! and `submit` fill it in and send it. Ephemeral answers are printed like any other answer.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::blocks::{self, buttons_in, tame, unwired};
-use super::{ANA, Asked, Dm, Home, NO_ANSWER, Shown, Waited, waits};
+use super::{Asked, Dm, Home, NO_ANSWER, Shown, Side, Waited, waits};
 use crate::sandbox::slack::EphemeralPost;
-
-/// The sandbox's id of Ana's Home tab.
-const HOME: &str = "V0HOMEU0ANN01";
 
 /// An open form.
 pub(super) struct Form {
@@ -54,6 +51,11 @@ impl Form {
                 })
             })
             .collect()
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        let fields = self.fields().into_iter();
+        fields.map(|field| field.id.to_owned()).collect()
     }
 
     /// Finds a field by its number, its name or its label.
@@ -144,17 +146,17 @@ impl Dm {
         let slack = self.sandbox.slack.clone();
         match name {
             "new_task" => {
-                slack.shortcut(ANA, "new_task");
+                slack.shortcut(self.me.id, "new_task");
             }
             "message" => {
-                let said = slack.messages(&self.place);
+                let said = slack.messages(&self.me.place);
                 let bot = slack.bot_user();
                 let mut typed = said.iter().rev().filter(|message| message["user"] != bot);
                 let nth = number.trim().parse::<usize>().unwrap_or(1).max(1);
                 let Some(ts) = typed.nth(nth - 1).and_then(|one| one["ts"].as_str()) else {
                     return self.note("(there are not that many messages)");
                 };
-                slack.message_action(ANA, &self.place, ts, "create_task");
+                slack.message_action(self.me.id, &self.me.place, ts, "create_task");
             }
             _ => {
                 return self.note(
@@ -166,18 +168,18 @@ impl Dm {
         self.show_what_comes(before).await
     }
 
-    /// `/ivan …`, in the conversation of Ana's last message.
+    /// `/ivan …`, in the conversation of the person's last message.
     pub(super) async fn slash(&mut self, text: &str) -> Waited<()> {
         let before = self.before();
         let slack = &self.sandbox.slack;
-        slack.commands(ANA, &self.place, "/ivan", text);
-        self.home = None;
+        slack.commands(self.me.id, &self.me.place, "/ivan", text);
+        self.me.home = None;
         self.show_what_comes(before).await
     }
 
     /// `fill FIELD VALUE`
     pub(super) fn fill(&mut self, what: &str) -> Waited<()> {
-        let Some(form) = &mut self.form else {
+        let Some(form) = &mut self.me.form else {
             return self.note(NO_FORM);
         };
         let (which, value) = what.split_once(' ').unwrap_or((what, ""));
@@ -208,12 +210,12 @@ impl Dm {
     /// `submit`
     pub(super) async fn submit(&mut self) -> Waited<()> {
         let before = self.before();
-        let Some(form) = &self.form else {
+        let Some(form) = &self.me.form else {
             return self.note(NO_FORM);
         };
         let id = form.view["id"].as_str().unwrap_or_default();
         let slack = self.sandbox.slack.clone();
-        let envelope = slack.submits(ANA, id, form.values());
+        let envelope = slack.submits(self.me.id, id, form.values());
         let acked = |dm: &Dm| {
             let mut acks = dm.sandbox.slack.acks().into_iter();
             acks.find(|ack| ack.counts && ack.envelope_id == envelope)
@@ -232,13 +234,13 @@ impl Dm {
         if !errors.is_empty() {
             return self.show_form(&errors);
         }
-        self.form = None;
+        self.me.form = None;
         self.show_what_comes(before).await
     }
 
     /// `cancel`
     pub(super) fn cancel(&mut self) -> Waited<()> {
-        match self.form.take() {
+        match self.me.form.take() {
             None => self.note(NO_FORM),
             Some(form) => {
                 let id = form.view["id"].as_str().unwrap_or_default();
@@ -250,7 +252,7 @@ impl Dm {
 
     /// `home`
     pub(super) async fn show_home(&mut self) -> Waited<()> {
-        self.sandbox.slack.opens_tab(ANA, "home");
+        self.sandbox.slack.opens_tab(self.me.id, "home");
         // Each opening publishes the tab again; an earlier version may lack recent changes.
         if let Waited::Interrupted = self.wait(|_| None::<()>).await {
             return Waited::Interrupted;
@@ -262,7 +264,7 @@ impl Dm {
         for line in blocks::shown(&view["blocks"], 1, &paint) {
             self.print(format!("       {line}").trim_end());
         }
-        self.home = Some(Home {
+        self.me.home = Some(Home {
             buttons: buttons_in(&view["blocks"]),
             answered: false,
         });
@@ -271,21 +273,23 @@ impl Dm {
 
     pub(super) fn home_view(&self) -> Option<Value> {
         let mut views = self.sandbox.slack.views().into_iter();
-        views.find(|view| view["id"] == HOME)
+        // The sandbox names a person's Home tab so.
+        let id = format!("V0HOME{}", self.me.id);
+        views.find(|view| view["id"] == id.as_str())
     }
 
     /// The current state.
     pub(super) fn before(&self) -> Before {
         let slack = &self.sandbox.slack;
-        let dm = slack.dm(ANA);
+        let dm = self.me.dm.clone();
         let newest = |channel: &str| {
             let newest = slack.messages(channel).pop();
             let ts = newest.and_then(|message| message["ts"].as_str().map(str::to_owned));
             (channel.to_owned(), ts.unwrap_or_default())
         };
         let mut places = vec![newest(&dm)];
-        if self.place != dm {
-            places.push(newest(&self.place));
+        if self.me.place != dm {
+            places.push(newest(&self.me.place));
         }
         Before {
             whispers: self.whispers(),
@@ -294,10 +298,14 @@ impl Dm {
         }
     }
 
-    /// The ephemeral messages to Ana so far.
+    /// The ephemeral messages to the person who types so far.
     pub(super) fn whispers(&self) -> Vec<EphemeralPost> {
+        self.whispers_to(&self.me)
+    }
+
+    pub(super) fn whispers_to(&self, side: &Side) -> Vec<EphemeralPost> {
         let all = self.sandbox.slack.whispers().into_iter();
-        all.filter(|whisper| whisper.user == ANA && !whisper.text.is_empty())
+        all.filter(|whisper| whisper.user == side.id && !whisper.text.is_empty())
             .collect()
     }
 
@@ -322,7 +330,7 @@ impl Dm {
                 Waited::Came(())
             }
             Waited::Came(News::Form(view)) => {
-                self.form = Some(Form {
+                self.me.form = Some(Form {
                     view,
                     filled: BTreeMap::new(),
                 });
@@ -355,15 +363,21 @@ impl Dm {
     }
 
     pub(super) fn show_whisper(&mut self, whisper: &EphemeralPost) {
-        self.speak(&whisper.text, &whisper.blocks, Some("only you see this"));
+        let to_other = whisper.user == self.other.id;
+        self.speak(
+            to_other,
+            &whisper.text,
+            &whisper.blocks,
+            Some("only you see this"),
+        );
         self.known_whispers.retain(|known| known.ts != whisper.ts);
         self.known_whispers.push(whisper.clone());
-        self.last = Some(Shown::Whisper(whisper.clone()));
+        self.side(to_other).last = Some(Shown::Whisper(whisper.clone()));
     }
 
     /// Shows the open form with the errors of its fields.
     fn show_form(&mut self, errors: &BTreeMap<String, String>) -> Waited<()> {
-        let Some(form) = &self.form else {
+        let Some(form) = &self.me.form else {
             return Waited::Came(());
         };
         let title = form.view["title"]["text"].as_str().unwrap_or_default();

@@ -3,14 +3,26 @@
 //! A line is read only on request. Text that is typed or pasted meanwhile stays in the terminal or in the editor's
 //! buffer. The terminal is kept in a special mode for that: no echo, raw bytes, Ctrl-C still a signal.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{BufRead, IsTerminal, Write};
 
+use rustyline::completion::Completer;
 use rustyline::error::{ReadlineError, Signal};
-use rustyline::{Config, DefaultEditor, ExternalPrinter};
-use tokio::sync::mpsc;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::DefaultHistory;
+use rustyline::validate::Validator;
+use rustyline::{CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
+use tokio::sync::{mpsc, watch};
 
 use super::BOLD;
+use super::complete::{Known, completed};
+use super::wrap::folded;
+
+/// Lines are broken at the terminal's width within these bounds.
+const NARROW: usize = 40;
+const WIDE: usize = 120;
 
 /// The output.
 pub(super) struct Screen {
@@ -37,6 +49,11 @@ impl Screen {
     }
 
     pub(super) fn print(&mut self, text: &str) {
+        let folded = match width() {
+            Some(width) => Cow::Owned(folded(text, width)),
+            None => Cow::Borrowed(text),
+        };
+        let text = &*folded;
         if let Some(gathered) = &mut self.gathered {
             gathered.push_str(text);
             gathered.push('\n');
@@ -76,6 +93,23 @@ impl Screen {
     }
 }
 
+/// The width to break lines at, if the output is a terminal.
+#[cfg(unix)]
+fn width() -> Option<usize> {
+    let stdout = std::io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let columns = rustix::termios::tcgetwinsize(&stdout).ok()?.ws_col;
+    // A terminal that does not know its size says 0.
+    (columns > 0).then(|| usize::from(columns).clamp(NARROW, WIDE))
+}
+
+#[cfg(not(unix))]
+fn width() -> Option<usize> {
+    None
+}
+
 /// Prints through the editor. The editor takes one text at a time and only while it reads, so a thread waits for it.
 fn printer(mut above: Box<dyn ExternalPrinter + Send>) -> std::sync::mpsc::Sender<String> {
     let (texts, to_print) = std::sync::mpsc::channel::<String>();
@@ -87,6 +121,30 @@ fn printer(mut above: Box<dyn ExternalPrinter + Send>) -> std::sync::mpsc::Sende
     texts
 }
 
+/// Completes with Tab.
+struct Completes(watch::Receiver<Known>);
+
+impl Completer for Completes {
+    type Candidate = String;
+
+    fn complete(
+        &self,
+        line: &str,
+        cursor: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        let before = line.get(..cursor).unwrap_or_default();
+        Ok(completed(before, &self.0.borrow()))
+    }
+}
+
+impl Helper for Completes {}
+impl Highlighter for Completes {}
+impl Validator for Completes {}
+impl Hinter for Completes {
+    type Hint = String;
+}
+
 /// One line, or the end: Ctrl-D, Ctrl-C at the prompt, the end of a pipe.
 type Read = std::io::Result<Option<String>>;
 
@@ -94,8 +152,12 @@ type Read = std::io::Result<Option<String>>;
 pub(super) struct Input {
     lines: mpsc::Receiver<Read>,
     /// At a terminal: requests a prompt.
-    wanted: Option<std::sync::mpsc::Sender<()>>,
+    wanted: Option<std::sync::mpsc::Sender<String>>,
     asked: bool,
+    prompt: String,
+    /// At a terminal: what Tab completes.
+    known: Option<watch::Sender<Known>>,
+    color: bool,
     /// Lines that were entered together, and whether the next of them must be printed before its answer.
     ahead: VecDeque<String>,
     /// Restores the terminal's mode at the end.
@@ -108,30 +170,36 @@ impl Input {
         let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
         let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         // Each line of a paste counts as a typed line.
-        let config = Config::builder().bracketed_paste(false).build();
-        if terminal && let Ok(mut editor) = DefaultEditor::with_config(config) {
+        let config = Config::builder()
+            .bracketed_paste(false)
+            .completion_type(CompletionType::List)
+            .build();
+        if terminal && let Ok(mut editor) = Editor::with_config(config) {
+            let (known, to_complete) = watch::channel(Known::default());
+            editor.set_helper(Some(Completes(to_complete)));
             let above = editor.create_external_printer().ok();
             // Without a printer the terminal cannot edit, and its mode stays unchanged.
             let kept = above.is_some().then(mode::TerminalMode::begin).flatten();
             let above = above.map(|above| Box::new(above) as Box<dyn ExternalPrinter + Send>);
             return (
-                Input::typed(editor, color, kept),
+                Input::typed(editor, known, color, kept),
                 Screen::new(color, true, above),
             );
         }
-        (Input::piped(), Screen::new(color, false, None))
+        (Input::piped(color), Screen::new(color, false, None))
     }
 
     /// Starts a thread for the editor, which blocks while it reads. It shows its prompt on request only.
-    fn typed(mut editor: DefaultEditor, color: bool, kept: Option<mode::TerminalMode>) -> Input {
-        let (wanted, asked) = std::sync::mpsc::channel::<()>();
+    fn typed(
+        mut editor: Editor<Completes, DefaultHistory>,
+        known: watch::Sender<Known>,
+        color: bool,
+        kept: Option<mode::TerminalMode>,
+    ) -> Input {
+        let (wanted, asked) = std::sync::mpsc::channel::<String>();
         let (send, lines) = mpsc::channel(1);
-        let prompt = match color {
-            true => format!("\u{1b}[{BOLD}mAna  › \u{1b}[0m"),
-            false => "Ana  › ".to_owned(),
-        };
         std::thread::spawn(move || {
-            while asked.recv().is_ok() {
+            while let Ok(prompt) = asked.recv() {
                 let line = match editor.readline(&prompt) {
                     Ok(line) => {
                         for line in line.lines() {
@@ -157,14 +225,17 @@ impl Input {
         Input {
             lines,
             wanted: Some(wanted),
+            known: Some(known),
             asked: false,
+            prompt: String::new(),
+            color,
             ahead: VecDeque::new(),
             _mode: kept,
         }
     }
 
     /// Starts a thread that reads one line ahead and does not delay the end of the process.
-    fn piped() -> Input {
+    fn piped(color: bool) -> Input {
         let (send, lines) = mpsc::channel(1);
         std::thread::spawn(move || {
             let mut stdin = std::io::stdin().lock();
@@ -184,9 +255,28 @@ impl Input {
         Input {
             lines,
             wanted: None,
+            known: None,
             asked: false,
+            prompt: String::new(),
+            color,
             ahead: VecDeque::new(),
             _mode: None,
+        }
+    }
+
+    /// Sets the person whose line is read next. A prompt that is shown stays.
+    pub(super) fn prompt(&mut self, name: &str) {
+        let prompt = super::prompt(name);
+        self.prompt = match self.color {
+            true => format!("\u{1b}[{BOLD}m{prompt}\u{1b}[0m"),
+            false => prompt,
+        };
+    }
+
+    /// Sets what Tab completes.
+    pub(super) fn completes(&self, known: impl FnOnce() -> Known) {
+        if let Some(completes) = &self.known {
+            completes.send_replace(known());
         }
     }
 
@@ -199,7 +289,7 @@ impl Input {
         if let Some(wanted) = &self.wanted
             && !self.asked
         {
-            let _ = wanted.send(());
+            let _ = wanted.send(self.prompt.clone());
             self.asked = true;
         }
         let read = self.lines.recv().await;
@@ -267,8 +357,8 @@ mod mode {
 mod mode {
     pub(in crate::demo) struct TerminalMode;
 
-    impl Kept {
-        pub(in crate::demo) fn begin() -> Option<Kept> {
+    impl TerminalMode {
+        pub(in crate::demo) fn begin() -> Option<TerminalMode> {
             None
         }
     }
@@ -312,13 +402,13 @@ impl Interrupts {
 pub(super) struct Interrupts;
 
 #[cfg(not(unix))]
-impl Stops {
-    pub(super) fn listen() -> std::io::Result<Stops> {
-        Ok(Stops)
+impl Interrupts {
+    pub(super) fn listen() -> std::io::Result<Interrupts> {
+        Ok(Interrupts)
     }
 
-    pub(super) async fn next(&mut self) -> Stop {
+    pub(super) async fn next(&mut self) -> Interrupt {
         let _ = tokio::signal::ctrl_c().await;
-        Stop::Interrupt
+        Interrupt::Interrupt
     }
 }

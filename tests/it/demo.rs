@@ -108,7 +108,7 @@ async fn what_is_shown_can_be_pressed_and_spoken_under() {
             .await;
     insta::assert_snapshot!(any_day(&demo.out), @r"
     You are Ana, and this is your DM with Ivan. Slack, ClickUp and GitHub are simulated on this machine.
-    Try `current`, then `done`. `help` shows the rest, `!help` breaks things, Ctrl-D ends.
+    Try `current`, then `done`. `as bo current` types as Bo. `help` shows the rest, `!help` breaks things, Ctrl-D ends.
 
     Ana  › press 1
            (no buttons yet)
@@ -148,7 +148,10 @@ async fn what_is_shown_can_be_pressed_and_spoken_under() {
 
     What has changed in ClickUp and GitHub:
       ClickUp Inbox            in review  Renew the certificate  #client:acme
-          “nearly”
+          “nearly
+           — Ana”
+
+    Connect the real ones: `ivan init`
     ");
     assert_eq!(demo.exit, 0);
 }
@@ -163,7 +166,7 @@ async fn forms_open_as_text_and_can_be_filled_in() {
     .await;
     insta::assert_snapshot!(any_day(&demo.out), @r"
     You are Ana, and this is your DM with Ivan. Slack, ClickUp and GitHub are simulated on this machine.
-    Try `current`, then `done`. `help` shows the rest, `!help` breaks things, Ctrl-D ends.
+    Try `current`, then `done`. `as bo current` types as Bo. `help` shows the rest, `!help` breaks things, Ctrl-D ends.
 
     Ana  › submit
            (no form is open; try `shortcut new_task`, or press Comment on a card)
@@ -172,8 +175,9 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            1 title:
            2 description:
            3 place: Inbox  (Inbox, acme/widgets)
-           4 due:  (YYYY-MM-DD)
-           5 entity:
+           4 assignee:  (Ana, Bo)
+           5 due:  (YYYY-MM-DD)
+           6 entity:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › submit
            ── New task ──
@@ -181,41 +185,46 @@ async fn forms_open_as_text_and_can_be_filled_in() {
              ✗ A task needs a title.
            2 description:
            3 place: Inbox  (Inbox, acme/widgets)
-           4 due:  (YYYY-MM-DD)
-           5 entity:
+           4 assignee:  (Ana, Bo)
+           5 due:  (YYYY-MM-DD)
+           6 entity:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › fill title Fix login
            ── New task ──
            1 title: Fix login
            2 description:
            3 place: Inbox  (Inbox, acme/widgets)
-           4 due:  (YYYY-MM-DD)
-           5 entity:
+           4 assignee:  (Ana, Bo)
+           5 due:  (YYYY-MM-DD)
+           6 entity:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › fill 3 acme/widgets
            ── New task ──
            1 title: Fix login
            2 description:
            3 place: acme/widgets  (Inbox, acme/widgets)
-           4 due:  (YYYY-MM-DD)
-           5 entity:
+           4 assignee:  (Ana, Bo)
+           5 due:  (YYYY-MM-DD)
+           6 entity:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › fill due [day]
            ── New task ──
            1 title: Fix login
            2 description:
            3 place: acme/widgets  (Inbox, acme/widgets)
-           4 due: 2031-12-01  (YYYY-MM-DD)
-           5 entity:
+           4 assignee:  (Ana, Bo)
+           5 due: 2031-12-01  (YYYY-MM-DD)
+           6 entity:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › submit
            ── New task ──
            1 title: Fix login
            2 description:
            3 place: acme/widgets  (Inbox, acme/widgets)
-           4 due: 2031-12-01  (YYYY-MM-DD)
+           4 assignee:  (Ana, Bo)
+           5 due: 2031-12-01  (YYYY-MM-DD)
              ✗ GitHub issues have no due [day]
-           5 entity:
+           6 entity:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › fill place nowhere
            (not one of the choices  (Inbox, acme/widgets))
@@ -224,8 +233,9 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            1 title: Fix login
            2 description:
            3 place: acme/widgets  (Inbox, acme/widgets)
-           4 due:  (YYYY-MM-DD)
-           5 entity:
+           4 assignee:  (Ana, Bo)
+           5 due:  (YYYY-MM-DD)
+           6 entity:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › submit
     Ivan › ✓ Issue created in GitHub: Fix login (acme/widgets#12)
@@ -258,8 +268,9 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            1 title: The door squeaks
            2 description:
            3 place: Inbox  (Inbox, acme/widgets)
-           4 due:  (YYYY-MM-DD)
-           5 entity:
+           4 assignee:  (Ana, Bo)
+           5 due:  (YYYY-MM-DD)
+           6 entity:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › submit
     Ivan › ✓ Task created in ClickUp: The door squeaks  (only you see this)
@@ -272,8 +283,9 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            1 title:
            2 description:
            3 place: Inbox  (Inbox, acme/widgets)
-           4 due:  (YYYY-MM-DD)
-           5 entity:
+           4 assignee:  (Ana, Bo)
+           5 due:  (YYYY-MM-DD)
+           6 entity:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › cancel
            (closed)
@@ -282,9 +294,12 @@ async fn forms_open_as_text_and_can_be_filled_in() {
 
     What has changed in ClickUp and GitHub:
       ClickUp Inbox            in review  Renew the certificate  #client:acme
-          “nearly”
+          “nearly
+           — Ana”
       ClickUp Inbox            to do      The door squeaks
       GitHub acme/widgets#12   open       Fix login
+
+    Connect the real ones: `ivan init`
     ");
     assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
 }
@@ -305,14 +320,14 @@ async fn reactions_slash_commands_and_the_home_tab_can_be_tried() {
         "(you have no such reaction)",
         "Ivan › ✓ Issue started in GitHub: Login fails on Safari. It's your current task.",
         "Ivan › Login fails on Safari · GitHub acme/widgets#7 · open  (only you see this)\n       1101 points: ",
-        "Ana  › home\n       9 open · 1 completed today\n       Current\n       Login fails on Safari\n",
+        "Ana  › home\n       7 open · 1 completed today\n       Current\n       Login fails on Safari\n",
         "       [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]\n       Queue\n",
         "       [6 Done] [7 Comment] [8 Snooze] [9 Open]\n",
         "       Settings\n",
-        "       Briefing: off (team default)\n       [39 \
+        "       Briefing: off (team default)\n       [31 \
          Briefing at … ▾]\n",
         "Ivan › ✓ Briefing on working days at 8:15 (Europe/Madrid)",
-        "[39 Briefing at 08:15 ▾] [40 Turn off] [41 Use team default]\n",
+        "[31 Briefing at 08:15 ▾] [32 Turn off] [33 Use team default]\n",
         "(that button takes no time)",
         "(add a time: `press 2 08:30`)",
         "Ana  › press 1\nIvan › ✓ Issue closed in GitHub: Login fails on Safari\n       Next:\n       Update the base image\n",
@@ -333,8 +348,9 @@ async fn a_check_mark_can_be_taken_away_again() {
     let undone = "Ana  › unreact white_check_mark\nIvan › ✓ Undone: Renew the certificate is in review again in ClickUp";
     assert!(demo.out.contains(undone), "{}", demo.out);
     assert!(
-        demo.out
-            .ends_with("Nothing has changed in ClickUp and GitHub.\n"),
+        demo.out.ends_with(
+            "Nothing has changed in ClickUp and GitHub.\n\nConnect the real ones: `ivan init`\n"
+        ),
         "{}",
         demo.out
     );
@@ -350,7 +366,7 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
     let out = any_day(&demo.out);
     insta::assert_snapshot!(out, @r"
     You are Ana, and this is your DM with Ivan. Slack, ClickUp and GitHub are simulated on this machine.
-    Try `current`, then `done`. `help` shows the rest, `!help` breaks things, Ctrl-D ends.
+    Try `current`, then `done`. `as bo current` types as Bo. `help` shows the rest, `!help` breaks things, Ctrl-D ends.
 
     Ana  › current
     Ivan › Renew the certificate
@@ -393,6 +409,7 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
            [6 Undo]
              GitHub   PATCH /repos/acme/widgets/issues/7 → closed
     Ana  › !clickup away
+           as bo LINE             a line as Bo, in his DM; `as bo` for all lines, `as ana` goes back
            press 1 · press open   a button of the last message; `press 2 08:30` sets a time
            react eyes · unreact … a reaction on the last message; also zzz and white_check_mark
            thread TEXT            a reply in the thread under the last message
@@ -417,6 +434,8 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
       ClickUp Inbox            complete   Renew the certificate  #client:acme
       ClickUp Inbox            to do      Fix login
       GitHub acme/widgets#7    closed     Login fails on Safari
+
+    Connect the real ones: `ivan init`
     ");
     assert_eq!(demo.err, "");
     assert_eq!(demo.exit, 0);
@@ -451,10 +470,9 @@ async fn without_input_it_ends_at_once() {
     assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
     let begins = "You are Ana, and this is your DM with Ivan.";
     assert!(demo.out.starts_with(begins), "{}", demo.out);
-    assert!(
-        demo.out
-            .ends_with("\nNothing has changed in ClickUp and GitHub.\n")
-    );
+    assert!(demo.out.ends_with(
+        "\nNothing has changed in ClickUp and GitHub.\n\nConnect the real ones: `ivan init`\n"
+    ));
 }
 
 /// Expects these texts in this order.
@@ -499,7 +517,7 @@ async fn what_nobody_answers_is_not_waited_for() {
             "(there are not that many messages)\n",
         ],
     );
-    let unanswered = demo.out.matches("(Ivan did not answer)").count();
+    let unanswered = demo.out.matches("(Ivan says nothing to that)").count();
     assert_eq!(unanswered, 0, "{}", demo.out);
 }
 
@@ -574,7 +592,7 @@ async fn what_lost_webhooks_would_have_said_is_told_by_a_poll() {
 #[tokio::test]
 async fn every_button_of_the_home_tab_works_after_one_was_pressed() {
     let demo = demo(
-        "home\npress mute\npress 5\npress briefing 8:20\npress 1\npress 50\npress 10\nfill 1 nearly\nsubmit\npress 99\n\
+        "home\npress mute\npress 5\npress briefing 8:20\npress 1\npress 42\npress 10\nfill 1 nearly\nsubmit\npress 99\n\
          press 12\nhome\npress unmute\ncurrent\npress 5\n",
     )
     .await;
@@ -582,15 +600,15 @@ async fn every_button_of_the_home_tab_works_after_one_was_pressed() {
     follow(
         &demo.out,
         &[
-            "Ana  › home\n       10 open · 0 completed today\n",
+            "Ana  › home\n       8 open · 0 completed today\n",
             "       [5 Done] [6 Comment] [7 Snooze] [8 Open]\n",
             "Ana  › press mute\nIvan › ✓ Notices are off",
             "Ana  › press 5\nIvan › ✓ Issue closed in GitHub: Login fails on Safari\n",
             "Ana  › press briefing 8:20\nIvan › ✓ Briefing on working days at 8:20",
             "Ana  › press 1\nIvan › ✓ Task completed in ClickUp: Renew the certificate\n",
             // Its numbers continue those of the tab.
-            "       [45 Done] [46 Next] [47 Comment] [48 Snooze] [49 Open]\n       [50 Undo]\n",
-            "Ana  › press 50\nIvan › ✓ Undone: Renew the certificate is in review again in ClickUp",
+            "       [37 Done] [38 Next] [39 Comment] [40 Snooze] [41 Open]\n       [42 Undo]\n",
+            "Ana  › press 42\nIvan › ✓ Undone: Renew the certificate is in review again in ClickUp",
             "Ana  › press 10\n       ── Comment ──\n       Update the base image · GitHub",
             "Ana  › submit\nIvan › ✓ Comment added in GitHub: Update the base image\n",
             "Ana  › press 99\n       (no button 99; there are: 1 Done, 2 Comment, 3 Snooze, 4 Open, 5 Done, 6 Comment, 7 Snooze, 8 Open, 9 Done, 10 Comment, …)\n",
@@ -598,6 +616,39 @@ async fn every_button_of_the_home_tab_works_after_one_was_pressed() {
             "Ana  › press unmute\nIvan › ✓ Notices are on",
             "Ana  › current\nIvan › ",
             "       [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]\nAna  › press 5\n       (opens https://",
+        ],
+    );
+}
+
+/// Bo has his own queue, his answers have his name, and Ana's card stays the one that she presses.
+#[tokio::test]
+async fn two_people_talk_with_ivan() {
+    let demo = demo(
+        "as\nas sol current\nlist\nas bo list\ncurrent\nas bo current\npress comment\nfill 1 nearly\nas bo press done\n\
+         submit\nassign @bo\nas bo\nlist\n/ivan whoami\nas @Ana\n!lose\n!close Bump\nwhoami\n!quit\nlist\n",
+    )
+    .await;
+    assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
+    follow(
+        &demo.out,
+        &[
+            "Ana  › as\n       (you can be Ana or Bo: ",
+            "Ana  › as sol current\n       (you can be Ana or Bo: ",
+            "Ana  › list\nIvan › 1. Renew the certificate",
+            "Ana  › as bo list\nIvan to Bo › 1. ",
+            "Ana  › current\nIvan › Renew the certificate\n",
+            "Ana  › as bo current\nIvan to Bo › ",
+            "Ana  › press comment\n       ── Comment ──\n       Renew the certificate · ",
+            "Ana  › as bo press done\nIvan to Bo › ✓ Task completed in ClickUp: Order a new label printer\n",
+            "Ana  › submit\nIvan › ✓ Comment added in ClickUp: Renew the certificate\n",
+            "Ana  › assign @bo\nIvan › ✓ ",
+            "Ivan to Bo › Renew the certificate was assigned to you in ClickUp by Ana",
+            "Ana  › as bo\n       (you are Bo now; `as ana` changes that)\n",
+            "Bo   › list\nIvan to Bo › 1. Renew the certificate",
+            "Bo   › /ivan whoami\nIvan to Bo › ",
+            "Bo   › as @Ana\n       (you are Ana now; `as bo` changes that)\n",
+            "Ana  › !quit\n\nWhat has changed",
+            "\nConnect the real ones: `ivan init`\n",
         ],
     );
 }

@@ -14,6 +14,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
+use ivan::verbs::VERBS;
+
 use crate::demo::{README_LINES, any_day, from_the_readme};
 use crate::harness::Took;
 
@@ -234,7 +236,9 @@ async fn lines_pasted_at_the_prompt_are_not_joined(#[case] before: &str, #[case]
         .await;
     let paste = README_LINES.join("\r");
     terminal.types(&format!("{before}{paste}\r{behind}"));
-    terminal.shows("1 more: `list 11`").await;
+    terminal
+        .shows("9. Book the room for the review · ClickUp · to do  [9 Done]")
+        .await;
     terminal.types(CTRL_D);
     let (exit, screen) = terminal.ends().await;
     let expected = any_day(&from_the_readme());
@@ -388,6 +392,84 @@ async fn ctrl_c_ends_a_demo_that_is_piped_to(#[case] lines: &str, #[case] until:
     let printed = String::from_utf8(printed).unwrap();
     assert!(exit.success(), "{exit}");
     assert!(!printed.contains("Ana  › list"), "{printed}");
-    let end = "\nNothing has changed in ClickUp and GitHub.\n";
+    let end =
+        "\nNothing has changed in ClickUp and GitHub.\n\nConnect the real ones: `ivan init`\n";
     assert!(printed.ends_with(end), "{printed}");
+}
+
+/// Every verb with both sources up, and with both down. Each part of them has a terminal, because Ivan posts one message
+/// a second in a conversation. All lines of a part are pasted at once.
+#[tokio::test]
+async fn every_verb_is_answered_in_every_state() {
+    const PARTS: usize = 4;
+    let parts = (0..PARTS).map(|part| async move {
+        let verbs = VERBS.iter().skip(part).step_by(PARTS);
+        let examples = verbs.map(|row| *row.info.examples.first().expect("an example"));
+        let examples: Vec<&str> = examples.collect();
+        let mut lines = vec!["current".to_owned()];
+        lines.extend(examples.iter().map(|&example| example.to_owned()));
+        lines.extend(["!down clickup", "!down github", "shortcut new_task"].map(str::to_owned));
+        lines.extend(examples.iter().map(|example| format!("/ivan {example}")));
+        lines.extend(["cancel", "home", "!poll", "!close Book"].map(str::to_owned));
+        let mut terminal = Terminal::open();
+        terminal
+            .until("a prompt", |screen| screen.ends_with("Ana  ›"))
+            .await;
+        terminal.types(&format!("{}\r{CTRL_D}", lines.join("\r")));
+        let (exit, screen) = terminal.ends().await;
+        assert!(exit.success());
+        let typed: Vec<&str> = screen
+            .lines()
+            .filter_map(|line| line.strip_prefix("Ana  › "))
+            .collect();
+        assert_eq!(typed, lines, "{screen}");
+        let says_nothing = screen.contains("(Ivan says nothing to that)");
+        assert!(!says_nothing, "{screen}");
+        let end = "Connect the real ones: `ivan init`";
+        assert!(screen.trim_end().ends_with(end), "{screen}");
+    });
+    futures_util::future::join_all(parts).await;
+}
+
+#[rstest]
+#[case::narrow(40, 40)]
+#[case::wide(200, 120)]
+#[tokio::test]
+async fn lines_break_at_the_width_of_the_terminal(#[case] columns: u16, #[case] limit: usize) {
+    let mut terminal = Terminal::open();
+    let size = Winsize {
+        ws_col: columns,
+        ..SIZE
+    };
+    tcsetwinsize(&terminal.tty, size).unwrap();
+    terminal.types(&format!("list\rcurrent\rlog\r!help\r{CTRL_D}"));
+    let (exit, screen) = terminal.ends().await;
+    assert!(exit.success());
+    let too_wide: Vec<&str> = screen
+        .lines()
+        .filter(|row| row.chars().count() > limit)
+        .collect();
+    assert!(too_wide.is_empty(), "{too_wide:#?} on:\n{screen}");
+    if columns == 40 {
+        let wrapped = "       [1 Done] [2 Next] [3 Comment]\n       [4 Snooze] [5 Open]\n";
+        assert!(screen.contains(wrapped), "{screen}");
+    }
+}
+
+#[tokio::test]
+async fn tab_completes_verbs_people_and_buttons() {
+    let mut terminal = Terminal::open();
+    terminal.types("curr\t\r");
+    terminal
+        .shows("Ana  › current\nIvan › Renew the certificate")
+        .await;
+    terminal.types("press sn\t\r");
+    terminal.shows("Ana  › press Snooze\nIvan › ✓ ").await;
+    terminal.types("as b\t lis\t\r");
+    terminal.shows("Ana  › as bo list\nIvan to Bo › 1. ").await;
+    terminal.types("#gen\t cre\t Buy milk\r");
+    terminal.shows("Ana  › #general create Buy milk\n").await;
+    terminal.types(CTRL_D);
+    let (exit, _) = terminal.ends().await;
+    assert!(exit.success());
 }
