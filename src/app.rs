@@ -975,6 +975,7 @@ fn command_settings(config: &Config) -> CommandSettings {
             Some(config::ReceiptsConfig::Message) | None => ReceiptMode::Message,
         },
         signature: config.outbox.signature,
+        link: config.link,
         entities: Entities::new(config.entities.clone()),
     }
 }

@@ -973,6 +973,10 @@ fn identity() -> Group {
             tries: 1,
         };
         group.refused("`link`, to be proved", reply::prove_it(&request, ZONE));
+        group.refused(
+            "`link`, if only operators link",
+            reply::link_waits(&request, ZONE),
+        );
     }
     group.refused("`link`, too often", reply::too_many_tries(now(), ZONE));
     for proof in [

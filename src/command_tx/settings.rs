@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::entity::Entities;
+use crate::domain::link::LinkRule;
 use crate::domain::profile::ContainerKind;
 use crate::domain::receipts::ReceiptMode;
 use crate::domain::score::Weights;
@@ -31,6 +32,8 @@ pub struct CommandSettings {
     pub entities: Entities,
     /// Whether comments and creations carry their author's name if several people are configured.
     pub signature: bool,
+    /// How people link their accounts.
+    pub link: LinkRule,
 }
 
 /// The defaults of `create` in a channel.
@@ -60,6 +63,7 @@ impl CommandSettings {
             receipts: ReceiptMode::default(),
             entities: Entities::default(),
             signature: true,
+            link: LinkRule::default(),
         }
     }
 

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::{Commands, StoreError, person_of};
 use crate::command_tx::{CommandError, Rejection};
-use crate::domain::link::{AccountLink, Accounts, LinkOrigin, LinkProof, TRIES_MAX};
+use crate::domain::link::{AccountLink, Accounts, LinkOrigin, LinkProof, LinkRule, TRIES_MAX};
 use crate::domain::operation::WriteError;
 use crate::domain::person::{Membership, Person, PersonId, SlackMember};
 use crate::domain::reply::{self, Text};
@@ -177,6 +177,9 @@ impl Commands {
         account: &Account,
         email: Option<&str>,
     ) -> Result<Option<LinkProof>, StoreError> {
+        if self.settings().link != LinkRule::Proof {
+            return Ok(None);
+        }
         if let Some(email) = email {
             let found = in_time(ASIDE_WITHIN, accounts.by_email(email)).await;
             if found.is_ok_and(|found| found.is_some_and(|found| found.id == account.id)) {
@@ -210,7 +213,7 @@ impl Commands {
         let (Some(email), Some(accounts)) = (confirmed(member), self.accounts(source)) else {
             return Ok(());
         };
-        if self.inner.introduced.is_linked(&member.id) {
+        if self.inner.introduced.is_linked(&member.id) || self.settings().link != LinkRule::Proof {
             return Ok(());
         }
         let asking = member.clone();

@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 use crate::domain::access::{Access, TaskAccess};
 use crate::domain::entity::Entity;
 use crate::domain::form::is_entity;
+use crate::domain::link::LinkRule;
 use crate::domain::operation::Place;
 use crate::domain::person::AllowedUsers;
 use crate::domain::reply::ENTITY_MAX;
@@ -68,6 +69,8 @@ pub struct Config {
     pub people: Vec<PersonConfig>,
     /// The tasks that people may name.
     pub access: TaskAccess,
+    /// How people link their accounts.
+    pub link: LinkRule,
     /// The known clients of tasks. Empty: any client.
     pub entities: Vec<Entity>,
     /// The format and level of log lines.
@@ -503,6 +506,7 @@ impl Config {
         }
         let shared = people.is_empty() && !slack.as_ref().is_some_and(|slack| slack.operators_add);
         let access = access(&mut reader, shared, clickup.as_ref(), github.as_ref());
+        let link = link_rule(&mut reader, slack.as_ref());
         let entities = entities(&mut reader, clickup.as_ref(), github.as_ref());
         let channels = slack.iter().flat_map(|slack| &slack.channels);
         known_to_channels(&mut reader, &entities, channels);
@@ -545,6 +549,7 @@ impl Config {
                 outbox,
                 people,
                 access,
+                link,
                 entities,
                 log,
                 file: path,
@@ -782,6 +787,20 @@ fn followed(
 }
 
 /// `[access]`: the tasks that people may name. Without `[[people]]` there is nobody to tell apart.
+/// With `operators` only they link accounts, so there has to be one.
+fn link_rule(reader: &mut Reader, slack: Option<&SlackConfig>) -> LinkRule {
+    const LINK: &str = "identity.link";
+    let rule = reader.or(LINK, &LINK_RULE, LinkRule::Proof);
+    let none = slack.is_none_or(|slack| slack.operators.is_empty());
+    if rule == LinkRule::Operators && none && !reader.has_error(OPERATORS) {
+        reader.error(
+            LINK,
+            "`operators` needs slack.operators: nobody could approve a link",
+        );
+    }
+    rule
+}
+
 fn access(
     reader: &mut Reader,
     shared: bool,
@@ -1840,6 +1859,20 @@ const THREAD_REPLIES: ValueFormat<ThreadRepliesConfig> = ValueFormat {
         quote(match replies {
             ThreadRepliesConfig::Hint => "hint",
             ThreadRepliesConfig::Comment => "comment",
+        })
+    },
+};
+
+const LINK_RULE: ValueFormat<LinkRule> = ValueFormat {
+    parse: |value| match text(value)?.as_str() {
+        "proof" => Ok(LinkRule::Proof),
+        "operators" => Ok(LinkRule::Operators),
+        other => Err(format!("expected proof or operators, found `{other}`")),
+    },
+    show: |rule| {
+        quote(match rule {
+            LinkRule::Proof => "proof",
+            LinkRule::Operators => "operators",
         })
     },
 };

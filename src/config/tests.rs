@@ -393,6 +393,14 @@ fn who_is_allowed(#[case] lines: &str, #[case] members: bool, #[case] named: &[&
 }
 
 #[rstest]
+#[case::link_rule(
+    "[identity]\nlink = 'email'",
+    "identity.link: expected proof or operators, found `email` (./bot.toml)"
+)]
+#[case::link_rule_without_operators(
+    "[identity]\nlink = 'operators'",
+    "identity.link: `operators` needs slack.operators: nobody could approve a link (./bot.toml)"
+)]
 #[case::word(
     "[access]\ntasks = 'mine'",
     "access.tasks: expected all or own, found `mine` (./bot.toml)"
@@ -748,6 +756,9 @@ fn what_is_in_force_can_be_shown() {
 
     [access]
     tasks = "all"  # default
+
+    [identity]
+    link = "proof"  # default
 
     # [[entities]] is not configured
 

@@ -59,6 +59,16 @@ const CODE_BEGINS: &str = "ivan-link-";
 /// The random bytes of a code.
 pub const CODE_BYTES: usize = 10;
 
+/// How accounts are linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LinkRule {
+    /// By a proof: the confirmed e-mail address, a code that the account wrote, or an operator's approval.
+    #[default]
+    Proof,
+    /// By an operator's approval only.
+    Operators,
+}
+
 /// Why an account is a person's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkProof {

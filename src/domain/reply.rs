@@ -39,9 +39,9 @@ pub use morning::{
 };
 
 pub use identity::{
-    link_answered, link_asked, link_proved, link_refused, linked_news, linked_to_another,
-    no_such_request, not_confirmed, not_linked, only_operators_link, prove_it, too_many_tries,
-    whoami,
+    link_answered, link_asked, link_proved, link_refused, link_waits, linked_news,
+    linked_to_another, no_such_request, not_confirmed, not_linked, only_operators_link, prove_it,
+    too_many_tries, whoami,
 };
 
 /// The longest name of a client.

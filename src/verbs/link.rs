@@ -11,7 +11,9 @@ use super::line::{Call, CommandLine, Line};
 use super::{Http, Info, Verb, body};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection, Stop, local};
 use crate::completion::queue;
-use crate::domain::link::{self, CODE_VALID, LinkOrigin, LinkProof, LinkRequest, TRIES_MAX};
+use crate::domain::link::{
+    self, CODE_VALID, LinkOrigin, LinkProof, LinkRequest, LinkRule, TRIES_MAX,
+};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Text};
 use crate::domain::task::{Account, Source};
@@ -235,7 +237,10 @@ fn to_be_proved(
     if is_new {
         linking::ask_operators(tx.db, &person.name, &request, tx.now)?;
     }
-    Ok(Rejection::Unfit(reply::prove_it(&request, person.zone)))
+    Ok(Rejection::Unfit(match tx.settings.link {
+        LinkRule::Proof => reply::prove_it(&request, person.zone),
+        LinkRule::Operators => reply::link_waits(&request, person.zone),
+    }))
 }
 
 fn new_request(

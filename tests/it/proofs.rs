@@ -183,6 +183,37 @@ async fn an_operator_decides(#[case] label: &'static str) {
     .await;
 }
 
+/// With `identity.link = "operators"` there is no code, and the confirmed e-mail address links nothing.
+#[tokio::test]
+async fn only_operators_link_where_bot_toml_says_so() {
+    let setup = unlinked()
+        .config("[identity]\nlink = \"operators\"")
+        .before(|sandbox: &Sandbox| sandbox.slack.grant_scope("users:read.email"));
+    ivan_test(setup, async |ivan| {
+        ivan.dm(ANA, "current").await;
+        assert_eq!(links(ivan), 0, "the e-mail address is no proof here");
+        for (typed, account) in [
+            ("link clickup ana@acme.test", "ClickUp account Ana"),
+            ("link github ana", "GitHub account ana"),
+        ] {
+            let card = ivan.is_told(BO);
+            let asked = ivan.dm(ANA, typed).await;
+            asked.begins("✗ Not linked yet. I've asked ");
+            asked.mentions(&format!("whether {account} is yours."));
+            let (card, told) = (card.answers().await, ivan.is_told(ANA));
+            let news = ivan.is_told(BO);
+            ivan.presses(BO, &card, "Approve").answers().await;
+            news.answers().await;
+            told.answers()
+                .await
+                .begins(&format!("✓ Linked {account}: an operator approved it."));
+        }
+        let proofs = "SELECT count(*) FROM links WHERE proof = 'operator'";
+        assert_eq!(ivan.sql::<i64>(proofs), 2);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_code_counts_for_a_day() {
     ivan_test(unlinked(), async |ivan| {

@@ -150,6 +150,20 @@ pub fn prove_it(request: &LinkRequest, zone: Tz) -> Text {
         .text(" to approve it.")
 }
 
+/// Only operators link accounts, and they were asked.
+pub fn link_waits(request: &LinkRequest, zone: Tz) -> Text {
+    let (source, name) = (request.source, &request.account.name);
+    Text::new()
+        .text("Not linked yet. I've asked ")
+        .operators()
+        .text(format!(
+            " whether {} account {name} is yours. They have time until ",
+            source.name()
+        ))
+        .moment(request.asked_at + CODE_VALID, zone)
+        .text(".")
+}
+
 /// A person asked too often.
 pub fn too_many_tries(until: DateTime<Utc>, zone: Tz) -> Text {
     Text::new()
