@@ -90,7 +90,7 @@ impl DaemonClient {
         bearer.set_sensitive(true);
         headers.insert(AUTHORIZATION, bearer);
         if let Some(actor) = &target.actor {
-            let actor = header("the name in --as", actor)?;
+            let actor = header("the name in --as or IVAN_AS", actor)?;
             headers.insert(HeaderName::from_static("x-ivan-actor"), actor);
         }
         let mut cli = header(
@@ -239,8 +239,8 @@ fn cause(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        ApiToken, EXIT_FAILED, EXIT_OK, EXIT_QUEUED, EXIT_UNREACHABLE, EXIT_USAGE, TaskCommand,
-        failed, perform,
+        ApiToken, EXIT_FAILED, EXIT_OK, EXIT_QUEUED, EXIT_REJECTED, EXIT_UNREACHABLE, EXIT_USAGE,
+        TaskCommand, failed, perform,
     };
     use super::*;
     use rstest::rstest;
@@ -383,7 +383,7 @@ mod tests {
     #[case::unauthorized(
         401,
         r#"{"title":"Not authorized","status":401,"detail":"no"}"#,
-        EXIT_FAILED
+        EXIT_REJECTED
     )]
     #[case::somebody_else(200, "<html>Welcome to nginx</html>", EXIT_FAILED)]
     #[case::somebody_elses_json(200, r#"{"hello":"world"}"#, EXIT_FAILED)]

@@ -48,6 +48,8 @@ pub const EXIT_FAILED: u8 = 1;
 pub const EXIT_USAGE: u8 = 2;
 /// The daemon is not reachable.
 pub const EXIT_UNREACHABLE: u8 = 3;
+/// The daemon rejected the API's token.
+pub const EXIT_REJECTED: u8 = 4;
 /// Accepted, but still queued.
 pub const EXIT_QUEUED: u8 = 75;
 
@@ -95,7 +97,7 @@ pub struct Options {
     )]
     pub api_token: Option<ApiToken>,
     /// Who is acting: a name, Slack id or GitHub login of [[people]]
-    #[arg(long = "as", global = true, value_name = "PERSON")]
+    #[arg(long = "as", global = true, value_name = "PERSON", env = "IVAN_AS")]
     pub actor: Option<String>,
     /// Print the API's answer as JSON
     #[arg(long, global = true)]
@@ -361,7 +363,7 @@ async fn perform(command: TaskCommand, target: &DaemonTarget) -> Printed {
     match asked.await {
         Ok(reply) => {
             let words = match reply.status {
-                NOT_AUTHORIZED => Printed::failed(&rejected(target), EXIT_FAILED),
+                NOT_AUTHORIZED => Printed::failed(&rejected(target), EXIT_REJECTED),
                 _ => print::words(call.answer, &reply, &chrono::Local),
             };
             if target.json {

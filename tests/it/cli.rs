@@ -387,7 +387,7 @@ async fn another_server_is_not_taken_for_a_daemon() {
             "current",
         ]))
         .await;
-        assert_eq!((ran.exit, ran.out.as_str()), (1, ""));
+        assert_eq!((ran.exit, ran.out.as_str()), (4, ""));
         assert!(ran.err.starts_with("✗ "), "{ran:?}");
         assert!(!ran.err.contains("secret"), "{ran:?}");
     })
@@ -433,6 +433,9 @@ async fn of_several_people_as_says_who_acts() {
             let current = ivan.cli(&["current", "--as", name]).await;
             assert!(current.out.starts_with(line), "{current:?}");
         }
+        let by_variable = ivan.command(&["current"]).env("IVAN_AS", "Bo").output();
+        let current = String::from_utf8(by_variable.await.unwrap().stdout).unwrap();
+        assert!(current.starts_with("Bo's"), "{current}");
         let done = ivan.cli(&["--as", "bo", "done"]).await;
         assert_eq!(done, said("✓ Task completed in ClickUp: Bo's\n"));
         let stranger = ivan.cli(&["--as", "Zoe", "done"]).await;
@@ -488,7 +491,7 @@ async fn a_token_that_nobody_gave_is_made_once_and_found() {
         );
         std::fs::write(&path, "another").unwrap();
         let wrong = ivan.cli_at_home(&["current"]).await;
-        assert_eq!((wrong.exit, wrong.out.as_str()), (1, ""));
+        assert_eq!((wrong.exit, wrong.out.as_str()), (4, ""));
         assert!(wrong.err.contains("api-token"), "{wrong:?}");
         std::fs::write(&path, token).unwrap();
     })

@@ -1552,6 +1552,7 @@ pub async fn ran(command: &mut Command) -> Ran {
         .stdin(Stdio::null())
         .env_remove("IVAN_API_URL")
         .env_remove("IVAN_API_TOKEN")
+        .env_remove("IVAN_AS")
         .kill_on_drop(true)
         .output();
     let output = tokio::time::timeout(PATIENCE, output)
