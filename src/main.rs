@@ -234,10 +234,12 @@ async fn first_start(config: Config, terminal: &mut Terminal) -> ExitCode {
 /// Says when Slack is connected and who writes first.
 async fn tell(mut news: tokio::sync::watch::Receiver<SlackNews>, terminal: &mut Terminal) {
     let mut told: Option<String> = None;
-    while let Ok(now) = news
-        .wait_for(|now| now.connected || now.trouble != told)
-        .await
-    {
+    loop {
+        let changed = news.wait_for(|now| now.connected || now.trouble != told);
+        // Ivan stops before Slack was connected.
+        let Ok(now) = changed.await else {
+            return;
+        };
         if now.connected {
             break;
         }
