@@ -66,8 +66,7 @@ impl Prompter for Terminal {
     }
 
     fn secret(&mut self, prompt: &str) -> Result<Secret, NoAnswer> {
-        self.print(prompt);
-        let read = hidden::line();
+        let read = hidden::line(|| self.print(prompt));
         self.print("\n");
         read
     }
@@ -98,8 +97,9 @@ mod hidden {
         }
     }
 
-    /// Reads a line byte by byte. Ctrl-C is read too, because a signal would leave the terminal without echo.
-    pub(super) fn line() -> Result<Secret, NoAnswer> {
+    /// Asks, and reads a line byte by byte. Nothing is shown from before the question on. Ctrl-C is read too, because a
+    /// signal would leave the terminal without echo.
+    pub(super) fn line(ask: impl FnOnce()) -> Result<Secret, NoAnswer> {
         let broken = |error: &dyn std::fmt::Display| NoAnswer::Broken(error.to_string());
         let before = tcgetattr(std::io::stdin()).map_err(|error| broken(&error))?;
         let mut quiet = before.clone();
@@ -107,6 +107,7 @@ mod hidden {
         let _mode = Mode(before);
         tcsetattr(std::io::stdin(), OptionalActions::Now, &quiet)
             .map_err(|error| broken(&error))?;
+        ask();
         let mut typed = Zeroizing::new(Vec::with_capacity(LONGEST));
         let mut input = std::io::stdin().lock();
         let mut byte = Zeroizing::new([0_u8]);
@@ -136,7 +137,7 @@ mod hidden {
 mod hidden {
     use super::{NoAnswer, Secret};
 
-    pub(super) fn line() -> Result<Secret, NoAnswer> {
+    pub(super) fn line(_ask: impl FnOnce()) -> Result<Secret, NoAnswer> {
         Err(NoAnswer::Broken(
             "this terminal cannot hide what is typed; give the token in a file or in the environment".to_owned(),
         ))
