@@ -80,7 +80,7 @@
 //! │   ├── answers/tasks.rs · answers/people.rs · answers/health.rs · problem.rs    answers
 //! │   └── hooks.rs: webhooks · metrics.rs, recorder.rs: GET /metrics
 //! ├── setup/         the decisions of `ivan init`: choice.rs: numbered lists · people.rs: accounts by e-mail · bot_toml.rs: changes of the file
-//! ├── cli/           client.rs: the client of the API · print.rs: answers in words · webhooks.rs, token.rs, manifest.rs, doctor.rs: commands
+//! ├── cli/           help.rs: groups and examples of `--help` · client.rs: the client of the API · print.rs: answers in words · webhooks.rs, token.rs, manifest.rs, doctor.rs: commands
 //! │   └── init.rs: `ivan init` · prompt.rs: questions at a terminal
 //! ├── doctor.rs      `ivan doctor`; doctor/configuration.rs, doctor/database.rs, doctor/webhooks.rs, doctor/people.rs: chapters · doctor/mending.rs: `--fix`
 //! ├── demo.rs        `ivan demo`; demo/blocks.rs, complete.rs, forms.rs, terminal.rs, wrap.rs

@@ -3,7 +3,6 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
 use ivan::app::services::RealServices;
 use ivan::app::{self, App};
 use ivan::cli::doctor::DoctorArgs;
@@ -18,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let undumpable = app::forbid_core_dumps();
-    let cli = Cli::parse();
+    let cli = cli::help::parse();
     if let Err(why) = undumpable {
         eprintln!("! A crash may write secrets to a core dump: {why}");
     }

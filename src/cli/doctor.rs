@@ -23,8 +23,7 @@ pub struct DoctorArgs {
 
 /// The end of `ivan doctor --help`.
 pub const HELP: &str = "It only reads, unless --live or --fix is given, and works beside a running daemon or without one.\n\
-     Exit status: 0 if nothing is to mend, else 1.\n\n\
-     Examples:\n  ivan doctor\n  ivan doctor --live\n  ivan doctor --fix\n  ivan doctor --json";
+     Exit status: 0 if nothing is to mend, else 1.";
 
 /// The report, as text or as JSON, and the exit status.
 pub fn printed(report: &CheckupReport, as_json: bool) -> Printed {

@@ -43,7 +43,10 @@ impl Verb for Assign {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("assign", "assign"),
-        line: Some(CommandLine::of::<AssignWords>()),
+        line: Some(CommandLine::of::<AssignWords>(&[
+            "ivan assign bo",
+            "ivan assign 2 Ana Lima",
+        ])),
         ..Info::SHOWS
     };
 

@@ -52,7 +52,7 @@ impl Verb for Briefing {
         usage: "briefing 8:30 · briefing off · briefing default",
         effect: "get your briefing on working days at that time, turn it off, or follow the team default",
         examples: &["briefing 8:30", "briefing off", "briefing default"],
-        line: Some(CommandLine::of::<BriefingWords>().about("get the briefing in Slack on working days at that time, or turn it off; without arguments: show it now")),
+        line: Some(CommandLine::of::<BriefingWords>(&["ivan briefing", "ivan briefing 8:30", "ivan briefing off"]).about("get the briefing in Slack on working days at that time, or turn it off; without arguments: show it now")),
         ..Info::SHOWS
     };
 

@@ -30,7 +30,7 @@ impl Verb for Claim {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("claim", "claim"),
-        line: Some(CommandLine::of::<RefWords>()),
+        line: Some(CommandLine::of::<RefWords>(&["ivan claim '#12'"])),
         ..Info::SHOWS
     };
 

@@ -56,8 +56,12 @@ impl Verb for Comment {
         shown: ShownContext::WithoutRef,
         http: Http::both("comment", "comment"),
         line: Some(
-            CommandLine::of::<CommentWords>()
-                .about("comment on the current task, or with `on REF: TEXT` on another"),
+            CommandLine::of::<CommentWords>(&[
+                "ivan comment waiting for the order",
+                "ivan comment 'on 2: waiting for the order'",
+                "ivan comment -- '- an item of a list'",
+            ])
+            .about("comment on the current task, or with `on REF: TEXT` on another"),
         ),
         ..Info::SHOWS
     };

@@ -97,7 +97,11 @@ impl Verb for Create {
         writes: true,
         text: true,
         http: Http::post("tasks"),
-        line: Some(CommandLine::of::<CreateWords>()),
+        line: Some(CommandLine::of::<CreateWords>(&[
+            "ivan create Buy milk",
+            "ivan create 'Fix login' -s github -e acme -a bo",
+            "ivan create 'Call them' -d 'before noon' --json",
+        ])),
         ..Info::SHOWS
     };
 

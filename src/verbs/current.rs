@@ -32,7 +32,10 @@ impl Verb for Current {
         effect: "show the current task",
         examples: &["current"],
         shown: ShownContext::Always,
-        line: Some(CommandLine::of::<CurrentWords>()),
+        line: Some(CommandLine::of::<CurrentWords>(&[
+            "ivan current",
+            "ivan current --json",
+        ])),
         ..Info::SHOWS
     };
 

@@ -43,7 +43,11 @@ impl Verb for Done {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("done", "complete"),
-        line: Some(CommandLine::of::<DoneWords>()),
+        line: Some(CommandLine::of::<DoneWords>(&[
+            "ivan done",
+            "ivan done 2 -c 'shipped in 2.1'",
+            "ivan done github:acme/widgets#7",
+        ])),
         ..Info::SHOWS
     };
 

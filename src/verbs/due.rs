@@ -42,7 +42,10 @@ impl Verb for Due {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("due", "due"),
-        line: Some(CommandLine::of::<DueWords>()),
+        line: Some(CommandLine::of::<DueWords>(&[
+            "ivan due fri 17:00",
+            "ivan due 2 none",
+        ])),
         ..Info::SHOWS
     };
 

@@ -101,15 +101,18 @@ pub fn encoded(word: &str) -> String {
 pub struct CommandLine {
     /// Its effect, where the command line differs from Slack.
     about: Option<&'static str>,
+    /// Whole lines, as they are typed in a shell.
+    examples: &'static [&'static str],
     args: fn(clap::Command) -> clap::Command,
     call: fn(&Info, &ArgMatches) -> Result<Call, clap::Error>,
 }
 
 impl CommandLine {
-    /// The line of a verb whose words are `L`.
-    pub const fn of<L: Line>() -> CommandLine {
+    /// The line of a verb whose words are `L`, with whole lines as examples.
+    pub const fn of<L: Line>(examples: &'static [&'static str]) -> CommandLine {
         CommandLine {
             about: None,
+            examples,
             args: L::augment_args,
             call: |info, matches| L::from_arg_matches(matches).map(|line| line.call(info)),
         }
@@ -121,6 +124,11 @@ impl CommandLine {
             about: Some(effect),
             ..self
         }
+    }
+
+    /// Whole lines, as they are typed in a shell.
+    pub fn examples(&self) -> &'static [&'static str] {
+        self.examples
     }
 
     /// The subcommand of `ivan`.

@@ -89,7 +89,10 @@ impl Verb for Link {
         effect: "link your account, so its tasks are in your queue",
         examples: &["link github ana-lee", "link clickup Ana Lee"],
         http: Http::post("link"),
-        line: Some(CommandLine::of::<LinkWords>()),
+        line: Some(CommandLine::of::<LinkWords>(&[
+            "ivan link github octocat",
+            "ivan link clickup ana@acme.test",
+        ])),
         ..Info::SHOWS
     };
 

@@ -49,7 +49,12 @@ impl Verb for List {
         effect: "show your tasks in order; use their numbers as REF until the next list",
         examples: &["list", "list 5", "list overdue github"],
         shown: ShownContext::Always,
-        line: Some(CommandLine::of::<ListWords>()),
+        line: Some(CommandLine::of::<ListWords>(&[
+            "ivan list",
+            "ivan list 5 overdue",
+            "ivan list github acme",
+            "ivan list blocked --json",
+        ])),
         ..Info::SHOWS
     };
 

@@ -53,9 +53,16 @@ impl Verb for Log {
         effect: "show your last actions, or the history of REF",
         examples: &["log", "log 5", "log #12"],
         shown: ShownContext::WithoutRef,
-        line: Some(CommandLine::of::<LogWords>().about(
-            "show the activity log, newest first: of everyone, of one person (--as), or of REF",
-        )),
+        line: Some(
+            CommandLine::of::<LogWords>(&[
+                "ivan log",
+                "ivan log 50 --as bo",
+                "ivan log '#12' --all --json",
+            ])
+            .about(
+                "show the activity log, newest first: of everyone, of one person (--as), or of REF",
+            ),
+        ),
         ..Info::SHOWS
     };
 

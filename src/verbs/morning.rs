@@ -33,7 +33,7 @@ impl Verb for Morning {
         effect: "show your briefing: top three tasks, due dates, people waiting, stuck items",
         examples: &["morning"],
         shown: ShownContext::Always,
-        line: Some(CommandLine::of::<MorningWords>()),
+        line: Some(CommandLine::of::<MorningWords>(&["ivan morning"])),
         ..Info::SHOWS
     };
 

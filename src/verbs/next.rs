@@ -33,7 +33,7 @@ impl Verb for Next {
         examples: &["next"],
         shown: ShownContext::Always,
         http: Http::post("next"),
-        line: Some(CommandLine::of::<NoWords>()),
+        line: Some(CommandLine::of::<NoWords>(&["ivan next"])),
         ..Info::SHOWS
     };
 

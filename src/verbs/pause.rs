@@ -33,7 +33,10 @@ impl Verb for Pause {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("pause", "pause").may_conflict(),
-        line: Some(CommandLine::of::<RefWords>()),
+        line: Some(CommandLine::of::<RefWords>(&[
+            "ivan pause",
+            "ivan pause '#12'",
+        ])),
         ..Info::SHOWS
     };
 

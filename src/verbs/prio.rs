@@ -40,7 +40,7 @@ impl Verb for Prio {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("priority", "priority"),
-        line: Some(CommandLine::of::<PrioWords>().about(
+        line: Some(CommandLine::of::<PrioWords>(&["ivan prio high", "ivan prio 2 none"]).about(
             "set the priority of the current task, or of REF: urgent, high, normal, low or none",
         )),
         ..Info::SHOWS

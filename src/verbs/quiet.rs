@@ -50,8 +50,12 @@ impl Verb for Quiet {
         effect: "hold notices in those hours and sum them up afterwards",
         examples: &["quiet", "quiet 20:00-8:00", "quiet off", "quiet default"],
         line: Some(
-            CommandLine::of::<QuietWords>()
-                .about("hold notices during quiet hours; without arguments: show the setting"),
+            CommandLine::of::<QuietWords>(&[
+                "ivan quiet",
+                "ivan quiet 20:00-8:00",
+                "ivan quiet default",
+            ])
+            .about("hold notices during quiet hours; without arguments: show the setting"),
         ),
         ..Info::SHOWS
     };

@@ -42,7 +42,7 @@ impl Verb for Receipts {
         usage: "receipts reactions · receipts messages · receipts default",
         effect: "choose how I confirm: reactions, messages, or the team default",
         examples: &["receipts", "receipts reactions", "receipts default"],
-        line: Some(CommandLine::of::<ReceiptsWords>().about("choose confirmations in Slack: reactions, messages or the team default; without arguments: show the setting")),
+        line: Some(CommandLine::of::<ReceiptsWords>(&["ivan receipts", "ivan receipts reactions"]).about("choose confirmations in Slack: reactions, messages or the team default; without arguments: show the setting")),
         ..Info::SHOWS
     };
 

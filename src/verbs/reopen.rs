@@ -34,7 +34,7 @@ impl Verb for Reopen {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("reopen", "reopen"),
-        line: Some(CommandLine::of::<ReopenWords>()),
+        line: Some(CommandLine::of::<ReopenWords>(&["ivan reopen '#12'"])),
         ..Info::SHOWS
     };
 

@@ -42,7 +42,7 @@ impl Verb for Snooze {
         shown: ShownContext::WithoutRef,
         http: Http::both("snooze", "snooze"),
         line: Some(
-            CommandLine::of::<SnoozeWords>()
+            CommandLine::of::<SnoozeWords>(&["ivan snooze tomorrow 9:00", "ivan snooze 2 3d"])
                 .about("hide the current task, or REF, from your queue until WHEN"),
         ),
         ..Info::SHOWS

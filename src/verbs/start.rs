@@ -30,7 +30,7 @@ impl Verb for Start {
         writes: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("start", "start").may_conflict(),
-        line: Some(CommandLine::of::<RefWords>()),
+        line: Some(CommandLine::of::<RefWords>(&["ivan start", "ivan start 2"])),
         ..Info::SHOWS
     };
 

@@ -31,7 +31,10 @@ impl Verb for Status {
         usage: "status",
         effect: "show connections, last sync and queued work",
         examples: &["status"],
-        line: Some(CommandLine::of::<StatusWords>()),
+        line: Some(CommandLine::of::<StatusWords>(&[
+            "ivan status",
+            "ivan status --json",
+        ])),
         ..Info::SHOWS
     };
 

@@ -52,7 +52,7 @@ impl Verb for Undo {
         effect: "undo your last action, within 15 minutes",
         examples: &["undo"],
         http: Http::post("undo").may_conflict(),
-        line: Some(CommandLine::of::<NoWords>()),
+        line: Some(CommandLine::of::<NoWords>(&["ivan undo"])),
         ..Info::SHOWS
     };
 

@@ -34,7 +34,7 @@ impl Verb for Unlink {
         effect: "unlink your account",
         examples: &["unlink github", "unlink clickup"],
         http: Http::post("unlink"),
-        line: Some(CommandLine::of::<UnlinkWords>()),
+        line: Some(CommandLine::of::<UnlinkWords>(&["ivan unlink github"])),
         ..Info::SHOWS
     };
 

@@ -29,7 +29,10 @@ impl Verb for Whoami {
         usage: "whoami",
         effect: "show your linked accounts and settings",
         examples: &["whoami"],
-        line: Some(CommandLine::of::<WhoamiWords>()),
+        line: Some(CommandLine::of::<WhoamiWords>(&[
+            "ivan whoami",
+            "ivan whoami --as bo",
+        ])),
         ..Info::SHOWS
     };
 

@@ -39,7 +39,7 @@ impl Verb for Why {
         effect: "show why the current task, or REF, is where it is in your queue",
         examples: &["why", "why #12"],
         shown: ShownContext::WithoutRef,
-        line: Some(CommandLine::of::<WhyWords>()),
+        line: Some(CommandLine::of::<WhyWords>(&["ivan why", "ivan why 3"])),
         ..Info::SHOWS
     };
 
