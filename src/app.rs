@@ -224,6 +224,7 @@ impl App {
             mailbox_settings(config),
             clock.clone(),
         );
+        mailbox.revoke_lost_tokens().await?;
         let set_aside = set_aside::SetAsideContext {
             store: store.clone(),
             clock: clock.clone(),

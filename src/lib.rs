@@ -26,24 +26,24 @@
 //! │   ├── operation.rs · change.rs · undo.rs · writes.rs · source.rs           writes, their undo, and the traits of a source
 //! │   ├── carry_out.rs                                                         the one decision about sending a write
 //! │   ├── event.rs · log.rs · set_aside.rs                                     reports of sources, entries of the log, work set aside
-//! │   ├── reply.rs · reply/acts.rs · reply/arrivals.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
+//! │   ├── reply.rs · reply/acts.rs · reply/arrivals.rs · reply/tokens.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
 //! │   ├── reason.rs · spelling.rs                                              reasons of failures for people and operators, typos
 //! │   └── mention_text.rs · signature.rs · markdown.rs · pings.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, the author's name below, Markdown, strangers' mentions, control characters, reactions, scopes
 //! ├── command_tx/    CommandTx: the reads and writes of verbs in their transaction
-//! │   └── stop.rs: Rejection, Stop, CommandError · settings.rs · health.rs
+//! │   └── stop.rs: Rejection, Stop, CommandError · settings.rs · health.rs · logins.rs: waiting logins, unshown tokens
 //! ├── verbs/         one file a verb: its arguments, its grammar, its decision, its words; mod.rs has the table
 //! │   ├── done.rs · comment.rs · create.rs · current.rs · next.rs · start.rs · pause.rs · snooze.rs · reopen.rs · assign.rs ·
 //! │   │   claim.rs · due.rs · prio.rs · undo.rs · why.rs · list.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs ·
-//! │   │   status.rs · whoami.rs · link.rs · unlink.rs · mute.rs · unmute.rs · help.rs · offers.rs: texts that are no command
+//! │   │   status.rs · whoami.rs · link.rs · unlink.rs · token.rs · mute.rs · unmute.rs · help.rs · offers.rs: texts that are no command
 //! │   └── grammar.rs: words, options, REFs · line.rs: command lines · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
 //! ├── commands/      runs a verb for a person: an answer now, or a durable operation
 //! │   └── run.rs: limits, idempotency keys · transaction.rs: commit or roll back · identity.rs: accounts ·
-//! │       log.rs, morning.rs, schedule.rs, why.rs: reads over HTTP · set_aside.rs: retry
+//! │       log.rs, morning.rs, schedule.rs, why.rs: reads over HTTP · set_aside.rs: retry · tokens.rs: people's own tokens and their logins
 //! ├── mailbox/       messages in and out; runs a command in the transaction of its message
 //! │   ├── incoming.rs · gestures.rs · meaning.rs     messages, reactions and buttons that arrive, and the command they mean
 //! │   ├── answer.rs · outgoing.rs · reactions.rs     replies and outcomes of posts
 //! │   ├── arrivals.rs · home.rs · forms.rs · schedule.rs    members who come to Ivan, Home tabs, forms, due briefings and held notices
-//! │   └── shown.rs · status.rs · strangers.rs · attempts.rs · progress.rs    what people have seen, health, unknown members, attempts
+//! │   └── shown.rs · status.rs · strangers.rs · attempts.rs · progress.rs · tokens.rs    what people have seen, health, unknown members, attempts, messages with tokens
 //! ├── outbox.rs      carries operations out: a lane per person and task, repeating, giving up
 //! ├── completion.rs  a command's operations → its report, its message and the pin (completion/pins.rs)
 //! ├── inbox.rs       webhook deliveries → source events → ingest; inbox/flood.rs: waits while many come in
@@ -60,7 +60,7 @@
 //! │   ├── open_tasks.rs: open tasks in memory, in the order of queues
 //! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · link_requests.rs · schedules.rs · log.rs · slack_events.rs · forms.rs ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
-//! │       set_aside.rs · tombstones.rs · idle.rs · arrivals.rs · access.rs: rules and mentions
+//! │       set_aside.rs · tombstones.rs · idle.rs · arrivals.rs · personal_tokens.rs · access.rs: rules and mentions
 //! ├── tls.rs         the TLS configuration of all clients
 //! ├── http_client.rs one HTTP exchange with a source
 //! │   └── request.rs · verdict.rs: meanings of answers · webhook.rs: signatures · clients.rs, fake.rs, damage.rs: tests of both clients
@@ -75,13 +75,13 @@
 //! ├── http/          a surface: the API and the webhook listener
 //! │   ├── routes.rs · describe.rs · openapi.rs · schemas.rs                    routes and their description
 //! │   ├── serving.rs · connections.rs                                          a listener, and its open connections
-//! │   ├── tokens.rs                                                            the API's tokens and their rights
+//! │   ├── tokens.rs · logins.rs                                                the API's tokens and their rights, logins
 //! │   ├── request.rs · queries.rs · reads.rs · writes.rs · daemon.rs           requests and handlers
-//! │   ├── answers/tasks.rs · answers/people.rs · answers/health.rs · problem.rs    answers
+//! │   ├── answers/tasks.rs · answers/people.rs · answers/health.rs · answers/logins.rs · problem.rs    answers
 //! │   └── hooks.rs: webhooks · metrics.rs, recorder.rs: GET /metrics
-//! ├── setup/         the decisions of `ivan init`: choice.rs: numbered lists · people.rs: accounts by e-mail · bot_toml.rs: changes of the file
+//! ├── setup/         the decisions of `ivan init`: choice.rs: numbered lists · people.rs: accounts by e-mail · bot_toml.rs: changes of the file · hosts.rs: tokens of logins
 //! ├── cli/           help.rs: groups and examples of `--help` · client.rs: the client of the API · print.rs: answers in words · webhooks.rs, token.rs, manifest.rs, doctor.rs: commands
-//! │   └── init.rs: `ivan init` · prompt.rs: questions at a terminal
+//! │   └── init.rs: `ivan init` · login.rs: `ivan login`, `logout` · prompt.rs: questions at a terminal
 //! ├── doctor.rs      `ivan doctor`; doctor/configuration.rs, doctor/database.rs, doctor/webhooks.rs, doctor/people.rs: chapters · doctor/mending.rs: `--fix`
 //! ├── demo.rs        `ivan demo`; demo/blocks.rs, complete.rs, forms.rs, terminal.rs, wrap.rs
 //! └── sandbox/       Slack, ClickUp and GitHub on loopback (feature `demo`)

@@ -70,6 +70,12 @@ pub enum Limit {
     Text,
     /// Requests of one person to link an account.
     LinkTries,
+    /// Logins of command lines that wait for their person.
+    Logins,
+    /// Wrong codes of logins by one person.
+    LoginCodes,
+    /// Tokens of the API that one person made.
+    PersonalTokens,
     /// Members whom operators have not answered about.
     Arrivals,
 }
@@ -93,7 +99,7 @@ static REACHED: [Reached; Limit::ALL.len()] = [const {
 
 impl Limit {
     /// All limits.
-    pub const ALL: [Limit; 27] = [
+    pub const ALL: [Limit; 30] = [
         Limit::Inbox,
         Limit::Heard,
         Limit::Outbox,
@@ -120,6 +126,9 @@ impl Limit {
         Limit::FrameValues,
         Limit::Text,
         Limit::LinkTries,
+        Limit::Logins,
+        Limit::LoginCodes,
+        Limit::PersonalTokens,
         Limit::Arrivals,
     ];
 
@@ -152,6 +161,9 @@ impl Limit {
             Limit::FrameValues => "frame_values",
             Limit::Text => "text",
             Limit::LinkTries => "link_tries",
+            Limit::Logins => "logins",
+            Limit::LoginCodes => "login_codes",
+            Limit::PersonalTokens => "personal_tokens",
             Limit::Arrivals => "arrivals",
         }
     }

@@ -98,6 +98,14 @@ async fn run(cli: Cli) -> ExitCode {
             true => format!("{}\n", cli::manifest::link()),
             false => cli::manifest::MANIFEST.to_owned(),
         }),
+        CliCommand::Login(args) => {
+            let printed = cli::login::login(args, cli.options.json, &mut Terminal::open()).await;
+            ExitCode::from(cli::output(&printed))
+        }
+        CliCommand::Logout(args) => {
+            let printed = cli::login::logout(args, cli.options.json).await;
+            ExitCode::from(cli::output(&printed))
+        }
         CliCommand::Completions { shell } => {
             cli::completions(shell, &mut std::io::stdout());
             ExitCode::SUCCESS
@@ -442,9 +450,21 @@ fn checked(config: &Config) -> String {
 /// The address and token of the daemon's API: from the command line, the environment, or bot.toml and the token file.
 fn target(options: Options) -> Result<cli::DaemonTarget, ExitCode> {
     const GIVEN: &str = "--api-token (IVAN_API_TOKEN)";
-    let (url, token, token_from) = match (options.api_url, options.api_token) {
-        (Some(url), Some(token)) => (url, token, GIVEN.to_owned()),
-        (url, token) => {
+    // A named configuration or token comes before a login.
+    let is_named = options.config.is_some()
+        || options.api_token.is_some()
+        || std::env::var_os("IVAN_CONFIG").is_some();
+    let login = match is_named {
+        true => None,
+        false => cli::login::logged_in(options.api_url.as_deref()).map_err(|why| fail(&why))?,
+    };
+    let (url, token, token_from) = match (options.api_url, options.api_token, login) {
+        (Some(url), Some(token), _) => (url, token, GIVEN.to_owned()),
+        (_, _, Some(host)) => {
+            let token = cli::ApiToken::new(host.token.expose());
+            (host.url, token, "`ivan login`; run it again".to_owned())
+        }
+        (url, token, None) => {
             let config = Config::load(options.config.as_deref(), variables())
                 .map_err(|errors| fail(&format!("{errors}\n{WITHOUT_CONFIG}")))?;
             let url = url.unwrap_or_else(|| format!("http://{}", config.api.bind));

@@ -12,7 +12,7 @@ use chrono_tz::Tz;
 use crate::domain::change::TaskChange;
 use crate::domain::event::{Activity, ActivityKind, Actor, TaskField};
 use crate::domain::filter::Filter;
-use crate::domain::ids::{PersonId, TaskRow};
+use crate::domain::ids::{PersonId, TaskRow, TokenId};
 use crate::domain::link::{AccountLink, LinkOrigin, LinkProof, LinkRequest};
 use crate::domain::log::{self, ActivityResult, Entry, Via};
 use crate::domain::morning::{BriefingContent, WaitingPerson};
@@ -22,7 +22,8 @@ use crate::domain::queue::{EmptyQueue, FirstRead, HeldBack};
 use crate::domain::reason::{with_details, with_remedy};
 use crate::domain::receipts::ReceiptMode;
 use crate::domain::reply::{
-    self, Hidden, Missing, Rank, Report, SlackHealth, SourceHealth, Span, Step, StepState, Text,
+    self, Hidden, ListedToken, Missing, Rank, Report, SlackHealth, SourceHealth, Span, Step,
+    StepState, Text,
 };
 use crate::domain::schedule::QuietHours;
 use crate::domain::scope;
@@ -1771,9 +1772,62 @@ fn operators() -> Group {
     group
 }
 
+fn tokens() -> Group {
+    let mut group = Group::new("API tokens");
+    let listed = |name: &str, read_only, used_at| ListedToken {
+        name: name.to_owned(),
+        read_only,
+        made_at: ago(90),
+        used_at,
+    };
+    let notebook = listed("notebook", false, Some(ago(5)));
+    let dash = listed("dashboard", true, None);
+    group.row("`token` without one", reply::token_list(&[], ZONE));
+    group.row("`token`", reply::token_list(&[dash, notebook], ZONE));
+    for read_only in [false, true] {
+        group.row(
+            "`token new`",
+            reply::token_made(TokenId(1), "scripts", read_only),
+        );
+        group.row(
+            "`token allow`",
+            reply::login_allowed("notebook", read_only, "192.0.2.7"),
+        );
+    }
+    group.row(
+        "the same message after the first use of the token",
+        reply::token_is_hidden("scripts"),
+    );
+    group.row(
+        "the same message after a restart before it",
+        reply::token_lost("scripts"),
+    );
+    group.row("`token revoke`", reply::token_revoked("scripts"));
+    group.refused("`token` in a channel", reply::only_in_the_dm());
+    group.refused(
+        "`token new` with the name of another",
+        reply::token_name_taken("scripts"),
+    );
+    group.refused("`token new` with too many", reply::too_many_tokens(20));
+    group.refused(
+        "`token revoke` of an unknown one",
+        reply::no_such_token("script", &["scripts".to_owned()]),
+    );
+    group.refused(
+        "`token allow` with a wrong code",
+        reply::no_such_login("BCDF-GHJK"),
+    );
+    group.refused(
+        "`token allow` after ten wrong codes",
+        reply::too_many_codes(ago(-5), ZONE),
+    );
+    group
+}
+
 fn groups() -> Vec<Group> {
     let mut groups = outcomes();
     groups.extend(answers());
+    groups.push(tokens());
     groups.extend(refusals());
     groups.extend([notices(), home(), operators()]);
     groups
@@ -1795,6 +1849,7 @@ fn cell(words: &Text) -> String {
             Span::Struck { text, .. } => format!("~~{}~~", escaped(text)),
             Span::Code(text) => format!("`{}`", text.replace('|', "\\|")),
             Span::Operators(ids) => format!("@{}", ids.join(" or @")),
+            Span::Token(_) => "`TOKEN`".to_owned(),
         };
         shown.push_str(&piece);
     }
@@ -1857,6 +1912,7 @@ const NO_MESSAGES: &[&str] = &[
     "lines",
     "link",
     "mentioning",
+    "revealing",
     "message",
     "missing",
     "moment",

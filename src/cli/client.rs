@@ -180,6 +180,11 @@ impl DaemonClient {
     }
 }
 
+/// The base of the API's addresses, without a slash at the end.
+pub(super) fn base_of(url: &str) -> Result<String, ClientError> {
+    Ok(read_url(url)?.as_str().trim_end_matches('/').to_owned())
+}
+
 fn read_url(text: &str) -> Result<Url, ClientError> {
     let wrong = |why: &str| {
         ClientError::Usage(format!(

@@ -22,7 +22,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "snooze", "reopen", "claim", "assign", "due", "prio", "undo", "log", "morning",
         ],
     ),
-    ("People", &["whoami", "link", "unlink"]),
+    ("People", &["login", "logout", "whoami", "link", "unlink"]),
     (
         "Settings",
         &["briefing", "quiet", "receipts", "completions"],
@@ -68,6 +68,20 @@ const ENTRIES: &[Entry] = &[
         name: "doctor",
         heeds: &[CONFIG, API_URL, JSON],
         examples: &["ivan doctor", "ivan doctor --live", "ivan doctor --fix"],
+    },
+    Entry {
+        name: "login",
+        heeds: &[JSON],
+        examples: &[
+            "ivan login https://ivan.example.com",
+            "ivan login 127.0.0.1:8787 --name notebook --read-only",
+            "ivan login https://ivan.example.com --with-token < token.txt",
+        ],
+    },
+    Entry {
+        name: "logout",
+        heeds: &[JSON],
+        examples: &["ivan logout", "ivan logout https://ivan.example.com"],
     },
     Entry {
         name: "serve",

@@ -1205,7 +1205,7 @@ fn shown(path: &Path) -> String {
 
 /// Replaces a file in one step. A new file can be read by its owner only; an existing one keeps its owner and group, and
 /// loses the rights of everybody else.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+pub(super) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     // Through a link, so that the link stays.
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

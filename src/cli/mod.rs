@@ -14,6 +14,7 @@ pub mod client;
 pub mod doctor;
 pub mod help;
 pub mod init;
+pub mod login;
 pub mod manifest;
 pub mod print;
 pub mod prompt;
@@ -37,6 +38,7 @@ use crate::verbs::{Info, VERBS};
 use client::{ApiAnswer, ClientError, DaemonClient};
 use doctor::DoctorArgs;
 use init::InitOptions;
+use login::{LoginArgs, LogoutArgs};
 use print::Printed;
 use token::TokenCommand;
 use webhooks::WebhooksCommand;
@@ -149,6 +151,11 @@ pub enum CliCommand {
     /// Run the simulated services of the demo alone, to test your own Slack bot
     #[command(hide = cfg!(not(feature = "demo")), after_help = SANDBOX_HELP)]
     Sandbox(SandboxPorts),
+    /// Get a token of your own, which you allow in Slack
+    #[command(after_help = login::LOGIN_HELP)]
+    Login(LoginArgs),
+    /// Revoke and forget the token of a login
+    Logout(LogoutArgs),
     /// A command to the running daemon, by HTTP.
     #[command(flatten)]
     Task(TaskCommand),

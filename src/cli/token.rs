@@ -55,7 +55,7 @@ pub fn token(command: TokenCommand, input: impl Read, json: bool) -> Printed {
 }
 
 /// A token of 32 random bytes, and its hash.
-fn made() -> Result<(String, TokenHash), String> {
+pub(super) fn made() -> Result<(String, TokenHash), String> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes).map_err(|e| format!("No random numbers from the system: {e}."))?;
     let token = hex::encode(bytes);

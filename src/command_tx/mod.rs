@@ -4,6 +4,7 @@
 //! all (P1, P2). Each verb's own decisions are in its file; the shared parts are here.
 
 mod health;
+mod logins;
 mod settings;
 mod stop;
 
@@ -19,7 +20,7 @@ use crate::domain::card::{CardPart, link_buttons};
 use crate::domain::change;
 use crate::domain::command::Ref;
 use crate::domain::form::SourceMessage;
-use crate::domain::ids::{CommandId, ListId, PinId, TaskRow};
+use crate::domain::ids::{CommandId, ListId, PinId, TaskRow, TokenId};
 use crate::domain::log::{LoggedChange, Via};
 use crate::domain::operation::{Place, Refusal, Write};
 use crate::domain::person::Person;
@@ -33,6 +34,7 @@ use crate::store::tasks::{self, StoredTask};
 use crate::store::{Db, DbResult, Tx, Wake, access, effects, people, snoozes};
 
 pub use health::LiveHealth;
+pub use logins::{CodeAnswer, LOGIN_VALID, LoginRequest, Logins, NoLogin};
 pub use settings::{ChannelDefaults, CommandSettings};
 pub use stop::{CommandError, Rejection, Stop, WhoActs};
 
@@ -42,6 +44,8 @@ pub struct CommandTx<'a> {
     pub settings: &'a CommandSettings,
     /// The state of the connections, shared with Slack and the polls.
     pub health: &'a Mutex<LiveHealth>,
+    /// Logins that wait, and tokens that are to be shown.
+    pub logins: &'a Logins,
     /// The write transaction.
     pub db: &'a Tx<'a>,
     /// The time of the transaction, UTC.
@@ -130,6 +134,8 @@ pub struct Reply {
     pub about: Option<TaskRow>,
     /// The command that it answers, if that can be undone.
     pub command: Option<CommandId>,
+    /// The new token that it shows.
+    pub token: Option<TokenId>,
 }
 
 impl From<Text> for Reply {
@@ -161,6 +167,8 @@ pub struct Context {
     pub from: Option<SourceMessage>,
     /// In Slack: whether it shows the person's e-mail address.
     pub email: Option<bool>,
+    /// In Slack: the id of the member, if nobody else reads the conversation.
+    pub alone_with: Option<String>,
 }
 
 impl Context {
@@ -176,6 +184,7 @@ impl Context {
             channel: None,
             from: None,
             email: None,
+            alone_with: None,
         }
     }
 }

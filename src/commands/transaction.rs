@@ -48,6 +48,7 @@ impl Commands {
                     shows: Shows::Person,
                     settings: &inner.settings,
                     health: &inner.health,
+                    logins: &inner.logins,
                     db: tx,
                     // The time of the commit, not of the request: there may be a queue.
                     now: inner.clock.now(),

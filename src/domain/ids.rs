@@ -52,6 +52,8 @@ ids! {
     DeliveryId;
     /// An entry of the log.
     EntryId;
+    /// A token of the API that a person made.
+    TokenId;
 }
 
 #[cfg(test)]

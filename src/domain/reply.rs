@@ -7,6 +7,7 @@ mod acts;
 mod arrivals;
 mod identity;
 mod morning;
+mod tokens;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Activity, ActivityKind, TaskField};
 use super::filter::Filter;
+use super::ids::TokenId;
 use super::operation::{Outcome, Refusal, TEXT_MAX, Write};
 use super::profile::TaskIdForm;
 use super::queue::{EmptyQueue, FirstRead, HeldBack, READ_COUNTED};
@@ -38,6 +40,12 @@ pub use morning::{
     morning_rest,
 };
 
+pub use tokens::{
+    ListedToken, login_allowed, no_such_login, no_such_token, only_in_the_dm, token_is_hidden,
+    token_list, token_lost, token_made, token_name_taken, token_revoked, too_many_codes,
+    too_many_tokens,
+};
+
 pub use identity::{
     link_answered, link_asked, link_proved, link_refused, link_waits, linked_news,
     linked_to_another, no_such_request, not_confirmed, not_linked, only_operators_link, prove_it,
@@ -50,6 +58,8 @@ pub const ENTITY_MAX: usize = 64;
 pub const LIST_MAX: usize = 50;
 /// The operators, where no Slack id of theirs is known or no mention is possible.
 pub const AN_OPERATOR: &str = "an Ivan operator";
+/// A token, where it is not shown.
+pub const HIDDEN: &str = "(hidden)";
 /// The most operators that one text mentions.
 const MENTIONED_MAX: usize = 2;
 
@@ -93,6 +103,8 @@ pub enum Span {
         #[serde(default)]
         day: bool,
     },
+    /// A token of the API, which one message shows once. It is not stored: [`Text::revealing`] puts it in.
+    Token(TokenId),
 }
 
 impl Text {
@@ -142,6 +154,25 @@ impl Text {
         for span in &mut self.0 {
             if let Span::Operators(ids) = span {
                 *ids = operators.iter().take(MENTIONED_MAX).cloned().collect();
+            }
+        }
+        self
+    }
+
+    /// The place of a token, which is known only in memory.
+    pub fn token(mut self, id: TokenId) -> Text {
+        self.0.push(Span::Token(id));
+        self
+    }
+
+    /// With the tokens that are to be shown. Others stay hidden.
+    #[must_use]
+    pub fn revealing(mut self, token: impl Fn(TokenId) -> Option<String>) -> Text {
+        for span in &mut self.0 {
+            if let Span::Token(id) = span
+                && let Some(plain) = token(*id)
+            {
+                *span = Span::Code(plain);
             }
         }
         self
@@ -226,6 +257,7 @@ impl Text {
                 | Span::Struck { text, .. }
                 | Span::Time { text, .. } => text.as_str(),
                 Span::Operators(_) => AN_OPERATOR,
+                Span::Token(_) => HIDDEN,
             })
             .collect()
     }

@@ -16,6 +16,7 @@ mod describe;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 pub mod hooks;
+mod logins;
 pub mod metrics;
 pub mod openapi;
 pub mod problem;
@@ -111,8 +112,8 @@ impl ApiState {
         version: &'static str,
     ) -> ApiState {
         ApiState {
+            tokens: tokens.and_of_people(commands.clone()),
             commands,
-            tokens,
             sync,
             clock,
             version,

@@ -72,13 +72,17 @@ pub enum ProblemKind {
     StoreTrouble,
     /// 504: no answer within the time limit of a request.
     TimedOut,
+    /// 410: a login that has expired, or never was.
+    LoginOver,
+    /// 429: too many logins of this address, or of all.
+    TooManyLogins,
     /// 500: an error of the daemon itself.
     Defect,
 }
 
 impl ProblemKind {
     /// All kinds, for the API's description.
-    pub const ALL: [ProblemKind; 26] = [
+    pub const ALL: [ProblemKind; 28] = [
         ProblemKind::MalformedTaskId,
         ProblemKind::BadQuery,
         ProblemKind::BadHeader,
@@ -104,6 +108,8 @@ impl ProblemKind {
         ProblemKind::NotReady,
         ProblemKind::StoreTrouble,
         ProblemKind::TimedOut,
+        ProblemKind::LoginOver,
+        ProblemKind::TooManyLogins,
         ProblemKind::Defect,
     ];
 
@@ -164,6 +170,10 @@ impl ProblemKind {
             ProblemKind::NotReady => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
             ProblemKind::StoreTrouble => (S::SERVICE_UNAVAILABLE, "store", "Store unavailable"),
             ProblemKind::TimedOut => (S::GATEWAY_TIMEOUT, "timed-out", "Timed out"),
+            ProblemKind::LoginOver => (S::GONE, "login-over", "Login is over"),
+            ProblemKind::TooManyLogins => {
+                (S::TOO_MANY_REQUESTS, "too-many-logins", "Too many logins")
+            }
             ProblemKind::Defect => (S::INTERNAL_SERVER_ERROR, "defect", "Internal error"),
         }
     }

@@ -12,7 +12,7 @@ use super::answers::{
 use super::problem::Problem;
 use super::queries::{LogQuery, QueueQuery, TasksQuery, WhyQuery};
 use super::request::{Caller, TaskPath};
-use crate::commands::{CurrentView, LogRequest};
+use crate::commands::{CurrentView, LogRequest, TaskReader};
 
 pub(super) async fn current(
     State(api): State<ApiState>,
@@ -49,7 +49,7 @@ pub(super) async fn log(
     uri: Uri,
 ) -> Result<Json<LogAnswer>, Problem> {
     let asked = LogQuery::read(&uri)?;
-    let person = match caller.actor.is_some() || caller.grant.person.is_some() {
+    let person = match caller.names_a_person() {
         true => Some(api.who(&caller).await?),
         false => None,
     };
@@ -100,14 +100,20 @@ pub(super) async fn task(
     Ok(Json(TaskJson::of(&scored)))
 }
 
+/// A request without an actor is the operator's, and shows all tasks, unless its token acts as one person.
 pub(super) async fn tasks(
     State(api): State<ApiState>,
     caller: Caller,
     uri: Uri,
 ) -> Result<Json<TaskPageAnswer>, Problem> {
     let wanted = TasksQuery::read(&uri)?;
-    let person = api.who(&caller).await?;
-    let (tasks, next_cursor) = api.commands.tasks(&person, &wanted).await?;
+    let reader = match api.who(&caller).await {
+        Ok(person) if caller.names_a_person() => TaskReader::Person(person),
+        Ok(person) => TaskReader::Operator(Some(person)),
+        Err(_) if !caller.names_a_person() => TaskReader::Operator(None),
+        Err(problem) => return Err(problem),
+    };
+    let (tasks, next_cursor) = api.commands.tasks(reader, &wanted).await?;
     let tasks = tasks.iter().map(TaskJson::of).collect();
     Ok(Json(TaskPageAnswer { tasks, next_cursor }))
 }

@@ -55,6 +55,11 @@ impl Caller {
         })
     }
 
+    /// Whether it is about one person: by its actor or its token.
+    pub fn names_a_person(&self) -> bool {
+        self.actor.is_some() || self.grant.person.is_some()
+    }
+
     /// Whether its person sees the answer. For a token that may only read, nothing is pinned or numbered.
     pub fn shows(&self) -> Shows {
         match self.grant.read_only {
@@ -78,7 +83,10 @@ impl ApiState {
         let Some(own) = &caller.grant.person else {
             return Ok(self.commands.who(caller.actor.as_deref()).await?);
         };
-        let person = self.commands.who(Some(own)).await?;
+        let person = match &caller.grant.own {
+            Some(holder) => holder.person.clone(),
+            None => self.commands.who(Some(own)).await?,
+        };
         let is_own = match &caller.actor {
             None => true,
             // Whether others exist is nobody's business here.

@@ -8,15 +8,15 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::ApiState;
 use super::answers::{
-    Alive, BriefingAnswer, CurrentJson, LogAnswer, OperationAnswer, QueueAnswer, Readiness,
-    ReceiptsAnswer, Retried, ScheduleAnswer, StatusAnswer, SyncReport, TaskJson, TaskPageAnswer,
-    WhoamiAnswer, WhyAnswer,
+    Alive, BriefingAnswer, CurrentJson, LogAnswer, LoginAnswer, LoginStateAnswer, LogoutAnswer,
+    OperationAnswer, QueueAnswer, Readiness, ReceiptsAnswer, Retried, ScheduleAnswer, StatusAnswer,
+    SyncReport, TaskJson, TaskPageAnswer, WhoamiAnswer, WhyAnswer,
 };
 use super::describe::{Description, operation, verb};
 use super::problem::{PROBLEM_JSON, ProblemDocument};
 use super::queries::{LogQuery, QueueQuery, TasksQuery, WhyQuery};
 use super::request::{SYNC_WAIT, TaskPath, WriteRequest};
-use super::{daemon as d, reads as r, writes as w};
+use super::{daemon as d, logins as l, reads as r, writes as w};
 use crate::verbs::{self, VERBS};
 
 pub(super) struct Route {
@@ -58,6 +58,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(people());
     routes.extend(verbs());
     routes.extend(daemon());
+    routes.extend(logins());
     routes
 }
 
@@ -213,6 +214,43 @@ fn not_ready() -> AllOfBuilder {
     AllOfBuilder::new()
         .item(schema(ProblemDocument::name()))
         .item(schema(Readiness::name()))
+}
+
+/// A person's own token, from its login to its end.
+fn logins() -> Vec<Route> {
+    let mut begin = writes("/login", l::begin, || {
+        operation("login", "Begin a login")
+            .about(
+                "Keeps the hash of a token that the client made itself. From when its person types `token allow CODE` \
+                     to Ivan in Slack, the token is them. At most 10 logins of an address within 10 minutes.",
+            )
+            .open()
+            .body::<l::LoginBody>()
+            .answers::<LoginAnswer>("It waits for its person")
+            .problems(&[408, 422, 429])
+    });
+    begin.handler = begin.handler.get(l::look);
+    vec![
+        begin,
+        Route {
+            method: HttpMethod::Get,
+            path: "/login".to_owned(),
+            handler: MethodRouter::new(),
+            describe: Box::new(|| {
+                operation("loginState", "See whether a login is allowed")
+                    .about("Send the token of the login.")
+                    .answers::<LoginStateAnswer>("The token works")
+                    .answers_with::<LoginStateAnswer>(202, "Its person has not allowed it yet")
+                    .problems(&[403, 410])
+            }),
+        },
+        writes("/logout", l::end, || {
+            operation("logout", "Revoke the token of this request")
+                .about("For tokens that a person made, those that only read included.")
+                .answers::<LogoutAnswer>("It no longer works")
+                .problems(&[403])
+        }),
+    ]
 }
 
 /// Operations, synchronization, and the daemon's health.

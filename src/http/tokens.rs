@@ -13,6 +13,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use super::problem::{Problem, ProblemKind};
+use crate::commands::{Commands, TokenCheck, TokenHolder};
 use crate::domain::log::Via;
 
 /// The header with which the command line shows that it is one: `cli` and a proof that needs the token's text.
@@ -39,6 +40,8 @@ pub struct ApiTokens {
     tokens: Arc<[Token]>,
     /// The header of the command line that has the single token.
     cli: Hmac<Sha256>,
+    /// Knows the tokens that people made for themselves.
+    people: Option<Commands>,
 }
 
 struct Token {
@@ -57,6 +60,8 @@ pub(super) struct TokenGrant {
     pub read_only: bool,
     /// How the log says that the request came.
     pub via: Via,
+    /// The person and the token, if the person made it.
+    pub own: Option<Box<TokenHolder>>,
 }
 
 impl ApiTokens {
@@ -68,6 +73,7 @@ impl ApiTokens {
             person: None,
             read_only: false,
             via: Via::Http,
+            own: None,
         };
         (!secret.is_empty()).then(|| ApiTokens {
             tokens: Arc::new([Token {
@@ -75,6 +81,7 @@ impl ApiTokens {
                 grant,
             }]),
             cli: comparable(&proof_of_the_command_line(secret)),
+            people: None,
         })
     }
 
@@ -91,11 +98,48 @@ impl ApiTokens {
                 person: token.person,
                 read_only: token.read_only,
                 via: Via::Http,
+                own: None,
             },
         });
         ApiTokens {
             tokens: single.chain(named).collect(),
             cli: self.cli,
+            people: self.people,
+        }
+    }
+
+    /// The same, with the tokens that people made for themselves.
+    pub(super) fn and_of_people(self, commands: Commands) -> ApiTokens {
+        ApiTokens {
+            people: Some(commands),
+            ..self
+        }
+    }
+
+    /// The rights of the presented token, if a person made it. Its hash is looked up: the time tells nothing that leads
+    /// to a token.
+    async fn grant_of_person(&self, headers: &HeaderMap) -> Result<Option<TokenGrant>, Problem> {
+        let (Some(people), Some(digest)) = (&self.people, digest_of(headers)) else {
+            return Ok(None);
+        };
+        match people.holder(digest).await? {
+            TokenCheck::Is(holder) => Ok(Some(TokenGrant {
+                name: Some(holder.name.clone()),
+                person: Some(holder.person.name.clone()),
+                read_only: holder.read_only,
+                via: match bearer(headers)
+                    .is_some_and(|token| proves_the_command_line(headers, token))
+                {
+                    true => Via::Cli,
+                    false => Via::Http,
+                },
+                own: Some(holder),
+            })),
+            TokenCheck::Nobody => Ok(None),
+            TokenCheck::Unconfirmed => Err(Problem::new(
+                ProblemKind::NotReady,
+                "Slack has not confirmed yet that you may use Ivan. Try again in a minute",
+            )),
         }
     }
 
@@ -117,10 +161,22 @@ impl ApiTokens {
 
     /// Whether the request is from the command line: a word alone does not say so, because any caller can choose it.
     fn is_command_line(&self, headers: &HeaderMap) -> bool {
-        let value = headers.get(SURFACE).and_then(|value| value.to_str().ok());
-        let proof = value.and_then(|value| hex::decode(value.strip_prefix("cli ")?).ok());
-        proof.is_some_and(|proof| is_same(&comparable(&proof), &self.cli))
+        presented_proof(headers).is_some_and(|proof| is_same(&comparable(&proof), &self.cli))
     }
+}
+
+/// Whether the command line shows with this token that it is one.
+fn proves_the_command_line(headers: &HeaderMap, token: &[u8]) -> bool {
+    let Ok(token) = std::str::from_utf8(token) else {
+        return false;
+    };
+    let own = comparable(&proof_of_the_command_line(token));
+    presented_proof(headers).is_some_and(|proof| is_same(&comparable(&proof), &own))
+}
+
+fn presented_proof(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let value = headers.get(SURFACE)?.to_str().ok()?;
+    hex::decode(value.strip_prefix("cli ")?).ok()
 }
 
 impl fmt::Debug for ApiTokens {
@@ -141,23 +197,33 @@ impl TokenGrant {
     }
 }
 
-/// Requires a token for all paths except the two probes, unknown paths included.
+/// Requires a token for all paths except the two probes and logins, unknown paths included.
 pub(super) async fn authorize(
     State(tokens): State<ApiTokens>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let open = matches!(request.uri().path(), "/healthz" | "/readyz");
-    let grant = match tokens.grant(request.headers()) {
-        Some(grant) => grant,
-        None if open => return next.run(request).await,
-        None => return not_authorized().into_response(),
+    let path = request.uri().path();
+    let is_probe = matches!(path, "/healthz" | "/readyz");
+    let is_open = is_probe || path == "/login";
+    let found = match tokens.grant(request.headers()) {
+        Some(grant) => Ok(Some(grant)),
+        None if is_probe => Ok(None),
+        None => tokens.grant_of_person(request.headers()).await,
     };
+    let grant = match found {
+        Ok(Some(grant)) => grant,
+        Ok(None) if is_open => return next.run(request).await,
+        Ok(None) => return not_authorized().into_response(),
+        Err(problem) => return problem.into_response(),
+    };
+    let path = request.uri().path();
     let reads = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    if grant.read_only && !reads {
+    // Its holder may end it.
+    if grant.read_only && !reads && path != "/logout" {
         return forbidden("This token may only read").into_response();
     }
     request.extensions_mut().insert(grant);
@@ -167,8 +233,8 @@ pub(super) async fn authorize(
 pub(super) fn not_authorized() -> Problem {
     Problem::new(
         ProblemKind::NotAuthorized,
-        "Missing or wrong token. Send `Authorization: Bearer <token>` with api.token, or the content of the file \
-             api-token beside the store",
+        "Missing or wrong token. `ivan login URL` gets you one. The operator's is api.token, or the content of the file \
+             api-token beside the store: send `Authorization: Bearer <token>`",
     )
 }
 
@@ -183,6 +249,11 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme
         .eq_ignore_ascii_case(b"Bearer ")
         .then_some(credentials.trim_ascii())
+}
+
+/// The SHA-256 of the presented token.
+pub(super) fn digest_of(headers: &HeaderMap) -> Option<[u8; 32]> {
+    bearer(headers).map(sha256)
 }
 
 fn sha256(secret: &[u8]) -> [u8; 32] {

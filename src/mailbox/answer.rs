@@ -132,6 +132,7 @@ impl MailTx<'_> {
                         _ => None,
                     },
                     email: Some(member.email.is_some()),
+                    alone_with: is_alone(heard).then(|| heard.user.clone()),
                 };
                 run(&self.command_tx(), person, command, &context)
             }
@@ -195,7 +196,10 @@ impl MailTx<'_> {
             words: command.is_none().then_some(said.words),
             parts: said.parts,
         };
-        self.post(&draft)?;
+        let message = self.post_new(&draft)?;
+        if let Some(token) = said.token {
+            self.shows_token(token, message)?;
+        }
         Ok(command)
     }
 
@@ -473,6 +477,12 @@ impl MailTx<'_> {
         }
         Ok(said)
     }
+}
+
+/// Whether nobody else reads the conversation. The answer to `/ivan` in another DM is for its author alone.
+fn is_alone(heard: &IncomingMessage) -> bool {
+    let is_slash = matches!(heard.gesture, Gesture::Slash { .. });
+    heard.direct || is_slash && heard.channel.starts_with('D')
 }
 
 /// Whether it was typed in the DM, outside of threads: only there Ivan makes offers.

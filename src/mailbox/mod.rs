@@ -19,6 +19,7 @@ mod schedule;
 mod shown;
 mod status;
 mod strangers;
+mod tokens;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
@@ -31,6 +32,7 @@ use crate::clock::Clock;
 use crate::command_tx::CommandTx;
 use crate::commands::Commands;
 use crate::domain::card::CardPart;
+use crate::domain::ids::MessageId;
 use crate::domain::person::{AllowedUsers, NotAllowed, SlackMember, may_act};
 use crate::domain::reply::Text;
 use crate::store::messages::{self, MessageDraft};
@@ -38,6 +40,7 @@ use crate::store::slack_events::dm_of;
 use crate::store::{DbResult, Signals, Store, Tx, Wake};
 
 pub use crate::command_tx::CommandError;
+pub use crate::commands::Admission;
 pub use crate::domain::receipts::ReceiptMode;
 pub use crate::store::forms::URL_LIFE;
 pub use crate::store::messages::{Conversation, Ephemeral, Outgoing, OutgoingPage};
@@ -147,8 +150,13 @@ impl Mailbox {
         self.inner.store.signals()
     }
 
+    /// Says how to see whether members may act, for their own tokens of the API.
+    pub fn admits_by(&self, admission: Arc<dyn Admission>) {
+        self.inner.commands.admits_by(admission);
+    }
+
     /// Whether a person may give commands at all.
-    fn may_act(&self, member: &SlackMember, team: &str) -> Result<(), NotAllowed> {
+    pub fn may_act(&self, member: &SlackMember, team: &str) -> Result<(), NotAllowed> {
         may_act(member, team, &self.inner.settings.allowed_users)
     }
 
@@ -200,12 +208,17 @@ impl<'a> MailTx<'a> {
 
     /// Adds a message to be posted.
     fn post(&self, draft: &MessageDraft) -> DbResult<()> {
-        messages::post(self.db, draft, &self.ulid(), self.now)?;
+        self.post_new(draft).map(drop)
+    }
+
+    /// The same; returns its row.
+    fn post_new(&self, draft: &MessageDraft) -> DbResult<MessageId> {
+        let id = messages::post(self.db, draft, &self.ulid(), self.now)?;
         // Without words there is nothing to post yet.
         if draft.words.is_some() {
             self.db.wake(Wake::Messages);
         }
-        Ok(())
+        Ok(id)
     }
 
     /// Adds a message to each operator's DM.

@@ -86,7 +86,9 @@ impl Outbound for Mailbox {
             message.begun_at = message
                 .begun_at
                 .filter(|_| !messages::is_unsent(store, message.id));
-            message.words = std::mem::take(&mut message.words).mentioning(operators);
+            let words = std::mem::take(&mut message.words).mentioning(operators);
+            // Its text is nowhere in the store.
+            message.words = words.revealing(|token| self.inner.commands.logins().plain(token));
             for part in &mut message.parts {
                 part.mention(operators);
             }
@@ -113,11 +115,21 @@ impl Outbound for Mailbox {
     }
 
     async fn record(&self, id: MessageId, fate: Fate) -> Result<(), StoreError> {
+        let token = match &fate {
+            Fate::Posted { .. } | Fate::Found { .. } | Fate::Dropped { .. } => {
+                self.inner.commands.logins().shown_by(id)
+            }
+            _ => None,
+        };
         match fate {
             // If this is lost, the post is found again by its `uid`, or updated once more.
-            Fate::Posted { .. } => self.write_soon(move |mail| mail.record(id, fate)).await,
-            _ => self.write(move |mail| mail.record(id, fate)).await,
+            Fate::Posted { .. } => self.write_soon(move |mail| mail.record(id, fate)).await?,
+            _ => self.write(move |mail| mail.record(id, fate)).await?,
         }
+        if let Some(token) = token {
+            self.inner.commands.logins().forget(token);
+        }
+        Ok(())
     }
 
     async fn stops(&self) -> Result<(), StoreError> {
@@ -145,16 +157,19 @@ impl MailTx<'_> {
             }
             Fate::Posted { version, ts, at } => {
                 messages::posted(db, id, version, &ts, at)?;
+                self.token_is_shown(id)?;
                 db.wake(Wake::Settled);
                 // A newer version has woken the poster itself.
                 return Ok(());
             }
             Fate::Found { ts, at } => {
                 messages::found(db, id, &ts, at)?;
+                self.token_is_shown(id)?;
                 db.wake(Wake::Settled);
             }
             Fate::Dropped { code, why } => {
                 messages::dropped(db, id, &why)?;
+                self.token_is_not_shown(id)?;
                 db.wake(Wake::Settled);
                 self.tell_of_dropped(id, &code)?;
             }

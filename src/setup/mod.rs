@@ -4,6 +4,7 @@
 
 pub mod bot_toml;
 pub mod choice;
+pub mod hosts;
 pub mod people;
 
 use std::path::PathBuf;

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::text::escape;
-use crate::domain::reply::{AN_OPERATOR, Span, Text};
+use crate::domain::reply::{AN_OPERATOR, HIDDEN, Span, Text};
 
 /// The longest text that `chat.update` accepts, so that every message can be updated (docs/contracts/slack.md#limits).
 const TEXT_MAX: usize = 4_000;
@@ -35,9 +35,11 @@ pub fn mrkdwn_within(words: &Text, most: usize) -> String {
                 Some(url) => cut.push_link(text, &url),
                 None => cut.push_chars(&unmarked(text)),
             },
-            Span::Code(_) | Span::Struck { .. } | Span::Time { .. } | Span::Operators(_) => {
-                cut.push(&rendered(span))
-            }
+            Span::Code(_)
+            | Span::Struck { .. }
+            | Span::Time { .. }
+            | Span::Operators(_)
+            | Span::Token(_) => cut.push(&rendered(span)),
         };
         if !fits {
             break;
@@ -77,6 +79,7 @@ fn rendered(span: &Span) -> String {
             let mentions: Vec<String> = ids.iter().map(|id| format!("<@{}>", escape(id))).collect();
             mentions.join(" or ")
         }
+        Span::Token(_) => escape(HIDDEN),
         Span::Code(text) if text.trim().is_empty() => escape(text),
         // A code span ends at the first backtick or line end, and Slack has no escape for either.
         Span::Code(text) => format!("`{}`", escape(&one_line(text).replace('`', "'"))),

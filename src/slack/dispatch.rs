@@ -20,7 +20,9 @@ use crate::domain::mention::{self, QUIET_AT};
 use crate::domain::person::{Membership, SlackMember};
 use crate::domain::set_aside::Work;
 use crate::limits::Limit;
-use crate::mailbox::{Gesture, Inbound, Mailbox, StoreError, WaitingMessage, WorkAttempt};
+use crate::mailbox::{
+    Admission, Gesture, Inbound, Mailbox, StoreError, WaitingMessage, WorkAttempt,
+};
 use crate::runtime::{Backoff, CancellationToken, lock, slept};
 
 /// How many people's messages are processed at once; the others wait.
@@ -384,6 +386,28 @@ impl Dispatcher {
             Ok(link) => origin.link = Some(link),
             Err(error) => {
                 tracing::info!(%error, "Slack does not give a message's link; using the usual form");
+            }
+        }
+    }
+}
+
+/// Whether members may act now, for their own tokens of the API.
+pub struct MemberLookup {
+    pub web: Web,
+    pub members: Arc<Members>,
+    pub team: String,
+    pub mailbox: Mailbox,
+}
+
+#[async_trait::async_trait]
+impl Admission for MemberLookup {
+    async fn may_act(&self, slack: &str) -> Option<bool> {
+        match member_of(&self.web, &self.members, slack).await {
+            Ok(member) if matches!(member.standing, Membership::Uncertain(_)) => None,
+            Ok(member) => Some(self.mailbox.may_act(&member, &self.team).is_ok()),
+            Err(error) => {
+                tracing::debug!(person = slack, %error, "cannot look up the holder of an API token");
+                None
             }
         }
     }

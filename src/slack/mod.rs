@@ -285,6 +285,12 @@ pub async fn run(
     tracing::info!(team = own.team, user = own.user, "Slack authenticated");
 
     let members = Arc::new(Members::new(timings.member_for));
+    mailbox.admits_by(Arc::new(dispatch::MemberLookup {
+        web: web.clone(),
+        members: Arc::clone(&members),
+        team: own.team.clone(),
+        mailbox: mailbox.clone(),
+    }));
     let heard_before = match mailbox.dms().await {
         Ok(dms) => dms
             .into_iter()

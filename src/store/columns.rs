@@ -6,7 +6,7 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::domain::ids::{
     CommandId, DeliveryId, EntryId, EventId, ListId, MessageId, OperationSeq, PersonId, PinId,
-    ReactionId, TaskRow,
+    ReactionId, TaskRow, TokenId,
 };
 
 /// Reads a time stored in milliseconds.
@@ -67,5 +67,6 @@ ids!(
     PersonId,
     PinId,
     ReactionId,
-    TaskRow
+    TaskRow,
+    TokenId
 );

@@ -673,6 +673,16 @@ pub fn say_anew(tx: &Db, id: MessageId, uid: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Gives a message other words, which it shows from then on. An ephemeral one stays as it is; returns whether it changes.
+pub fn reword(tx: &Db, id: MessageId, words: &Text) -> rusqlite::Result<bool> {
+    let changed = tx.execute(
+        "UPDATE messages SET words = ?2, version = version + 1
+         WHERE id = ?1 AND whisper_to IS NULL AND dropped IS NULL",
+        params![id, json(words)?],
+    )?;
+    Ok(changed > 0)
+}
+
 /// Gives up the redraw of a message whose posted version cannot be changed. If that says that a command waits, the
 /// outcome is still sent. For an ephemeral message, another press brings another `response_url`.
 pub fn stays(tx: &Db, id: MessageId, version: i64, why: &str) -> rusqlite::Result<()> {

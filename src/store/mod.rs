@@ -25,6 +25,7 @@ pub mod open_tasks;
 pub mod operations;
 pub mod pauses;
 pub mod people;
+pub mod personal_tokens;
 mod pool;
 mod private;
 pub mod prune;

@@ -35,7 +35,7 @@ const USES: [(&str, &[&str]); 8] = [
     ),
     (
         "You and Ivan",
-        &["whoami", "link", "unlink", "status", "help"],
+        &["whoami", "link", "unlink", "token", "status", "help"],
     ),
 ];
 

@@ -49,6 +49,7 @@ pub mod snooze;
 pub mod start;
 pub mod status;
 pub mod texts;
+pub mod token;
 pub mod undo;
 pub mod unlink;
 pub mod unmute;
@@ -318,6 +319,7 @@ verbs! {
     whoami: Whoami,
     link: Link,
     unlink: Unlink,
+    token: Token,
     mute: Mute,
     unmute: Unmute,
     help: Help,

@@ -1511,6 +1511,15 @@ async fn answers_are_as_the_api_describes_itself() {
             ("GET", "/healthz", None, 200),
             ("GET", "/readyz", None, 200),
             ("GET", "/openapi.json", None, 200),
+            (
+                "POST",
+                "/login",
+                Some(json!({ "hash": format!("sha256:{}", "00".repeat(32)), "name": "notebook" })),
+                200,
+            ),
+            ("POST", "/login", Some(json!({ "name": "notebook" })), 422),
+            ("GET", "/login", None, 403),
+            ("POST", "/logout", None, 403),
         ] {
             let asked = path
                 .replace("{task_id}", &id)

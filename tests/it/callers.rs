@@ -12,6 +12,7 @@ use ivan::verbs::VERBS;
 use serde_json::{Value, json};
 
 use crate::harness::*;
+use crate::own_tokens::makes_token;
 
 const UNLINKED: &str = "U0CEM01";
 const NO_PERSON: &str = "U0EVA01";
@@ -40,51 +41,60 @@ struct ApiToken {
     name: Option<&'static str>,
     is_bos: bool,
     read_only: bool,
+    /// Whether Bo made it himself, in Slack.
+    is_own: bool,
 }
 
-const TOKENS: [ApiToken; 5] = [
+const fn token(
+    called: &'static str,
+    name: Option<&'static str>,
+    is_bos: bool,
+    read_only: bool,
+    is_own: bool,
+) -> ApiToken {
     ApiToken {
-        called: "API with its token",
-        name: None,
-        is_bos: false,
-        read_only: false,
-    },
-    ApiToken {
-        called: "named token",
-        name: Some("scripts"),
-        is_bos: false,
-        read_only: false,
-    },
-    ApiToken {
-        called: "token of a person",
-        name: Some("bos"),
-        is_bos: true,
-        read_only: false,
-    },
-    ApiToken {
-        called: "read-only token",
-        name: Some("dashboard"),
-        is_bos: false,
-        read_only: true,
-    },
-    ApiToken {
-        called: "read-only token of a person",
-        name: Some("bos-dashboard"),
-        is_bos: true,
-        read_only: true,
-    },
+        called,
+        name,
+        is_bos,
+        read_only,
+        is_own,
+    }
+}
+
+const TOKENS: [ApiToken; 7] = [
+    token("API with its token", None, false, false, false),
+    token("named token", Some("scripts"), false, false, false),
+    token("token of a person", Some("bos"), true, false, false),
+    token("read-only token", Some("dashboard"), false, true, false),
+    token(
+        "read-only token of a person",
+        Some("bos-dashboard"),
+        true,
+        true,
+        false,
+    ),
+    token("own token", Some("own"), true, false, true),
+    token(
+        "own read-only token",
+        Some("own-dashboard"),
+        true,
+        true,
+        true,
+    ),
 ];
 
 impl ApiToken {
-    fn text(&self, ivan: &Ivan) -> String {
+    /// Its text. Bo makes his own ones now.
+    async fn text(&self, ivan: &Ivan) -> String {
         match self.name {
             None => ivan.token(),
+            Some(name) if self.is_own => makes_token(ivan, BO, name, self.read_only).await,
             Some(name) => format!("the-token-of-{name}"),
         }
     }
 
     fn configured(&self) -> Option<String> {
-        let name = self.name?;
+        let name = self.name.filter(|_| !self.is_own)?;
         let hash = TokenHash::of(&format!("the-token-of-{name}")).unwrap();
         let person = if self.is_bos { "Bo" } else { "any" };
         Some(format!(
@@ -114,7 +124,7 @@ const fn deed(
     }
 }
 
-const DEEDS: [Deed; 28] = [
+const DEEDS: [Deed; 29] = [
     deed(
         "done",
         "done #ISSUE",
@@ -220,6 +230,7 @@ const DEEDS: [Deed; 28] = [
         "unlink github",
         Some(("POST", "/unlink", r#"{"source": "github"}"#)),
     ),
+    deed("token", "token", None),
     deed("mute", "mute", None),
     deed("unmute", "unmute", None),
     deed("help", "help", None),
@@ -342,7 +353,8 @@ async fn every_verb_is_for_the_callers_of_the_table() {
         }
         columns.extend(refused);
         for (number, token) in (CALLERS.len() + 1..).zip(&TOKENS) {
-            columns.push(over_http(ivan, number, token).await);
+            let text = token.text(ivan).await;
+            columns.push(over_http(ivan, number, token, &text).await);
         }
         columns.push(without_a_token(ivan).await);
         let mut table = String::from("| verb |");
@@ -368,7 +380,7 @@ async fn every_verb_is_for_the_callers_of_the_table() {
 }
 
 /// What the API does for Bo with this token.
-async fn over_http(ivan: &Ivan, number: usize, token: &ApiToken) -> Vec<String> {
+async fn over_http(ivan: &Ivan, number: usize, token: &ApiToken, text: &str) -> Vec<String> {
     let mut cells = Vec::new();
     for deed in &DEEDS {
         let Some((method, path, body)) = request(deed, number, ivan) else {
@@ -383,13 +395,13 @@ async fn over_http(ivan: &Ivan, number: usize, token: &ApiToken) -> Vec<String> 
                 method,
                 &path,
                 body.as_ref(),
-                token.text(ivan),
+                text.to_owned(),
                 Some("Ana"),
             )
             .await;
             assert_eq!(status, 403, "{method} {path}");
         }
-        let ask = async || asked(ivan, method, &path, body.as_ref(), token.text(ivan), actor).await;
+        let ask = async || asked(ivan, method, &path, body.as_ref(), text.to_owned(), actor).await;
         let (mut status, mut answer) = ask().await;
         if answer.contains("Not linked yet.") {
             assert_eq!(status, 422);

@@ -128,6 +128,7 @@ async fn help_lists_every_verb() {
         • `whoami`: show your linked accounts and settings
         • `link github LOGIN` or `link clickup NAME-OR-EMAIL`: link your account, so its tasks are in your queue
         • `unlink github` or `unlink clickup`: unlink your account
+        • `token` or `token new NAME [read-only]` or `token allow CODE` or `token revoke NAME`: your own tokens for the command line and the HTTP API
         • `mute`: turn notices off
         • `unmute`: turn notices on
         • `help [VERB]`: show the verbs, or one with examples; `help all` shows every form

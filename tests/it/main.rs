@@ -58,6 +58,7 @@ mod membership;
 mod moments;
 mod morning;
 mod other_store;
+mod own_tokens;
 mod p1_durable;
 mod p2_exactly_once;
 mod p3_order;

@@ -3,6 +3,7 @@
 //! A field without a known value is `null`, not absent; the exceptions are those with `skip_serializing_if`.
 
 mod health;
+mod logins;
 mod people;
 mod tasks;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use crate::commands::{OperationView, Report, ReportState, Scored, TaskBrief};
 use crate::domain::task::{Source, Task, TaskId};
 
 pub use health::{Alive, Readiness, StatusAnswer};
+pub use logins::{LoginAnswer, LoginStateAnswer, LogoutAnswer};
 pub use people::{LogAnswer, ReceiptsAnswer, ScheduleAnswer, WhoamiAnswer};
 pub use tasks::{BriefingAnswer, CurrentJson, QueueAnswer, TaskJson, TaskPageAnswer, WhyAnswer};
 

@@ -31,6 +31,7 @@ pub(in crate::http) async fn sent(
         person: None,
         read_only: false,
         via: Via::Http,
+        own: None,
     });
     WriteRequest::from_request(request, &()).await
 }

@@ -1,0 +1,215 @@
+//! People's own tokens of the API, and the logins that bring them.
+//!
+//! A token counts only while its person is one of ours and may act in Slack, which is looked up at each use: the caches
+//! of the members follow Slack's events.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Commands, StoreError};
+use crate::command_tx::{LOGIN_VALID, LoginRequest, Logins, NoLogin};
+use crate::domain::ids::TokenId;
+use crate::domain::person::Person;
+use crate::domain::reply;
+use crate::runtime::lock;
+use crate::store::personal_tokens::{self, PersonalToken};
+use crate::store::{Wake, messages, people};
+use crate::verbs::token::revoke;
+
+/// While Slack does not answer, a member counts as before for so long.
+const CONFIRMED_FOR: TimeDelta = TimeDelta::hours(1);
+/// The shortest time between two records of a token's use.
+const USED_EVERY: TimeDelta = TimeDelta::minutes(5);
+/// How many members are remembered as confirmed.
+const CONFIRMED_MAX: usize = 10_000;
+
+/// Whether members of the workspace may act, as Slack says now.
+#[async_trait]
+pub trait Admission: Send + Sync {
+    /// Whether this member may act; `None` if Slack does not answer.
+    async fn may_act(&self, slack: &str) -> Option<bool>;
+}
+
+/// When members were last confirmed to be ones.
+#[derive(Debug, Default)]
+pub(super) struct Confirmed(Mutex<HashMap<String, DateTime<Utc>>>);
+
+impl Confirmed {
+    fn is_recent(&self, slack: &str, now: DateTime<Utc>) -> bool {
+        let since = lock(&self.0).get(slack).copied();
+        since.is_some_and(|since| now < since + CONFIRMED_FOR)
+    }
+
+    fn says(&self, slack: &str, may: bool, now: DateTime<Utc>) {
+        let mut confirmed = lock(&self.0);
+        if !may {
+            confirmed.remove(slack);
+            return;
+        }
+        if confirmed.len() >= CONFIRMED_MAX {
+            confirmed.clear();
+        }
+        confirmed.insert(slack.to_owned(), now);
+    }
+}
+
+/// The person whom a token is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenHolder {
+    /// The token's row.
+    pub token: TokenId,
+    /// The token's name, for the log.
+    pub name: String,
+    /// The person.
+    pub person: Person,
+    /// Whether it changes nothing.
+    pub read_only: bool,
+}
+
+/// The result of a look at a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenCheck {
+    /// It is this person.
+    Is(Box<TokenHolder>),
+    /// It is nobody's, or its person may no longer act.
+    Nobody,
+    /// Slack has to confirm the person first, and does not answer.
+    Unconfirmed,
+}
+
+/// A login that begins to wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLogin {
+    /// The SHA-256 of its token.
+    pub digest: [u8; 32],
+    /// The name for its token.
+    pub name: String,
+    /// Whether the token is to change nothing.
+    pub read_only: bool,
+    /// Where it came from.
+    pub from: IpAddr,
+}
+
+/// The state of a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoginState {
+    /// It waits for its person for so many more seconds.
+    Waits(u64),
+    /// It never was, or it is over.
+    Over,
+}
+
+impl Commands {
+    /// Says how to see whether members may act, once Slack knows us.
+    pub(crate) fn admits_by(&self, admission: Arc<dyn Admission>) {
+        // Slack is set up once a process.
+        let _ = self.inner.admission.set(admission);
+    }
+
+    /// The logins that wait, and the tokens that are not shown yet.
+    pub(crate) fn logins(&self) -> &Logins {
+        &self.inner.logins
+    }
+
+    /// The person whom the token with this SHA-256 is.
+    pub async fn holder(&self, digest: [u8; 32]) -> Result<TokenCheck, StoreError> {
+        let found = self.inner.store.read_short(move |db| {
+            let Some(token) = personal_tokens::by_digest(db, &digest)? else {
+                return Ok(None);
+            };
+            let person = people::of_slack(db, &token.slack)?;
+            // Another person may have got this Slack id since.
+            let same = person.filter(|person| person.id == token.person);
+            Ok(same.map(|person| (token, person)))
+        });
+        let Some((token, person)) = found.await? else {
+            return Ok(TokenCheck::Nobody);
+        };
+        let now = self.inner.clock.now();
+        let may = match self.inner.admission.get() {
+            Some(admission) => admission.may_act(&token.slack).await,
+            None => None,
+        };
+        match may {
+            Some(may) => self.inner.confirmed.says(&token.slack, may, now),
+            None if self.inner.confirmed.is_recent(&token.slack, now) => {}
+            None => return Ok(TokenCheck::Unconfirmed),
+        }
+        if may == Some(false) {
+            tracing::info!(person = %person.name, token = token.name, "API token refused: its person may not act in Slack");
+            return Ok(TokenCheck::Nobody);
+        }
+        self.note_use(&token, now);
+        Ok(TokenCheck::Is(Box::new(TokenHolder {
+            token: token.id,
+            name: token.name,
+            person,
+            read_only: token.read_only,
+        })))
+    }
+
+    /// Records that a token was used. The first use takes it out of the message that showed it.
+    fn note_use(&self, token: &PersonalToken, now: DateTime<Utc>) {
+        if token.used_at.is_some_and(|used| now < used + USED_EVERY) {
+            return;
+        }
+        let (store, token) = (self.inner.store.clone(), token.clone());
+        tokio::spawn(async move {
+            let noted = store.write_soon(move |tx| {
+                personal_tokens::used(tx, token.id, now)?;
+                if token.used_at.is_none()
+                    && let Some(message) = token.message
+                    && messages::reword(tx, message, &reply::token_is_hidden(&token.name))?
+                {
+                    tx.wake(Wake::Messages);
+                }
+                Ok(())
+            });
+            if let Err(trouble) = noted.await {
+                tracing::debug!(error = %trouble, "the use of a token is not recorded");
+            }
+        });
+    }
+
+    /// Lets a login wait for its person; returns its code.
+    pub fn login(&self, new: NewLogin) -> Result<(String, TimeDelta), NoLogin> {
+        let code = personal_tokens::new_code().map_err(|_| NoLogin::OfAll)?;
+        let login = LoginRequest {
+            code: code.clone(),
+            digest: new.digest,
+            name: new.name,
+            read_only: new.read_only,
+            from: new.from,
+            asked_at: self.inner.clock.now(),
+        };
+        self.inner.logins.wait(login)?;
+        Ok((code, LOGIN_VALID))
+    }
+
+    /// The state of the login with this token.
+    pub fn login_state(&self, digest: &[u8; 32]) -> LoginState {
+        let now = self.inner.clock.now();
+        match self.inner.logins.waits_until(digest, now) {
+            Some(until) => {
+                let left = (until - now).num_seconds();
+                LoginState::Waits(u64::try_from(left).unwrap_or_default())
+            }
+            None => LoginState::Over,
+        }
+    }
+
+    /// Revokes the token that a request came with.
+    pub async fn log_out(&self, holder: TokenHolder, digest: [u8; 32]) -> Result<(), StoreError> {
+        self.turn(
+            move |turn| match personal_tokens::by_digest(turn.db, &digest)? {
+                Some(token) => revoke(turn, &holder.person, &token),
+                None => Ok(()),
+            },
+        )
+        .await
+    }
+}
