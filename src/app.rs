@@ -99,6 +99,9 @@ pub enum AppError {
         /// The invalid key and its error; never the token.
         why: String,
     },
+    /// The certificates of `tls.ca_file` cannot be used. The text names the file.
+    #[error("{0}")]
+    Certificates(String),
     /// A task of the daemon failed, crashed or returned before the stop.
     #[error(transparent)]
     Part(#[from] TaskEnded<PartError>),
@@ -139,6 +142,7 @@ impl App {
     }
 
     async fn built(config: &Config, clock: Clock) -> Result<App, AppError> {
+        trust(config)?;
         // Meanwhile the store is opened, which waits for the disk.
         if uses_https(config) {
             tls::read_ahead();
@@ -890,7 +894,16 @@ fn uses_https(config: &Config) -> bool {
     addresses.any(|address| address.starts_with("https:"))
 }
 
+/// Lets the clients of this process trust `tls.ca_file`.
+fn trust(config: &Config) -> Result<(), AppError> {
+    match &config.ca_file {
+        Some(file) => tls::also_trust(file).map_err(AppError::Certificates),
+        None => Ok(()),
+    }
+}
+
 fn sources(config: &Config, known: Known, clock: &Clock) -> Result<Sources, AppError> {
+    trust(config)?;
     let mut sources = Sources::default();
     if let Some(clickup) = &config.clickup {
         let settings = ClickUpSettings {

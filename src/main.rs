@@ -174,7 +174,11 @@ async fn init(options: &InitOptions, path: Option<std::path::PathBuf>) -> ExitCo
         Ok(addresses) => addresses,
         Err(why) => return fail(&why),
     };
-    let services = RealServices::new(addresses, clock());
+    let ca_file = inputs.ca_file(options);
+    let services = match RealServices::new(addresses, ca_file.as_deref(), clock()) {
+        Ok(services) => services,
+        Err(why) => return fail(&why),
+    };
     let mut terminal = Terminal::open();
     let starts = match cli::init::init(options, &inputs, &services, &mut terminal).await {
         InitEnd::Ready { starts } => starts,

@@ -1,17 +1,45 @@
 //! The TLS configuration of all clients. The system's certificates are read once, ahead of the first client of an https
-//! address, and not at all if there is none.
+//! address, and not at all if there is none. Those of `tls.ca_file` are trusted too.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use hyper_rustls::ConfigBuilderExt;
-use rustls::ClientConfig;
 use rustls::crypto::ring::default_provider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::runtime::lock;
 
 static SHARED: Mutex<Option<Arc<ClientConfig>>> = Mutex::new(None);
+static ALSO_TRUSTED: Mutex<Vec<CertificateDer<'static>>> = Mutex::new(Vec::new());
 
-/// The configuration that trusts the certificates of this system. Clones share them.
+/// Lets later clients trust the certificates of this file of PEM too (`tls.ca_file`).
+///
+/// # Errors
+/// The file cannot be read, or has no certificate of an authority. The text names the file.
+pub(crate) fn also_trust(file: &Path) -> Result<(), String> {
+    let wrong = |why: String| format!("tls.ca_file ({}): {why}", file.display());
+    let read = CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))?;
+    let read: Result<Vec<CertificateDer<'static>>, _> = read.collect();
+    let certificates = read.map_err(|error| wrong(error.to_string()))?;
+    let mut probe = RootCertStore::empty();
+    for certificate in &certificates {
+        probe
+            .add(certificate.clone())
+            .map_err(|error| wrong(error.to_string()))?;
+    }
+    if probe.is_empty() {
+        return Err(wrong(
+            "has no certificate; expected `-----BEGIN CERTIFICATE-----`".to_owned(),
+        ));
+    }
+    *lock(&ALSO_TRUSTED) = certificates;
+    *lock(&SHARED) = None;
+    Ok(())
+}
+
+/// The configuration that trusts the certificates of this system, and of [`also_trust`]. Clones share them.
 ///
 /// # Errors
 /// None can be read, which is tried again next time.
@@ -24,10 +52,23 @@ pub(crate) fn with_system_certificates() -> Result<Arc<ClientConfig>, String> {
     let builder = builder
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    let builder = builder.with_native_roots().map_err(|error| {
-        format!("no root certificates of this system can be read: {error}; install ca-certificates")
-    })?;
-    let config = Arc::new(builder.with_no_client_auth());
+    let of_the_system = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(of_the_system.certs);
+    roots.add_parsable_certificates(lock(&ALSO_TRUSTED).iter().cloned());
+    if roots.is_empty() {
+        let errors: Vec<String> = of_the_system
+            .errors
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        return Err(format!(
+            "no root certificates of this system can be read{}{}; install ca-certificates",
+            if errors.is_empty() { "" } else { ": " },
+            errors.join(", ")
+        ));
+    }
+    let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
     *shared = Some(Arc::clone(&config));
     Ok(config)
 }
@@ -47,6 +88,6 @@ pub(crate) fn without_certificates() -> Result<ClientConfig, String> {
     let builder = builder
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    let roots = rustls::RootCertStore::empty();
+    let roots = RootCertStore::empty();
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }

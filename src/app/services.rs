@@ -1,5 +1,7 @@
 //! The services of `ivan init`, at their real addresses.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 
 use crate::cli::init::Addresses;
@@ -14,6 +16,7 @@ use crate::domain::task::RepoName;
 use crate::github::{self, directory::GitHubDirectory};
 use crate::setup::Services;
 use crate::slack::{self, SlackToken};
+use crate::tls;
 
 /// Slack, ClickUp and GitHub at these addresses.
 #[derive(Debug, Clone)]
@@ -23,9 +26,17 @@ pub struct RealServices {
 }
 
 impl RealServices {
-    /// Nothing is asked yet.
-    pub fn new(addresses: Addresses, clock: Clock) -> RealServices {
-        RealServices { addresses, clock }
+    /// Nothing is asked yet. `ca_file`: `tls.ca_file`.
+    ///
+    /// # Errors
+    /// `ca_file` has no certificates.
+    pub fn new(
+        addresses: Addresses,
+        ca_file: Option<&Path>,
+        clock: Clock,
+    ) -> Result<RealServices, String> {
+        ca_file.map(tls::also_trust).transpose()?;
+        Ok(RealServices { addresses, clock })
     }
 
     fn clickup(&self, token: &Secret) -> Result<ClickUpDirectory, String> {

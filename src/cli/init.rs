@@ -99,6 +99,14 @@ pub struct InitOptions {
         hide_env_values = true
     )]
     pub github_api_url: Option<String>,
+    /// Certificates (PEM) of a company's authority, trusted besides the system's
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "IVAN__TLS__CA_FILE",
+        hide_env_values = true
+    )]
+    pub ca_file: Option<PathBuf>,
     /// For a proxy or a test
     #[arg(long, hide = true, value_name = "URL", env = "SLACK_API_URL")]
     pub slack_api_url: Option<String>,
@@ -145,6 +153,13 @@ impl InitInputs {
             clickup: one(&options.clickup_api_url, "clickup", CLICKUP),
             github: one(&options.github_api_url, "github", GITHUB),
         })
+    }
+
+    /// `tls.ca_file`: the option, the variable, or the file's.
+    pub fn ca_file(&self, options: &InitOptions) -> Option<PathBuf> {
+        let given = options.ca_file.clone();
+        let file = BotToml::read(self.text()).ok();
+        given.or_else(|| file?.text_of("tls", "ca_file").map(PathBuf::from))
     }
 }
 
@@ -316,6 +331,7 @@ impl Dialogue<'_> {
             github: github.map(|github| github.answers),
             people,
             addresses: addresses.unusual(),
+            ca_file: self.inputs.ca_file(self.options),
         });
         self.write(&file)
     }

@@ -61,6 +61,8 @@ pub struct Config {
     pub webhooks: WebhooksConfig,
     /// What both listeners share.
     pub http: HttpConfig,
+    /// `tls.ca_file`: certificates of authorities that are trusted besides the system's, as PEM.
+    pub ca_file: Option<PathBuf>,
     /// How often the sources are polled.
     pub sync: SyncConfig,
     /// Retries of writes to the sources, and signatures.
@@ -513,6 +515,7 @@ impl Config {
         let api = api(&mut reader, &people);
         let webhooks = webhooks(&mut reader, api.bind);
         let http = http(&mut reader);
+        let ca_file = ca_file(&mut reader);
         let sync = sync(&mut reader);
         let outbox = outbox(&mut reader);
         let log = log(&mut reader);
@@ -545,6 +548,7 @@ impl Config {
                 api,
                 webhooks,
                 http,
+                ca_file,
                 sync,
                 outbox,
                 people,
@@ -1463,6 +1467,22 @@ fn http(reader: &mut Reader) -> HttpConfig {
             loopback.map(Network::from).to_vec(),
         ),
     }
+}
+
+/// Only whether it can be a file of certificates; `tls` reads them.
+fn ca_file(reader: &mut Reader) -> Option<PathBuf> {
+    const KEY: &str = "tls.ca_file";
+    let file = reader.optional(KEY, &PATH, "the authorities that this system trusts")?;
+    let wrong = match std::fs::read_to_string(&file) {
+        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(file),
+        Ok(_) => format!(
+            "{} has no certificate; expected PEM with `-----BEGIN CERTIFICATE-----`",
+            file.display()
+        ),
+        Err(error) => format!("cannot read {}: {error}", file.display()),
+    };
+    reader.error(KEY, wrong);
+    None
 }
 
 fn sync(reader: &mut Reader) -> SyncConfig {

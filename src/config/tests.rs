@@ -775,6 +775,9 @@ fn what_is_in_force_can_be_shown() {
     [http]
     trusted_proxies = ["127.0.0.1", "::1"]  # default
 
+    [tls]
+    # ca_file is not set: the authorities that this system trusts
+
     [sync]
     interval = "1h"  # default
     full_interval = "24h"  # default

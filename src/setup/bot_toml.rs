@@ -114,6 +114,9 @@ impl BotToml {
                 self.edit(section, |section| put(section, "api_url", address.as_str()));
             }
         }
+        if let Some(file) = &answers.ca_file {
+            self.edit("tls", |tls| put(tls, "ca_file", file.display().to_string()));
+        }
         self.add_people(&answers.people);
         self.forget_examples(answers);
     }
@@ -458,6 +461,7 @@ mod tests {
                 github: account("31", "ann"),
             }],
             addresses: Vec::new(),
+            ca_file: None,
         }
     }
 

@@ -87,6 +87,8 @@ pub struct SetupAnswers {
     pub people: Vec<people::FoundPerson>,
     /// Addresses that differ from the default: the section and the address.
     pub addresses: Vec<(&'static str, String)>,
+    /// The file of further authorities, if any.
+    pub ca_file: Option<std::path::PathBuf>,
 }
 
 /// The answers about ClickUp.

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rstest::rstest;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
@@ -91,10 +92,20 @@ impl Gateway {
     }
 }
 
+/// How the daemon knows an authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// The system trusts it.
+    BySystem,
+    /// The system trusts another one, and `tls.ca_file` names it.
+    ByConfiguration,
+}
+
 /// A daemon with https addresses only, which trusts no authority but `trusted`.
 async fn behind_tls(
     server: &Authority,
     trusted: &Authority,
+    known: Known,
 ) -> (Ivan, BTreeMap<&'static str, Gateway>) {
     let mut ivan = two_tasks().start().await;
     let mut gateways = BTreeMap::new();
@@ -133,15 +144,26 @@ async fn behind_tls(
     std::fs::write(&file, &trusted.pem).unwrap();
     let nothing = ivan.folder().join("no-certificates");
     std::fs::create_dir(&nothing).unwrap();
-    ivan.env("SSL_CERT_FILE", file);
+    match known {
+        Known::BySystem => ivan.env("SSL_CERT_FILE", file),
+        Known::ByConfiguration => {
+            let system = ivan.folder().join("system.pem");
+            std::fs::write(&system, Authority::new("the system's").pem).unwrap();
+            ivan.env("SSL_CERT_FILE", system);
+            ivan.env("IVAN__TLS__CA_FILE", file);
+        }
+    }
     ivan.env("SSL_CERT_DIR", nothing);
     (ivan, gateways)
 }
 
+#[rstest]
+#[case::of_the_system(Known::BySystem)]
+#[case::of_the_company(Known::ByConfiguration)]
 #[tokio::test]
-async fn every_client_of_the_daemon_speaks_tls() {
+async fn every_client_of_the_daemon_speaks_tls(#[case] known: Known) {
     let authority = Authority::new("ours");
-    let (mut ivan, gateways) = behind_tls(&authority, &authority).await;
+    let (mut ivan, gateways) = behind_tls(&authority, &authority, known).await;
     ivan.start().await;
     ivan.dm(ANA, "current").await.mentions("Renew cert");
     ivan.dm(ANA, "done")
@@ -158,6 +180,21 @@ async fn every_client_of_the_daemon_speaks_tls() {
         assert!(done >= least && refused == 0, "{name}: {done}, {refused}");
     }
     assert!(!ivan.log().contains("panicked"), "{}", ivan.log());
+    if known == Known::ByConfiguration {
+        let doctor = ivan.cli(&["doctor", "--json"]).await.out;
+        assert!(!doctor.contains("certificate"), "{doctor}");
+        ivan.kill().await;
+        std::fs::write(ivan.folder().join("authority.pem"), "no PEM\n").unwrap();
+        let check = ivan.cli(&["config", "check"]).await;
+        assert_eq!(check.exit, 1, "{}", check.err);
+        let told = "has no certificate; expected PEM with `-----BEGIN CERTIFICATE-----`";
+        assert!(
+            check.err.contains("tls.ca_file") && check.err.contains(told),
+            "{}",
+            check.err
+        );
+        return;
+    }
     ivan.finish().await;
 }
 
@@ -257,8 +294,12 @@ async fn slack_is_reached_through_the_proxy_of_the_environment() {
 
 #[tokio::test]
 async fn a_server_that_nobody_vouches_for_is_not_spoken_to() {
-    let (mut ivan, mut gateways) =
-        behind_tls(&Authority::new("theirs"), &Authority::new("ours")).await;
+    let (mut ivan, mut gateways) = behind_tls(
+        &Authority::new("theirs"),
+        &Authority::new("ours"),
+        Known::BySystem,
+    )
+    .await;
     ivan.launch().await;
     ivan.logs("cannot reach Slack (auth.test); retrying").await;
     ivan.logs("poll … source=clickup").await;
