@@ -94,6 +94,10 @@ async fn run(cli: Cli) -> ExitCode {
             std::io::stdin(),
             cli.options.json,
         ))),
+        CliCommand::Healthcheck { ready } => match address(&cli.options) {
+            Ok(url) => ExitCode::from(cli::healthcheck(url, ready).await),
+            Err(exit) => exit,
+        },
         CliCommand::Manifest { link } => print_out(&match link {
             true => format!("{}\n", cli::manifest::link()),
             false => cli::manifest::MANIFEST.to_owned(),
@@ -449,6 +453,14 @@ fn checked(config: &Config) -> String {
         path.display().to_string()
     });
     format!("{file} is valid. Configured: {}", names.join(", "))
+}
+
+/// The daemon's address, for requests without a token.
+fn address(options: &Options) -> Result<String, ExitCode> {
+    match &options.api_url {
+        Some(url) => Ok(url.clone()),
+        None => load(options).map(|config| format!("http://{}", config.api.bind)),
+    }
 }
 
 /// The address and token of the daemon's API: from the command line, the environment, or bot.toml and the token file.

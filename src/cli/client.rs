@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use url::Url;
 
 use super::DaemonTarget;
-use crate::verbs::line::Call;
+use crate::verbs::line::{AnswerKind, Call};
 
 /// The time limit for connecting.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -101,17 +101,7 @@ impl DaemonClient {
         headers.insert(HeaderName::from_static("x-ivan-surface"), cli);
         let key = header("the key", &fresh_key()?)?;
         headers.insert(HeaderName::from_static("idempotency-key"), key);
-        let mut builder = reqwest::Client::builder()
-            .default_headers(headers)
-            .connect_timeout(CONNECT_WITHIN)
-            .redirect(redirect::Policy::none())
-            // The daemon is ours: its token must not go to a proxy.
-            .no_proxy();
-        if url.scheme() == "http" {
-            // Without TLS the system's certificates are not loaded, and may be missing.
-            builder = builder.tls_certs_only([]);
-        }
-        let http = builder
+        let http = builder(&url, headers)
             .build()
             .map_err(|e| ClientError::Client(cause(&e)))?;
         let base = url.as_str().trim_end_matches('/').to_owned();
@@ -183,6 +173,46 @@ impl DaemonClient {
 /// The base of the API's addresses, without a slash at the end.
 pub(super) fn base_of(url: &str) -> Result<String, ClientError> {
     Ok(read_url(url)?.as_str().trim_end_matches('/').to_owned())
+}
+
+/// One `GET` without a token, which is not repeated.
+pub(super) async fn probe(
+    url: &str,
+    path: &str,
+    within: Duration,
+) -> Result<ApiAnswer, ClientError> {
+    let url = read_url(url)?;
+    let http = builder(&url, HeaderMap::new())
+        .build()
+        .map_err(|error| ClientError::Client(cause(&error)))?;
+    let client = DaemonClient {
+        http,
+        base: base_of(url.as_str())?,
+        pauses: Vec::new(),
+    };
+    let call = Call::get(path, AnswerKind::Status);
+    client
+        .send(&call, within)
+        .await
+        .map_err(|error| match error {
+            // Nothing was asked for that could have happened.
+            ClientError::Lost { url, why } => ClientError::Unreachable { url, why },
+            other => other,
+        })
+}
+
+fn builder(url: &Url, headers: HeaderMap) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder()
+        .default_headers(headers)
+        .connect_timeout(CONNECT_WITHIN)
+        .redirect(redirect::Policy::none())
+        // The daemon is ours: its token must not go to a proxy.
+        .no_proxy();
+    match url.scheme() {
+        // Without TLS the system's certificates are not loaded, and may be missing.
+        "http" => builder.tls_certs_only([]),
+        _ => builder,
+    }
 }
 
 fn read_url(text: &str) -> Result<Url, ClientError> {

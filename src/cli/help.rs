@@ -30,8 +30,20 @@ const GROUPS: [(&str, &[&str]); 4] = [
     (
         "Running it",
         &[
-            "init", "doctor", "serve", "status", "sync", "retry", "webhooks", "config", "store",
-            "token", "manifest", "demo", "sandbox",
+            "init",
+            "doctor",
+            "serve",
+            "healthcheck",
+            "status",
+            "sync",
+            "retry",
+            "webhooks",
+            "config",
+            "store",
+            "token",
+            "manifest",
+            "demo",
+            "sandbox",
         ],
     ),
 ];
@@ -87,6 +99,11 @@ const ENTRIES: &[Entry] = &[
         name: "serve",
         heeds: &[CONFIG],
         examples: &["ivan serve", "ivan serve --config /etc/ivan/bot.toml"],
+    },
+    Entry {
+        name: "healthcheck",
+        heeds: &[CONFIG, API_URL],
+        examples: &["ivan healthcheck", "ivan healthcheck --ready"],
     },
     Entry {
         name: "sync",

@@ -166,6 +166,12 @@ pub enum CliCommand {
         #[command(subcommand)]
         command: WebhooksCommand,
     },
+    /// Ask the running daemon whether it is well, for containers and monitors
+    Healthcheck {
+        /// Whether it is ready for commands too: the store takes writes, and Slack is connected
+        #[arg(long)]
+        ready: bool,
+    },
     /// Check everything that Ivan needs, and say what mends it
     #[command(after_help = doctor::HELP)]
     Doctor(DoctorArgs),
@@ -342,6 +348,31 @@ pub fn run(command: TaskCommand, target: DaemonTarget) -> BoxFuture<'static, u8>
 
 async fn run_command(command: TaskCommand, target: DaemonTarget) -> u8 {
     output(&perform(command, &target).await)
+}
+
+/// How long a daemon that is well takes to say so, at most.
+const WELL_WITHIN: Duration = Duration::from_secs(3);
+
+/// Asks the daemon at `url` whether it runs, or is ready; prints that, and returns the exit status.
+#[inline(never)]
+pub fn healthcheck(url: String, ready: bool) -> BoxFuture<'static, u8> {
+    Box::pin(async move { output(&health(&url, ready).await) })
+}
+
+async fn health(url: &str, ready: bool) -> Printed {
+    let (path, well) = match ready {
+        true => ("/readyz", "ready"),
+        false => ("/healthz", "running"),
+    };
+    match client::probe(url, path, WELL_WITHIN).await {
+        Ok(answer) if answer.status == 200 => Printed::ok(format!("{well}\n")),
+        Ok(answer) => {
+            let why = answer.json.get("detail").and_then(Value::as_str);
+            let why = why.map_or_else(|| format!("it answered {}", answer.status), str::to_owned);
+            Printed::failed(&format!("Ivan at {url} is not {well}: {why}"), EXIT_FAILED)
+        }
+        Err(trouble) => failed(&trouble),
+    }
 }
 
 /// Prints an answer, and returns the exit status.

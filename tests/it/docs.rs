@@ -139,7 +139,7 @@ fn the_readme_is_short() {
 }
 
 /// The keys of bot.toml.example with their defaults. A key behind `#` without a space shows its default, or an example
-/// if it has none.
+/// if it has none. Files of secrets are an option of their keys.
 fn example_keys() -> BTreeMap<String, String> {
     let example = fs::read_to_string(root().join("bot.toml.example")).unwrap();
     let mut section = String::new();
@@ -153,7 +153,7 @@ fn example_keys() -> BTreeMap<String, String> {
         if let Some(name) = line.strip_prefix('[') {
             name.trim_matches(['[', ']']).clone_into(&mut section);
         } else if let Some((key, value)) = line.split_once(" = ")
-            && !key.ends_with("_file")
+            && (!key.ends_with("_file") || key == "ca_file")
         {
             keys.insert(format!("{section}.{key}"), value.to_owned());
         }

@@ -508,6 +508,48 @@ async fn a_source_that_hangs_does_not_hold_the_end_up() {
     ivan.finish().await;
 }
 
+/// As a container or a monitor asks: by the exit status, and without a token.
+#[tokio::test]
+async fn a_health_check_tells_running_from_ready_and_from_gone() {
+    let mut ivan = two_tasks().start().await;
+    ivan.start().await;
+    let url = ivan.api_url();
+    let ask = |words: &'static [&'static str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ivan"));
+        command.args(words).args(["--api-url", &url]);
+        async move { ran(&mut command).await }
+    };
+    let well = ask(&["healthcheck"]).await;
+    assert_eq!((well.exit, well.out.as_str()), (0, "running\n"), "{well:?}");
+    let ready = ask(&["healthcheck", "--ready"]).await;
+    assert_eq!(
+        (ready.exit, ready.out.as_str()),
+        (0, "ready\n"),
+        "{ready:?}"
+    );
+
+    ivan.slack().front().down();
+    let noticed = async {
+        // The daemon notices its closed socket only when the kernel reports it.
+        while ivan.http("GET", "/readyz", None).await.0 == 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    ivan.within("it is not ready", noticed).await;
+    let unready = ask(&["healthcheck", "--ready"]).await;
+    assert_eq!((unready.exit, unready.out.as_str()), (1, ""), "{unready:?}");
+    let why = "is not ready: Slack is not connected; see `ivan status`";
+    assert!(unready.err.contains(why), "{unready:?}");
+    assert_eq!(ask(&["healthcheck"]).await.exit, 0, "it runs without Slack");
+
+    ivan.slack().front().up();
+    ivan.kill().await;
+    let gone = ask(&["healthcheck"]).await;
+    assert_eq!(gone.exit, 3, "{gone:?}");
+    let why = "The Ivan daemon is not reachable at http://127.0.0.1:";
+    assert!(gone.err.contains(why), "{gone:?}");
+}
+
 // ---------------------------------------------------------------- with less configured
 
 #[tokio::test]

@@ -183,9 +183,9 @@ async fn every_client_of_the_daemon_speaks_tls(#[case] known: Known) {
     if known == Known::ByConfiguration {
         let doctor = ivan.cli(&["doctor", "--json"]).await.out;
         assert!(!doctor.contains("certificate"), "{doctor}");
-        ivan.kill().await;
         std::fs::write(ivan.folder().join("authority.pem"), "no PEM\n").unwrap();
-        let check = ivan.cli(&["config", "check"]).await;
+        let mut check = ivan.command(&["config", "check"]);
+        let check = ran(check.env("IVAN__TLS__CA_FILE", "authority.pem")).await;
         assert_eq!(check.exit, 1, "{}", check.err);
         let told = "has no certificate; expected PEM with `-----BEGIN CERTIFICATE-----`";
         assert!(
@@ -193,7 +193,6 @@ async fn every_client_of_the_daemon_speaks_tls(#[case] known: Known) {
             "{}",
             check.err
         );
-        return;
     }
     ivan.finish().await;
 }
