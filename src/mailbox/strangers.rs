@@ -13,7 +13,8 @@ use crate::store::DbResult;
 /// The minimum time between two log lines about one of them.
 const LOGGED_EVERY: TimeDelta = TimeDelta::hours(1);
 
-/// After so many refusals a person floods: then one an hour.
+/// After so many refusals in an hour a member who is no person yet floods: then one an hour. Others, such as guests, are
+/// refused once an hour from the first.
 const REFUSALS_MAX: u32 = 5;
 
 /// When each was logged, and how often refused; only those of the last hour are kept.
@@ -66,7 +67,11 @@ impl Strangers {
             wrote_at: now,
         });
         one.wrote_at = now;
-        let is_answered = one.times < REFUSALS_MAX || now - one.told_at >= LOGGED_EVERY;
+        let most = match why {
+            NotAllowed::Unknown => REFUSALS_MAX,
+            _ => 1,
+        };
+        let is_answered = one.times < most || now - one.told_at >= LOGGED_EVERY;
         if is_answered {
             one.times += 1;
             one.told_at = now;
@@ -120,11 +125,18 @@ mod tests {
         };
         let guest = |minutes| answered("U0GST01", NotAllowed::NotFullMember, minutes);
         let told = (0..180).filter(|&minute| guest(minute)).collect::<Vec<_>>();
+        assert_eq!(told, [0, 60, 120]);
+        let member = |minutes| answered("U0EVA01", NotAllowed::Unknown, minutes);
+        let told = (0..180)
+            .filter(|&minute| member(minute))
+            .collect::<Vec<_>>();
         assert_eq!(told, [0, 1, 2, 3, 4, 64, 124]);
         assert!(answered("U0GST02", NotAllowed::NotNamed, 180));
         assert!(answered("U0GST01", NotAllowed::NotCertain, 180));
         // After an hour of silence everything is as at first.
         let told = (240..250).filter(|&minute| guest(minute)).count();
+        assert_eq!(told, 1);
+        let told = (240..250).filter(|&minute| member(minute)).count();
         assert_eq!(told, 5);
     }
 }

@@ -283,9 +283,11 @@ async fn guests_are_linked_to_nothing() {
         strangers_to_the_sources().config("[[people]]\nname = \"Gil\"\nslack = \"U0GST01\"");
     ivan_test(setup, async |ivan| {
         for typed in ["whoami", "link github ana", "list"] {
-            ivan.dm(GUEST, typed)
-                .await
-                .begins("✗ I only take commands from full members of this workspace.");
+            let told = ivan.slash(GUEST, &ivan.slack().dm(GUEST), typed).await;
+            assert!(
+                told.starts_with("✗ I only take commands from full members of this workspace."),
+                "{told}"
+            );
         }
         let sources = [ivan.github().front(), ivan.clickup().front()];
         let asked = sources.iter().flat_map(|front| front.journal());
