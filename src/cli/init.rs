@@ -82,6 +82,9 @@ pub struct InitOptions {
     /// Go without GitHub
     #[arg(long, conflicts_with = "github_token_file")]
     pub no_github: bool,
+    /// Make only the operators people; they add the others in Slack
+    #[arg(long)]
+    pub no_people: bool,
     /// Write bot.toml without asking
     #[arg(long)]
     pub yes: bool,
@@ -632,6 +635,10 @@ impl Dialogue<'_> {
         let Some(operators) = self.operators(file, &members, clickup)? else {
             return Ok(None);
         };
+        if self.options.no_people {
+            self.say("  The operators are people. They get a card about each other member who writes to Ivan.");
+            return Ok(Some((operators, Vec::new())));
+        }
         let (of_clickup, of_github) = (
             clickup.as_ref().map(|it| it.members.as_slice()),
             github.as_ref().map(|it| it.people.as_slice()),

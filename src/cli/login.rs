@@ -3,7 +3,7 @@
 //! The token is made here, and only its hash is sent. Its person allows it in Slack, by a code. It is kept in
 //! `hosts.toml`, which only its owner can read.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -105,7 +105,9 @@ async fn try_login(
     let known = known_in(&file).map_err(|why| Printed::failed(&why, EXIT_FAILED))?;
     let url = base_of(&with_scheme(&args.url)).map_err(|error| failed(&error))?;
     if is_exposed(&url) {
-        eprintln!("! {url} is not encrypted, so others in the network can read your token.");
+        say(&format!(
+            "! {url} is not encrypted, so others in the network can read your token.\n"
+        ));
     }
     let (token, state) = match args.with_token {
         true => typed_token(&url, terminal).await?,
@@ -173,10 +175,10 @@ async fn allowed_token(url: &str, args: &LoginArgs) -> Result<(ApiToken, Value),
     };
     let (valid, interval) = (seconds("expires_in", 600), seconds("interval", 2));
     let interval = interval.clamp(Duration::from_secs(1), Duration::from_secs(30));
-    eprintln!(
-        "In a direct message to Ivan, type:  token allow {code}\nWaiting for it. The code is good for {} minutes, and once.",
+    say(&format!(
+        "In a direct message to Ivan, type:  token allow {code}\nWaiting for it. The code is good for {} minutes, and once.\n",
         valid.as_secs() / 60
-    );
+    ));
     let end = Instant::now() + valid;
     let look = Call::get("/login", AnswerKind::Words);
     while Instant::now() < end {
@@ -193,6 +195,11 @@ async fn allowed_token(url: &str, args: &LoginArgs) -> Result<(ApiToken, Value),
     }
     let why = "Nobody typed the code in time. Run `ivan login` again.";
     Err(Printed::failed(why, EXIT_FAILED))
+}
+
+/// Says something beside the result. A closed output is no error.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// Reads a token, and sees whose it is.

@@ -58,6 +58,8 @@ pub const EXIT_QUEUED: u8 = 75;
 
 /// How long the daemon may take beyond the requested wait.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// How many tasks of all people are listed, as of a queue.
+const LIST_SHOWN: usize = 20;
 /// The daemon's default wait for a write.
 const WRITE_WAIT: Duration = Duration::from_secs(10);
 /// How long a synchronization is awaited: the longest wait of the daemon.
@@ -396,6 +398,9 @@ async fn perform(command: TaskCommand, target: &DaemonTarget) -> Printed {
         let reply = client.send(&call, within).await?;
         match call.all_pages {
             true => all_pages(&client, &call, within, reply).await,
+            false if names_nobody(&call, &reply) => {
+                client.send(&of_all_people(&call), within).await
+            }
             false => Ok(reply),
         }
     };
@@ -412,6 +417,29 @@ async fn perform(command: TaskCommand, target: &DaemonTarget) -> Printed {
             }
         }
         Err(trouble) => failed(&trouble),
+    }
+}
+
+/// Whether a list has no person whose queue it could be.
+fn names_nobody(call: &Call, reply: &ApiAnswer) -> bool {
+    let kind = reply.json.get("type").and_then(Value::as_str);
+    call.answer == AnswerKind::List
+        && reply.status == 422
+        && call.path.starts_with("/queue")
+        && kind == Some("urn:ivan:problem:no-actor")
+}
+
+/// The same list of all followed tasks. An unknown person is refused there, too.
+fn of_all_people(call: &Call) -> Call {
+    let query = call.path.trim_start_matches("/queue");
+    let query = match query.contains("limit=") {
+        true => query.to_owned(),
+        false if query.is_empty() => format!("?limit={LIST_SHOWN}"),
+        false => format!("{query}&limit={LIST_SHOWN}"),
+    };
+    Call {
+        path: format!("/tasks{query}"),
+        ..call.clone()
     }
 }
 
@@ -564,6 +592,24 @@ mod tests {
         let (call, _) = task(line).request();
         assert_eq!(call.path, path);
         assert_eq!(call.body, Some(body));
+    }
+
+    #[rstest]
+    #[case(&["list"], "/tasks?limit=20")]
+    #[case(&["list", "5"], "/tasks?limit=5")]
+    #[case(&["list", "overdue"], "/tasks?filter=overdue&limit=20")]
+    fn without_a_person_all_tasks_are_listed(#[case] line: &[&str], #[case] path: &str) {
+        let (call, _) = task(line).request();
+        let refused = json!({ "type": "urn:ivan:problem:no-actor" });
+        let reply = |status| ApiAnswer {
+            status,
+            text: String::new(),
+            json: refused.clone(),
+        };
+        assert!(names_nobody(&call, &reply(422)) && !names_nobody(&call, &reply(200)));
+        assert_eq!(of_all_people(&call).path, path);
+        let (other, _) = task(&["current"]).request();
+        assert!(!names_nobody(&other, &reply(422)));
     }
 
     #[rstest]

@@ -161,8 +161,14 @@ fn list<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed>
     let width = tasks.len().to_string().len();
     let mut out = String::new();
     for task in tasks {
-        let number = task.get("number")?.as_u64()?;
-        let _ = writeln!(out, "{number:>width$}. {}", line(task, zone)?);
+        // Tasks of all people have no numbers.
+        let _ = match task.get("number").and_then(Value::as_u64) {
+            Some(number) => writeln!(out, "{number:>width$}. {}", line(task, zone)?),
+            None => writeln!(out, "{}  {}", text(task, "task_id")?, line(task, zone)?),
+        };
+    }
+    if json.get("next_cursor").is_some_and(|next| !next.is_null()) {
+        let _ = writeln!(out, "There are more: add a number, up to {LIST_MOST}");
     }
     let total = json.get("total").and_then(Value::as_u64).unwrap_or(0);
     let listed = u64::try_from(tasks.len()).unwrap_or(u64::MAX);

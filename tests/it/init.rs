@@ -334,3 +334,23 @@ async fn a_person_can_stop_and_say_no() {
     assert!(screen.ends_with("Nothing was written.\n"), "{screen}");
     assert!(!Path::new(&world.path("bot.toml")).exists());
 }
+
+#[tokio::test]
+async fn without_people_only_the_operators_are_some() {
+    let world = World::new().await;
+    let given = [
+        "--clickup-list",
+        "inbox",
+        "--operator",
+        "bo@acme.test",
+        "--no-people",
+        "--yes",
+    ];
+    let ran = world.piped(&given, &world.tokens()).await;
+    let said = out(&ran);
+    assert!(ran.status.success(), "{said}");
+    assert!(said.contains("  The operators are people."), "{said}");
+    let written = world.file().unwrap();
+    assert!(written.contains("operators = [\"U0BOB01\"]\n"), "{written}");
+    assert!(!written.contains("[[people]]"), "{written}");
+}

@@ -348,6 +348,15 @@ async fn the_operators_list_of_tasks_needs_no_actor() {
             asked(ivan, &token, "GET", "/tasks?filter=snoozed").await.0,
             422
         );
+        let listed = ivan.cli(&["list"]).await;
+        assert_eq!(listed.exit, 0, "{listed:?}");
+        let line = "github:acme/widgets#1  Login fails · GitHub acme/widgets#1";
+        assert!(listed.out.contains(line), "{listed:?}");
+        let one = ivan.cli(&["list", "1"]).await.out;
+        assert!(
+            one.ends_with("There are more: add a number, up to 200\n"),
+            "{one}"
+        );
         assert_eq!(
             asked_as(ivan, &token, "GET", "/tasks", Some("Zoe")).await.0,
             422
