@@ -597,14 +597,29 @@ fn buttons(task: &Task) -> Vec<Button> {
     buttons
 }
 
-/// The first line of a description with content, shortened.
+/// The first line of a description with content, shortened. The name that Ivan writes below a description is none.
 fn line(description: &str) -> Option<String> {
-    let line = description
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())?;
+    let mut lines = description.lines().map(str::trim);
+    let line = lines.find(|line| !line.is_empty())?;
+    if line.starts_with("— ") && lines.all(str::is_empty) {
+        return None;
+    }
     Some(match line.char_indices().nth(LINE_MAX) {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or(line).trim_end()),
         None => line.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_below_a_description_is_not_its_first_line() {
+        assert_eq!(line("— Ana"), None);
+        assert_eq!(line("\n\n— Ana\n"), None);
+        assert_eq!(line("On Safari\n\n— Ana").as_deref(), Some("On Safari"));
+        assert_eq!(line("— see\nbelow").as_deref(), Some("— see"));
+        assert_eq!(line(""), None);
+    }
 }
