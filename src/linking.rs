@@ -14,7 +14,6 @@ use crate::domain::person::{Person, PersonId};
 use crate::domain::reply::{self, Text};
 use crate::domain::task::{Account, Source};
 use crate::store::messages::MessageDraft;
-use crate::store::slack_events::dm_of;
 use crate::store::{DbResult, Tx, Wake, link_requests, links, messages, people, tasks};
 
 /// Who links which account, and why it is theirs.
@@ -182,9 +181,16 @@ pub fn tell(tx: &Tx<'_>, person: &Person, words: &Text, now: DateTime<Utc>) -> D
     let Some(channel) = people::reached_in(tx, person.id)? else {
         return Ok(());
     };
-    say(tx, channel, Some(person.id), words, &[], now)
+    let draft = MessageDraft {
+        channel,
+        person: Some(person.id),
+        words: Some(words.clone()),
+        ..MessageDraft::default()
+    };
+    messages::tell(tx, &draft, now)
 }
 
+/// Tells the operators, and the log.
 fn tell_operators(
     tx: &Tx<'_>,
     words: &Text,
@@ -192,30 +198,5 @@ fn tell_operators(
     now: DateTime<Utc>,
 ) -> DbResult<()> {
     tracing::info!("{}", words.plain());
-    for operator in tx.operators() {
-        let channel = dm_of(tx, operator)?;
-        say(tx, channel, None, words, parts, now)?;
-    }
-    Ok(())
-}
-
-fn say(
-    tx: &Tx<'_>,
-    channel: String,
-    person: Option<PersonId>,
-    words: &Text,
-    parts: &[CardPart],
-    now: DateTime<Utc>,
-) -> DbResult<()> {
-    let draft = MessageDraft {
-        channel,
-        person,
-        words: Some(words.clone()),
-        parts: parts.to_vec(),
-        ..MessageDraft::default()
-    };
-    let uid = ulid::Ulid::from_datetime(now.into()).to_string();
-    messages::add(tx, &draft, &uid, now)?;
-    tx.wake(Wake::Messages);
-    Ok(())
+    messages::tell_operators(tx, words, parts, None, now)
 }

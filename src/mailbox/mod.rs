@@ -36,7 +36,6 @@ use crate::domain::ids::MessageId;
 use crate::domain::person::{AllowedUsers, NotAllowed, SlackMember, may_act};
 use crate::domain::reply::Text;
 use crate::store::messages::{self, MessageDraft};
-use crate::store::slack_events::dm_of;
 use crate::store::{DbResult, Signals, Store, Tx, Wake};
 
 pub use crate::command_tx::CommandError;
@@ -223,16 +222,7 @@ impl<'a> MailTx<'a> {
 
     /// Adds a message to each operator's DM.
     fn tell_operators(&self, words: &Text, parts: &[CardPart], but: Option<&str>) -> DbResult<()> {
-        let operators = self.inner.settings.operators.iter();
-        for operator in operators.filter(|id| but != Some(id.as_str())) {
-            self.post(&MessageDraft {
-                channel: dm_of(self.db, operator)?,
-                words: Some(words.clone()),
-                parts: parts.to_vec(),
-                ..MessageDraft::default()
-            })?;
-        }
-        Ok(())
+        messages::tell_operators(self.db, words, parts, but, self.now)
     }
 
     fn ulid(&self) -> String {

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::columns::{corrupt, from_json, json, micros, millis};
 use super::slack_events::{ReplyUrl, dm_of};
-use super::{Store, Tx, operations, people};
+use super::{Store, Tx, Wake, operations, people};
 use crate::domain::card::{CardPart, card_of, told, undo_button};
 use crate::domain::ids::{CommandId, ListId, MessageId, PinId, TaskRow};
 use crate::domain::person::PersonId;
@@ -134,6 +134,34 @@ pub fn post(
         tx.begins_post(id, FIRST);
     }
     Ok(id)
+}
+
+/// Says something to each operator but this one, in their DM.
+pub fn tell_operators(
+    tx: &Tx<'_>,
+    words: &Text,
+    parts: &[CardPart],
+    but: Option<&str>,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    for operator in tx.operators().iter().filter(|id| but != Some(id.as_str())) {
+        let draft = MessageDraft {
+            channel: dm_of(tx, operator)?,
+            words: Some(words.clone()),
+            parts: parts.to_vec(),
+            ..MessageDraft::default()
+        };
+        tell(tx, &draft, now)?;
+    }
+    Ok(())
+}
+
+/// Adds a message that is to be posted now.
+pub fn tell(tx: &Tx<'_>, draft: &MessageDraft, now: DateTime<Utc>) -> rusqlite::Result<()> {
+    let uid = ulid::Ulid::from_datetime(now.into()).to_string();
+    post(tx, draft, &uid, now)?;
+    tx.wake(Wake::Messages);
+    Ok(())
 }
 
 /// The version of the first words of a message.
