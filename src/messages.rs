@@ -1345,6 +1345,10 @@ fn refusals() -> Vec<Group> {
     let (clickup, github) = (Source::ClickUp, Source::GitHub);
     unfit.refused("a number before any list", reply::no_list_yet());
     unfit.refused("a number that is not in the list", reply::not_in_list(99));
+    unfit.refused(
+        "a number that only an issue has, with a button",
+        reply::did_you_mean_issue(reply::not_in_list(7), "done #7", "Login fails"),
+    );
     let id = TaskId::parse("github:acme/widgets#99").unwrap();
     unfit.refused("an unknown task", reply::names_no_task(&id));
     unfit.refused("a deleted task", reply::deleted(&cert()));

@@ -1120,6 +1120,14 @@ pub fn notice(task: &Task, act: &Activity, is_current: bool, zone: Tz) -> Text {
                 .text("”");
         }
     };
+    if let (ActivityKind::Unassigned { .. }, Some(who)) = (&act.what, who) {
+        return Text::new()
+            .said(who)
+            .text(" unassigned you from ")
+            .then(subject)
+            .text(format!(" in {source}, "))
+            .moment(act.at, zone);
+    }
     let words = subject.text(format!(" {done} in {source}"));
     let words = match who {
         Some(who) => words.text(" by ").said(who),
@@ -1560,6 +1568,16 @@ pub fn not_in_list(number: usize) -> Text {
     Text::new().text(format!(
         "Your last list has no number {number}. Type `list` to see it again."
     ))
+}
+
+/// The offer after a number that no list has: an open issue has it.
+pub fn did_you_mean_issue(refused: Text, command: &str, title: &str) -> Text {
+    refused
+        .text(" Did you mean ")
+        .code(command)
+        .text(" (")
+        .said(title)
+        .text(")?")
 }
 
 /// The rejection of an id without a task; a sentence without a full stop.

@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 
 use super::gestures::is_overheard;
 use super::{Gesture, IncomingMessage, MailTx, ReceiptMode, ReplyUrl};
-use crate::command_tx::{Context, Handled, Rejection, Reply, with_link_buttons};
+use crate::command_tx::{Context, Handled, Rejection, Reply, Stop, Target, with_link_buttons};
 use crate::commands::{person_of, run};
 use crate::domain::card::{
     ArrivalAnswer, Button, ButtonAction, CardPart, is_card_alone, undo_button,
@@ -22,7 +22,7 @@ use crate::store::operations::Surface;
 use crate::store::reactions::{self, NewReaction};
 use crate::store::slack_events::dm_of;
 use crate::store::{Db, DbResult, Wake, access, forms, people, tasks};
-use crate::verbs::offers::{Offer, meant_list, offer};
+use crate::verbs::offers::{Offer, meant_issue, meant_list, offer};
 use crate::verbs::{Command, ParseError, is_greeting, is_thanks, parse};
 
 /// The place for the answer to a command.
@@ -141,7 +141,14 @@ impl MailTx<'_> {
             Ok(Handled::Accepted { command, .. }) => (Some(command), None),
             Ok(Handled::Replied(said) | Handled::Settled { reply: said, .. }) => (None, Some(said)),
             Err(stop) => {
-                let mut said = self.turn_down(person.as_ref(), stop.rejection()?)?;
+                let rejection = stop.rejection()?;
+                let meant = self.meant_issue(person.as_ref(), heard, &rejection)?;
+                let mut said = self.turn_down(person.as_ref(), rejection)?;
+                if let Some((meant, title)) = meant {
+                    let words = std::mem::take(&mut said.words);
+                    said.words = reply::did_you_mean_issue(words, &meant, &title);
+                    said.parts = vec![CardPart::Text(said.words.clone()), say_button(meant)];
+                }
                 said.words = with_what_was_filled_in(said.words, heard.gesture.filled());
                 if said.parts.is_empty()
                     && is_said_alone(heard)
@@ -447,6 +454,29 @@ impl MailTx<'_> {
             parts: vec![CardPart::Text(words.clone()), CardPart::Buttons(buttons)],
             ..Reply::from(words)
         })
+    }
+
+    /// The command that a number meant which no list has: an open issue of the default repository has it. With its title.
+    fn meant_issue(
+        &self,
+        person: Option<&Person>,
+        heard: &IncomingMessage,
+        why: &Rejection,
+    ) -> DbResult<Option<(String, String)>> {
+        if !is_said_alone(heard) || !matches!(why, Rejection::UnknownTask(_)) || person.is_none() {
+            return Ok(None);
+        }
+        let Some((meant, issue)) = meant_issue(&heard.text) else {
+            return Ok(None);
+        };
+        match self.command_tx().named(person, &issue) {
+            Ok(Target {
+                stored: Some(stored),
+                ..
+            }) if stored.task.status != TaskStatus::Done => Ok(Some((meant, stored.task.title))),
+            Ok(_) | Err(Stop::Rejected(_)) => Ok(None),
+            Err(Stop::Db(error)) => Err(error),
+        }
     }
 
     /// The words of a refusal. Without a current task the first of the queue becomes it, and is shown.

@@ -2,6 +2,7 @@
 
 use super::grammar::{ParseError, split_word, spoken, trim, unmarked, without_smiles};
 use super::{Command, VERBS, is_create_alone, parse};
+use crate::domain::command::Ref;
 use crate::domain::filter::Filter;
 use crate::domain::spelling::nearest;
 
@@ -84,6 +85,27 @@ pub fn meant_list(text: &str) -> Option<String> {
     fits(&meant).then_some(meant)
 }
 
+/// The command with an issue in place of a number of a list: `done 81` → `done #81`. The issue may not exist.
+pub fn meant_issue(text: &str) -> Option<(String, Ref)> {
+    let command = parse(text).ok().filter(|_| !trim(text).contains('\n'))?;
+    let Some(Ref::Nth(number)) = command.task() else {
+        return None;
+    };
+    let number = number.to_string();
+    let mut words: Vec<&str> = trim(text).split_whitespace().collect();
+    let position = words
+        .iter()
+        .position(|word| word.trim_end_matches([':', '.', '!']) == number)?;
+    let issue = words.get(position)?.replace(&number, &format!("#{number}"));
+    *words.get_mut(position)? = &issue;
+    let meant = words.join(" ");
+    let task = match parse(&meant).ok()?.task()? {
+        Ref::Issue(issue) => Ref::Issue(*issue),
+        _ => return None,
+    };
+    fits(&meant).then_some((meant, task))
+}
+
 /// The text without a word before it that only says that it is a task: `todo`, `new task:`.
 pub fn titled(text: &str) -> &str {
     let text = trim(text);
@@ -148,6 +170,18 @@ mod tests {
     #[case("list my overdu things", None)]
     fn a_filter_with_a_typo_is_recognised(#[case] text: &str, #[case] meant: Option<&str>) {
         assert_eq!(meant_list(text).as_deref(), meant);
+    }
+
+    #[rstest]
+    #[case("done 81", Some("done #81"))]
+    #[case("Snooze 7 2h", Some("Snooze #7 2h"))]
+    #[case("comment on 7: seen", Some("comment on #7: seen"))]
+    #[case::no_number("done #81", None)]
+    #[case::no_ref("list 7", None)]
+    #[case::long(&format!("comment on 7: {}", "a".repeat(500)), None)]
+    fn a_number_may_mean_an_issue(#[case] text: &str, #[case] meant: Option<&str>) {
+        let found = meant_issue(text);
+        assert_eq!(found.as_ref().map(|(text, _)| text.as_str()), meant);
     }
 
     /// First messages of thirty newcomers: each is a command, a greeting, or is offered something.

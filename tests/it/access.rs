@@ -212,7 +212,7 @@ async fn a_task_that_is_hers_no_more_is_out_of_her_sight() {
         ivan.is_told(ANA)
             .answers()
             .await
-            .begins("Salaries is no longer assigned to you in ClickUp by Bo");
+            .begins("Bo unassigned you from Salaries in ClickUp, ");
         let renamed = json!({"name": "Raise the salaries"});
         ivan.clickup().as_person("Salaries", BO_CLICKUP, &renamed);
         ivan.until_deliveries_are_applied().await;

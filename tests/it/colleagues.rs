@@ -226,8 +226,7 @@ async fn whose_a_task_was_for_a_moment_hears_that_it_is_not_any_more() {
         ivan.dm(ANA, "undo").await.begins("✓ Undone: ");
         let told = told
             .until(|posted| {
-                shown(&posted.text)
-                    .contains("Pay the rent is no longer assigned to you in ClickUp by Ana, ")
+                shown(&posted.text).contains("Ana unassigned you from Pay the rent in ClickUp, ")
             })
             .await;
         it_comes_back(ivan).await;

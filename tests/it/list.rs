@@ -99,3 +99,22 @@ async fn a_number_that_was_not_shown_names_nothing() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_number_that_only_an_issue_has_is_offered_and_not_done() {
+    ivan_test(two_issues(), async |ivan| {
+        let offered = ivan.dm(ANA, "done 2").await;
+        offered.replies(
+            "✗ You haven't seen a list yet. Type `list`, then use its numbers. Did you mean `done #2` (Update the docs)?",
+        );
+        ivan.github().issue(REPO, 2).is("open");
+        ivan.presses(ANA, &offered, "done #2")
+            .settles()
+            .await
+            .begins("✓ Issue closed in GitHub: Update the docs");
+        ivan.dm(ANA, "done 7")
+            .await
+            .replies("✗ You haven't seen a list yet. Type `list`, then use its numbers.");
+    })
+    .await;
+}

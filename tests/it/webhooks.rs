@@ -427,7 +427,7 @@ async fn only_those_concerned_are_told_and_nobody_of_what_they_did_themselves() 
         ivan.is_told(ANA)
             .answers()
             .await
-            .mentions("Hers is no longer assigned to you in GitHub by bo");
+            .mentions("bo unassigned you from Hers in GitHub, ");
         ivan.until_deliveries_are_applied().await;
     })
     .await;
