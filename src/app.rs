@@ -695,7 +695,7 @@ pub fn webhooks(
     command: cli::webhooks::WebhooksCommand,
     json: bool,
     clock: Clock,
-) -> BoxFuture<'_, Result<u8, AppError>> {
+) -> BoxFuture<'_, Result<cli::print::Printed, AppError>> {
     Box::pin(run_webhooks(config, command, json, clock))
 }
 
@@ -704,7 +704,7 @@ async fn run_webhooks(
     command: cli::webhooks::WebhooksCommand,
     json: bool,
     clock: Clock,
-) -> Result<u8, AppError> {
+) -> Result<cli::print::Printed, AppError> {
     let store = Store::beside(&config.store.path, store_settings(config))?;
     let known = store.read(known).await?;
     let keepers = sources(config, known, &clock)?.hook_keepers;

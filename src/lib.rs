@@ -35,7 +35,7 @@
 //! │   ├── done.rs · comment.rs · create.rs · current.rs · next.rs · start.rs · pause.rs · snooze.rs · reopen.rs · assign.rs ·
 //! │   │   claim.rs · due.rs · prio.rs · undo.rs · why.rs · list.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs ·
 //! │   │   status.rs · whoami.rs · link.rs · unlink.rs · token.rs · mute.rs · unmute.rs · help.rs · offers.rs: texts that are no command
-//! │   └── grammar.rs: words, options, REFs · line.rs: command lines · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
+//! │   └── grammar.rs: words, options, REFs · line.rs: command lines · line_format.rs: lines for prompts · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
 //! ├── commands/      runs a verb for a person: an answer now, or a durable operation
 //! │   └── run.rs: limits, idempotency keys · transaction.rs: commit or roll back · identity.rs: accounts ·
 //! │       log.rs, morning.rs, schedule.rs, why.rs: reads over HTTP · set_aside.rs: retry · tokens.rs: people's own tokens and their logins
@@ -80,7 +80,8 @@
 //! │   ├── answers/tasks.rs · answers/people.rs · answers/health.rs · answers/logins.rs · problem.rs    answers
 //! │   └── hooks.rs: webhooks · metrics.rs, recorder.rs: GET /metrics
 //! ├── setup/         the decisions of `ivan init`: choice.rs: numbered lists · people.rs: accounts by e-mail · bot_toml.rs: changes of the file · hosts.rs: tokens of logins
-//! ├── cli/           help.rs: groups and examples of `--help` · client.rs: the client of the API · print.rs: answers in words · webhooks.rs, token.rs, manifest.rs, doctor.rs: commands
+//! ├── cli/           help.rs: groups and examples of `--help` · complete.rs: completions · man.rs: manual pages · client.rs: the client of the API ·
+//! │   │              print.rs: answers in words · json.rs, jq.rs: `--json` and `--jq` · look.rs: colours and links · browse.rs: `ivan open` · webhooks.rs, token.rs, manifest.rs, doctor.rs: commands
 //! │   └── init.rs: `ivan init` · login.rs: `ivan login`, `logout` · prompt.rs: questions at a terminal
 //! ├── doctor.rs      `ivan doctor`; doctor/configuration.rs, doctor/database.rs, doctor/webhooks.rs, doctor/people.rs: chapters · doctor/mending.rs: `--fix`
 //! ├── demo.rs        `ivan demo`; demo/blocks.rs, complete.rs, forms.rs, terminal.rs, wrap.rs

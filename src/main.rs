@@ -7,6 +7,8 @@ use ivan::app::services::RealServices;
 use ivan::app::{self, App};
 use ivan::cli::doctor::DoctorArgs;
 use ivan::cli::init::{InitEnd, InitInputs, InitOptions};
+use ivan::cli::json::OutputForm;
+use ivan::cli::look::StreamLook;
 use ivan::cli::prompt::{Prompter as _, Terminal};
 use ivan::cli::{self, Cli, CliCommand, ConfigCommand, Options, StoreCommand};
 use ivan::clock::Clock;
@@ -17,6 +19,13 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let undumpable = app::forbid_core_dumps();
+    let asked = cli::complete::asked(|options| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        target(options).ok()
+    });
+    if asked {
+        return ExitCode::SUCCESS;
+    }
     let cli = cli::help::parse();
     if let Err(why) = undumpable {
         eprintln!("! A crash may write secrets to a core dump: {why}");
@@ -44,6 +53,15 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> ExitCode {
+    // Before anything is sent: a wrong expression is a mistake of the line.
+    let form = match OutputForm::of(&cli.options) {
+        Ok(form) => form,
+        Err(why) => {
+            eprintln!("✗ {why}");
+            return ExitCode::from(cli::EXIT_USAGE);
+        }
+    };
+    let json = form.is_json();
     match cli.command {
         CliCommand::Init(init_options) => init(&init_options, cli.options.config).await,
         CliCommand::Serve => match load(&cli.options) {
@@ -73,14 +91,12 @@ async fn run(cli: Cli) -> ExitCode {
             },
             Err(exit) => exit,
         },
-        CliCommand::Doctor(args) => doctor(cli.options, args).await,
+        CliCommand::Doctor(args) => doctor(cli.options, args, &form).await,
         CliCommand::Webhooks { command } => match load(&cli.options) {
-            Ok(config) => {
-                match app::webhooks(&config, command, cli.options.json, Clock::system()).await {
-                    Ok(exit) => ExitCode::from(exit),
-                    Err(error) => fail(&error.to_string()),
-                }
-            }
+            Ok(config) => match app::webhooks(&config, command, json, Clock::system()).await {
+                Ok(printed) => ExitCode::from(cli::output(&printed, &form)),
+                Err(error) => fail(&error.to_string()),
+            },
             Err(exit) => exit,
         },
         CliCommand::Store {
@@ -89,13 +105,15 @@ async fn run(cli: Cli) -> ExitCode {
             Ok(config) => rekey(&config, to.as_deref(), lost),
             Err(exit) => exit,
         },
-        CliCommand::Token { command } => ExitCode::from(cli::output(&cli::token::token(
-            command,
-            std::io::stdin(),
-            cli.options.json,
-        ))),
+        CliCommand::Token { command } => ExitCode::from(cli::output(
+            &cli::token::token(command, std::io::stdin(), json),
+            &form,
+        )),
         CliCommand::Healthcheck { ready } => match address(&cli.options) {
-            Ok(url) => ExitCode::from(cli::healthcheck(url, ready).await),
+            Ok(url) => {
+                let printed = cli::healthcheck(url, ready).await;
+                ExitCode::from(cli::output(&printed, &form))
+            }
             Err(exit) => exit,
         },
         CliCommand::Manifest { link } => print_out(&match link {
@@ -103,21 +121,46 @@ async fn run(cli: Cli) -> ExitCode {
             false => cli::manifest::MANIFEST.to_owned(),
         }),
         CliCommand::Login(args) => {
-            let printed = cli::login::login(args, cli.options.json, &mut Terminal::open()).await;
-            ExitCode::from(cli::output(&printed))
+            let printed = cli::login::login(args, json, &mut Terminal::open()).await;
+            ExitCode::from(cli::output(&printed, &form))
         }
         CliCommand::Logout(args) => {
-            let printed = cli::login::logout(args, cli.options.json).await;
-            ExitCode::from(cli::output(&printed))
+            let printed = cli::login::logout(args, json).await;
+            ExitCode::from(cli::output(&printed, &form))
         }
         CliCommand::Completions { shell } => {
-            cli::completions(shell, &mut std::io::stdout());
-            ExitCode::SUCCESS
+            let mut script = Vec::new();
+            match cli::complete::script(shell, &mut script) {
+                Ok(()) => print_out(&String::from_utf8_lossy(&script)),
+                Err(error) => fail(&error.to_string()),
+            }
         }
+        CliCommand::Man { folder } => man(folder.as_deref()),
         CliCommand::Task(command) => match target(cli.options) {
-            Ok(target) => ExitCode::from(cli::run(command, target).await),
-            Err(exit) => exit,
+            Ok(target) => {
+                let printed = cli::run(command, target).await;
+                ExitCode::from(cli::output(&printed, &form))
+            }
+            Err(NoTarget { why, exit }) => {
+                eprintln!("✗ {why}");
+                ExitCode::from(exit)
+            }
         },
+    }
+}
+
+/// `man`: the page of `ivan`, or all pages in a folder.
+fn man(folder: Option<&std::path::Path>) -> ExitCode {
+    let Some(folder) = folder else {
+        let mut page = Vec::new();
+        return match cli::man::print(&mut page) {
+            Ok(()) => print_out(&String::from_utf8_lossy(&page)),
+            Err(error) => fail(&format!("cannot make the page: {error}")),
+        };
+    };
+    match cli::man::write(folder) {
+        Ok(pages) => print_out(&format!("✓ {pages} pages in {}\n", folder.display())),
+        Err(error) => fail(&format!("cannot write to {}: {error}", folder.display())),
     }
 }
 
@@ -367,7 +410,7 @@ fn variables() -> impl Iterator<Item = (String, String)> {
 }
 
 /// `doctor`: without a valid configuration, its mistakes are the report.
-async fn doctor(options: Options, args: cli::doctor::DoctorArgs) -> ExitCode {
+async fn doctor(options: Options, args: cli::doctor::DoctorArgs, form: &OutputForm) -> ExitCode {
     let report = match Config::load(options.config.as_deref(), variables()) {
         Ok(config) => {
             let api_url = options.api_url;
@@ -379,8 +422,8 @@ async fn doctor(options: Options, args: cli::doctor::DoctorArgs) -> ExitCode {
             ..CheckupReport::default()
         },
     };
-    let printed = cli::doctor::printed(&report, options.json);
-    ExitCode::from(cli::output(&printed))
+    let printed = cli::doctor::printed(&report, form.is_json());
+    ExitCode::from(cli::output(&printed, form))
 }
 
 /// `config check`: fails while a value is still the example's.
@@ -463,8 +506,14 @@ fn address(options: &Options) -> Result<String, ExitCode> {
     }
 }
 
+/// Why there is no address or token of the daemon's API.
+struct NoTarget {
+    why: String,
+    exit: u8,
+}
+
 /// The address and token of the daemon's API: from the command line, the environment, or bot.toml and the token file.
-fn target(options: Options) -> Result<cli::DaemonTarget, ExitCode> {
+fn target(options: Options) -> Result<cli::DaemonTarget, NoTarget> {
     const GIVEN: &str = "--api-token (IVAN_API_TOKEN)";
     // A named configuration or token comes before a login.
     let is_named = options.config.is_some()
@@ -472,7 +521,10 @@ fn target(options: Options) -> Result<cli::DaemonTarget, ExitCode> {
         || std::env::var_os("IVAN_CONFIG").is_some();
     let login = match is_named {
         true => None,
-        false => cli::login::logged_in(options.api_url.as_deref()).map_err(|why| fail(&why))?,
+        false => cli::login::logged_in(options.api_url.as_deref()).map_err(|why| NoTarget {
+            why,
+            exit: cli::EXIT_FAILED,
+        })?,
     };
     let (url, token, token_from) = match (options.api_url, options.api_token, login) {
         (Some(url), Some(token), _) => (url, token, GIVEN.to_owned()),
@@ -481,8 +533,13 @@ fn target(options: Options) -> Result<cli::DaemonTarget, ExitCode> {
             (host.url, token, "`ivan login`; run it again".to_owned())
         }
         (url, token, None) => {
-            let config = Config::load(options.config.as_deref(), variables())
-                .map_err(|errors| fail(&format!("{errors}\n{WITHOUT_CONFIG}")))?;
+            let config =
+                Config::load(options.config.as_deref(), variables()).map_err(|errors| {
+                    NoTarget {
+                        why: format!("{errors}\n{WITHOUT_CONFIG}"),
+                        exit: cli::EXIT_FAILED,
+                    }
+                })?;
             let url = url.unwrap_or_else(|| format!("http://{}", config.api.bind));
             let (token, from) = match (token, &config.api.token) {
                 (Some(token), _) => (token, GIVEN.to_owned()),
@@ -493,13 +550,13 @@ fn target(options: Options) -> Result<cli::DaemonTarget, ExitCode> {
                 }
                 (None, None) => {
                     let path = config.api_token_path();
-                    let text = std::fs::read_to_string(&path).map_err(|e| {
-                        eprintln!(
-                            "✗ Cannot read the API token {}: {e}. `ivan serve` creates it at its first start; run \
+                    let text = std::fs::read_to_string(&path).map_err(|e| NoTarget {
+                        why: format!(
+                            "Cannot read the API token {}: {e}. `ivan serve` creates it at its first start; run \
                                  this as the same user, or use --api-token",
                             path.display()
-                        );
-                        ExitCode::from(cli::EXIT_UNREACHABLE)
+                        ),
+                        exit: cli::EXIT_UNREACHABLE,
                     })?;
                     (cli::ApiToken::new(text.trim()), path.display().to_string())
                 }
@@ -512,7 +569,9 @@ fn target(options: Options) -> Result<cli::DaemonTarget, ExitCode> {
         token,
         token_from,
         actor: options.actor,
-        json: options.json,
+        json: options.json || options.jq.is_some(),
+        filtered: options.jq.is_some(),
+        look: StreamLook::of_output(),
     })
 }
 

@@ -649,7 +649,8 @@ fn answers() -> Vec<Group> {
         "`list 2`",
         verbs::list::listing(&ranked, 62, &all, now(), ZONE),
     );
-    queue.row("`list` of more than 50", reply::more_of(99, 50, &all));
+    queue.row("`list 3` of eight", reply::more_of(8, 3, &all));
+    queue.row("`list 50` of more", reply::more_of(99, 50, &all));
     queue.row(
         "`list blocked` without a task",
         verbs::list::nothing_to_list(&filter),

@@ -140,6 +140,13 @@ impl DaemonClient {
         }
     }
 
+    /// The answer to a request that is sent once; `None` without a good one in time.
+    pub(super) async fn ask_once(&self, call: &Call, within: Duration) -> Option<Value> {
+        let (status, text) = self.send_once(call, within).await.ok()?;
+        let answer = self.read(status, text).ok()?;
+        (status == 200).then_some(answer.json)
+    }
+
     async fn send_once(
         &self,
         call: &Call,
@@ -343,6 +350,8 @@ mod tests {
             token_from: "--api-token".to_owned(),
             actor: None,
             json: false,
+            filtered: false,
+            look: super::super::look::StreamLook::default(),
         }
     }
 
@@ -400,7 +409,7 @@ mod tests {
             ..target(&url)
         };
         let printed = perform(TaskCommand::Verb(done()), &target).await;
-        assert_eq!(printed.out, format!("{COMPLETED}\n"));
+        assert_eq!(printed.out, COMPLETED);
         assert_eq!(printed.exit, EXIT_OK);
     }
 

@@ -18,8 +18,9 @@ const GROUPS: [(&str, &[&str]); 4] = [
     (
         "Tasks",
         &[
-            "current", "next", "list", "why", "done", "comment", "create", "start", "pause",
-            "snooze", "reopen", "claim", "assign", "due", "prio", "undo", "log", "morning",
+            "current", "next", "list", "why", "open", "done", "comment", "create", "start",
+            "pause", "snooze", "reopen", "claim", "assign", "due", "prio", "undo", "log",
+            "morning",
         ],
     ),
     ("People", &["login", "logout", "whoami", "link", "unlink"]),
@@ -60,14 +61,21 @@ struct Entry {
 const CONFIG: &str = "config";
 const API_URL: &str = "api_url";
 const API_TOKEN: &str = "api_token";
+const ACTOR: &str = "actor";
 const JSON: &str = "json";
+const JQ: &str = "jq";
 
 /// The global options of a command that asks the daemon without a person.
-const DAEMON: &[&str] = &[CONFIG, API_URL, API_TOKEN, JSON];
+const DAEMON: &[&str] = &[CONFIG, API_URL, API_TOKEN, JSON, JQ];
 /// The global options of a command that reads the configuration itself.
-const FILES: &[&str] = &[CONFIG, JSON];
+const FILES: &[&str] = &[CONFIG, JSON, JQ];
 
 const ENTRIES: &[Entry] = &[
+    Entry {
+        name: "open",
+        heeds: &[CONFIG, API_URL, API_TOKEN, ACTOR, JSON, JQ],
+        examples: &["ivan open", "ivan open 2", "ivan open '#12' --no-browser"],
+    },
     Entry {
         name: "init",
         heeds: &[CONFIG],
@@ -78,12 +86,12 @@ const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "doctor",
-        heeds: &[CONFIG, API_URL, JSON],
+        heeds: &[CONFIG, API_URL, JSON, JQ],
         examples: &["ivan doctor", "ivan doctor --live", "ivan doctor --fix"],
     },
     Entry {
         name: "login",
-        heeds: &[JSON],
+        heeds: &[JSON, JQ],
         examples: &[
             "ivan login https://ivan.example.com",
             "ivan login 127.0.0.1:8787 --name notebook --read-only",
@@ -92,7 +100,7 @@ const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "logout",
-        heeds: &[JSON],
+        heeds: &[JSON, JQ],
         examples: &["ivan logout", "ivan logout https://ivan.example.com"],
     },
     Entry {
@@ -136,7 +144,7 @@ const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "token",
-        heeds: &[JSON],
+        heeds: &[JSON, JQ],
         examples: &["ivan token new", "ivan token hash < token.txt"],
     },
     Entry {
@@ -149,9 +157,14 @@ const ENTRIES: &[Entry] = &[
         heeds: &[],
         examples: &[
             "ivan completions bash > ~/.local/share/bash-completion/completions/ivan",
-            "ivan completions zsh > ~/.zfunc/_ivan",
+            "ivan completions zsh > ~/.ivan-completion.zsh",
             "ivan completions fish > ~/.config/fish/completions/ivan.fish",
         ],
+    },
+    Entry {
+        name: "man",
+        heeds: &[],
+        examples: &["ivan man | man -l -", "ivan man ~/.local/share/man/man1"],
     },
     Entry {
         name: "demo",
@@ -175,6 +188,11 @@ fn entry_of(name: &str) -> Option<&'static Entry> {
 /// Whether a command heeds a global option. Verbs heed all of them.
 fn heeds(command: &str, option: &str) -> bool {
     entry_of(command).is_none_or(|entry| entry.heeds.contains(&option))
+}
+
+/// Whether a command asks the running daemon.
+pub fn asks_the_daemon(command: &str) -> bool {
+    heeds(command, API_TOKEN)
 }
 
 fn examples_of(name: &str) -> &'static [&'static str] {
@@ -212,12 +230,21 @@ where
     let matches = command.try_get_matches_from_mut(words)?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     match matches.subcommand_name() {
-        Some(name) if cli.options.json && !heeds(name, JSON) => Err(command.error(
-            ErrorKind::ArgumentConflict,
-            format!("`ivan {name}` prints no JSON; leave out --json"),
-        )),
+        Some(name) if cli.options.json && !heeds(name, JSON) => {
+            Err(no_json(&mut command, name, "--json"))
+        }
+        Some(name) if cli.options.jq.is_some() && !heeds(name, JQ) => {
+            Err(no_json(&mut command, name, "--jq"))
+        }
         _ => Ok(cli),
     }
+}
+
+fn no_json(command: &mut clap::Command, name: &str, option: &str) -> clap::Error {
+    command.error(
+        ErrorKind::ArgumentConflict,
+        format!("`ivan {name}` prints no JSON; leave out {option}"),
+    )
 }
 
 /// A command with its examples, and without the global options that it does not heed.
@@ -341,10 +368,10 @@ mod tests {
     #[test]
     fn every_command_has_one_group_and_examples() {
         let root = command();
-        let commands: BTreeSet<&str> = root
+        let shown = root
             .get_subcommands()
-            .map(clap::Command::get_name)
-            .collect();
+            .filter(|command| !command.is_hide_set());
+        let commands: BTreeSet<&str> = shown.map(clap::Command::get_name).collect();
         let grouped: Vec<&str> = GROUPS
             .iter()
             .flat_map(|(_, names)| *names)
@@ -455,7 +482,8 @@ mod tests {
                                    api-token beside the store] [env: IVAN_API_TOKEN]
               --as <PERSON>        Who is acting: a name, Slack id or GitHub login of [[people]] [env:
                                    IVAN_AS=]
-              --json               Print the API's answer as JSON
+              --json               Print the answer as JSON
+              --jq <EXPR>          Print the parts of the JSON that a jq expression selects
 
         REF is a number of the last list, a task id (clickup:<id>, github:<owner>/<repo>#<number>), '#12'
         for an issue of the default repository, or a task's link.
@@ -480,7 +508,8 @@ mod tests {
           -h, --help  Print help
 
         Global options:
-              --json  Print the API's answer as JSON
+              --json       Print the answer as JSON
+              --jq <EXPR>  Print the parts of the JSON that a jq expression selects
 
         Examples:
           ivan token new

@@ -307,6 +307,8 @@ fn client(url: &str, token: &ApiToken) -> Result<DaemonClient, Failure> {
         token_from: "the login".to_owned(),
         actor: None,
         json: false,
+        filtered: false,
+        look: super::look::StreamLook::default(),
     };
     DaemonClient::new(&target).map_err(|error| failed(&error))
 }

@@ -10,11 +10,17 @@
     reason = "comments here are the text of --help, which has no Markdown"
 )]
 
+pub mod browse;
 pub mod client;
+pub mod complete;
 pub mod doctor;
 pub mod help;
 pub mod init;
+pub mod jq;
+pub mod json;
 pub mod login;
+pub mod look;
+pub mod man;
 pub mod manifest;
 pub mod print;
 pub mod prompt;
@@ -38,7 +44,9 @@ use crate::verbs::{Info, VERBS};
 use client::{ApiAnswer, ClientError, DaemonClient};
 use doctor::DoctorArgs;
 use init::InitOptions;
+use json::OutputForm;
 use login::{LoginArgs, LogoutArgs};
+use look::StreamLook;
 use print::Printed;
 use token::TokenCommand;
 use webhooks::WebhooksCommand;
@@ -60,6 +68,8 @@ pub const EXIT_QUEUED: u8 = 75;
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// How many tasks of all people are listed, as of a queue.
 const LIST_SHOWN: usize = 20;
+/// The same for a line of a prompt, which appears with each command.
+const LINE_WITHIN: Duration = Duration::from_secs(2);
 /// The daemon's default wait for a write.
 const WRITE_WAIT: Duration = Duration::from_secs(10);
 /// How long a synchronization is awaited: the longest wait of the daemon.
@@ -104,9 +114,12 @@ pub struct Options {
     /// Who is acting: a name, Slack id or GitHub login of [[people]]
     #[arg(long = "as", global = true, value_name = "PERSON", env = "IVAN_AS")]
     pub actor: Option<String>,
-    /// Print the API's answer as JSON
+    /// Print the answer as JSON
     #[arg(long, global = true)]
     pub json: bool,
+    /// Print the parts of the JSON that a jq expression selects
+    #[arg(long, global = true, value_name = "EXPR")]
+    pub jq: Option<String>,
 }
 
 /// The API's token, which is never printed.
@@ -202,10 +215,17 @@ pub enum CliCommand {
         #[arg(long)]
         link: bool,
     },
-    /// Print shell completions
+    /// Print the script that completes commands, tasks and people in a shell
     Completions {
         /// The shell to complete for
         shell: Shell,
+    },
+    /// Print the manual page, or write all pages into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder for a page of each command: ivan.1, ivan-done.1 and so on
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
     },
 }
 
@@ -264,6 +284,16 @@ pub enum TaskCommand {
 /// The commands for operators.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum OperatorCommand {
+    /// Open the page of the current task, or REF, in the browser
+    #[command(after_help = OPEN_HELP)]
+    Open {
+        /// A task other than the current one
+        #[arg(value_name = "REF")]
+        task: Option<String>,
+        /// Print the address instead
+        #[arg(short, long)]
+        no_browser: bool,
+    },
     /// Read changes from the sources
     Sync {
         /// Read everything, not only changes
@@ -324,6 +354,9 @@ const INIT_HELP: &str = "Run again, it shows what would change, and keeps all ot
      IVAN__SLACK__BOT_TOKEN and its like); their options name files, because a command line stays in the shell's \
      history. docs/getting-started.md shows a whole run.";
 
+const OPEN_HELP: &str = "Without a terminal, or without a browser, the address is printed. $BROWSER names the browser. REF is as for \
+     `ivan done`.";
+
 const SANDBOX_HELP: &str = "Prints addresses and tokens as `export` lines and runs until Ctrl-C. docs/sandbox.md describes the control API. \
      Port 0 picks a free port.";
 
@@ -340,25 +373,39 @@ pub struct DaemonTarget {
     pub actor: Option<String>,
     /// Print the API's answer instead of words.
     pub json: bool,
+    /// The JSON is for an expression, to which only a success is given.
+    pub filtered: bool,
+    /// The look of the standard output.
+    pub look: StreamLook,
 }
 
-/// Sends a command to the daemon, prints the answer, and returns the exit status.
+/// Sends a command to the daemon, and returns its answer.
 #[inline(never)]
-pub fn run(command: TaskCommand, target: DaemonTarget) -> BoxFuture<'static, u8> {
+pub fn run(command: TaskCommand, target: DaemonTarget) -> BoxFuture<'static, Printed> {
     Box::pin(run_command(command, target))
 }
 
-async fn run_command(command: TaskCommand, target: DaemonTarget) -> u8 {
-    output(&perform(command, &target).await)
+async fn run_command(command: TaskCommand, target: DaemonTarget) -> Printed {
+    let opens = match &command {
+        TaskCommand::Operator(OperatorCommand::Open { no_browser, .. }) => !no_browser,
+        _ => false,
+    };
+    let printed = perform(command, &target).await;
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let found = opens && !target.json && printed.exit == EXIT_OK;
+    match found && browse::has_browser(target.look, is_set) {
+        true => browse::open(printed.out.trim_end(), browse::start),
+        false => printed,
+    }
 }
 
 /// How long a daemon that is well takes to say so, at most.
 const WELL_WITHIN: Duration = Duration::from_secs(3);
 
-/// Asks the daemon at `url` whether it runs, or is ready; prints that, and returns the exit status.
+/// Asks the daemon at `url` whether it runs, or is ready.
 #[inline(never)]
-pub fn healthcheck(url: String, ready: bool) -> BoxFuture<'static, u8> {
-    Box::pin(async move { output(&health(&url, ready).await) })
+pub fn healthcheck(url: String, ready: bool) -> BoxFuture<'static, Printed> {
+    Box::pin(async move { health(&url, ready).await })
 }
 
 async fn health(url: &str, ready: bool) -> Printed {
@@ -377,18 +424,28 @@ async fn health(url: &str, ready: bool) -> Printed {
     }
 }
 
-/// Prints an answer, and returns the exit status.
-pub fn output(printed: &Printed) -> u8 {
+/// Prints an answer in its form, and returns the exit status.
+pub fn output(printed: &Printed, form: &OutputForm) -> u8 {
+    let look = StreamLook::of_output();
+    let shown = match form {
+        OutputForm::Json(filter) if !printed.out.is_empty() => {
+            json::shown(&printed.out, filter.as_ref(), look)
+        }
+        _ => Ok(look.marked(&printed.out)),
+    };
+    let (out, err, exit) = match shown {
+        Ok(out) => (out, printed.err.clone(), printed.exit),
+        Err(why) => {
+            let failed = Printed::failed(&why, EXIT_FAILED);
+            (failed.out, failed.err, failed.exit)
+        }
+    };
     // A closed output is no error.
-    let _ = std::io::stdout().write_all(printed.out.as_bytes());
+    let _ = std::io::stdout().write_all(out.as_bytes());
     let _ = std::io::stdout().flush();
-    let _ = std::io::stderr().write_all(printed.err.as_bytes());
-    printed.exit
-}
-
-/// Prints the completions of `shell`.
-pub fn completions(shell: Shell, out: &mut dyn Write) {
-    clap_complete::generate(shell, &mut help::command(), "ivan", out);
+    let err = StreamLook::of_errors().marked(&err);
+    let _ = std::io::stderr().write_all(err.as_bytes());
+    exit
 }
 
 async fn perform(command: TaskCommand, target: &DaemonTarget) -> Printed {
@@ -408,12 +465,13 @@ async fn perform(command: TaskCommand, target: &DaemonTarget) -> Printed {
         Ok(reply) => {
             let words = match reply.status {
                 NOT_AUTHORIZED => Printed::failed(&rejected(target), EXIT_REJECTED),
-                _ => print::words(call.answer, &reply, &chrono::Local),
+                _ => print::words(&call.answer, &reply, &chrono::Local, target.look),
             };
-            if target.json {
-                print::as_json(words, &reply)
-            } else {
-                words
+            // An expression is written for an answer. A refusal would give it the wrong members.
+            let answered = matches!(reply.status, 200 | 202);
+            match target.json && (answered || !target.filtered) {
+                true => print::as_json(words, &reply),
+                false => words,
             }
         }
         Err(trouble) => failed(&trouble),
@@ -423,7 +481,7 @@ async fn perform(command: TaskCommand, target: &DaemonTarget) -> Printed {
 /// Whether a list has no person whose queue it could be.
 fn names_nobody(call: &Call, reply: &ApiAnswer) -> bool {
     let kind = reply.json.get("type").and_then(Value::as_str);
-    call.answer == AnswerKind::List
+    matches!(call.answer, AnswerKind::List { .. })
         && reply.status == 422
         && call.path.starts_with("/queue")
         && kind == Some("urn:ivan:problem:no-actor")
@@ -467,7 +525,10 @@ async fn all_pages(
         cursor.map(ToOwned::to_owned)
     };
     while let Some(cursor) = next(&whole) {
-        let page = Call::get(format!("{}&cursor={cursor}", call.path), call.answer);
+        let page = Call::get(
+            format!("{}&cursor={cursor}", call.path),
+            call.answer.clone(),
+        );
         let mut page = client.send(&page, within).await?;
         let (Some(entries), Some(more)) = (
             whole.json.get_mut("entries").and_then(Value::as_array_mut),
@@ -498,9 +559,19 @@ impl TaskCommand {
     /// The request, and how long its answer is awaited.
     fn request(self) -> (Call, Duration) {
         match self {
+            TaskCommand::Verb(call) if matches!(call.answer, AnswerKind::Line(_)) => {
+                (call, LINE_WITHIN)
+            }
             TaskCommand::Verb(call) => {
                 let wait = call.body.as_ref().map_or(Duration::ZERO, |_| WRITE_WAIT);
                 (call, wait + ANSWER_WITHIN)
+            }
+            TaskCommand::Operator(OperatorCommand::Open { task, .. }) => {
+                let path = match task {
+                    Some(task) => format!("/why?ref={}", encoded(&task)),
+                    None => "/current".to_owned(),
+                };
+                (Call::get(path, AnswerKind::Address), ANSWER_WITHIN)
             }
             TaskCommand::Operator(OperatorCommand::Sync { full }) => {
                 let path = format!("/sync?wait={}", SYNC_WAIT.as_secs());
@@ -620,6 +691,9 @@ mod tests {
     #[case(&["status"], "/status")]
     #[case(&["why"], "/why")]
     #[case(&["why", "#12"], "/why?ref=%2312")]
+    #[case(&["open"], "/current")]
+    #[case(&["open", "#12", "-n"], "/why?ref=%2312")]
+    #[case(&["current", "--format", "{title}"], "/current?peek=true")]
     fn reading_has_no_body(#[case] line: &[&str], #[case] path: &str) {
         let (call, _) = task(line).request();
         assert_eq!((call.path.as_str(), call.body), (path, None));
@@ -734,6 +808,9 @@ mod tests {
     #[case::unknown_source(&["create", "a", "-s", "jira"])]
     #[case::two_refs(&["done", "1", "2"])]
     #[case::none_at_all(&["list", "0"])]
+    #[case::unknown_field(&["current", "--format", "{titel}"])]
+    #[case::two_forms(&["current", "--format", "{title}", "--json"])]
+    #[case::no_json(&["config", "show", "--jq", "."])]
     fn a_line_that_cannot_be_meant_so_is_a_usage_error(#[case] line: &[&str]) {
         assert_eq!(parse(line).unwrap_err().exit_code(), i32::from(EXIT_USAGE));
     }
@@ -743,13 +820,5 @@ mod tests {
         let cli = parse(&["--api-token", "correct-horse", "status"]).unwrap();
         assert_eq!(cli.options.api_token, Some(ApiToken::new("correct-horse")));
         assert!(!format!("{cli:?}").contains("horse"));
-    }
-
-    #[test]
-    fn completions_know_the_commands() {
-        let mut out = Vec::new();
-        completions(Shell::Bash, &mut out);
-        let script = String::from_utf8(out).unwrap();
-        assert!(script.contains("comment") && script.contains("--api-token"));
     }
 }

@@ -8,10 +8,12 @@ use chrono::{DateTime, NaiveDate, TimeZone, Utc};
 use serde_json::Value;
 
 use super::client::ApiAnswer;
+use super::look::StreamLook;
 use super::{EXIT_FAILED, EXIT_OK, EXIT_QUEUED};
 use crate::domain::controls::one_line;
 use crate::domain::task::Source;
 use crate::verbs::line::AnswerKind;
+use crate::verbs::line_format::{LineField, LineFormat, LinePiece};
 
 /// The longest list of the API, the limit of `GET /queue`.
 const LIST_MOST: u64 = 200;
@@ -48,16 +50,21 @@ impl Printed {
 
 /// The answer as text; times in the person's zone.
 pub fn words<Z: TimeZone<Offset: Display>>(
-    what: AnswerKind,
+    what: &AnswerKind,
     reply: &ApiAnswer,
     zone: &Z,
+    look: StreamLook,
 ) -> Printed {
     let json = &reply.json;
     let printed = match (what, reply.status) {
         (AnswerKind::Write, 200) => done(json),
         (AnswerKind::Write, 202) => queued(json),
-        (AnswerKind::Current, 200) => current(json, zone),
-        (AnswerKind::List, 200) => list(json, zone),
+        (AnswerKind::Created, 200) => done(json).map(|printed| created(printed, json, look)),
+        (AnswerKind::Created, 202) => queued(json).map(|printed| created(printed, json, look)),
+        (AnswerKind::Current, 200) => current(json, zone, look),
+        (AnswerKind::Line(format), 200) => formatted(json, format, zone),
+        (AnswerKind::Address, 200) => address(json),
+        (AnswerKind::List { filter }, 200) => list(json, filter, zone, look),
         (AnswerKind::Log, 200) => log(json, zone),
         (AnswerKind::Words, 200) => message(json),
         (AnswerKind::Why | AnswerKind::Whoami, 200) => why(json),
@@ -70,7 +77,7 @@ pub fn words<Z: TimeZone<Offset: Display>>(
         _ => json
             .get("detail")
             .and_then(Value::as_str)
-            .map(|why| Printed::failed(why, EXIT_FAILED)),
+            .map(|why| Printed::failed(&in_words_of_a_line(why), EXIT_FAILED)),
     };
     printed.unwrap_or_else(|| {
         let status = reply.status;
@@ -82,21 +89,10 @@ pub fn words<Z: TimeZone<Offset: Display>>(
     })
 }
 
-/// The answer as it came, instead of the text. C1 controls, which JSON allows and terminals obey, are escaped: the
-/// value is the same.
+/// The answer as it came, instead of the text; `json.rs` prints it.
 pub fn as_json(words: Printed, reply: &ApiAnswer) -> Printed {
-    let mut out = String::with_capacity(reply.text.len() + 1);
-    for c in reply.text.trim_end().chars() {
-        match c {
-            '\u{7f}'..='\u{9f}' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('\n');
     Printed {
-        out,
+        out: reply.text.clone(),
         err: String::new(),
         exit: words.exit,
     }
@@ -119,11 +115,90 @@ fn queued(json: &Value) -> Option<Printed> {
     })
 }
 
-fn current<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> {
+/// The address of a new task is the last line, and alone on an output that is no terminal: the words are for people.
+fn created(printed: Printed, json: &Value, look: StreamLook) -> Printed {
+    let address = text(json, "url").map(|url| format!("{url}\n"));
+    let address = address.unwrap_or_default();
+    match look.terminal {
+        true => Printed {
+            out: printed.out + &address,
+            ..printed
+        },
+        false => Printed {
+            out: address,
+            err: printed.out,
+            exit: printed.exit,
+        },
+    }
+}
+
+/// The messages of the API name members of JSON, and headers; a line has options.
+fn in_words_of_a_line(why: &str) -> String {
+    const NAMES: [(&str, &str); 4] = [
+        ("`description`", "-d"),
+        ("`limit`", "N"),
+        ("X-Ivan-Actor (--as)", "--as"),
+        (" (X-Ivan-Actor over HTTP)", ""),
+    ];
+    let names = NAMES.iter();
+    names.fold(why.to_owned(), |why, (name, option)| {
+        why.replace(name, option)
+    })
+}
+
+/// One line, or nothing without a task.
+fn formatted<Z: TimeZone<Offset: Display>>(
+    json: &Value,
+    format: &LineFormat,
+    zone: &Z,
+) -> Option<Printed> {
+    if json.get("task_id")?.is_null() {
+        return Some(Printed::ok(String::new()));
+    }
+    let mut out = String::new();
+    for piece in format.pieces() {
+        let shown = match piece {
+            LinePiece::Text(text) => Some(text.clone()),
+            LinePiece::Field(field) => match field {
+                LineField::Title => text(json, "title"),
+                LineField::Id => text(json, "task_id"),
+                LineField::Place => place(json),
+                LineField::Source => text(json, "source").map(|source| source_name(&source)),
+                LineField::Status => text(json, "source_status"),
+                LineField::Due => due(json, zone),
+                LineField::Priority => text(json, "priority"),
+                LineField::Client => text(json, "entity"),
+                LineField::Url => text(json, "url"),
+            },
+        };
+        out.push_str(&shown.unwrap_or_default());
+    }
+    Some(Printed::ok(format!("{}\n", out.trim_end())))
+}
+
+/// The address of the task, alone.
+fn address(json: &Value) -> Option<Printed> {
+    let task = json.get("task").unwrap_or(json);
+    if let Some(url) = text(task, "url") {
+        return Some(Printed::ok(format!("{url}\n")));
+    }
+    let empty = empty(json);
+    let exit = match empty.exit {
+        EXIT_OK => EXIT_FAILED,
+        exit => exit,
+    };
+    Some(Printed::failed(empty.out.trim_end(), exit))
+}
+
+fn current<Z: TimeZone<Offset: Display>>(
+    json: &Value,
+    zone: &Z,
+    look: StreamLook,
+) -> Option<Printed> {
     if json.get("task_id")?.is_null() {
         return Some(empty(json));
     }
-    let mut out = format!("{}\n", line(json, zone)?);
+    let mut out = format!("{}\n", line(json, zone, look)?);
     let reason = |reason: &Value| {
         let points = reason.get("points")?.as_i64()?;
         Some(format!("{} {points}", text(reason, "reason")?))
@@ -153,7 +228,12 @@ fn empty(json: &Value) -> Printed {
     }
 }
 
-fn list<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> {
+fn list<Z: TimeZone<Offset: Display>>(
+    json: &Value,
+    filter: &str,
+    zone: &Z,
+    look: StreamLook,
+) -> Option<Printed> {
     let tasks = json.get("tasks")?.as_array()?;
     if tasks.is_empty() {
         return Some(empty(json));
@@ -163,8 +243,13 @@ fn list<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed>
     for task in tasks {
         // Tasks of all people have no numbers.
         let _ = match task.get("number").and_then(Value::as_u64) {
-            Some(number) => writeln!(out, "{number:>width$}. {}", line(task, zone)?),
-            None => writeln!(out, "{}  {}", text(task, "task_id")?, line(task, zone)?),
+            Some(number) => writeln!(out, "{number:>width$}. {}", line(task, zone, look)?),
+            None => writeln!(
+                out,
+                "{}  {}",
+                text(task, "task_id")?,
+                line(task, zone, look)?
+            ),
         };
     }
     if json.get("next_cursor").is_some_and(|next| !next.is_null()) {
@@ -174,14 +259,26 @@ fn list<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed>
     let listed = u64::try_from(tasks.len()).unwrap_or(u64::MAX);
     let more = total.saturating_sub(listed);
     if more > 0 {
-        let most = total.min(LIST_MOST);
-        let (n, sees) = match total > LIST_MOST {
-            true => (most, format!("{most} of them")),
-            false => (most, "all".to_owned()),
-        };
-        let _ = writeln!(out, "{more} more: add `{n}` to see {sees}");
+        let hint = how_to_see_more(total, listed, filter);
+        let _ = writeln!(out, "{more} more: {hint}");
     }
     Some(Printed::ok(out))
+}
+
+fn how_to_see_more(total: u64, listed: u64, filter: &str) -> String {
+    let filter = clean(filter);
+    if listed >= LIST_MOST {
+        return match filter.is_empty() {
+            true => "a filter shows fewer, such as `ivan list overdue`".to_owned(),
+            false => "another filter shows fewer".to_owned(),
+        };
+    }
+    let longer = format!("ivan list {} {filter}", total.min(LIST_MOST));
+    let longer = longer.trim_end();
+    match total > LIST_MOST {
+        true => format!("`{longer}` shows the first {LIST_MOST}"),
+        false => format!("`{longer}` shows all"),
+    }
 }
 
 /// The daemon's message, line by line.
@@ -248,24 +345,30 @@ fn log<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> 
 }
 
 /// `Login fails · GitHub acme/widgets#7 · open · due 3 Mar 2026`
-fn line<Z: TimeZone<Offset: Display>>(task: &Value, zone: &Z) -> Option<String> {
-    let source = source_name(task.get("source")?.as_str()?);
-    // People recognize an issue by its number, and a ClickUp task by its title.
-    let issue = text(task, "task_id").and_then(|id| Some(id.strip_prefix("github:")?.to_owned()));
-    let place = match issue {
-        Some(issue) => format!("{source} {issue}"),
-        None => source,
-    };
-    let mut parts = vec![text(task, "title")?, place];
+fn line<Z: TimeZone<Offset: Display>>(task: &Value, zone: &Z, look: StreamLook) -> Option<String> {
+    let title = look.title(&text(task, "title")?, text(task, "url").as_deref());
+    let mut parts = vec![title, place(task)?];
     parts.extend(text(task, "source_status"));
-    // A day is the same everywhere; a time is converted to the local day.
-    let day = text(task, "due_day").and_then(|day| day.parse::<NaiveDate>().ok());
-    let day = day.or_else(|| time(task, "due").map(|due| due.with_timezone(zone).date_naive()));
-    if let Some(day) = day {
-        parts.push(format!("due {}", day.format("%-d %b %Y")));
-    }
+    parts.extend(due(task, zone).map(|day| format!("due {day}")));
     parts.extend(text(task, "hidden"));
     Some(parts.join(" · "))
+}
+
+/// The source, with the number of an issue: people recognize an issue by its number, and a ClickUp task by its title.
+fn place(task: &Value) -> Option<String> {
+    let source = source_name(task.get("source")?.as_str()?);
+    let issue = text(task, "task_id").and_then(|id| Some(id.strip_prefix("github:")?.to_owned()));
+    Some(match issue {
+        Some(issue) => format!("{source} {issue}"),
+        None => source,
+    })
+}
+
+/// The day on which a task is due. A day is the same everywhere; a time is converted to the local day.
+fn due<Z: TimeZone<Offset: Display>>(task: &Value, zone: &Z) -> Option<String> {
+    let day = text(task, "due_day").and_then(|day| day.parse::<NaiveDate>().ok());
+    let day = day.or_else(|| time(task, "due").map(|due| due.with_timezone(zone).date_naive()));
+    day.map(|day| day.format("%-d %b %Y").to_string())
 }
 
 /// One line per source; those with an error go to the error stream.
@@ -406,6 +509,10 @@ mod tests {
     use rstest::rstest;
     use serde_json::json;
 
+    const LIST: AnswerKind = AnswerKind::List {
+        filter: String::new(),
+    };
+
     fn reply(status: u16, json: Value) -> ApiAnswer {
         ApiAnswer {
             status,
@@ -415,7 +522,7 @@ mod tests {
     }
 
     fn print(what: AnswerKind, status: u16, json: Value) -> Printed {
-        words(what, &reply(status, json), &Utc)
+        words(&what, &reply(status, json), &Utc, StreamLook::default())
     }
 
     fn certificate() -> Value {
@@ -494,7 +601,12 @@ mod tests {
     #[test]
     fn a_day_is_one_of_the_persons_zone() {
         let tokyo = FixedOffset::east_opt(9 * 3600).unwrap();
-        let printed = words(AnswerKind::Current, &reply(200, certificate()), &tokyo);
+        let printed = words(
+            &AnswerKind::Current,
+            &reply(200, certificate()),
+            &tokyo,
+            StreamLook::default(),
+        );
         assert!(printed.out.contains("due 4 Mar 2026"), "{}", printed.out);
     }
 
@@ -503,7 +615,7 @@ mod tests {
         let nothing = json!({ "task_id": null, "title": null });
         let said = Printed::ok("Your queue is empty.\n".into());
         assert_eq!(print(AnswerKind::Current, 200, nothing), said);
-        assert_eq!(print(AnswerKind::List, 200, json!({ "tasks": [] })), said);
+        assert_eq!(print(LIST, 200, json!({ "tasks": [] })), said);
     }
 
     #[rstest]
@@ -522,21 +634,35 @@ mod tests {
         };
         let mut answer = json!({ "reason": reason, "message": "Because." });
         answer["tasks"] = json!([]);
-        assert_eq!(print(AnswerKind::List, 200, answer.clone()), said);
+        assert_eq!(print(LIST, 200, answer.clone()), said);
         answer["task_id"] = Value::Null;
         assert_eq!(print(AnswerKind::Current, 200, answer), said);
     }
 
     #[rstest]
-    #[case(62, "60 more: add `62` to see all\n")]
-    #[case(3, "1 more: add `3` to see all\n")]
-    #[case(200, "198 more: add `200` to see all\n")]
-    #[case(500, "498 more: add `200` to see 200 of them\n")]
+    #[case(62, "60 more: `ivan list 62` shows all\n")]
+    #[case(3, "1 more: `ivan list 3` shows all\n")]
+    #[case(200, "198 more: `ivan list 200` shows all\n")]
+    #[case(500, "498 more: `ivan list 200` shows the first 200\n")]
     #[case(2, "2. Login fails on Safari · GitHub acme/widgets#7 · open\n")]
     fn a_list_says_how_many_it_leaves_out(#[case] total: u64, #[case] ends: &str) {
         let answer = json!({ "tasks": [certificate(), login()], "total": total });
-        let printed = print(AnswerKind::List, 200, answer);
+        let printed = print(LIST, 200, answer);
         assert!(printed.out.ends_with(ends), "{}", printed.out);
+    }
+
+    #[test]
+    fn a_filter_stays_in_the_hint() {
+        assert_eq!(
+            how_to_see_more(8, 3, "overdue acme"),
+            "`ivan list 8 overdue acme` shows all"
+        );
+        assert_eq!(
+            how_to_see_more(500, 200, "acme"),
+            "another filter shows fewer"
+        );
+        let narrower = "a filter shows fewer, such as `ivan list overdue`";
+        assert_eq!(how_to_see_more(500, 200, ""), narrower);
     }
 
     /// A day is the same everywhere; a time is converted to the local day.
@@ -549,18 +675,14 @@ mod tests {
         for (key, value) in due.as_object().unwrap() {
             task[key] = value.clone();
         }
-        let printed = print(AnswerKind::List, 200, json!({ "tasks": [task] }));
+        let printed = print(LIST, 200, json!({ "tasks": [task] }));
         let line = format!("2. Login fails on Safari · GitHub acme/widgets#7 · open · {told}\n");
         assert_eq!(printed.out, line);
     }
 
     #[test]
     fn a_list_is_numbered() {
-        let printed = print(
-            AnswerKind::List,
-            200,
-            json!({ "tasks": [certificate(), login()] }),
-        );
+        let printed = print(LIST, 200, json!({ "tasks": [certificate(), login()] }));
         assert_snapshot!(printed.out, @r"
         1. Renew the certificate · ClickUp · in review · due 3 Mar 2026
         2. Login fails on Safari · GitHub acme/widgets#7 · open
@@ -669,22 +791,76 @@ mod tests {
     }
 
     #[test]
-    fn json_is_printed_as_it_came_and_controls_nothing() {
-        let answer = json!({ "message": "a\u{9b}2J\u{1b}[31m ü" });
-        let reply = reply(200, answer.clone());
-        let printed = as_json(words(AnswerKind::Write, &reply, &Utc), &reply);
-        assert!(
-            !printed.out.trim_end().contains(char::is_control),
-            "{:?}",
-            printed.out
+    fn the_address_of_a_new_task_is_alone_in_a_pipe() {
+        let made = json!({ "message": "Task created", "url": "https://app.clickup.com/t/86a" });
+        let piped = print(AnswerKind::Created, 200, made.clone());
+        assert_eq!(piped.out, "https://app.clickup.com/t/86a\n");
+        assert_eq!(piped.err, "✓ Task created\n");
+        let terminal = StreamLook {
+            terminal: true,
+            colours: false,
+        };
+        let shown = words(&AnswerKind::Created, &reply(200, made), &Utc, terminal);
+        let lines = "✓ Task created\nhttps://app.clickup.com/t/86a\n";
+        assert_eq!((shown.out.as_str(), shown.err.as_str()), (lines, ""));
+        let queued = print(AnswerKind::Created, 202, json!({ "message": "Waiting" }));
+        assert_eq!(
+            (queued.out.as_str(), queued.err.as_str()),
+            ("", "… Waiting\n")
         );
-        assert_eq!(serde_json::from_str::<Value>(&printed.out).unwrap(), answer);
+        assert_eq!(queued.exit, EXIT_QUEUED);
+    }
+
+    #[rstest]
+    #[case("{title} {due}", "Renew the certificate 3 Mar 2026\n")]
+    #[case(
+        "{place}: {id}, {source} {status}{client}",
+        "ClickUp: clickup:86tst0001, ClickUp in review\n"
+    )]
+    #[case("{priority}", "\n")]
+    #[case("{url}", "https://app.clickup.com/t/86tst0001\n")]
+    fn the_current_task_is_a_line_of_the_given_form(#[case] format: &str, #[case] out: &str) {
+        let kind = AnswerKind::Line(format.parse().unwrap());
+        assert_eq!(print(kind, 200, certificate()), Printed::ok(out.to_owned()));
+    }
+
+    #[test]
+    fn without_a_task_a_line_is_empty() {
+        let kind = AnswerKind::Line("{title}".parse().unwrap());
+        let nothing = json!({ "task_id": null, "reason": "not_read", "message": "Not read yet." });
+        assert_eq!(print(kind, 200, nothing), Printed::ok(String::new()));
+    }
+
+    #[test]
+    fn an_address_is_the_task_s() {
+        let url = Printed::ok("https://app.clickup.com/t/86tst0001\n".to_owned());
+        assert_eq!(print(AnswerKind::Address, 200, certificate()), url);
+        assert_eq!(
+            print(AnswerKind::Address, 200, json!({ "task": certificate() })),
+            url
+        );
+        let nothing = print(
+            AnswerKind::Address,
+            200,
+            json!({ "task_id": null, "url": null }),
+        );
+        assert_eq!(
+            nothing,
+            Printed::failed("Your queue is empty.", EXIT_FAILED)
+        );
+    }
+
+    #[test]
+    fn a_reason_names_options() {
+        let detail = "put the rest into `description`; Use --as Ana (X-Ivan-Actor over HTTP).";
+        let printed = print(AnswerKind::Write, 422, json!({ "detail": detail }));
+        assert_eq!(printed.err, "✗ put the rest into -d; Use --as Ana.\n");
     }
 
     #[rstest]
     #[case(AnswerKind::Write, 200)]
     #[case(AnswerKind::Current, 200)]
-    #[case(AnswerKind::List, 200)]
+    #[case(LIST, 200)]
     #[case(AnswerKind::Sync, 200)]
     #[case(AnswerKind::Status, 200)]
     #[case(AnswerKind::Write, 500)]

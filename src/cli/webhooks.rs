@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -124,7 +123,7 @@ pub trait WebhookRecords: Send + Sync {
     ) -> Result<(), String>;
 }
 
-/// Runs the command at every source, prints the results, and returns the exit status.
+/// Runs the command at every source, and returns the results.
 ///
 /// A failing source does not affect the others; then the status is 1. `keepers` are those of the configured sources.
 pub async fn webhooks(
@@ -132,21 +131,15 @@ pub async fn webhooks(
     keepers: Vec<Arc<dyn WebhookKeeper>>,
     remember: &dyn WebhookRecords,
     json: bool,
-) -> u8 {
+) -> Printed {
     let mut reports = Vec::new();
     for keeper in &keepers {
         reports.push(at_source(&command, keeper.as_ref(), remember).await);
     }
-    let printed = if json {
-        as_json(&reports)
-    } else {
-        in_words(&reports)
-    };
-    // A closed output is no error.
-    let _ = std::io::stdout().write_all(printed.out.as_bytes());
-    let _ = std::io::stdout().flush();
-    let _ = std::io::stderr().write_all(printed.err.as_bytes());
-    printed.exit
+    match json {
+        true => as_json(&reports),
+        false => in_words(&reports),
+    }
 }
 
 /// Repairs the webhooks of a source, for `ivan doctor --fix`. Returns the changes, as sentences without a full stop.

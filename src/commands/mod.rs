@@ -508,6 +508,16 @@ impl Commands {
         Ok((scored, next))
     }
 
+    /// The names of the people here, as `assign` takes them.
+    pub async fn names(&self) -> Result<Vec<String>, StoreError> {
+        let read = |connection: &Db| -> DbResult<Vec<String>> {
+            let present = people::present(connection)?;
+            let others = present.iter().filter(|person| !person.alone);
+            Ok(others.map(|person| person.name.clone()).collect())
+        };
+        self.inner.store.read(read).await
+    }
+
     /// The first `limit` of the queue in order, numbered from 1; the numbers work as REF until the next list.
     pub async fn list(
         &self,

@@ -852,17 +852,22 @@ pub fn due(task: &Task, now: DateTime<Utc>, zone: Tz) -> Option<String> {
 
 /// The number of tasks that a list leaves out, and how to see them.
 pub fn more_of(total: usize, listed: usize, filter: &Filter) -> Option<Text> {
-    match total.saturating_sub(listed) {
-        0 => None,
-        more if listed < LIST_MAX => Some(
-            Text::new().text(format!("{more} more: ")).code(
-                format!("list {} {filter}", total.min(LIST_MAX))
-                    .trim_end()
-                    .to_owned(),
-            ),
-        ),
-        more => Some(Text::new().text(format!("{more} more"))),
-    }
+    let more = match total.saturating_sub(listed) {
+        0 => return None,
+        more => Text::new().text(format!("{more} more: ")),
+    };
+    let longer = format!("list {} {filter}", total.min(LIST_MAX));
+    let longer = longer.trim_end().to_owned();
+    Some(match (listed < LIST_MAX, total <= LIST_MAX) {
+        (true, true) => more.code(longer).text(" shows all"),
+        (true, false) => more
+            .code(longer)
+            .text(format!(" shows the first {LIST_MAX}")),
+        (false, _) if filter.is_empty() => more
+            .text("a filter shows fewer, such as ")
+            .code("list overdue".to_owned()),
+        (false, _) => more.text("another filter shows fewer"),
+    })
 }
 
 /// The state of the connection to Slack.

@@ -24,6 +24,22 @@ const LOG_LIMIT: usize = 50;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
+pub(super) struct CurrentQuery {
+    /// Nobody sees the answer, as for a prompt or a completion: nothing is pinned.
+    #[serde(default)]
+    #[param(required = false, default = false)]
+    pub peek: bool,
+}
+
+impl CurrentQuery {
+    pub fn read(uri: &Uri) -> Result<CurrentQuery, Problem> {
+        query(uri)
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct WhyQuery {
     /// A task other than the current one.
     #[param(value_type = Option<Ref>)]
@@ -73,13 +89,27 @@ pub(super) struct QueueQuery {
     /// Words separated by spaces, all of which must match: `overdue`, `blocked`, `snoozed`, `clickup`, `github`, or the
     /// name of a client. Two sources or two clients match either.
     filter: Option<String>,
+    /// Nobody sees the answer, as for a completion: the numbers do not work as `ref`, and those of the last list still do.
+    #[serde(default)]
+    #[param(required = false, default = false)]
+    peek: bool,
+}
+
+/// What `GET /queue` is asked for.
+pub(super) struct QueueRequest {
+    pub limit: usize,
+    pub filter: Filter,
+    pub peek: bool,
 }
 
 impl QueueQuery {
-    pub fn read(uri: &Uri) -> Result<(usize, Filter), Problem> {
-        let QueueQuery { limit, filter } = query(uri)?;
-        let limit = limit.as_deref().map_or(Ok(QUEUE_LIMIT), read_limit)?;
-        Ok((limit, Filter::read(&filter.unwrap_or_default())))
+    pub fn read(uri: &Uri) -> Result<QueueRequest, Problem> {
+        let asked: QueueQuery = query(uri)?;
+        Ok(QueueRequest {
+            limit: asked.limit.as_deref().map_or(Ok(QUEUE_LIMIT), read_limit)?,
+            filter: Filter::read(&asked.filter.unwrap_or_default()),
+            peek: asked.peek,
+        })
     }
 }
 

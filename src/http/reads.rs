@@ -6,25 +6,25 @@ use axum::http::Uri;
 
 use super::ApiState;
 use super::answers::{
-    BriefingAnswer, CurrentJson, LogAnswer, QueueAnswer, ReceiptsAnswer, ScheduleAnswer, TaskJson,
-    TaskPageAnswer, WhoamiAnswer, WhyAnswer,
+    BriefingAnswer, CurrentJson, LogAnswer, PeopleAnswer, QueueAnswer, ReceiptsAnswer,
+    ScheduleAnswer, TaskJson, TaskPageAnswer, WhoamiAnswer, WhyAnswer,
 };
 use super::problem::Problem;
-use super::queries::{LogQuery, QueueQuery, TasksQuery, WhyQuery};
+use super::queries::{CurrentQuery, LogQuery, QueueQuery, TasksQuery, WhyQuery};
 use super::request::{Caller, TaskPath};
 use crate::commands::{CurrentView, LogRequest, TaskReader};
 
 pub(super) async fn current(
     State(api): State<ApiState>,
     caller: Caller,
+    uri: Uri,
 ) -> Result<Json<CurrentJson>, Problem> {
+    let shows = caller.shows(CurrentQuery::read(&uri)?.peek);
     let person = api.who(&caller).await?;
-    Ok(Json(
-        match api.commands.current(&person, caller.shows()).await? {
-            CurrentView::Task(current) => CurrentJson::of(&current),
-            CurrentView::Nothing(why) => CurrentJson::without(&why),
-        },
-    ))
+    Ok(Json(match api.commands.current(&person, shows).await? {
+        CurrentView::Task(current) => CurrentJson::of(&current),
+        CurrentView::Nothing(why) => CurrentJson::without(&why),
+    }))
 }
 
 pub(super) async fn why(
@@ -36,7 +36,7 @@ pub(super) async fn why(
     let person = api.who(&caller).await?;
     Ok(Json(
         api.commands
-            .why(&person, task, caller.shows())
+            .why(&person, task, caller.shows(false))
             .await?
             .into(),
     ))
@@ -62,7 +62,7 @@ pub(super) async fn morning(
     caller: Caller,
 ) -> Result<Json<BriefingAnswer>, Problem> {
     let person = api.who(&caller).await?;
-    let view = api.commands.morning(&person, caller.shows()).await?;
+    let view = api.commands.morning(&person, caller.shows(false)).await?;
     Ok(Json(BriefingAnswer::from(&view)))
 }
 
@@ -88,6 +88,14 @@ pub(super) async fn whoami(
 ) -> Result<Json<WhoamiAnswer>, Problem> {
     let person = api.who(&caller).await?;
     Ok(Json(api.commands.identity(&person).await?.into()))
+}
+
+/// The names of all people, as `assign` takes them. The answer is the same for everybody.
+pub(super) async fn people(
+    State(api): State<ApiState>,
+    _caller: Caller,
+) -> Result<Json<PeopleAnswer>, Problem> {
+    Ok(Json(PeopleAnswer::of(api.commands.names().await?)))
 }
 
 pub(super) async fn task(
@@ -123,11 +131,16 @@ pub(super) async fn queue(
     caller: Caller,
     uri: Uri,
 ) -> Result<Json<QueueAnswer>, Problem> {
-    let (limit, filter) = QueueQuery::read(&uri)?;
+    let asked = QueueQuery::read(&uri)?;
     let person = api.who(&caller).await?;
     let listed = api
         .commands
-        .list(&person, limit, &filter, caller.shows())
+        .list(
+            &person,
+            asked.limit,
+            &asked.filter,
+            caller.shows(asked.peek),
+        )
         .await?;
     Ok(Json(QueueAnswer::from(&listed)))
 }

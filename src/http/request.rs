@@ -60,9 +60,10 @@ impl Caller {
         self.actor.is_some() || self.grant.person.is_some()
     }
 
-    /// Whether its person sees the answer. For a token that may only read, nothing is pinned or numbered.
-    pub fn shows(&self) -> Shows {
-        match self.grant.read_only {
+    /// Whether its person sees the answer. For a token that may only read, and for a request that only peeks, nothing is
+    /// pinned or numbered.
+    pub fn shows(&self, peeks: bool) -> Shows {
+        match self.grant.read_only || peeks {
             true => Shows::Nobody,
             false => Shows::Person,
         }

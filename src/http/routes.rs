@@ -9,12 +9,12 @@ use utoipa::{PartialSchema, ToSchema};
 use super::ApiState;
 use super::answers::{
     Alive, BriefingAnswer, CurrentJson, LogAnswer, LoginAnswer, LoginStateAnswer, LogoutAnswer,
-    OperationAnswer, QueueAnswer, Readiness, ReceiptsAnswer, Retried, ScheduleAnswer, StatusAnswer,
-    SyncReport, TaskJson, TaskPageAnswer, WhoamiAnswer, WhyAnswer,
+    OperationAnswer, PeopleAnswer, QueueAnswer, Readiness, ReceiptsAnswer, Retried, ScheduleAnswer,
+    StatusAnswer, SyncReport, TaskJson, TaskPageAnswer, WhoamiAnswer, WhyAnswer,
 };
 use super::describe::{Description, operation, verb};
 use super::problem::{PROBLEM_JSON, ProblemDocument};
-use super::queries::{LogQuery, QueueQuery, TasksQuery, WhyQuery};
+use super::queries::{CurrentQuery, LogQuery, QueueQuery, TasksQuery, WhyQuery};
 use super::request::{SYNC_WAIT, TaskPath, WriteRequest};
 use super::{daemon as d, logins as l, reads as r, writes as w};
 use crate::verbs::{self, VERBS};
@@ -72,8 +72,9 @@ fn tasks() -> Vec<Route> {
                          is empty; `reason` and `message` then say why, unless there is nothing to do.",
                 )
                 .actor()
+                .query::<CurrentQuery>()
                 .answers::<CurrentJson>("The current task")
-                .problems(&[422])
+                .problems(&[400, 422])
         }),
         reads("/why", r::why, || {
             operation("why", "Explain a task's place in the queue")
@@ -141,6 +142,12 @@ fn people() -> Vec<Route> {
                 .query::<LogQuery>()
                 .answers::<LogAnswer>("One page of the log")
                 .problems(&[400, 404, 422])
+        }),
+        reads("/people", r::people, || {
+            operation("people", "List the people")
+                .about("Everybody whom `assign` can name. Without `[[people]]` there is nobody.")
+                .answers::<PeopleAnswer>("Their names")
+                .problems(&[])
         }),
         reads("/whoami", r::whoami, || {
             operation("whoami", "Get the person's accounts")

@@ -117,7 +117,11 @@ async fn write(api: &ApiState, sent: WriteRequest, command: Command) -> Result<R
 
 /// The answer to a report: 200 with an outcome, 202 queued, else a problem. `creates`: the command names no task.
 fn answer(report: &Report, creates: bool) -> Result<Response, Problem> {
-    let answered = WriteAnswer::of(report);
+    let created = report.task.as_ref().filter(|_| creates);
+    let answered = WriteAnswer {
+        url: created.map(|task| task.url.clone()),
+        ..WriteAnswer::of(report)
+    };
     let kind = match &report.state {
         ReportState::Done => return Ok(Json(answered).into_response()),
         ReportState::Queued | ReportState::SetAside => {

@@ -11,7 +11,7 @@ use super::grammar::{
     Flag, ParseError, before, excerpt, flag, is_mere_punctuation, is_quote, quoted, skip_spaces,
     spaced, split_word, trim,
 };
-use super::line::{Call, CommandLine, Line};
+use super::line::{AnswerKind, Call, CommandLine, Line};
 use super::texts::{fits, named, signed, signs};
 use super::{Http, Info, Names, Verb};
 use crate::command_tx::{
@@ -294,7 +294,7 @@ impl Line for CreateWords {
             "list": self.list,
             "assignee": self.assignee,
         });
-        Call::effect(info, body)
+        Call::effect(info, body).answered(AnswerKind::Created)
     }
 }
 

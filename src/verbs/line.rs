@@ -8,6 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::Info;
+use super::line_format::LineFormat;
 
 /// The help below the arguments of a verb with a REF.
 pub const REF_HELP: &str = "REF is a number of the last list, a task id (clickup:<id>, github:<owner>/<repo>#<number>), '#12' for an issue \
@@ -69,14 +70,23 @@ impl Call {
 }
 
 /// The form of an answer, which decides how it is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AnswerKind {
     /// A verb: the daemon's message and the next task, or that the write is queued.
     Write,
+    /// The same for a task that is created; its address comes last.
+    Created,
     /// The current task with its reasons, or why there is none.
     Current,
+    /// The current task as one line, or nothing.
+    Line(LineFormat),
+    /// The address of a task, or why there is none.
+    Address,
     /// Numbered tasks, or why there are none.
-    List,
+    List {
+        /// The filter as typed.
+        filter: String,
+    },
     /// The daemon's message, then the task's id and URL.
     Why,
     /// Entries of the activity log, one per line.

@@ -169,10 +169,10 @@ impl Line for ListWords {
             }
         }
         let filter = filters.join(" ");
-        let filter = (!filter.is_empty()).then(|| format!("filter={}", encoded(&filter)));
-        let query: Vec<String> = limit.into_iter().chain(filter).collect();
+        let filtered = (!filter.is_empty()).then(|| format!("filter={}", encoded(&filter)));
+        let query: Vec<String> = limit.into_iter().chain(filtered).collect();
         let path = format!("/queue?{}", query.join("&"));
-        Call::get(path.trim_end_matches('?'), AnswerKind::List)
+        Call::get(path.trim_end_matches('?'), AnswerKind::List { filter })
     }
 }
 

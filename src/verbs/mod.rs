@@ -31,6 +31,7 @@ pub mod gestures;
 pub mod grammar;
 pub mod help;
 pub mod line;
+pub mod line_format;
 pub mod link;
 pub mod list;
 pub mod log;

@@ -411,6 +411,7 @@ async fn a_task_is_created_in_clickup_with_its_client_as_a_tag() {
                 "conflict": false,
                 "current_state": "to do",
                 "task_id": format!("clickup:{}", task.id()),
+                "url": task.json()["url"],
                 "next_task": null,
             })
         );
@@ -435,6 +436,7 @@ async fn an_issue_is_created_in_github_with_its_client_in_the_title() {
         let (status, mut answer) = ivan.http("POST", "/tasks", Some(body)).await;
         assert_eq!(status, 200, "{answer}");
         take(&mut answer, "operation_id");
+        let issue = ivan.github().issue(REPO, 1).json();
         assert_eq!(
             answer,
             json!({
@@ -444,10 +446,10 @@ async fn an_issue_is_created_in_github_with_its_client_in_the_title() {
                 "conflict": false,
                 "current_state": "open",
                 "task_id": "github:acme/widgets#1",
+                "url": issue["html_url"],
                 "next_task": null,
             })
         );
-        let issue = ivan.github().issue(REPO, 1).json();
         assert_eq!(issue["title"], "[CLIENT:acme] Fix login");
         assert!(issue["body"].as_str().unwrap().starts_with("since Monday"));
     })
@@ -1481,6 +1483,10 @@ async fn answers_are_as_the_api_describes_itself() {
             ("POST", "/quiet", Some(json!({ "hours": "off" })), 200),
             ("GET", "/receipts", None, 200),
             ("POST", "/receipts", Some(json!({ "by": "reactions" })), 200),
+            ("GET", "/people", None, 200),
+            ("GET", "/current?peek=true", None, 200),
+            ("GET", "/current?peek=1", None, 400),
+            ("GET", "/queue?peek=true", None, 200),
             ("GET", "/whoami", None, 200),
             (
                 "POST",

@@ -66,13 +66,13 @@ impl Terminal {
         command
             .args(["--ctty", env!("CARGO_BIN_EXE_ivan")])
             .args(words)
+            .env("TERM", "xterm")
+            .env("NO_COLOR", "1")
             .envs(variables.iter().map(|(name, value)| (*name, value)));
         if let Some(folder) = folder {
             command.current_dir(folder);
         }
         let demo = command
-            .env("TERM", "xterm")
-            .env("NO_COLOR", "1")
             .stdin(side())
             .stdout(side())
             .stderr(side())
@@ -119,7 +119,18 @@ impl Terminal {
     }
 
     /// Waits until it has ended; returns the screen.
-    pub async fn ends(mut self) -> (ExitStatus, String) {
+    pub async fn ends(self) -> (ExitStatus, String) {
+        let (exit, output) = self.output_at_its_end().await;
+        (exit, screen(&output))
+    }
+
+    /// Waits until it has ended; returns all that it wrote.
+    pub async fn ends_with_bytes(self) -> (ExitStatus, String) {
+        let (exit, output) = self.output_at_its_end().await;
+        (exit, String::from_utf8_lossy(&output).into_owned())
+    }
+
+    async fn output_at_its_end(mut self) -> (ExitStatus, Vec<u8>) {
         let ended = tokio::time::timeout(PATIENCE, self.demo.wait()).await;
         let exit = ended.unwrap_or_else(|_| panic!("it does not end:\n{}", self.screen()));
         let modes = tcgetattr(&self.tty).unwrap().local_modes;
@@ -134,7 +145,7 @@ impl Terminal {
             while self.output.changed().await.is_ok() {}
         });
         read.await.expect("the other side is closed");
-        (exit.unwrap(), screen(&self.output.borrow()))
+        (exit.unwrap(), self.output.borrow().clone())
     }
 }
 

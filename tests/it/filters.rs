@@ -151,7 +151,7 @@ async fn a_word_that_narrows_nothing_is_refused_with_those_that_do() {
         ivan.dm(BO, "list five things").await.mentions("I can't filter by `five things`");
         ivan.dm(BO, "list snoozed").await.replies("None of your tasks is snoozed.");
         ivan.dm(BO, "list overdue github").await.replies("No task in your queue is overdue and in GitHub.");
-        ivan.dm(BO, "list 1 clickup").await.mentions("3 more: `list 4 clickup`");
+        ivan.dm(BO, "list 1 clickup").await.mentions("3 more: `list 4 clickup` shows all");
     })
     .await;
 }

@@ -18,7 +18,7 @@ async fn a_list_shows_the_queue_with_both_sources() {
         ivan.dm(ANA, "tasks 2").await.replies(
             "1. Renew cert · ClickUp · to do\n\
              2. Login fails · GitHub acme/widgets#1 · open\n\
-             1 more: `list 3`",
+             1 more: `list 3` shows all",
         );
     })
     .await;

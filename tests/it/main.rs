@@ -17,6 +17,7 @@ mod cards;
 mod changes;
 mod channels;
 mod cli;
+mod cli_output;
 mod colleagues;
 mod comment;
 mod comments_of_others;

@@ -21,7 +21,7 @@ use crate::domain::task::{Source, Task, TaskId};
 
 pub use health::{Alive, Readiness, StatusAnswer};
 pub use logins::{LoginAnswer, LoginStateAnswer, LogoutAnswer};
-pub use people::{LogAnswer, ReceiptsAnswer, ScheduleAnswer, WhoamiAnswer};
+pub use people::{LogAnswer, PeopleAnswer, ReceiptsAnswer, ScheduleAnswer, WhoamiAnswer};
 pub use tasks::{BriefingAnswer, CurrentJson, QueueAnswer, TaskJson, TaskPageAnswer, WhyAnswer};
 
 /// The answer to every write.
@@ -42,6 +42,10 @@ pub struct WriteAnswer {
     pub operation_id: Option<String>,
     /// The task of the command; `null` if it has none, or none yet.
     pub task_id: Option<TaskId>,
+    /// The page of the task that the command created. Present only then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = "uri")]
+    pub url: Option<String>,
     /// The new current task; `null` if the command did not move on, or the queue is empty.
     pub next_task: Option<NextTask>,
     /// Stored, and not accepted by the source yet: 202. Present only when true.
@@ -75,6 +79,7 @@ impl WriteAnswer {
             current_state: report.current_state.clone(),
             operation_id: report.operation_id.clone(),
             task_id,
+            url: None,
             next_task: report.next.as_ref().map(NextTask::from),
             queued: matches!(report.state, ReportState::Queued | ReportState::SetAside),
         }
@@ -90,6 +95,7 @@ impl WriteAnswer {
             current_state: None,
             operation_id: None,
             task_id: None,
+            url: None,
             next_task: current.map(|scored| NextTask::from(&scored.task)),
             queued: false,
         }

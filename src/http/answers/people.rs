@@ -24,6 +24,28 @@ pub struct WhoamiAnswer {
     accounts: Vec<LinkedAccount>,
 }
 
+/// The people.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = People)]
+pub struct PeopleAnswer {
+    people: Vec<NamedPerson>,
+}
+
+/// A person whom others can name.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NamedPerson {
+    name: String,
+}
+
+impl PeopleAnswer {
+    pub(in crate::http) fn of(names: Vec<String>) -> PeopleAnswer {
+        let people = names.into_iter().map(|name| NamedPerson { name });
+        PeopleAnswer {
+            people: people.collect(),
+        }
+    }
+}
+
 /// A configured source, and the person's account there.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LinkedAccount {
