@@ -147,7 +147,9 @@ impl App {
         if uses_https(config) {
             tls::read_ahead();
         }
-        let store = Store::open(&config.store.path, store_settings(config))?;
+        let mut settings = store_settings(config);
+        settings.now = Some(clock.now());
+        let store = Store::open(&config.store.path, settings)?;
         let roster = roster(config);
         let slack = config.slack.as_ref();
         let defaults = slack.map(|slack| slack.rhythm).unwrap_or_default();
@@ -360,10 +362,14 @@ impl App {
         }
         // Operations that finish during the shutdown are still reported. The guard cancels this in every case.
         let settled = CancellationToken::new();
+        let looked = CancellationToken::new();
         parts.start("the outbox", {
             let (outbox, stopping) = (self.outbox.clone(), stopping.clone());
             let over = settled.clone().drop_guard();
+            let (looked, within) = (looked.clone(), look_within(&self.store).await?);
             async move {
+                let looking = tokio::time::timeout(within, looked.cancelled());
+                let _ = stopping.run_until_cancelled(looking).await;
                 let ended = outbox.run(stopping).await;
                 drop(over);
                 Ok(ended?)
@@ -374,10 +380,13 @@ impl App {
             let is_proxy = Arc::clone(&self.is_proxy);
             async move { Ok(http::serve(self.listener, router, is_proxy, stopping).await?) }
         });
+        if self.slack.is_none() {
+            looked.cancel();
+        }
         if let Some(settings) = self.slack {
             let (mailbox, clock, stopping) = (self.mailbox, self.clock.clone(), stopping.clone());
             parts.start("Slack", async move {
-                Ok(slack::run(settings, mailbox, clock, stopping, settled).await?)
+                Ok(slack::run(settings, mailbox, clock, stopping, (looked, settled)).await?)
             });
         }
         parts.start("the store", {
@@ -804,6 +813,46 @@ pub fn rekey(
     Ok(Store::rekey(&config.store.path, &settings, to, lost)?)
 }
 
+/// Copies the store to a file, beside a running daemon or without one.
+pub fn back_up(
+    config: &Config,
+    file: &std::path::Path,
+    replace: bool,
+) -> Result<crate::store::StoreCopy, AppError> {
+    let settings = store_settings(config);
+    Ok(crate::store::back_up(
+        &config.store.path,
+        &settings,
+        file,
+        replace,
+    )?)
+}
+
+/// Puts a copy in the place of the store; no daemon may run.
+pub fn restore(
+    config: &Config,
+    file: &std::path::Path,
+    clock: &Clock,
+) -> Result<crate::store::RestoredStore, AppError> {
+    let (path, settings) = (&config.store.path, store_settings(config));
+    Ok(crate::store::restore(path, &settings, file, clock.now())?)
+}
+
+/// How long waiting operations wait for the look into Slack at a start, which may show that the store was put back.
+async fn look_within(store: &Store) -> Result<std::time::Duration, AppError> {
+    let (pending, lost) = store
+        .read(|db| {
+            let pending = crate::store::operations::count_pending(db)?;
+            Ok((pending, crate::store::restored::lost_until(db)?))
+        })
+        .await?;
+    Ok(std::time::Duration::from_secs(match (pending, lost) {
+        (0, _) => 0,
+        (_, None) => 3,
+        (_, Some(_)) => 60,
+    }))
+}
+
 /// Webhook data from bot.toml and the store.
 struct HookBook {
     secrets: BTreeMap<Source, String>,
@@ -1024,6 +1073,7 @@ fn store_settings(config: &Config) -> StoreSettings {
             .as_ref()
             .map_or_else(Vec::new, |slack| slack.operators.clone()),
         key_file: config.store.key_file.clone(),
+        now: None,
     }
 }
 

@@ -30,7 +30,8 @@ use crate::store::open_tasks::{self, Moment};
 use crate::store::operations::{self, CommandRow, OperationRow, OperationState, Surface};
 use crate::store::tasks::{self, StoredTask};
 use crate::store::{
-    Db, DbResult, Tx, Wake, access, effects, forms, log, messages, people, reactions, snoozes,
+    Db, DbResult, Tx, Wake, access, effects, forms, log, messages, people, reactions, restored,
+    snoozes,
 };
 
 /// The reason for settling a command.
@@ -503,7 +504,7 @@ fn step<'a>(
     let why = row.why.as_deref();
     let completed_here = match row.operation.write.task() {
         Some(key) if row.state == OperationState::AlreadySo && !by_another(row) => {
-            operations::completed_here(tx, key)?
+            operations::completed_here(tx, key)? || closed_in_lost_time(tx, row)?
         }
         _ => false,
     };
@@ -541,6 +542,15 @@ fn step<'a>(
             ) => StepState::Cancelled,
         },
     })
+}
+
+/// Whether it was completed in a time that a restored store does not know: perhaps by Ivan.
+fn closed_in_lost_time(tx: &Tx<'_>, row: &OperationRow) -> DbResult<bool> {
+    let task = row.outcome.as_ref().map(Outcome::task);
+    match task.and_then(|task| task.closed.as_ref()?.at) {
+        Some(at) => restored::is_lost(tx, at),
+        None => Ok(false),
+    }
 }
 
 /// Whether the source says that another person completed it.

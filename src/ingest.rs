@@ -13,7 +13,9 @@ use crate::domain::person::PersonId;
 use crate::domain::task::{Task, TaskKey};
 use crate::notices;
 use crate::store::tasks::{self, StoredTask};
-use crate::store::{DbResult, Tx, comments, effects, log, operations, people, tombstones};
+use crate::store::{
+    DbResult, Tx, comments, effects, log, operations, people, restored, tombstones,
+};
 
 /// The largest difference between the two times that a task and its history give to the same activity.
 const ONE_ACT_WITHIN: Duration = Duration::seconds(2);
@@ -292,6 +294,22 @@ fn is_ours(tx: &Tx<'_>, task: &StoredTask, act: &Activity) -> DbResult<bool> {
     if by_us == Some(false) {
         return Ok(false);
     }
+    if is_recorded(tx, task, act)? {
+        return Ok(true);
+    }
+    // A store that was put back lacks what Ivan did since.
+    let has_marker = matches!(
+        &act.what,
+        ActivityKind::Commented {
+            operation: Some(_),
+            ..
+        }
+    );
+    Ok((by_us == Some(true) || has_marker) && restored::is_lost(tx, act.at)?)
+}
+
+/// Whether the store has the write behind an activity.
+fn is_recorded(tx: &Tx<'_>, task: &StoredTask, act: &Activity) -> DbResult<bool> {
     let (key, source) = (&task.task.key, task.task.key.source());
     let has = |handles: &[String], account| is_one_of(source, account, handles);
     let made = |is_it: &dyn Fn(&TaskChange) -> bool| effects::changes(tx, key, act.at, is_it);

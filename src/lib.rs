@@ -43,7 +43,7 @@
 //! │   ├── incoming.rs · gestures.rs · meaning.rs     messages, reactions and buttons that arrive, and the command they mean
 //! │   ├── answer.rs · outgoing.rs · reactions.rs     replies and outcomes of posts
 //! │   ├── arrivals.rs · home.rs · forms.rs · schedule.rs    members who come to Ivan, Home tabs, forms, due briefings and held notices
-//! │   └── shown.rs · status.rs · strangers.rs · attempts.rs · progress.rs · tokens.rs    what people have seen, health, unknown members, attempts, messages with tokens
+//! │   └── shown.rs · lost.rs · status.rs · strangers.rs · attempts.rs · progress.rs · tokens.rs    what people have seen, a store that was put back, health, unknown members, attempts, messages with tokens
 //! ├── outbox.rs      carries operations out: a lane per person and task, repeating, giving up
 //! ├── completion.rs  a command's operations → its report, its message and the pin (completion/pins.rs)
 //! ├── inbox.rs       webhook deliveries → source events → ingest; inbox/flood.rs: waits while many come in
@@ -56,7 +56,7 @@
 //! ├── set_aside.rs   work that ended the process twice
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs: one writer that commits in groups, readers beside it · db.rs: a connection, its prepared statements and its counters
-//! │   ├── migrate.rs · prune.rs · private.rs: file modes · key.rs: encrypted secrets · columns.rs · checkup.rs: a look for `doctor`
+//! │   ├── migrate.rs · prune.rs · private.rs: file modes · key.rs: encrypted secrets · columns.rs · checkup.rs: a look for `doctor` · backup.rs: copies · generation.rs: a mark that shows an older copy
 //! │   ├── open_tasks.rs: open tasks in memory, in the order of queues
 //! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · link_requests.rs · schedules.rs · log.rs · slack_events.rs · forms.rs ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·

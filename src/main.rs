@@ -99,6 +99,14 @@ async fn run(cli: Cli) -> ExitCode {
             },
             Err(exit) => exit,
         },
+        CliCommand::Backup { file, force } => match load(&cli.options) {
+            Ok(config) => backup(&config, &file, force, &form),
+            Err(exit) => exit,
+        },
+        CliCommand::Restore { file } => match load(&cli.options) {
+            Ok(config) => restore(&config, &file, &form),
+            Err(exit) => exit,
+        },
         CliCommand::Store {
             command: StoreCommand::Rekey { to, lost },
         } => match load(&cli.options) {
@@ -472,6 +480,97 @@ fn rekey(config: &Config, to: Option<&std::path::Path>, lost: bool) -> ExitCode 
         );
     }
     ExitCode::SUCCESS
+}
+
+/// `backup`: says what the copy has, and what it lacks.
+fn backup(config: &Config, file: &std::path::Path, force: bool, form: &OutputForm) -> ExitCode {
+    let copy = match app::back_up(config, file, force) {
+        Ok(copy) => copy,
+        Err(error) => return fail(&error.to_string()),
+    };
+    if form.is_json() {
+        return said(format!("{}\n", copy_as_json(&copy, file)), form);
+    }
+    let mut words = format!(
+        "✓ Copied {} to {}: {}, verified.\n",
+        config.store.path.display(),
+        file.display(),
+        size(copy.bytes)
+    );
+    if let Some(key) = &copy.key {
+        words.push_str(&format!(
+            "  Its secrets are encrypted, and the key is not in the copy. Keep {} as well, in another place.\n",
+            key.display()
+        ));
+    }
+    said(words, form)
+}
+
+/// `restore`: says where the former store is, and whether the key fits.
+fn restore(config: &Config, file: &std::path::Path, form: &OutputForm) -> ExitCode {
+    let restored = match app::restore(config, file, &clock()) {
+        Ok(restored) => restored,
+        Err(error) => return fail(&error.to_string()),
+    };
+    if form.is_json() {
+        let answer = serde_json::json!({
+            "copy": copy_as_json(&restored.copy, &config.store.path),
+            "kept": restored.kept.map(|kept| kept.display().to_string()),
+            "locked": restored.locked,
+        });
+        return said(format!("{answer}\n"), form);
+    }
+    let mut words = format!(
+        "✓ Restored {} from {}: {}, verified.\n",
+        config.store.path.display(),
+        file.display(),
+        size(restored.copy.bytes)
+    );
+    if let Some(kept) = &restored.kept {
+        words.push_str(&format!(
+            "  The store from before is kept: {}\n",
+            kept.display()
+        ));
+    }
+    if let Some(why) = &restored.locked {
+        words.push_str(&format!("! Before the next start: {why}.\n"));
+    }
+    said(words, form)
+}
+
+/// Prints an answer, as JSON where that was asked for.
+fn said(out: String, form: &OutputForm) -> ExitCode {
+    let printed = cli::print::Printed {
+        out,
+        err: String::new(),
+        exit: cli::EXIT_OK,
+    };
+    ExitCode::from(cli::output(&printed, form))
+}
+
+fn copy_as_json(copy: &ivan::store::StoreCopy, file: &std::path::Path) -> serde_json::Value {
+    let key = copy.key.as_ref().map(|key| key.display().to_string());
+    serde_json::json!({
+        "file": file.display().to_string(),
+        "bytes": copy.bytes,
+        "schema_version": copy.version,
+        "key_file": key,
+    })
+}
+
+/// Bytes as people read them.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} KB", bytes.div_ceil(1_000)),
+        1_000_000..1_000_000_000 => {
+            format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
+        }
+        _ => format!(
+            "{}.{} GB",
+            bytes / 1_000_000_000,
+            bytes % 1_000_000_000 / 100_000_000
+        ),
+    }
 }
 
 fn are(values: usize) -> String {

@@ -1153,6 +1153,10 @@ fn history() -> Group {
         "`undo` after a restored backup",
         verbs::undo::last_is_not_known(),
     );
+    group.refused(
+        "a command that may have been carried out before a backup was restored",
+        reply::perhaps_done_before(),
+    );
     group.row(
         "✅ taken away from an open task",
         verbs::undo::not_complete(&cert()),
@@ -1483,6 +1487,10 @@ fn refusals() -> Vec<Group> {
     people.row(
         "after Ivan was offline",
         reply::typed_while_away(&["done", "create Buy milk"]),
+    );
+    people.row(
+        "after a backup was restored",
+        reply::typed_in_lost_time(&["done", "create Buy milk"]),
     );
     people.row(
         "work of a person is set aside, operators are configured",

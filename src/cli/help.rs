@@ -40,6 +40,8 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "retry",
             "webhooks",
             "config",
+            "backup",
+            "restore",
             "store",
             "token",
             "manifest",
@@ -136,6 +138,19 @@ const ENTRIES: &[Entry] = &[
         name: "config",
         heeds: &[CONFIG],
         examples: &["ivan config check", "ivan config show"],
+    },
+    Entry {
+        name: "backup",
+        heeds: FILES,
+        examples: &[
+            "ivan backup /backup/ivan.db",
+            "ivan backup /backup/ivan.db --force",
+        ],
+    },
+    Entry {
+        name: "restore",
+        heeds: FILES,
+        examples: &["ivan restore /backup/ivan.db"],
     },
     Entry {
         name: "store",

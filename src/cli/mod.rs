@@ -196,6 +196,27 @@ pub enum CliCommand {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Copy the store to a file, beside the running daemon
+    #[command(
+        after_help = "The key of its secrets is not in the copy. docs/operations.md#back-up has more."
+    )]
+    Backup {
+        /// The file for the copy
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Replace the file if it exists
+        #[arg(long)]
+        force: bool,
+    },
+    /// Put a copy in the place of the store; the daemon must not run
+    #[command(
+        after_help = "The store from before is kept under another name. docs/operations.md#restore has more."
+    )]
+    Restore {
+        /// A copy that `ivan backup` or another tool has made
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Work on the store while the daemon is stopped
     Store {
         /// The action on the store.

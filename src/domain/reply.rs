@@ -1288,6 +1288,25 @@ pub fn typed_while_away(typed: &[&str]) -> Text {
     words
 }
 
+/// The answer to a command that may have been carried out in a time that a restored store does not know.
+pub fn perhaps_done_before() -> Text {
+    Text::new().text(
+        "I was restored from a backup and may have done this already, so I did nothing now. Look at the task, and type \
+         it again if you still want it",
+    )
+}
+
+/// The same for commands of long ago.
+pub fn typed_in_lost_time(typed: &[&str]) -> Text {
+    let mut words = Text::new().text(
+        "I was restored from a backup and don't know whether I acted on this. Type again what is still missing:",
+    );
+    for text in typed {
+        words = words.text("\n• ").code(quote(text));
+    }
+    words
+}
+
 /// The start of a text for a message about it: at most 300 characters.
 pub fn quote(text: &str) -> String {
     let text = text.trim();

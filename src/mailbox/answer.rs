@@ -3,6 +3,7 @@
 use chrono_tz::Tz;
 
 use super::gestures::is_overheard;
+use super::lost::has_effect;
 use super::{Gesture, IncomingMessage, MailTx, ReceiptMode, ReplyUrl};
 use crate::command_tx::{Context, Handled, Rejection, Reply, Stop, Target, with_link_buttons};
 use crate::commands::{person_of, run};
@@ -36,12 +37,13 @@ struct AnswerTo {
 
 impl MailTx<'_> {
     /// Answers a stored message; returns the id of the command if it made one. `may`: its author may give commands.
+    /// `doubted`: it may have been carried out in a lost time.
     pub(super) fn answer(
         &self,
         heard: &IncomingMessage,
         member: &SlackMember,
         asked: Result<Command, Rejection>,
-        may: bool,
+        (may, doubted): (bool, bool),
     ) -> DbResult<Option<CommandId>> {
         let mut person = person_of(self.db, member)?;
         let mut creates = false;
@@ -71,6 +73,12 @@ impl MailTx<'_> {
         };
         let reactions_too =
             receipts.unwrap_or(self.inner.commands.settings().receipts) == ReceiptMode::Reactions;
+        let asked = match asked {
+            Ok(command) if doubted && has_effect(&command) => {
+                Err(Rejection::Unfit(reply::perhaps_done_before()))
+            }
+            asked => asked,
+        };
         let (is_own, alone) = told_by_reaction(heard, &asked, reactions_too);
         let done = match (&mut person, asked) {
             (Some(person), Err(_)) if heard.direct && is_greeting(&heard.text) => {
@@ -203,7 +211,7 @@ impl MailTx<'_> {
             words: command.is_none().then_some(said.words),
             parts: said.parts,
         };
-        let message = self.post_new(&draft)?;
+        let message = self.post_answer(&draft, heard, doubted)?;
         if let Some(token) = said.token {
             self.shows_token(token, message)?;
         }

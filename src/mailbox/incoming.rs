@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::gestures::{is_overheard, whole};
+use super::lost::listed;
 use super::meaning::meaning;
 use super::{
     ComparedUpTo, Conversation, Gesture, IncomingMessage, Inserted, Mailbox, SHOWN_WITHIN,
@@ -115,14 +116,14 @@ impl Inbound for Mailbox {
             };
             self.until_answers_are_shown(member, channel).await?;
         }
-        let name = member.name.clone();
+        let (name, doubted) = (member.name.clone(), waiting.doubted);
         let (id, heard, member) = (waiting.id, heard.clone(), member.clone());
         let acted = self.write(move |mail| {
             let tx = mail.db;
             if !slack_events::handle_in_order(tx, id, mail.now)? {
                 return Ok(None);
             }
-            let command = mail.answer(&heard, &member, asked, may_command)?;
+            let command = mail.answer(&heard, &member, asked, (may_command, doubted))?;
             if let Some(left) = left {
                 mail.say_besides(&heard, left, command.is_some())?;
             }
@@ -301,24 +302,18 @@ impl Mailbox {
         self.write(move |mail| {
             let mut typed = Vec::new();
             for (heard, raw) in &old {
-                if slack_events::keep(mail.db, heard, raw, mail.now)?.0 == Inserted::Duplicate {
-                    continue;
-                }
-                if let Some(id) = slack_events::known(mail.db, &heard.keys)? {
-                    slack_events::handle(mail.db, id, mail.now)?;
-                }
-                if verbs::parse(&heard.text).is_ok() {
-                    typed.push(heard.text.as_str());
+                if mail.keep_handled(heard, raw)? && verbs::parse(&heard.text).is_ok() {
+                    typed.push((heard.text.as_str(), mail.inner.lost.covers(heard)));
                 }
             }
-            if typed.is_empty() {
-                return Ok(());
+            for words in listed(&typed) {
+                mail.post(&MessageDraft {
+                    channel: channel.clone(),
+                    words: Some(words),
+                    ..MessageDraft::default()
+                })?;
             }
-            mail.post(&MessageDraft {
-                channel,
-                words: Some(reply::typed_while_away(&typed)),
-                ..MessageDraft::default()
-            })
+            Ok(())
         })
         .await
     }

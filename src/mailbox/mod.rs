@@ -11,6 +11,7 @@ mod forms;
 mod gestures;
 mod home;
 mod incoming;
+mod lost;
 mod meaning;
 mod outgoing;
 mod progress;
@@ -52,6 +53,7 @@ pub use attempts::{Attempts, WorkAttempt};
 pub use forms::{CreateForm, PersonChoice, PlaceChoice};
 pub use home::HomeTab;
 pub use incoming::{Inbound, conversation_of};
+pub use lost::Traces;
 pub use outgoing::{Fate, Outbound};
 pub use progress::ProgressGuard;
 pub use reactions::ReactionFate;
@@ -98,6 +100,7 @@ struct Inner {
     clock: Clock,
     attempts: Attempts,
     strangers: strangers::Strangers,
+    lost: lost::LostTime,
     /// The amount of work under way that is not in the store.
     under_way: AtomicUsize,
     /// How often a Home tab was opened in this process; begins at one.
@@ -131,6 +134,7 @@ impl Mailbox {
                 settings,
                 clock,
                 strangers: strangers::Strangers::default(),
+                lost: lost::LostTime::default(),
                 under_way: AtomicUsize::default(),
                 homes_opened: AtomicU64::new(1),
                 no_home_since: AtomicU64::default(),

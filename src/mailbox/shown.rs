@@ -23,6 +23,8 @@ pub struct Post {
     pub at: DateTime<Utc>,
     /// Whether it was edited, so that its original content is unknown.
     pub edited: bool,
+    /// Whether its text is final: it waits for nothing, and is not set aside.
+    pub is_final: bool,
 }
 
 impl Mailbox {

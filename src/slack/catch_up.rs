@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::domain::reply::SlackHealth;
 use crate::domain::set_aside::Work;
 use crate::limits::LogThrottle;
-use crate::mailbox::{IncomingMessage, Mailbox, StoreError};
+use crate::mailbox::{IncomingMessage, Mailbox, StoreError, Traces};
 use crate::runtime::{Backoff, CancellationToken, lock, slept};
 
 /// The age beyond which a command is not processed without asking.
@@ -372,10 +372,30 @@ impl CatchUp {
             .into_iter()
             .filter_map(|message| self.heard(channel, message));
         let missing = self.mailbox.unknown(heard.collect()).await?;
+        if !missing.is_empty() {
+            // A post that the store lacks shows that it was put back.
+            let posts = self.web.own_posts(channel, None).await?;
+            self.mailbox.compare_posts(posts).await?;
+        }
         let mut found = Found::default();
         let (mut old, mut up_to) = (Vec::new(), newest);
+        let mut read: BTreeMap<Option<String>, Traces> = BTreeMap::new();
         for (heard, raw) in missing {
             let age = now - heard.said_at;
+            // In a lost time it may have been answered, by a state of the store that is gone.
+            if self.mailbox.is_of_lost_time(&heard) {
+                if !read.contains_key(&heard.thread) {
+                    let traces = self.web.traces(channel, heard.thread.as_deref()).await?;
+                    read.insert(heard.thread.clone(), traces);
+                }
+                if read
+                    .get(&heard.thread)
+                    .is_some_and(|traces| traces.answers(&heard))
+                {
+                    self.mailbox.keep_answered(heard, raw.text).await?;
+                    continue;
+                }
+            }
             // It may still be on its way, and the following ones are more recent.
             if age < self.in_flight_for() {
                 found.young = true;

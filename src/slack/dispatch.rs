@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::membership::{hidden, member};
-use super::restored::ReadDms;
+use super::restored::{ReadDms, was_answered};
 use super::web::{Web, WebError};
 use super::{SlackError, Timings, millis, panicked, wait_after};
 use crate::domain::form::SubmittedForm;
@@ -306,7 +306,11 @@ impl Dispatcher {
                 }
                 let looks = (self.looks).look(&self.web, &self.mailbox, &self.timings, next);
                 shutdown.run_until_cancelled(looks).await?;
-                let acted = self.inbound.act(next, &member, &self.team).await;
+                let answered = was_answered(&self.web, &self.mailbox, &self.timings, next);
+                let acted = match shutdown.run_until_cancelled(answered).await? {
+                    true => self.mailbox.was_answered(next).await,
+                    false => self.inbound.act(next, &member, &self.team).await,
+                };
                 acted.map_err(NotActedOn::Store)
             }
             Err(error) => Err(NotActedOn::Unknown(error)),

@@ -254,7 +254,8 @@ pub enum SlackError {
 }
 
 /// Receives and posts until `shutdown`. Then it accepts nothing new, finishes its work, closes the link, and posts
-/// until `settled` signals that work under way elsewhere has ended.
+/// until `settled` signals that work under way elsewhere has ended. It signals `looked` once the DMs of waiting work were
+/// compared with the store, before which no such work should begin.
 ///
 /// An outage of Slack or a refused token is no error: it is reported by `Commands::slack_is`, logged, and retried.
 ///
@@ -265,7 +266,7 @@ pub async fn run(
     mailbox: Mailbox,
     clock: Clock,
     shutdown: CancellationToken,
-    settled: CancellationToken,
+    (looked, settled): (CancellationToken, CancellationToken),
 ) -> Result<(), SlackError> {
     let _lock = lock(&settings.app_token, &lock_folders(&settings))?;
     let timings = Arc::new(settings.timings);
@@ -283,6 +284,11 @@ pub async fn run(
         return Ok(());
     };
     tracing::info!(team = own.team, user = own.user, "Slack authenticated");
+    let looking = restored::look_before_work(&web, &mailbox, &timings);
+    if shutdown.run_until_cancelled(looking).await.is_none() {
+        return Ok(());
+    }
+    looked.cancel();
 
     let members = Arc::new(Members::new(timings.member_for));
     mailbox.admits_by(Arc::new(dispatch::MemberLookup {

@@ -7,11 +7,11 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::web::{Web, WebError};
 use super::{Timings, millis, wait_after};
-use crate::mailbox::{Conversation, Gesture, Mailbox, WaitingMessage};
+use crate::mailbox::{Conversation, Gesture, Mailbox, Traces, WaitingMessage};
 use crate::runtime::{Backoff, lock};
 
 /// How long a command waits for Slack to return the messages in its author's DM.
@@ -19,6 +19,84 @@ const LOOK_WITHIN: Duration = Duration::from_secs(15);
 
 /// How many DMs are remembered as read before all are read again.
 const DMS_MAX: usize = 10_000;
+
+/// Compares the DMs of waiting work with the store, before any of it begins: the store may have been put back.
+pub async fn look_before_work(web: &Web, mailbox: &Mailbox, timings: &Timings) {
+    if let Err(error) = mailbox.know_lost_time().await {
+        tracing::debug!(%error, "cannot read whether the store was put back");
+    }
+    let within = match mailbox.was_put_back() {
+        true => LOOK_WITHIN * 4,
+        // The sign of a copy that nothing else has shown is not worth a long wait at every start.
+        false => LOOK_WITHIN / 5,
+    };
+    let looked = timeout(within, look_at_places(web, mailbox, timings)).await;
+    if looked.is_err() {
+        tracing::warn!(
+            "Slack does not return the DMs of waiting work; it begins without a look at them"
+        );
+    }
+}
+
+async fn look_at_places(web: &Web, mailbox: &Mailbox, timings: &Timings) {
+    let places = match mailbox.places_of_work().await {
+        Ok(places) => places,
+        // The work itself meets the same error.
+        Err(_) => return,
+    };
+    for place in places {
+        let Some(traces) = traces(web, timings, &place).await else {
+            continue;
+        };
+        if let Err(error) = mailbox.compare_posts(traces.posts).await {
+            tracing::warn!(%error, "cannot compare the DM with the store yet");
+        }
+    }
+}
+
+/// Reads a conversation, with some attempts; `None` if Slack does not return it within a limited time.
+async fn traces(web: &Web, timings: &Timings, place: &Conversation) -> Option<Traces> {
+    let until = Instant::now() + LOOK_WITHIN;
+    let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
+    loop {
+        let error = match web.traces(&place.channel, place.thread.as_deref()).await {
+            Ok(traces) => return Some(traces),
+            Err(error) => error,
+        };
+        let wait = wait_after(&error, &mut backoff, timings);
+        let is_final = matches!(
+            error,
+            WebError::Refused { .. } | WebError::Credentials { .. }
+        );
+        if is_final || Instant::now() + wait > until {
+            tracing::warn!(channel = place.channel, wait_ms = millis(wait), %error, "cannot compare the DM with the store yet");
+            return None;
+        }
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Whether a message from a lost time was answered then. If it may have been, it is doubted.
+pub async fn was_answered(
+    web: &Web,
+    mailbox: &Mailbox,
+    timings: &Timings,
+    next: &mut WaitingMessage,
+) -> bool {
+    if !mailbox.is_of_lost_time(&next.heard) {
+        return false;
+    }
+    next.doubted = true;
+    if !next.heard.direct {
+        return false;
+    }
+    let place = Conversation {
+        channel: next.heard.channel.clone(),
+        thread: next.heard.thread.clone(),
+    };
+    let traces = traces(web, timings, &place).await;
+    traces.is_some_and(|traces| traces.answers(&next.heard))
+}
 
 /// The DMs that were read since the start.
 #[derive(Default)]

@@ -31,13 +31,14 @@ use super::filter::BotIdentity;
 use super::proxy::ProxyConnector;
 use super::text::instant;
 use super::wire::{
-    AuthTested, Conversations, DmOpened, History, Message, Opened, Permalink, Posted, RawHistory,
-    ViewOpened,
+    AuthTested, Conversations, DmOpened, History, Message, Opened, Permalink, PlacedReaction,
+    Posted, RawHistory, ViewOpened,
 };
 use super::{SlackError, SlackToken};
 use crate::domain::controls;
+use crate::domain::reaction::{DONE, REFUSED};
 use crate::limits::Limit;
-use crate::mailbox::Post;
+use crate::mailbox::{Post, Traces};
 use crate::runtime::RateLimiter;
 use crate::tls;
 
@@ -379,6 +380,11 @@ impl Web {
         channel: &str,
         thread: Option<&str>,
     ) -> Result<Vec<Post>, WebError> {
+        Ok(self.traces(channel, thread).await?.posts)
+    }
+
+    /// The same, with people's messages that have a reaction of ours for their outcome.
+    pub async fn traces(&self, channel: &str, thread: Option<&str>) -> Result<Traces, WebError> {
         let method = match thread {
             Some(_) => "conversations.replies",
             None => "conversations.history",
@@ -393,20 +399,40 @@ impl Web {
         if !page.ok {
             return Err(unclear(method));
         }
-        let posts = page.messages.into_iter().filter_map(|message| {
-            let uid = message.metadata.event_payload.uid?;
+        let mut traces = Traces::default();
+        for message in page.messages {
+            let Some(ts) = message.ts else {
+                continue;
+            };
+            let by_another = |one: &PlacedReaction| {
+                one.users
+                    .iter()
+                    .any(|who| Some(who) != message.user.as_ref())
+            };
+            let shows_outcome = |one: &PlacedReaction| [DONE, REFUSED].contains(&one.name.as_str());
+            if message
+                .reactions
+                .iter()
+                .any(|one| shows_outcome(one) && by_another(one))
+            {
+                traces.marked.insert(ts.clone());
+            }
             let ours = message.metadata.event_type.as_deref() == Some(METADATA);
-            let ts = message.ts?;
-            let at = instant(&ts)?;
             // Posts that bypassed the store have no such uid.
-            (ours && uid.parse::<ulid::Ulid>().is_ok()).then_some(Post {
-                uid,
-                ts,
-                at,
-                edited: message.edited.ts.is_some(),
-            })
-        });
-        Ok(posts.collect())
+            if let (Some(uid), Some(at)) = (message.metadata.event_payload.uid, instant(&ts))
+                && ours
+                && uid.parse::<ulid::Ulid>().is_ok()
+            {
+                traces.posts.push(Post {
+                    uid,
+                    ts,
+                    at,
+                    edited: message.edited.ts.is_some(),
+                    is_final: is_final(message.text.as_deref().unwrap_or_default()),
+                });
+            }
+        }
+        Ok(traces)
     }
 
     /// The messages in a DM since then, oldest first, in threads too; at most as many pages as a search reads. It waits
@@ -605,6 +631,11 @@ fn some(blocks: Vec<SlackBlock>) -> Option<Vec<SlackBlock>> {
 }
 
 /// The provider that the whole binary uses.
+/// Whether a text of ours waits for nothing more: neither for an outcome nor for `ivan retry`.
+fn is_final(text: &str) -> bool {
+    !text.starts_with('…') && !text.contains("ivan retry")
+}
+
 fn is(message: &Message, uid: &str) -> bool {
     message.metadata.event_payload.uid.as_deref() == Some(uid)
         && message.metadata.event_type.as_deref() == Some(METADATA)

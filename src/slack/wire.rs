@@ -523,6 +523,18 @@ pub struct Message {
     pub edited: Edited,
     #[serde(deserialize_with = "lenient")]
     pub metadata: Metadata,
+    #[serde(deserialize_with = "each")]
+    pub reactions: Vec<PlacedReaction>,
+}
+
+/// A reaction to a message, with the people who put it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PlacedReaction {
+    #[serde(deserialize_with = "lenient")]
+    pub name: String,
+    #[serde(deserialize_with = "lenient")]
+    pub users: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

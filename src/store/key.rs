@@ -291,23 +291,13 @@ fn write_new(file: &Path) -> Result<Option<StoreKey>, String> {
         .write_all(text.as_bytes())
         .and_then(|()| opened.sync_all())
         .map_err(|e| failed(&e))?;
-    sync_folder(file);
+    private::sync_folder(file);
     StoreKey::of(&bytes).map(Some)
-}
-
-/// Makes a new or moved file's name durable. Not every system can, and then the name is as durable as the system makes it.
-fn sync_folder(file: &Path) {
-    let parent = file
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    if let Ok(folder) = File::open(parent.unwrap_or(Path::new("."))) {
-        let _ = folder.sync_all();
-    }
 }
 
 fn move_next(file: &Path) -> std::io::Result<()> {
     std::fs::rename(next_to(file), file)?;
-    sync_folder(file);
+    private::sync_folder(file);
     Ok(())
 }
 

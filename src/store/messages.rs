@@ -165,7 +165,7 @@ pub fn tell(tx: &Tx<'_>, draft: &MessageDraft, now: DateTime<Utc>) -> rusqlite::
 }
 
 /// The version of the first words of a message.
-const FIRST: i64 = 1;
+pub const FIRST: i64 = 1;
 
 fn add_with(
     tx: &Db,

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod arrivals;
+mod backup;
 pub mod blocking;
 pub mod checkup;
 mod columns;
@@ -13,6 +14,7 @@ mod db;
 pub mod deliveries;
 pub mod effects;
 pub mod forms;
+mod generation;
 pub mod homes;
 pub mod idle;
 mod key;
@@ -38,6 +40,7 @@ pub mod snoozes;
 pub mod tasks;
 pub mod tombstones;
 
+pub use backup::{RestoredStore, StoreCopy, back_up, restore};
 pub use db::{Counts, Db};
 pub use key::Rekeyed;
 pub use pool::{Signals, Store, StoreError, StoreHealth, StoreSettings, Tx, Wake};

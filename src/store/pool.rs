@@ -22,11 +22,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::db::{Counts, Db, Shared, Transaction};
+use super::db::{Counts, Db, Shared};
+use super::generation::{self, Generation};
 use super::key::{self, Rekeyed};
 use super::migrate::{MIGRATIONS, migrate};
 use super::set_aside::Suspects;
@@ -175,6 +177,8 @@ pub struct StoreSettings {
     pub operators: Vec<String>,
     /// The file with the key of the secrets; `None`: beside the database, made at the first start.
     pub key_file: Option<PathBuf>,
+    /// The time of the start, UTC; `None`: by the system's clock.
+    pub now: Option<DateTime<Utc>>,
 }
 
 /// The SQLite file. Clones share it.
@@ -312,12 +316,23 @@ impl Store {
         }
         let written = Arc::new(Counts::default());
         let mut connection = Db::connect(path, false).map_err(|e| trouble(e.to_string()))?;
+        let is_new = generation::is_empty(&connection).map_err(|e| trouble(e.to_string()))?;
         migrate(&mut connection, MIGRATIONS).map_err(trouble)?;
         let StoreSettings {
             access,
             operators,
             key_file,
+            now,
         } = settings;
+        // Only the daemon changes the mark: another process has no lock.
+        let generation = match &lock {
+            Some(_) => {
+                let now = now.map_or_else(|| generation::system_time(&connection), Ok);
+                let now = now.map_err(|e| trouble(e.to_string()))?;
+                Some(Generation::of(&mut connection, path, is_new, now).map_err(trouble)?)
+            }
+            None => None,
+        };
         let unlocked = key::unlock(&mut connection, path, key_file.as_deref()).map_err(trouble)?;
         let (key, key_beside) = (unlocked.key, unlocked.beside);
         let shared = Arc::new(Shared {
@@ -339,6 +354,7 @@ impl Store {
             health: Arc::clone(&health),
             path: path.to_owned(),
             file: Identity::of(path).map_err(|e| trouble(e.to_string()))?,
+            generation,
             _lock: lock,
         };
         std::thread::Builder::new()
@@ -601,7 +617,7 @@ fn readers(inner: &Inner) -> MutexGuard<'_, Vec<Db>> {
 }
 
 /// Takes the lock of the store for the life of the process.
-fn lock(path: &Path) -> Result<File, String> {
+pub(super) fn lock(path: &Path) -> Result<File, String> {
     let name = beside(path, ".lock");
     let file = open_private(&name)
         .map_err(|e| format!("its lock {} cannot be created: {e}", name.display()))?;
@@ -719,6 +735,7 @@ struct Writer {
     path: PathBuf,
     /// The identity of the opened file.
     file: Identity,
+    generation: Option<Generation>,
     /// Dropped after the connection, so that no other process writes before.
     _lock: Option<File>,
 }
@@ -795,7 +812,19 @@ impl Writer {
             }
             open = Some(tx);
         }
-        Ok(open.map_or(Ok(()), Transaction::commit)?)
+        let Some(tx) = open else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        let mark = self.generation.as_mut().and_then(|mark| mark.next(now));
+        if let Some(mark) = &mark {
+            db.execute(generation::SET_MARK, [mark])?;
+        }
+        tx.commit()?;
+        if let (Some(generation), Some(_)) = (&mut self.generation, mark) {
+            generation.is_committed(now);
+        }
+        Ok(())
     }
 
     /// Checks that the path still names this file. Writes to a file without a name are lost with the process.

@@ -1,5 +1,6 @@
 //! The place of the store's files, and their protection from other users.
 
+use std::fs::File;
 use std::path::Path;
 
 /// Removes other users' access to a file: a copy or an earlier umask may have left some. Missing files are fine.
@@ -38,6 +39,21 @@ pub fn mode_for_others(path: &Path) -> Option<u32> {
     {
         let _ = path;
         None
+    }
+}
+
+/// The folder of a file.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes a new or moved file's name durable. Not every system can, and then the name is as durable as the system makes it.
+pub(super) fn sync_folder(file: &Path) {
+    if let Ok(folder) = File::open(folder_of(file)) {
+        let _ = folder.sync_all();
     }
 }
 

@@ -8,8 +8,106 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, params};
 
 use super::columns::micros;
-use crate::domain::ids::MessageId;
+use super::messages::Conversation;
+use crate::domain::ids::{CommandId, MessageId};
 use crate::domain::person::PersonId;
+
+/// Statements that have all waiting work looked for before it is done: in a lost time it may have been done. The
+/// parameter is the time of the start in microseconds.
+///
+/// A completion has no time from which its trace is searched: the task may have been reopened before.
+pub(super) const DOUBTS: [&str; 2] = [
+    "UPDATE operations SET interrupted = 1, looks = 0, sent_ms = ifnull(sent_ms, min(created_ms, ?1 / 1000)),
+         begun_us = iif(kind IN ('comment', 'create'), ifnull(begun_us, created_ms * 1000), begun_us)
+     WHERE state = 'pending'",
+    "UPDATE messages SET begun_us = ifnull(begun_us, ?1), begun_version = max(version, 1)
+     WHERE ts IS NULL AND dropped IS NULL AND whisper_to IS NULL",
+];
+
+/// The end of the time that was lost, by our clock; `None` if this store was never put back.
+pub fn lost_until(connection: &Db) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    let found: Option<Option<i64>> = connection
+        .query_row("SELECT lost_until_us FROM generation", [], |row| row.get(0))
+        .optional()?;
+    Ok(found.flatten().map(micros))
+}
+
+/// Whether the store may lack what happened at `at`, because it was put back later.
+pub fn is_lost(connection: &Db, at: DateTime<Utc>) -> rusqlite::Result<bool> {
+    Ok(lost_until(connection)?.is_some_and(|until| at <= until))
+}
+
+/// Records that this store was put back before `now`, and doubts its waiting work.
+pub fn lost(tx: &Db, now: DateTime<Utc>) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO generation (one, mark, lost_until_us) VALUES (1, '', ?1)
+         ON CONFLICT (one) DO UPDATE SET lost_until_us = excluded.lost_until_us",
+        [now.timestamp_micros()],
+    )?;
+    for sql in DOUBTS {
+        tx.execute(sql, [now.timestamp_micros()])?;
+    }
+    Ok(())
+}
+
+/// The DMs, and threads in them, with work that waits in this store: unhandled messages, and commands without an outcome.
+pub fn places_of_work(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<Conversation>> {
+    connection.query_map(
+        "SELECT channel, thread FROM messages WHERE command_id IN
+                 (SELECT command_id FROM operations WHERE state = 'pending')
+             AND channel GLOB 'D*' AND whisper_to IS NULL AND dropped IS NULL
+         UNION SELECT channel, heard ->> '$.thread' FROM slack_events
+             WHERE handled_ms IS NULL AND channel GLOB 'D*'
+         LIMIT ?1",
+        [i64::try_from(at_most).unwrap_or(i64::MAX)],
+        |row| {
+            Ok(Conversation {
+                channel: row.get(0)?,
+                thread: row.get(1)?,
+            })
+        },
+    )
+}
+
+/// The command that waits in this store and whose answer is this message.
+pub fn waiting_command(
+    connection: &Db,
+    uid: &str,
+) -> rusqlite::Result<Option<(CommandId, MessageId)>> {
+    connection
+        .query_row(
+            "SELECT command_id, id FROM messages WHERE uid = ?1 AND EXISTS
+                 (SELECT 1 FROM operations WHERE command_id = messages.command_id AND state = 'pending')",
+            [uid],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()
+}
+
+/// Ends the waiting operations of a command that had its outcome in the lost time. They may have been applied.
+pub fn ended_in_lost_time(
+    tx: &Db,
+    command: CommandId,
+    why: &str,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE operations SET state = 'given_up', interrupted = 1, why = ?2, ended_ms = ?3, set_aside = 0
+         WHERE command_id = ?1 AND state = 'pending'",
+        params![command, why, now.timestamp_millis()],
+    )?;
+    Ok(())
+}
+
+/// Leaves a message as it stands in Slack: its words there are newer than ours.
+pub fn stays_as_posted(tx: &Db, message: MessageId, ts: &str) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE messages SET ts = ?2, posted_version = version, begun_us = NULL, redraw = 0,
+             dropped = 'its words are of a time that was lost' WHERE id = ?1",
+        params![message, ts],
+    )?;
+    Ok(())
+}
 
 /// Whether this store has sent a post with this uid.
 pub fn knows(connection: &Db, uid: &str) -> rusqlite::Result<bool> {

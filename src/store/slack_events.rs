@@ -175,6 +175,8 @@ pub struct WaitingMessage {
     pub names: Vec<(String, String)>,
     /// Whether further messages of this person wait.
     pub more: bool,
+    /// Whether it may have been carried out in a time that this store does not know; found out before it is processed.
+    pub doubted: bool,
 }
 
 /// Stores a message unless one of its keys is known. A duplicate adds its new keys. Also returns the number of the
@@ -232,6 +234,7 @@ pub fn waiting(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<WaitingM
                 heard: from_json(row, 1)?,
                 names: Vec::new(),
                 more: row.get(2)?,
+                doubted: false,
             })
         },
     )

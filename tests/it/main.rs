@@ -9,6 +9,7 @@ mod architecture;
 mod arrivals;
 mod attached;
 mod away;
+mod backup;
 mod blocking;
 mod callers;
 mod campaign;

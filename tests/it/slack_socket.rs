@@ -433,7 +433,7 @@ async fn room_test(slack: SandboxSlack, timings: Timings, story: impl AsyncFnOnc
         mailbox,
         Clock::system(),
         stop.clone(),
-        settled,
+        (CancellationToken::new(), settled),
     ));
     let room = Room {
         slack,

@@ -246,6 +246,7 @@ mod working_off {
             },
             names: Vec::new(),
             more: true,
+            doubted: false,
         }
     }
 

@@ -12,6 +12,7 @@ mod drops;
 mod gone;
 mod history;
 mod put_back;
+mod stale;
 
 use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
@@ -144,6 +145,11 @@ async fn comes_out(history: &History, tally: &Tally) -> Result<(), String> {
         if wrong.is_empty() && put_back::follows(history) {
             wrong.extend(put_back::follow(drive.ivan, history, tally).await);
             wrong.extend(unexpected_errors(&drive, history));
+        }
+        if wrong.is_empty() && stale::follows(history) {
+            wrong.extend(stale::follow(drive.ivan, history, tally).await);
+            wrong.extend(unexpected_errors(&drive, history));
+            wrong.extend(damage(drive.ivan));
         }
         wrong.extend(drive.ivan.leaks());
         wrong

@@ -2,8 +2,8 @@
 //!
 //! The copy is taken at a random instant without a write under way. People go on, the daemon is killed, and the copy
 //! replaces its store. Changes by hand in the sources make its rows mean other tasks than before. The check: buttons
-//! and short commands then change no other task, and nothing in another person's DM. Messages typed after the copy are
-//! done again if the DM's history still has them: that is known and not checked here.
+//! and short commands then change no other task, and nothing in another person's DM. `stale.rs` has copies with work under
+//! way, and the fate of commands from after the copy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -146,7 +146,7 @@ async fn copied(folder: &Path, after_ms: u64) -> PathBuf {
     }
 }
 
-fn said(ivan: &Ivan, who: Who) -> Vec<PostedMessage> {
+pub fn said(ivan: &Ivan, who: Who) -> Vec<PostedMessage> {
     ivan.slack().bot_messages(&ivan.slack().dm(who.slack()))
 }
 
@@ -204,7 +204,7 @@ async fn settled(ivan: &Ivan) {
 }
 
 /// Tries everything again that `status` lists as set aside.
-async fn tries_again(ivan: &Ivan) {
+pub async fn tries_again(ivan: &Ivan) {
     let (_, status) = ivan.http("GET", "/status", None).await;
     for one in status["set_aside"].as_array().into_iter().flatten() {
         let id = one["id"].as_str().unwrap_or_default();
@@ -216,7 +216,7 @@ async fn tries_again(ivan: &Ivan) {
 }
 
 /// Whether messages typed after the copy have been read from the DMs' history.
-fn has_heard_all(ivan: &Ivan) -> bool {
+pub fn has_heard_all(ivan: &Ivan) -> bool {
     let store = ivan.store();
     let mut heard = store
         .prepare("SELECT json_extract(heard, '$.ts') FROM slack_events")
