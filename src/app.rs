@@ -4,6 +4,7 @@
 //! task per part and watches them: a part that ends by itself, or crashes, ends the daemon with its name (P8: a daemon
 //! must not run on without one of its parts). `serve`, `demo` and the tests all start here.
 
+mod reload;
 pub mod services;
 
 use std::collections::BTreeMap;
@@ -38,15 +39,17 @@ use crate::mailbox::{Mailbox, MailboxSettings, SlackNews, ThreadReplies};
 use crate::outbox::{Outbox, OutboxSettings};
 use crate::reconcile::{Mirror, Reconciler, SyncSettings};
 use crate::recovery::{Alerts, Recovery};
-use crate::runtime::{CancellationToken, Supervisor, TaskEnded, slept};
+use crate::runtime::{CancellationToken, Reloadable, Supervisor, TaskEnded, slept};
 use crate::set_aside;
-use crate::slack::{self, ChannelCommands, SlackSettings, Timings};
+use crate::slack::{self, ChannelCommands, SlackChoices, SlackSettings, Timings};
 use crate::store::people::{Configured, Roster};
 use crate::store::{
-    Db, DbResult, Store, StoreError, StoreSettings, deliveries, log, pauses, people, prune,
-    schedules, tasks,
+    Db, DbResult, Store, StoreError, StoreSettings, deliveries, log, pauses, prune, tasks,
 };
 use crate::tls;
+
+use reload::{Live, Reloader};
+pub use reload::{LoadConfig, Reloading, SetLogLevel};
 
 /// The time limit for committed work after the signal to stop. The process is to end within 10 s.
 const FINISH_WITHIN: Duration = Duration::from_secs(9);
@@ -125,9 +128,10 @@ pub struct App {
     api: ApiState,
     slack: Option<SlackSettings>,
     clock: Clock,
-    retention: chrono::Duration,
-    log_retention: chrono::Duration,
+    ages: Reloadable<Ages>,
     set_aside: set_aside::SetAsideContext,
+    live: Live,
+    reload: Option<Arc<Reloader>>,
     /// Logged once, at the start.
     warnings: Vec<String>,
 }
@@ -150,15 +154,7 @@ impl App {
         let mut settings = store_settings(config);
         settings.now = Some(clock.now());
         let store = Store::open(&config.store.path, settings)?;
-        let roster = roster(config);
-        let slack = config.slack.as_ref();
-        let defaults = slack.map(|slack| slack.rhythm).unwrap_or_default();
-        store
-            .write(move |tx| {
-                schedules::set_defaults(tx, &defaults)?;
-                people::enlist(tx, &roster)
-            })
-            .await?;
+        reload::enlist(&store, config).await?;
         let tokens = api_tokens(config)?;
         let listener = bind("The API", "api.bind", config.api.bind).await?;
         let hooks = bind(
@@ -182,25 +178,17 @@ impl App {
                 writer.pause_until(until);
             }
         }
-        let settings = OutboxSettings {
-            retry_initial: config.outbox.retry_initial,
-            retry_max: config.outbox.retry_max,
-            give_up_after: config.outbox.give_up_after,
-        };
         let outbox = Outbox::new(
             store.clone(),
             sources.writers.clone(),
-            settings,
+            outbox_settings(config),
             config.queue.score,
             clock.clone(),
         );
         let reconciler = Reconciler::new(
             store.clone(),
             clock.clone(),
-            SyncSettings {
-                interval: config.sync.interval,
-                full_interval: config.sync.full_interval,
-            },
+            sync_settings(config),
             sources.mirrors,
             {
                 let outbox = outbox.clone();
@@ -219,11 +207,7 @@ impl App {
             .into_iter()
             .map(|writer| (writer.source(), (writer, tokio::sync::Mutex::default())))
             .collect();
-        let operators = config
-            .slack
-            .iter()
-            .flat_map(|slack| slack.operators.clone());
-        let operators: Vec<String> = operators.collect();
+        let operators = operators(config);
         let mailbox = Mailbox::new(
             store.clone(),
             commands.clone(),
@@ -235,7 +219,7 @@ impl App {
             store: store.clone(),
             clock: clock.clone(),
             operators: operators.clone(),
-            weights: config.queue.score,
+            weights: Reloadable::new(config.queue.score),
         };
         let alarms = Alerts::new(store.clone(), clock.clone(), operators);
         let gaps = Recovery::new(
@@ -265,6 +249,22 @@ impl App {
             clock.clone(),
             env!("CARGO_PKG_VERSION"),
         );
+        let slack = config.slack.as_ref().map(|slack| SlackSettings {
+            store_dir: store_dir(&config.store.path),
+            ..slack_settings(slack)
+        });
+        let ages = Reloadable::new(ages(config));
+        let live = Live {
+            store: store.clone(),
+            commands: commands.clone(),
+            mailbox: mailbox.clone(),
+            outbox: outbox.clone(),
+            reconciler: syncs.reconciler.clone(),
+            alerts: syncs.watched.alarms.clone(),
+            weights: set_aside.weights.clone(),
+            ages: ages.clone(),
+            slack: slack.as_ref().map(|slack| slack.choices.clone()),
+        };
         let mut warnings = warnings(config);
         warnings.extend(store.key_beside().map(key_is_beside));
         Ok(App {
@@ -279,13 +279,11 @@ impl App {
             hooks,
             is_proxy: is_proxy(config),
             api,
-            slack: config.slack.as_ref().map(|slack| SlackSettings {
-                store_dir: store_dir(&config.store.path),
-                ..slack_settings(slack)
-            }),
+            slack,
             clock,
-            retention: at_most_ages(config.store.retention),
-            log_retention: at_most_ages(config.store.log_retention),
+            ages,
+            live,
+            reload: None,
             set_aside,
             warnings,
         })
@@ -297,6 +295,15 @@ impl App {
         if let Some(slack) = &mut self.slack {
             slack.singleton_dir = Some(folder);
         }
+        self
+    }
+
+    /// Applies changes of `bot.toml` while it runs: on [`Reloading::asked`], and when the API is asked to. `config` is the
+    /// one that this was built with.
+    pub fn reloading(mut self, config: &Config, with: Reloading) -> App {
+        let reloader = Arc::new(Reloader::new(self.live.clone(), config, with));
+        self.api = self.api.with_reload(Arc::clone(&reloader) as _);
+        self.reload = Some(reloader);
         self
     }
 
@@ -398,8 +405,7 @@ impl App {
                 (self.store.clone(), self.clock.clone(), stopping.clone());
             let set_aside = self.set_aside.clone();
             async move {
-                let keeping = (self.retention, self.log_retention);
-                housekeeping(store, clock, keeping, set_aside, stopping).await;
+                housekeeping(store, clock, self.ages, set_aside, stopping).await;
                 Ok(())
             }
         });
@@ -423,6 +429,13 @@ impl App {
                 Ok(())
             }
         });
+        if let Some(reload) = self.reload {
+            let stopping = stopping.clone();
+            parts.start("the reload of bot.toml", async move {
+                reload.run(stopping).await;
+                Ok(())
+            });
+        }
         parts.start("the watch over webhooks", {
             let (gaps, stopping) = (self.gaps, stopping.clone());
             async move {
@@ -606,15 +619,33 @@ fn at_most_ages(time: Duration) -> chrono::Duration {
     chrono::Duration::from_std(time).map_or(AGES, |time| time.min(AGES))
 }
 
+/// How long data is kept.
+#[derive(Debug, Clone, Copy)]
+struct Ages {
+    retention: chrono::Duration,
+    log_retention: chrono::Duration,
+}
+
+fn ages(config: &Config) -> Ages {
+    Ages {
+        retention: at_most_ages(config.store.retention),
+        log_retention: at_most_ages(config.store.log_retention),
+    }
+}
+
 async fn housekeeping(
     store: Store,
     clock: Clock,
-    (retention, log_retention): (chrono::Duration, chrono::Duration),
+    ages: Reloadable<Ages>,
     set_aside: set_aside::SetAsideContext,
     stopping: CancellationToken,
 ) {
     while !stopping.is_cancelled() {
         let now = clock.now();
+        let Ages {
+            retention,
+            log_retention,
+        } = *ages.get();
         if let Err(trouble) = set_aside.give_up_old(retention).await {
             tracing::error!(error = %trouble, "cannot retry work that is set aside");
         }
@@ -1054,12 +1085,33 @@ fn roster(config: &Config) -> Roster {
     }
 }
 
+/// The Slack ids of people to alert.
+fn operators(config: &Config) -> Vec<String> {
+    let slack = config.slack.as_ref();
+    slack.map_or_else(Vec::new, |slack| slack.operators.clone())
+}
+
+fn outbox_settings(config: &Config) -> OutboxSettings {
+    OutboxSettings {
+        retry_initial: config.outbox.retry_initial,
+        retry_max: config.outbox.retry_max,
+        give_up_after: config.outbox.give_up_after,
+    }
+}
+
+fn sync_settings(config: &Config) -> SyncSettings {
+    SyncSettings {
+        interval: config.sync.interval,
+        full_interval: config.sync.full_interval,
+    }
+}
+
 fn mailbox_settings(config: &Config) -> MailboxSettings {
     let slack = config.slack.as_ref();
     MailboxSettings {
         allowed_users: slack
             .map_or_else(AllowedUsers::default, |slack| slack.allowed_users.clone()),
-        operators: slack.map_or_else(Vec::new, |slack| slack.operators.clone()),
+        operators: operators(config),
         thread_replies: slack.map_or(ThreadReplies::Hint, thread_replies),
         finds_by_email: config.finds_by_email(),
     }
@@ -1068,10 +1120,7 @@ fn mailbox_settings(config: &Config) -> MailboxSettings {
 fn store_settings(config: &Config) -> StoreSettings {
     StoreSettings {
         access: config.access.clone(),
-        operators: config
-            .slack
-            .as_ref()
-            .map_or_else(Vec::new, |slack| slack.operators.clone()),
+        operators: operators(config),
         key_file: config.store.key_file.clone(),
         now: None,
     }
@@ -1091,13 +1140,7 @@ fn slack_settings(slack: &config::SlackConfig) -> SlackSettings {
         app_token: slack::SlackToken::new(slack.app_token.expose()),
         bot_token: slack::SlackToken::new(slack.bot_token.expose()),
         api_url: slack.api_url.clone(),
-        channel_commands: match slack.channel_commands {
-            config::ChannelCommandsConfig::Bare => ChannelCommands::Bare,
-            config::ChannelCommandsConfig::Mention => ChannelCommands::Mention,
-            config::ChannelCommandsConfig::Off => ChannelCommands::Off,
-        },
-        operators: slack.operators.clone(),
-        thread_replies: thread_replies(slack),
+        choices: Reloadable::new(slack_choices(slack)),
         catch_up_after: slack.catch_up_after,
         store_dir: None,
         singleton_dir: None,
@@ -1105,6 +1148,19 @@ fn slack_settings(slack: &config::SlackConfig) -> SlackSettings {
             compare_every: slack.compare_every,
             ..Timings::default()
         },
+    }
+}
+
+/// The settings of Slack that a reload replaces.
+fn slack_choices(slack: &config::SlackConfig) -> SlackChoices {
+    SlackChoices {
+        channel_commands: match slack.channel_commands {
+            config::ChannelCommandsConfig::Bare => ChannelCommands::Bare,
+            config::ChannelCommandsConfig::Mention => ChannelCommands::Mention,
+            config::ChannelCommandsConfig::Off => ChannelCommands::Off,
+        },
+        operators: slack.operators.clone(),
+        thread_replies: thread_replies(slack),
     }
 }
 
@@ -1220,6 +1276,7 @@ mod tests {
     use crate::domain::task::{Task, TaskKey};
     use crate::domain::undo::EffectState;
     use crate::store::operations::{self, NewCommand, Surface};
+    use crate::store::people;
 
     #[cfg(target_os = "linux")]
     #[test]

@@ -6,8 +6,9 @@
 //! src/
 //! ├── main.rs        command line, logging, exit status
 //! ├── lib.rs         this map
-//! ├── app.rs         wiring: Config → App → run until told to stop; app/services.rs: the services of `ivan init`
-//! ├── runtime.rs     shutdown token, supervisor of named tasks, back-off, rate limiter, lock: one of each
+//! ├── app.rs         wiring: Config → App → run until told to stop; app/services.rs: the services of `ivan init` ·
+//! │                  app/reload.rs: changes of bot.toml while it runs
+//! ├── runtime.rs     shutdown token, supervisor of named tasks, back-off, rate limiter, lock, reloadable settings: one of each
 //! ├── limits.rs      every limit, by name: counted and logged where it is reached
 //! ├── clock.rs       the app's clock, which tests can shift
 //! ├── lenient.rs     JSON from outside, read leniently and in little memory
@@ -16,7 +17,7 @@
 //! ├── fuzzing.rs     entry points of `fuzz/`, and property tests over them; clickup/fuzzing.rs, github/fuzzing.rs, http/fuzzing.rs,
 //! │                  http_client/fuzzing.rs, slack/fuzzing.rs
 //! ├── config/        bot.toml, environment and *_file → Config, or every mistake at once
-//! │   └── layers.rs: origins · reader.rs: keys → values · network.rs: addresses · lines.rs: lines of keys · remarks.rs: example values, open files · secret.rs: tokens that do not print · token.rs: hashes of API tokens
+//! │   └── layers.rs: origins · changes.rs: changed keys · reader.rs: keys → values · network.rs: addresses · lines.rs: lines of keys · remarks.rs: example values, open files · secret.rs: tokens that do not print · token.rs: hashes of API tokens
 //! ├── domain/        values and decisions: no IO, no clock, nothing of Slack, HTTP or SQL
 //! │   ├── task.rs · ids.rs · person.rs · link.rs · entity.rs · profile.rs      tasks, row ids, people, their accounts, clients, sources
 //! │   ├── checkup.rs · finding.rs · directory.rs                                            facts about tokens, listed places and people, for `doctor` and `init`
@@ -76,7 +77,7 @@
 //! │   ├── routes.rs · describe.rs · openapi.rs · schemas.rs                    routes and their description
 //! │   ├── serving.rs · connections.rs                                          a listener, and its open connections
 //! │   ├── tokens.rs · logins.rs                                                the API's tokens and their rights, logins
-//! │   ├── request.rs · queries.rs · reads.rs · writes.rs · daemon.rs           requests and handlers
+//! │   ├── request.rs · queries.rs · reads.rs · writes.rs · daemon.rs · reload.rs           requests and handlers
 //! │   ├── answers/tasks.rs · answers/people.rs · answers/health.rs · answers/logins.rs · problem.rs    answers
 //! │   └── hooks.rs: webhooks · metrics.rs, recorder.rs: GET /metrics
 //! ├── setup/         the decisions of `ivan init`: choice.rs: numbered lists · people.rs: accounts by e-mail · bot_toml.rs: changes of the file · hosts.rs: tokens of logins

@@ -2,9 +2,10 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use ivan::app::services::RealServices;
-use ivan::app::{self, App};
+use ivan::app::{self, App, Reloading, SetLogLevel};
 use ivan::cli::doctor::DoctorArgs;
 use ivan::cli::init::{InitEnd, InitInputs, InitOptions};
 use ivan::cli::json::OutputForm;
@@ -15,6 +16,7 @@ use ivan::clock::Clock;
 use ivan::config::{Config, LogFormat};
 use ivan::domain::finding::CheckupReport;
 use ivan::mailbox::SlackNews;
+use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -65,7 +67,7 @@ async fn run(cli: Cli) -> ExitCode {
     match cli.command {
         CliCommand::Init(init_options) => init(&init_options, cli.options.config).await,
         CliCommand::Serve => match load(&cli.options) {
-            Ok(config) => serve(config).await,
+            Ok(config) => serve(config, cli.options.config).await,
             Err(exit) => exit,
         },
         #[cfg(not(feature = "demo"))]
@@ -75,19 +77,22 @@ async fn run(cli: Cli) -> ExitCode {
         #[cfg(feature = "demo")]
         CliCommand::Demo => {
             // Faults in the demo are intended and reported in the conversation.
-            start_logging(&LogFormat::Pretty, "error");
+            let _level = start_logging(&LogFormat::Pretty, "error");
             match ivan::demo::run().await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => fail(&error.to_string()),
             }
         }
+        CliCommand::Config {
+            command: ConfigCommand::Reload,
+        } => reload(cli.options).await,
         CliCommand::Config { command } => match load(&cli.options) {
             Ok(config) => match command {
                 ConfigCommand::Show => {
                     print!("{}", config.show());
                     ExitCode::SUCCESS
                 }
-                ConfigCommand::Check => check(&config),
+                ConfigCommand::Check | ConfigCommand::Reload => check(&config),
             },
             Err(exit) => exit,
         },
@@ -189,7 +194,7 @@ const WITHOUT_DEMO: &str = "This build has no demo and no sandbox (`--no-default
 #[cfg(feature = "demo")]
 async fn sandbox(ports: cli::SandboxPorts) -> ExitCode {
     use std::io::Write as _;
-    let stop = match stop_signals() {
+    let stop = match stop_signals(None) {
         Ok(stop) => stop,
         Err(error) => return fail(&format!("cannot install signal handlers: {error}")),
     };
@@ -275,8 +280,8 @@ async fn first_start(config: Config, terminal: &mut Terminal) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // The conversation says what happens. Warnings are in the doctor's report.
-    start_logging(&config.log.format, "error");
-    let stop = match stop_signals() {
+    let _level = start_logging(&config.log.format, "error");
+    let stop = match stop_signals(None) {
         Ok(stop) => stop,
         Err(error) => return fail(&format!("cannot install signal handlers: {error}")),
     };
@@ -325,10 +330,26 @@ async fn tell(mut news: tokio::sync::watch::Receiver<SlackNews>, terminal: &mut 
     ));
 }
 
-async fn serve(config: Config) -> ExitCode {
-    start_logging(&config.log.format, &config.log.level);
+/// `config reload`: asks the daemon. With a file that it would refuse, its address is not known either.
+async fn reload(options: Options) -> ExitCode {
+    let mistakes = Config::load(options.config.as_deref(), variables()).err();
+    match (mistakes, &options.api_url, &options.api_token) {
+        (Some(errors), None, _) | (Some(errors), _, None) => fail(&format!(
+            "{}\nNothing was reloaded: a running daemon keeps its configuration.",
+            errors.located()
+        )),
+        _ => match target(options) {
+            Ok(target) => ExitCode::from(cli::reload(target).await),
+            Err(exit) => exit,
+        },
+    }
+}
+
+async fn serve(config: Config, path: Option<std::path::PathBuf>) -> ExitCode {
+    let level = start_logging(&config.log.format, &config.log.level);
     // Installed here so that a signal while the store is opened also stops the daemon.
-    let stop = match stop_signals() {
+    let asked = Arc::new(Notify::new());
+    let stop = match stop_signals(Some(Arc::clone(&asked))) {
         Ok(stop) => stop,
         Err(error) => return fail(&format!("cannot install signal handlers: {error}")),
     };
@@ -336,6 +357,8 @@ async fn serve(config: Config) -> ExitCode {
         Ok(app) => app,
         Err(error) => return fail(&error.to_string()),
     };
+    let load = Arc::new(move || Config::load(path.as_deref(), variables()));
+    let app = app.reloading(&config, Reloading { load, level, asked });
     // The app has its own copies. With thousands of people this is megabytes.
     drop(config);
     match app.run(Box::pin(stop)).await {
@@ -363,45 +386,122 @@ fn clock() -> Clock {
     clock
 }
 
-/// Installs signal handlers now; the result resolves on SIGTERM, SIGINT and SIGQUIT. SIGHUP stops a daemon that has
-/// lost its terminal. Without a terminal SIGHUP means "reload", which Ivan does not support, so it is ignored. SIGUSR1
-/// and SIGUSR2 are ignored too: by default they would end the process.
+/// The time between two lines about the same ignored signal.
 #[cfg(unix)]
-fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut quit = signal(SignalKind::quit())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut user1 = signal(SignalKind::user_defined1())?;
-    let mut user2 = signal(SignalKind::user_defined2())?;
-    let at_a_terminal = std::io::stdin().is_terminal() || std::io::stderr().is_terminal();
-    Ok(async move {
-        loop {
-            let (name, stops) = tokio::select! {
-                Some(()) = terminate.recv() => ("SIGTERM", true),
-                Some(()) = interrupt.recv() => ("SIGINT", true),
-                Some(()) = quit.recv() => ("SIGQUIT", true),
-                Some(()) = hangup.recv() => ("SIGHUP", at_a_terminal),
-                Some(()) = user1.recv() => ("SIGUSR1", false),
-                Some(()) = user2.recv() => ("SIGUSR2", false),
-                // No further signal can arrive.
-                else => return std::future::pending().await,
-            };
-            if stops {
-                tracing::info!(signal = name, "signal received");
-                return;
-            }
-            tracing::info!(
-                signal = name,
-                "signal ignored; restart to apply changes of bot.toml"
-            );
+const SIGNALS_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// What a signal does.
+#[cfg(unix)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SignalEffect {
+    Stops,
+    Reloads,
+    Ignored,
+}
+
+/// The signals that would end the process by default, with their names. Those of faults in the program itself (SIGSEGV,
+/// SIGBUS, SIGFPE, SIGILL), SIGABRT, with which a watchdog ends a process that hangs, and SIGKILL are not among them. Real-time signals follow by number.
+#[cfg(unix)]
+fn signals() -> Vec<(tokio::signal::unix::SignalKind, String, SignalEffect)> {
+    use tokio::signal::unix::SignalKind;
+    let named = |kind: SignalKind, name: &str, effect| (kind, name.to_owned(), effect);
+    let mut all = vec![
+        named(SignalKind::terminate(), "SIGTERM", SignalEffect::Stops),
+        named(SignalKind::interrupt(), "SIGINT", SignalEffect::Stops),
+        named(SignalKind::quit(), "SIGQUIT", SignalEffect::Stops),
+        named(SignalKind::hangup(), "SIGHUP", SignalEffect::Reloads),
+        named(
+            SignalKind::user_defined1(),
+            "SIGUSR1",
+            SignalEffect::Ignored,
+        ),
+        named(
+            SignalKind::user_defined2(),
+            "SIGUSR2",
+            SignalEffect::Ignored,
+        ),
+        named(SignalKind::alarm(), "SIGALRM", SignalEffect::Ignored),
+        named(SignalKind::io(), "SIGIO", SignalEffect::Ignored),
+    ];
+    #[cfg(target_os = "linux")]
+    {
+        let numbered =
+            |number, name: &str, effect| (SignalKind::from_raw(number), name.to_owned(), effect);
+        for (number, name) in [
+            (5, "SIGTRAP"),
+            (16, "SIGSTKFLT"),
+            (24, "SIGXCPU"),
+            (25, "SIGXFSZ"),
+            (26, "SIGVTALRM"),
+            (27, "SIGPROF"),
+            (30, "SIGPWR"),
+            (31, "SIGSYS"),
+        ] {
+            all.push(numbered(number, name, SignalEffect::Ignored));
         }
+        all.extend(
+            (34..=64)
+                .map(|number| numbered(number, &format!("signal {number}"), SignalEffect::Ignored)),
+        );
+    }
+    all
+}
+
+/// Installs signal handlers now; the result resolves on a signal that stops. SIGHUP asks for a reload, or stops a daemon
+/// whose terminal is gone. All others are logged: by default they would end the process without a word.
+#[cfg(unix)]
+fn stop_signals(reload: Option<Arc<Notify>>) -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::signal;
+    let (arrived, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
+    let mut streams = Vec::new();
+    for (kind, name, effect) in signals() {
+        match signal(kind) {
+            Ok(stream) => streams.push((stream, name, effect)),
+            // Some are reserved on some systems; these end the process.
+            Err(_) if effect == SignalEffect::Ignored => {}
+            Err(error) => return Err(error),
+        }
+    }
+    for (mut stream, name, effect) in streams {
+        let arrived = arrived.clone();
+        tokio::spawn(async move {
+            while stream.recv().await.is_some() && arrived.send((name.clone(), effect)).is_ok() {}
+        });
+    }
+    let is_terminal = || std::io::stdin().is_terminal() || std::io::stderr().is_terminal();
+    let began_at_a_terminal = is_terminal();
+    let mut ignored = std::collections::HashMap::new();
+    Ok(async move {
+        while let Some((name, effect)) = arrivals.recv().await {
+            let lost = effect == SignalEffect::Reloads && began_at_a_terminal && !is_terminal();
+            match (effect, &reload) {
+                (SignalEffect::Stops, _) => {}
+                (SignalEffect::Reloads, _) if lost => {}
+                (SignalEffect::Reloads, Some(reload)) => {
+                    tracing::debug!(signal = name, "signal received: reading bot.toml again");
+                    reload.notify_one();
+                    continue;
+                }
+                (SignalEffect::Reloads, None) | (SignalEffect::Ignored, _) => {
+                    // A full disk may send SIGXFSZ with every write.
+                    let now = tokio::time::Instant::now();
+                    let said = ignored.insert(name.clone(), now);
+                    if said.is_none_or(|said| now - said >= SIGNALS_EVERY) {
+                        tracing::info!(signal = name, "signal ignored");
+                    }
+                    continue;
+                }
+            }
+            tracing::info!(signal = name, "signal received");
+            return;
+        }
+        // No further signal can arrive.
+        std::future::pending().await
     })
 }
 
 #[cfg(not(unix))]
-fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
+fn stop_signals(_: Option<Arc<Notify>>) -> std::io::Result<impl Future<Output = ()>> {
     Ok(async {
         let _ = tokio::signal::ctrl_c().await;
     })
@@ -678,7 +778,42 @@ const WITHOUT_CONFIG: &str =
     "Or use --api-url and --api-token (IVAN_API_URL, IVAN_API_TOKEN) to reach a running daemon.";
 
 /// Logs go to standard error, so that answers can be piped.
-fn start_logging(format: &LogFormat, level: &str) {
+/// Starts the log, and returns the means to change its level.
+fn start_logging(format: &LogFormat, level: &str) -> SetLogLevel {
+    let builder = tracing_subscriber::fmt()
+        // A closed terminal takes no log line, and the error report about that would end the daemon.
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => {
+            let builder = builder
+                .json()
+                .with_env_filter(log_filter(level))
+                .with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            Box::new(move |level| level_changed(handle.reload(log_filter(level))))
+        }
+        LogFormat::Pretty => {
+            let builder = builder
+                .with_ansi(std::io::stderr().is_terminal())
+                .with_target(false)
+                .with_env_filter(log_filter(level))
+                .with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            Box::new(move |level| level_changed(handle.reload(log_filter(level))))
+        }
+    }
+}
+
+fn level_changed(changed: Result<(), tracing_subscriber::reload::Error>) {
+    if let Err(error) = changed {
+        tracing::error!(%error, "the level of the log stays as it was");
+    }
+}
+
+fn log_filter(level: &str) -> EnvFilter {
     // Dependencies log secrets at `trace`, such as the socket's address with its ticket.
     let level = match level {
         "debug" | "trace" => format!("info,ivan={level}"),
@@ -686,20 +821,8 @@ fn start_logging(format: &LogFormat, level: &str) {
     };
     // Its message would repeat, as an error, our own line about the failed request.
     let quiet = "rustls_platform_verifier=off";
-    let filter = EnvFilter::try_new(format!("{quiet},{level}"))
-        .unwrap_or_else(|_| EnvFilter::new(format!("{quiet},info")));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        // A closed terminal takes no log line, and the error report about that would end the daemon.
-        .log_internal_errors(false)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Json => builder.json().init(),
-        LogFormat::Pretty => builder
-            .with_ansi(std::io::stderr().is_terminal())
-            .with_target(false)
-            .init(),
-    }
+    EnvFilter::try_new(format!("{quiet},{level}"))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{quiet},info")))
 }
 
 fn fail(why: &str) -> ExitCode {

@@ -27,7 +27,7 @@ use crate::domain::source::{SourceWriter, TokenStanding};
 use crate::domain::task::Source;
 use crate::ingest;
 use crate::limits::Limit;
-use crate::runtime::{Backoff, CancellationToken};
+use crate::runtime::{Backoff, CancellationToken, Reloadable};
 use crate::store::operations::{self, OperationEnd, OperationRow, OperationState};
 use crate::store::{Store, StoreError, tasks};
 
@@ -67,8 +67,8 @@ pub struct Outbox {
 struct Inner {
     store: Store,
     sources: BTreeMap<Source, AtSource>,
-    settings: OutboxSettings,
-    weights: Weights,
+    settings: Reloadable<OutboxSettings>,
+    weights: Reloadable<Weights>,
     clock: Clock,
 }
 
@@ -133,11 +133,17 @@ impl Outbox {
             inner: Arc::new(Inner {
                 store,
                 sources,
-                settings,
-                weights,
+                settings: Reloadable::new(settings),
+                weights: Reloadable::new(weights),
                 clock,
             }),
         }
+    }
+
+    /// Follows other settings from the next attempt on.
+    pub fn follow(&self, settings: OutboxSettings, weights: Weights) {
+        self.inner.settings.set(settings);
+        self.inner.weights.set(weights);
     }
 
     /// Retries waiting operations of a source, because the source has answered.
@@ -542,13 +548,14 @@ impl Inner {
         mut ended: OperationEnd,
         known_at: DateTime<Utc>,
     ) -> Result<Next, StoreError> {
-        let (seq, command, weights, now) = (row.seq, row.command, self.weights, self.clock.now());
+        let (seq, command, weights, now) =
+            (row.seq, row.command, *self.weights.get(), self.clock.now());
         let (task, interrupted) = (
             row.operation.write.task().cloned(),
             row.operation.interrupted,
         );
         let removes = row.operation.write.removes();
-        let again = now + self.settings.backoff().after(row.attempts);
+        let again = now + self.settings.get().backoff().after(row.attempts);
         let outcome = ended.state.as_str();
         let (has_ended, cancelled) = self
             .store
@@ -665,8 +672,8 @@ impl Inner {
         paused_until: Option<DateTime<Utc>>,
     ) -> Result<Next, StoreError> {
         let now = self.clock.now();
-        let deadline = row.created_at + self.settings.give_up_after;
-        let (seq, command, weights) = (row.seq, row.command, self.weights);
+        let deadline = row.created_at + self.settings.get().give_up_after;
+        let (seq, command, weights) = (row.seq, row.command, *self.weights.get());
         if now >= deadline {
             tracing::error!(operation = %row.operation.id, error = for_operators(&why), "operation given up");
             let cancelled = self
@@ -688,7 +695,7 @@ impl Inner {
             self.count(row, OperationState::GivenUp.as_str(), &cancelled);
             return Ok(Next::GoOn);
         }
-        let wait = retry_after.unwrap_or_else(|| self.settings.backoff().after(row.attempts));
+        let wait = retry_after.unwrap_or_else(|| self.settings.get().backoff().after(row.attempts));
         let not_before = (now + wait).min(deadline);
         let turn = paused_until.map(|_| not_before);
         self.store
@@ -845,7 +852,7 @@ mod tests {
             store: store.clone(),
             clock: Clock::system(),
             operators: vec!["U1".to_owned()],
-            weights: Weights::default(),
+            weights: Reloadable::default(),
         };
         let only =
             |tx: &crate::store::Tx<'_>| tx.execute("UPDATE operations SET lane = 'lane'", []);
@@ -883,6 +890,7 @@ mod tests {
             let wait = outbox
                 .inner
                 .settings
+                .get()
                 .backoff()
                 .after(attempts)
                 .as_secs_f64();

@@ -26,7 +26,7 @@ use crate::domain::source::{Container, SourceReader, SourceWriter};
 use crate::domain::task::{Source, TaskKey};
 use crate::ingest::{self, Applied, ReportOrigin};
 use crate::limits::Limit;
-use crate::runtime::{Backoff, CancellationToken, lock};
+use crate::runtime::{Backoff, CancellationToken, Reloadable, lock};
 use crate::store::{Store, StoreError, Wake, tasks};
 
 /// How far before the newest known change a walk begins, because clocks and listings of sources lag
@@ -65,7 +65,7 @@ pub struct SyncResult {
 }
 
 /// The periods of polls (`[sync]` of bot.toml).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SyncSettings {
     /// The time from a successful poll to the next, plus or minus 10 %.
     pub interval: Duration,
@@ -82,7 +82,7 @@ pub struct Reconciler {
 struct Inner {
     store: Store,
     clock: Clock,
-    settings: SyncSettings,
+    settings: Reloadable<SyncSettings>,
     sources: BTreeMap<Source, Mirrored>,
     yields: WriteUnderWay,
 }
@@ -138,10 +138,21 @@ impl Reconciler {
             inner: Arc::new(Inner {
                 store,
                 clock,
-                settings,
+                settings: Reloadable::new(settings),
                 sources,
                 yields,
             }),
+        }
+    }
+
+    /// Follows other periods. The present waits end, so that a shorter period counts at once.
+    pub fn follow(&self, settings: SyncSettings) {
+        if *self.inner.settings.get() == settings {
+            return;
+        }
+        self.inner.settings.set(settings);
+        for source in self.sources() {
+            self.want(source);
         }
     }
 
@@ -210,6 +221,7 @@ impl Reconciler {
                     retry.reset();
                     self.inner
                         .settings
+                        .get()
                         .interval
                         .mul_f64(0.9 + fastrand::f64() / 5.0)
                 }
@@ -242,7 +254,7 @@ impl Inner {
     async fn full_is_due(&self, source: Source) -> bool {
         let full_at = self.full_at(source).await;
         let age = full_at.and_then(|at| (self.clock.now() - at).to_std().ok());
-        age.is_none_or(|age| age >= self.settings.full_interval)
+        age.is_none_or(|age| age >= self.settings.get().full_interval)
     }
 
     /// Waits until work that ended the process twice may begin again.

@@ -23,7 +23,7 @@ use crate::domain::task::Source;
 use crate::inbox::{Inbox, Inserted, NotKept};
 use crate::limits::Limit;
 use crate::reconcile::{Reconciler, SyncResult};
-use crate::runtime::{CancellationToken, lock};
+use crate::runtime::{CancellationToken, Reloadable, lock};
 use crate::store::messages::MessageDraft;
 use crate::store::slack_events::dm_of;
 use crate::store::{Db, Store, StoreError, Wake, deliveries, messages, pauses};
@@ -281,7 +281,7 @@ impl Inner {
 pub struct Alerts {
     store: Store,
     clock: Clock,
-    operators: Vec<String>,
+    operators: Reloadable<Vec<String>>,
     failing: Arc<Mutex<BTreeMap<Source, DateTime<Utc>>>>,
 }
 
@@ -291,9 +291,14 @@ impl Alerts {
         Alerts {
             store,
             clock,
-            operators,
+            operators: Reloadable::new(operators),
             failing: Arc::default(),
         }
+    }
+
+    /// Alerts other operators from now on.
+    pub fn follow(&self, operators: Vec<String>) {
+        self.operators.set(operators);
     }
 
     /// Handles the result of a poll: alerts operators if the source has failed for long.
@@ -393,7 +398,7 @@ impl Alerts {
 
     /// Alerts every operator, unless the alert was already sent.
     pub async fn raise(&self, about: &str, words: Text) -> Result<(), StoreError> {
-        let (about, operators, now) = (about.to_owned(), self.operators.clone(), self.clock.now());
+        let (about, operators, now) = (about.to_owned(), self.operators.get(), self.clock.now());
         self.store
             .write(move |tx| {
                 if deliveries::alarm(tx, &about, now)? {
@@ -407,7 +412,7 @@ impl Alerts {
 
     /// Sends the end of an alert that was sent.
     pub async fn over(&self, about: &str, words: Text) -> Result<(), StoreError> {
-        let (about, operators, now) = (about.to_owned(), self.operators.clone(), self.clock.now());
+        let (about, operators, now) = (about.to_owned(), self.operators.get(), self.clock.now());
         self.store
             .write(move |tx| {
                 if deliveries::all_well(tx, &about)?.is_some() {

@@ -1,10 +1,11 @@
-//! Tools for long-lived tasks: a shutdown token, a supervisor of named tasks, a back-off, a rate limiter, a lock.
+//! Tools for long-lived tasks: a shutdown token, a supervisor of named tasks, a back-off, a rate limiter, a lock, a value
+//! that a reload replaces.
 //!
 //! There is one of each, our own where no crate fits: see [`Backoff`], [`RateLimiter`] and [`lock`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::task::{Id, JoinError, JoinSet};
@@ -22,6 +23,41 @@ pub async fn slept(wait: Duration, shutdown: &CancellationToken) -> bool {
 /// Every value behind a lock here is consistent between two statements. `parking_lot` would be one more crate for this.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// ---------------------------------------------------------------- the reload
+
+/// Settings that a reload of `bot.toml` replaces. Clones share them; each reader has the settings of one moment.
+///
+/// `arc-swap` would save the lock, which is held for one addition.
+#[derive(Debug)]
+pub struct Reloadable<T>(Arc<RwLock<Arc<T>>>);
+
+impl<T> Reloadable<T> {
+    pub fn new(value: T) -> Reloadable<T> {
+        Reloadable(Arc::new(RwLock::new(Arc::new(value))))
+    }
+
+    /// The present settings. They stay as they are for their holder.
+    pub fn get(&self) -> Arc<T> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn set(&self, value: T) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(value);
+    }
+}
+
+impl<T> Clone for Reloadable<T> {
+    fn clone(&self) -> Reloadable<T> {
+        Reloadable(Arc::clone(&self.0))
+    }
+}
+
+impl<T: Default> Default for Reloadable<T> {
+    fn default() -> Reloadable<T> {
+        Reloadable::new(T::default())
+    }
 }
 
 // ---------------------------------------------------------------- the supervisor

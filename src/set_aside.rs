@@ -13,6 +13,7 @@ use crate::domain::operation::Write;
 use crate::domain::reply::{Text, quote};
 use crate::domain::score::Weights;
 use crate::domain::set_aside::{SetAside, Work, rest, to_its_person, to_operators, why};
+use crate::runtime::Reloadable;
 use crate::store::operations::{self, OperationEnd, OperationState};
 use crate::store::slack_events::{Gesture, IncomingMessage};
 use crate::store::{DbResult, Store, StoreError, Tx, Wake, messages, people, set_aside};
@@ -27,7 +28,7 @@ pub struct SetAsideContext {
     /// Slack ids.
     pub operators: Vec<String>,
     /// The weights of the queue, for commands that end with the work.
-    pub weights: Weights,
+    pub weights: Reloadable<Weights>,
 }
 
 impl SetAsideContext {
@@ -90,7 +91,13 @@ impl SetAsideContext {
         let Some(command) = set_aside::put_operation_aside(tx, id, why)? else {
             return Ok(());
         };
-        settle(tx, command, CompletionTrigger::Waits, now, &self.weights)?;
+        settle(
+            tx,
+            command,
+            CompletionTrigger::Waits,
+            now,
+            &self.weights.get(),
+        )?;
         tx.wake(Wake::Released);
         if messages::tells(tx, command)? {
             return Ok(());
@@ -110,7 +117,7 @@ impl SetAsideContext {
 
     /// Gives up operations that were not retried within the retention time of rows, and notifies their people.
     pub async fn give_up_old(&self, kept_for: chrono::Duration) -> Result<(), StoreError> {
-        let (clock, weights) = (self.clock.clone(), self.weights);
+        let (clock, weights) = (self.clock.clone(), *self.weights.get());
         self.store
             .write(move |tx| {
                 let now = clock.now();
@@ -317,7 +324,7 @@ mod tests {
             store: Store::open(&folder.path().join("ivan.db"), StoreSettings::default()).unwrap(),
             clock: Clock::system(),
             operators: vec!["U1".to_owned()],
-            weights: Weights::default(),
+            weights: Reloadable::default(),
         }
     }
 

@@ -267,13 +267,15 @@ pub struct SandboxPorts {
     pub control_port: u16,
 }
 
-/// Actions on the configuration file; the daemon need not run.
+/// Actions on the configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum ConfigCommand {
     /// Check the configuration
     Check,
     /// Print the configuration, with secrets masked
     Show,
+    /// Apply changes of bot.toml to the running daemon, and say which need a restart
+    Reload,
 }
 
 /// Actions on the store; the daemon must not run.
@@ -471,6 +473,22 @@ pub fn output(printed: &Printed, form: &OutputForm) -> u8 {
 
 async fn perform(command: TaskCommand, target: &DaemonTarget) -> Printed {
     let (call, within) = command.request();
+    perform_call(call, within, target).await
+}
+
+/// Asks the daemon to read bot.toml again, prints the changes, and returns the exit status.
+#[inline(never)]
+pub fn reload(target: DaemonTarget) -> BoxFuture<'static, u8> {
+    Box::pin(async move {
+        let call = Call {
+            answer: AnswerKind::Reload,
+            ..Call::post("/config/reload", json!({}))
+        };
+        output(&perform_call(call, WRITE_WAIT + ANSWER_WITHIN, &target).await)
+    })
+}
+
+async fn perform_call(call: Call, within: Duration, target: &DaemonTarget) -> Printed {
     let asked = async {
         let client = DaemonClient::new(target)?;
         let reply = client.send(&call, within).await?;

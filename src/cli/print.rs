@@ -73,6 +73,11 @@ pub fn words<Z: TimeZone<Offset: Display>>(
             exit: EXIT_QUEUED,
             ..Printed::ok("… Still syncing; `ivan status` shows the result.\n".into())
         }),
+        (AnswerKind::Reload, 200) => reloaded(json),
+        (AnswerKind::Reload, 422) => text_lines(json, "detail").map(|lines| Printed {
+            err: format!("✗ {}\nNothing was reloaded.\n", lines.join("\n")),
+            ..Printed::failed("", EXIT_FAILED)
+        }),
         (AnswerKind::Status, 200) => status(json),
         _ => json
             .get("detail")
@@ -388,6 +393,66 @@ fn synced(json: &Value) -> Option<Printed> {
         }
     }
     Some(printed)
+}
+
+/// The lines of a text, each without controls.
+fn text_lines(json: &Value, key: &str) -> Option<Vec<String>> {
+    let lines = json.get(key)?.as_str()?.lines();
+    Some(lines.map(clean).collect())
+}
+
+/// The changes of a reload: a line each, then those that wait for a restart.
+fn reloaded(json: &Value) -> Option<Printed> {
+    let mut out = match text(json, "file") {
+        Some(file) => format!("✓ {file} is in force.\n"),
+        None => "✓ The configuration is in force.\n".to_owned(),
+    };
+    let names = |key: &str| {
+        let names = json.get(key)?.as_array()?.iter();
+        let names: Vec<String> = names
+            .filter_map(|name| Some(clean(name.as_str()?)))
+            .collect();
+        Some(names)
+    };
+    let applied = json.get("applied")?.as_array()?;
+    for change in applied {
+        let key = text(change, "key")?;
+        let values = match (text(change, "from"), text(change, "to")) {
+            (None, None) => "changed".to_owned(),
+            (from, to) => {
+                let shown = |value: Option<String>| value.unwrap_or_else(|| "not set".to_owned());
+                format!("{} → {}", shown(from), shown(to))
+            }
+        };
+        let _ = writeln!(out, "  {key}: {values}");
+        if key == "people" {
+            for (word, key) in [("added", "people_added"), ("removed", "people_removed")] {
+                let names = names(key)?;
+                if !names.is_empty() {
+                    let _ = writeln!(out, "    {word}: {}", some_of(&names));
+                }
+            }
+        }
+    }
+    if applied.is_empty() {
+        out.push_str("  Nothing changed.\n");
+    }
+    let restart = json.get("restart")?.as_array()?.iter();
+    let restart: Vec<String> = restart.filter_map(|change| text(change, "key")).collect();
+    if !restart.is_empty() {
+        let _ = writeln!(out, "! Restart Ivan to apply: {}", restart.join(", "));
+    }
+    Some(Printed::ok(out))
+}
+
+/// The first ten names, and the number of the others.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let first: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 fn status(json: &Value) -> Option<Printed> {
@@ -857,12 +922,45 @@ mod tests {
         assert_eq!(printed.err, "✗ put the rest into -d; Use --as Ana.\n");
     }
 
+    #[test]
+    fn a_reload_says_what_is_in_force_and_what_waits() {
+        let change =
+            |key: &str, from: Value, to: Value| json!({ "key": key, "from": from, "to": to });
+        let mut answer = json!({
+            "file": "/etc/ivan/bot.toml",
+            "applied": [
+                change("people", Value::Null, Value::Null),
+                change("queue.score.overdue", "5".into(), "7".into()),
+                change("slack.quiet", Value::Null, "\"20:00-8:00\"".into()),
+            ],
+            "restart": [change("clickup.token", Value::Null, Value::Null)],
+            "people_added": ["Cleo"],
+            "people_removed": [],
+            "ms": 12,
+        });
+        let printed = print(AnswerKind::Reload, 200, answer.clone());
+        assert_eq!(
+            printed.out,
+            "✓ /etc/ivan/bot.toml is in force.\n  people: changed\n    added: Cleo\n  queue.score.overdue: 5 → 7\n  \
+             slack.quiet: not set → \"20:00-8:00\"\n! Restart Ivan to apply: clickup.token\n"
+        );
+        assert_eq!(printed.exit, EXIT_OK);
+        answer["applied"] = json!([]);
+        answer["restart"] = json!([]);
+        let printed = print(AnswerKind::Reload, 200, answer);
+        assert_eq!(
+            printed.out,
+            "✓ /etc/ivan/bot.toml is in force.\n  Nothing changed.\n"
+        );
+    }
+
     #[rstest]
     #[case(AnswerKind::Write, 200)]
     #[case(AnswerKind::Current, 200)]
     #[case(LIST, 200)]
     #[case(AnswerKind::Sync, 200)]
     #[case(AnswerKind::Status, 200)]
+    #[case(AnswerKind::Reload, 200)]
     #[case(AnswerKind::Write, 500)]
     fn an_answer_that_is_not_ours_is_no_success(#[case] what: AnswerKind, #[case] status: u16) {
         let printed = print(what, status, json!({ "hello": "world" }));

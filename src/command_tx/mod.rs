@@ -8,7 +8,7 @@ mod logins;
 mod settings;
 mod stop;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -41,7 +41,7 @@ pub use stop::{CommandError, Rejection, Stop, WhoActs};
 /// The transaction of one command, with its context beside the store.
 pub struct CommandTx<'a> {
     /// The settings from `bot.toml`.
-    pub settings: &'a CommandSettings,
+    pub settings: Arc<CommandSettings>,
     /// The state of the connections, shared with Slack and the polls.
     pub health: &'a Mutex<LiveHealth>,
     /// Logins that wait, and tokens that are to be shown.
@@ -428,7 +428,11 @@ impl CommandTx<'_> {
 
     /// The same transaction, whose answers this reader sees.
     pub fn that_shows(&self, shows: Shows) -> CommandTx<'_> {
-        CommandTx { shows, ..*self }
+        CommandTx {
+            shows,
+            settings: Arc::clone(&self.settings),
+            ..*self
+        }
     }
 
     /// Replies with the current task and its card, or the reason for an empty queue.

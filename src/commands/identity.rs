@@ -85,8 +85,8 @@ impl Commands {
             .store
             .read(move |connection| {
                 let person = people::by_id(connection, id)?;
-                let accounts = accounts_of(connection, &person, inner.settings.sources())?;
-                let rhythm = told_how(connection, person.id, inner.settings.receipts)?;
+                let accounts = accounts_of(connection, &person, inner.settings.get().sources())?;
+                let rhythm = told_how(connection, person.id, inner.settings.get().receipts)?;
                 let message = reply::whoami(&person, &accounts, None, now).then(rhythm);
                 Ok(Identity {
                     person,

@@ -32,7 +32,7 @@ use crate::domain::queue::EmptyQueue;
 use crate::domain::reply::{self, Text};
 use crate::domain::score::{day, day_begins, score};
 use crate::domain::task::{Source, TaskId, TaskKey};
-use crate::runtime::lock;
+use crate::runtime::{Reloadable, lock};
 use crate::store::{
     Db, DbResult, Store, Tx, access, deliveries, open_tasks, operations, people, snoozes, tasks,
 };
@@ -73,7 +73,7 @@ pub struct Commands {
 
 struct Inner {
     store: Store,
-    settings: CommandSettings,
+    settings: Reloadable<CommandSettings>,
     clock: Clock,
     health: Mutex<LiveHealth>,
     /// The account look-ups of the sources.
@@ -229,7 +229,7 @@ impl Commands {
         Commands {
             inner: Arc::new(Inner {
                 store,
-                settings,
+                settings: Reloadable::new(settings),
                 clock,
                 health: Mutex::new(LiveHealth {
                     slack,
@@ -270,14 +270,19 @@ impl Commands {
     }
 
     /// The settings from `bot.toml` that commands use.
-    pub(crate) fn settings(&self) -> &CommandSettings {
-        &self.inner.settings
+    pub(crate) fn settings(&self) -> Arc<CommandSettings> {
+        self.inner.settings.get()
+    }
+
+    /// Follows other settings from the next command on.
+    pub fn follow(&self, settings: CommandSettings) {
+        self.inner.settings.set(settings);
     }
 
     /// A command's context within a transaction that another part of the daemon has begun.
     pub(crate) fn command_tx<'a>(&'a self, db: &'a Tx<'a>, now: DateTime<Utc>) -> CommandTx<'a> {
         CommandTx {
-            settings: &self.inner.settings,
+            settings: self.settings(),
             health: &self.inner.health,
             logins: &self.inner.logins,
             db,
@@ -336,7 +341,8 @@ fn acting<'a>(people: &'a [Person], named: Option<&str>) -> Result<&'a Person, W
 impl Commands {
     /// The actor, by name, Slack id or GitHub login; without a name the only person, or `api.default_person`.
     pub async fn who(&self, actor: Option<&str>) -> Result<Person, CommandError> {
-        let named = actor.or(self.inner.settings.default_person.as_deref());
+        let settings = self.settings();
+        let named = actor.or(settings.default_person.as_deref());
         if let Some(named) = named.map(str::to_owned) {
             let found = self.inner.store.read(move |connection| {
                 let people = people::maybe_called(connection, &named)?;
@@ -435,7 +441,7 @@ impl Commands {
                     _ => return Err(not_a_cursor("tasks").into()),
                 },
             };
-            let filter = with_clients(connection, &inner.settings.entities, &asked.filter)?;
+            let filter = with_clients(connection, &inner.settings.get().entities, &asked.filter)?;
             let (_, waits) = open_tasks::waits(connection, now)?;
             let mut sources = filter.sources;
             if let Some(source) = asked.source {
@@ -500,7 +506,7 @@ impl Commands {
             .into_iter()
             .map(|stored| {
                 let waiting = waits.people_waiting_for(stored.row);
-                let weights = &self.inner.settings.weights;
+                let weights = &self.settings().weights;
                 let points = score(&stored.task, waiting, now, zone, weights);
                 Scored::from((stored.task, points))
             })
@@ -630,7 +636,7 @@ impl Commands {
             .inner
             .store
             .read(move |connection| {
-                let (sources, queued) = verbs::status::sources(connection, &inner.settings)?;
+                let (sources, queued) = verbs::status::sources(connection, &inner.settings.get())?;
                 let set_aside = crate::store::set_aside::all(connection)?;
                 let given_up = deliveries::lately_given_up(connection, inner.clock.now())?;
                 Ok((sources, queued, set_aside, given_up))

@@ -14,7 +14,7 @@ impl Commands {
         let Some(work) = Work::parse(id.trim()) else {
             return Ok(None);
         };
-        let (now, weights) = (self.inner.clock.now(), self.inner.settings.weights);
+        let (now, weights) = (self.inner.clock.now(), self.settings().weights);
         let again = work.clone();
         let retried = self.inner.store.retry(&work, move |tx| {
             for wake in [

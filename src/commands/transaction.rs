@@ -46,7 +46,7 @@ impl Commands {
             .write(move |tx| {
                 work(&CommandTx {
                     shows: Shows::Person,
-                    settings: &inner.settings,
+                    settings: inner.settings.get(),
                     health: &inner.health,
                     logins: &inner.logins,
                     db: tx,

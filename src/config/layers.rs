@@ -75,7 +75,7 @@ pub struct Layers {
 }
 
 /// The keys of lists of tables, such as `[[people]]`. An empty list does not show that its items are tables.
-const LISTS_OF_TABLES: [&str; 5] = [
+pub(super) const LISTS_OF_TABLES: [&str; 5] = [
     "access.places",
     "api.tokens",
     "entities",

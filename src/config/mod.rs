@@ -3,6 +3,7 @@
 //! `layers.rs` collects the given values and their origins; `reader.rs` parses values and collects mistakes. This file
 //! has the list of keys with their defaults, and the rules among keys. An existing `Config` is valid.
 
+mod changes;
 mod layers;
 mod lines;
 mod network;
@@ -31,6 +32,7 @@ use crate::domain::schedule::{Defaults, QuietHours, time_of_day};
 use crate::domain::score::Weights;
 use crate::domain::task::{RepoName, Source};
 
+pub use changes::{ConfigChange, ConfigKeys, needs_restart};
 pub use layers::ValueOrigin;
 pub use lines::line_in;
 pub use network::Network;
@@ -357,6 +359,23 @@ impl ConfigErrors {
     /// Each mistake, in the order of detection.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()
+    }
+
+    /// The same text as `Display`, with the line of each key in its file.
+    pub fn located(&self) -> String {
+        let mut text = self.to_string();
+        for error in &self.0 {
+            if let ValueOrigin::File(path) = &error.origin
+                && let Some(line) = line_in(path, &error.key)
+            {
+                let (plain, located) = (
+                    error.to_string(),
+                    format!("{}: {} ({}:{line})", error.key, error.why, path.display()),
+                );
+                text = text.replace(&plain, &located);
+            }
+        }
+        text
     }
 }
 

@@ -54,6 +54,13 @@ pub struct Shown {
     note: Note,
 }
 
+impl Shown {
+    /// The dotted key, and its value as TOML.
+    pub(super) fn key_and_value(&self) -> (&str, Option<&str>) {
+        (&self.key, self.value.as_deref())
+    }
+}
+
 /// The comment of a line.
 #[derive(Debug, Clone)]
 enum Note {

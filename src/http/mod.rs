@@ -23,6 +23,7 @@ pub mod problem;
 mod queries;
 mod reads;
 mod recorder;
+mod reload;
 mod request;
 mod routes;
 mod schemas;
@@ -53,6 +54,7 @@ use crate::domain::task::Source;
 use crate::limits::Limit;
 use crate::runtime::CancellationToken;
 use problem::{Problem, ProblemKind};
+pub use reload::{ChangedKey, Reload, ReloadRefusal, ReloadReport};
 pub use serving::IsProxy;
 use serving::{Serving, serve_as};
 use tokens::authorize;
@@ -95,6 +97,8 @@ pub struct ApiState {
     commands: Commands,
     tokens: ApiTokens,
     sync: Arc<dyn Synchronize>,
+    /// `None` where no file is read again: in the demo.
+    reload: Option<Arc<dyn Reload>>,
     clock: Clock,
     version: &'static str,
     /// Builds the API's description. It names the handlers, which must not name it.
@@ -115,10 +119,19 @@ impl ApiState {
             tokens: tokens.and_of_people(commands.clone()),
             commands,
             sync,
+            reload: None,
             clock,
             version,
             document: openapi::document,
             syncs: Arc::new(Semaphore::new(SYNCS_MAX)),
+        }
+    }
+
+    /// The same with reloads of `bot.toml`.
+    pub fn with_reload(self, reload: Arc<dyn Reload>) -> ApiState {
+        ApiState {
+            reload: Some(reload),
+            ..self
         }
     }
 }

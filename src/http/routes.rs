@@ -6,7 +6,6 @@ use axum::routing::{MethodRouter, get, post};
 use utoipa::openapi::{AllOfBuilder, Content, HttpMethod, ObjectBuilder, Ref, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::ApiState;
 use super::answers::{
     Alive, BriefingAnswer, CurrentJson, LogAnswer, LoginAnswer, LoginStateAnswer, LogoutAnswer,
     OperationAnswer, PeopleAnswer, QueueAnswer, Readiness, ReceiptsAnswer, Retried, ScheduleAnswer,
@@ -16,6 +15,7 @@ use super::describe::{Description, operation, verb};
 use super::problem::{PROBLEM_JSON, ProblemDocument};
 use super::queries::{CurrentQuery, LogQuery, QueueQuery, TasksQuery, WhyQuery};
 use super::request::{SYNC_WAIT, TaskPath, WriteRequest};
+use super::{ApiState, ReloadReport, reload};
 use super::{daemon as d, logins as l, reads as r, writes as w};
 use crate::verbs::{self, VERBS};
 
@@ -285,6 +285,16 @@ fn daemon() -> Vec<Route> {
                 .answers::<SyncReport>("Every source was read or has failed")
                 .answers_with::<SyncReport>(202, "Still syncing after `wait`")
                 .problems(&[400, 413, 415, 422])
+        }),
+        writes("/config/reload", reload::reload, || {
+            operation("reloadConfig", "Read bot.toml again")
+                .about(
+                    "Applies the changes that need no restart, and lists those that do. A file with a mistake is refused \
+                         as a whole, and the former configuration stays in force. For tokens of any person. SIGHUP does \
+                         the same.",
+                )
+                .answers::<ReloadReport>("The changes")
+                .problems(&[422])
         }),
         reads("/status", d::status, || {
             operation("status", "Get connections, last sync and queued work")

@@ -96,7 +96,8 @@ impl MailTx<'_> {
         by: Option<&str>,
         channel: String,
     ) -> DbResult<()> {
-        let sources = self.inner.commands.settings().sources();
+        let settings = self.inner.commands.settings();
+        let sources = settings.sources();
         let lacks = |source: &Source| !person.alone && person.account(*source).is_none();
         let unlinked: Vec<Source> = sources.filter(lacks).collect();
         let words = reply::welcome(name, by, &unlinked);
@@ -157,7 +158,7 @@ impl MailTx<'_> {
         slack: &str,
         answer: ArrivalAnswer,
     ) -> Decided {
-        if !self.inner.settings.operators.contains(&presser.id) {
+        if !self.inner.settings.get().operators.contains(&presser.id) {
             return Err(Rejection::Unfit(reply::only_operators_link()).into());
         }
         let Some(arrival) = arrivals::of(self.db, slack)? else {

@@ -104,7 +104,7 @@ impl Mailbox {
 
     /// The choices for a new task to a person in this channel.
     pub async fn create_form(&self, channel: Option<&str>) -> Result<CreateForm, StoreError> {
-        let settings = self.inner.commands.settings().clone();
+        let settings = self.inner.commands.settings();
         let defaults = channel.and_then(|channel| settings.channels.get(channel).cloned());
         self.inner
             .store

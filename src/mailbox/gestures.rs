@@ -94,7 +94,7 @@ impl Mailbox {
         &self,
         heard: &IncomingMessage,
     ) -> Result<Option<IncomingMessage>, StoreError> {
-        let replies = self.inner.settings.thread_replies;
+        let replies = self.inner.settings.get().thread_replies;
         let mut settled = self.inner.store.signals().settled();
         let known = async {
             loop {

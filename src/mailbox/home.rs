@@ -133,7 +133,8 @@ impl Mailbox {
             Ok(()) => home,
             Err(why) => HomeTab {
                 parts: home::nothing_for(
-                    why.words(false).mentioning(&self.inner.settings.operators),
+                    why.words(false)
+                        .mentioning(&self.inner.settings.get().operators),
                 ),
                 ..home
             },
@@ -170,7 +171,7 @@ fn tab(
         None => shown_to(connection, inner, &home.user, now)?,
     };
     for part in &mut parts {
-        part.mention(&inner.settings.operators);
+        part.mention(&inner.settings.get().operators);
     }
     Ok(HomeTab {
         user: home.user,

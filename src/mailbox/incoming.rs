@@ -80,7 +80,7 @@ impl Inbound for Mailbox {
         }
         let may_command = may.is_ok();
         let (asked, left) = match may {
-            Ok(()) => meaning(heard, self.inner.settings.thread_replies),
+            Ok(()) => meaning(heard, self.inner.settings.get().thread_replies),
             Err(why) => {
                 if !is_overheard(heard) {
                     self.note_stranger(member, &why);
@@ -144,7 +144,7 @@ impl Mailbox {
     /// concerns nothing of ours is not stored. If its author has too many waiting, it is rejected with a notice and not
     /// processed.
     pub async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreError> {
-        let replies = self.inner.settings.thread_replies;
+        let replies = self.inner.settings.get().thread_replies;
         self.write(move |mail| {
             let tx = mail.db;
             let Some(heard) = whole(tx, heard, replies)? else {

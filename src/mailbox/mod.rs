@@ -36,6 +36,7 @@ use crate::domain::card::CardPart;
 use crate::domain::ids::MessageId;
 use crate::domain::person::{AllowedUsers, NotAllowed, SlackMember, may_act};
 use crate::domain::reply::Text;
+use crate::runtime::Reloadable;
 use crate::store::messages::{self, MessageDraft};
 use crate::store::{DbResult, Signals, Store, Tx, Wake};
 
@@ -96,7 +97,7 @@ pub struct Mailbox {
 struct Inner {
     store: Store,
     commands: Commands,
-    settings: MailboxSettings,
+    settings: Reloadable<MailboxSettings>,
     clock: Clock,
     attempts: Attempts,
     strangers: strangers::Strangers,
@@ -131,7 +132,7 @@ impl Mailbox {
                 attempts: Attempts::new(store.clone(), clock.clone()),
                 store,
                 commands,
-                settings,
+                settings: Reloadable::new(settings),
                 clock,
                 strangers: strangers::Strangers::default(),
                 lost: lost::LostTime::default(),
@@ -141,6 +142,11 @@ impl Mailbox {
                 news: watch::Sender::default(),
             }),
         }
+    }
+
+    /// Follows other settings from the next message on.
+    pub fn follow(&self, settings: MailboxSettings) {
+        self.inner.settings.set(settings);
     }
 
     /// Attempts at the work of this mailbox.
@@ -160,7 +166,7 @@ impl Mailbox {
 
     /// Whether a person may give commands at all.
     pub fn may_act(&self, member: &SlackMember, team: &str) -> Result<(), NotAllowed> {
-        may_act(member, team, &self.inner.settings.allowed_users)
+        may_act(member, team, &self.inner.settings.get().allowed_users)
     }
 
     /// Logs a refused command of a person who may give none.

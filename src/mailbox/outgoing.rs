@@ -80,7 +80,7 @@ impl Outbound for Mailbox {
         let mut page = store
             .read_short(move |db| messages::outgoing(db, at_most))
             .await?;
-        let operators = &self.inner.settings.operators;
+        let operators = &self.inner.settings.get().operators;
         for message in &mut page.messages {
             // It is stored as begun, but nobody has sent it yet: nothing can be found.
             message.begun_at = message

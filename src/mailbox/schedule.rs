@@ -71,7 +71,14 @@ impl Mailbox {
     /// The Slack ids of people without a known time zone, who have not written to Ivan yet. If Ivan has one user only,
     /// the first configured id counts until a person writes.
     pub async fn without_zone(&self) -> Result<Vec<(PersonId, String)>, StoreError> {
-        let first_named = self.inner.settings.allowed_users.named.first().cloned();
+        let first_named = self
+            .inner
+            .settings
+            .get()
+            .allowed_users
+            .named
+            .first()
+            .cloned();
         let people = self.inner.store.read(people::without_zone).await?;
         let with_id = people.into_iter().filter_map(|person| {
             let slack = match person.alone {
@@ -110,7 +117,7 @@ impl Mailbox {
             let mut person = people::by_id(mail.db, person)?;
             let mut may = true;
             if let Some((member, team)) = &member {
-                may = may_act(member, team, &mail.inner.settings.allowed_users).is_ok();
+                may = may_act(member, team, &mail.inner.settings.get().allowed_users).is_ok();
                 if let Some(zone) = member.zone.filter(|zone| *zone != person.zone) {
                     people::moved_to_zone(mail.db, person.id, zone)?;
                     person.zone = zone;

@@ -71,7 +71,7 @@ impl Mailbox {
         listens: ListenedChannels,
     ) -> Result<Vec<UnmetScope>, StoreError> {
         let (settings, usual) = (
-            &self.inner.settings,
+            self.inner.settings.get(),
             self.inner.commands.settings().receipts,
         );
         let somebody = self.inner.store.read(people::somebody_wants_reactions);

@@ -83,8 +83,8 @@ impl Strangers {
 impl MailTx<'_> {
     /// Whether an operator other than the member is told of them.
     pub(super) fn tells_operators(&self, member: &SlackMember) -> bool {
-        let mut operators = self.inner.settings.operators.iter();
-        operators.any(|id| *id != member.id)
+        let settings = self.inner.settings.get();
+        settings.operators.iter().any(|id| *id != member.id)
     }
 
     /// Logs a full member who is no person and used Ivan, and asks operators, once, whether to add them. Returns whether

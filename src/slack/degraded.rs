@@ -12,11 +12,11 @@ use tokio::time::Instant;
 use super::blocks::mrkdwn;
 use super::catch_up::Outage;
 use super::web::{Web, WebError};
-use super::{SlackError, Timings};
+use super::{SlackChoices, SlackError, Timings};
 use crate::clock::Clock;
 use crate::domain::reply::{self, Text};
 use crate::mailbox::{Conversation, StoreHealth};
-use crate::runtime::{Backoff, CancellationToken, slept};
+use crate::runtime::{Backoff, CancellationToken, Reloadable, slept};
 
 /// Conversations that wait for a notice, and those that get one per outage.
 pub const UNKEPT_MAX: usize = 64;
@@ -33,8 +33,8 @@ pub struct UnstoredMessage {
 pub struct DegradedNotices {
     pub health: watch::Receiver<StoreHealth>,
     pub web: Web,
-    /// Slack ids.
-    pub operators: Vec<String>,
+    /// With the operators.
+    pub choices: Reloadable<SlackChoices>,
     pub outage: Arc<Outage>,
     pub clock: Clock,
     pub timings: Arc<Timings>,
@@ -90,7 +90,7 @@ pub async fn run(
 
 impl DegradedNotices {
     async fn operators(&self, words: &Text, shutdown: &CancellationToken) {
-        for operator in &self.operators {
+        for operator in &self.choices.get().operators {
             let conversation = Conversation {
                 channel: operator.clone(),
                 thread: None,

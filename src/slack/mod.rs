@@ -48,11 +48,10 @@ use crate::clock::Clock;
 use crate::domain::form::SubmittedForm;
 use crate::domain::reply::SlackHealth;
 use crate::mailbox::{
-    Gesture, IncomingMessage, Inserted, ListenedChannels, Mailbox, StoreError, ThreadReplies,
-    conversation_of,
+    Gesture, IncomingMessage, Inserted, Mailbox, StoreError, ThreadReplies, conversation_of,
 };
 use crate::runtime::{
-    Backoff, CancellationToken, EndReason, Supervisor, TaskEnded, panic_text, slept,
+    Backoff, CancellationToken, EndReason, Reloadable, Supervisor, TaskEnded, panic_text, slept,
 };
 use catch_up::{CatchUp, Outage};
 use compare::Compare;
@@ -99,12 +98,8 @@ pub struct SlackSettings {
     pub bot_token: SlackToken,
     /// `https://slack.com/api`
     pub api_url: String,
-    /// The messages that are read in channels.
-    pub channel_commands: ChannelCommands,
-    /// The people to alert when the store refuses writes, which cannot go through the store.
-    pub operators: Vec<String>,
-    /// The effect of a text in the thread of a task's message.
-    pub thread_replies: ThreadReplies,
+    /// The settings that a reload replaces.
+    pub choices: Reloadable<SlackChoices>,
     /// An outage longer than this is followed by reading the DMs' history.
     pub catch_up_after: Duration,
     /// The folder of the store, the fallback place for the lock of the app token.
@@ -113,6 +108,17 @@ pub struct SlackSettings {
     pub singleton_dir: Option<PathBuf>,
     /// The time limits; `Timings::default()` outside tests.
     pub timings: Timings,
+}
+
+/// The settings of this module that a reload replaces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SlackChoices {
+    /// The messages that are read in channels.
+    pub channel_commands: ChannelCommands,
+    /// The people to alert when the store refuses writes, which cannot go through the store.
+    pub operators: Vec<String>,
+    /// The effect of a text in the thread of a task's message.
+    pub thread_replies: ThreadReplies,
 }
 
 /// Every time limit, interval and wait of this module; tests shorten them.
@@ -315,8 +321,7 @@ pub async fn run(
         unkept,
         mailbox: mailbox.clone(),
         own: own.clone(),
-        channel_commands: settings.channel_commands,
-        thread_replies: settings.thread_replies,
+        choices: settings.choices.clone(),
         members: Arc::clone(&members),
         outage: Arc::clone(&outage),
         compare: Arc::clone(&compare),
@@ -358,7 +363,7 @@ pub async fn run(
             degraded::DegradedNotices {
                 health: mailbox.attempts().store_health(),
                 web: web.clone(),
-                operators: settings.operators,
+                choices: settings.choices.clone(),
                 outage,
                 clock: clock.clone(),
                 timings: Arc::clone(&timings),
@@ -418,10 +423,7 @@ pub async fn run(
         scopes::run(
             mailbox.clone(),
             web.clone(),
-            ListenedChannels {
-                mentions: settings.channel_commands != ChannelCommands::Off,
-                bare: settings.channel_commands == ChannelCommands::Bare,
-            },
+            settings.choices,
             Arc::clone(&timings),
             shutdown.clone(),
         ),
@@ -536,8 +538,7 @@ struct MailboxEvents {
     mailbox: Mailbox,
     unkept: mpsc::Sender<degraded::UnstoredMessage>,
     own: BotIdentity,
-    channel_commands: ChannelCommands,
-    thread_replies: ThreadReplies,
+    choices: Reloadable<SlackChoices>,
     members: Arc<Members>,
     outage: Arc<Outage>,
     compare: Arc<Compare>,
@@ -548,6 +549,7 @@ struct MailboxEvents {
 #[async_trait::async_trait]
 impl socket::EventHandler for MailboxEvents {
     fn judge(&self, callback: &wire::Callback) -> Result<IncomingMessage, filter::Ignored> {
+        let choices = self.choices.get();
         let judged = match callback.event.kind.as_deref() {
             Some("reaction_added" | "reaction_removed") => gestures::reacted(callback, &self.own),
             Some("user_change" | "team_join") => {
@@ -555,10 +557,10 @@ impl socket::EventHandler for MailboxEvents {
                 Err(filter::Ignored::PersonChanged)
             }
             Some("app_home_opened") => gestures::opened(callback),
-            _ => match filter::pass(callback, &self.own, self.channel_commands) {
+            _ => match filter::pass(callback, &self.own, choices.channel_commands) {
                 Err(filter::Ignored::NotForUs)
-                    if self.thread_replies == ThreadReplies::Comment
-                        && self.channel_commands != ChannelCommands::Off =>
+                    if choices.thread_replies == ThreadReplies::Comment
+                        && choices.channel_commands != ChannelCommands::Off =>
                 {
                     filter::replied(callback, &self.own)
                 }
@@ -606,7 +608,7 @@ impl socket::EventHandler for MailboxEvents {
         kind: &str,
         payload: serde_json::Value,
     ) -> Result<forms::GestureRequest, filter::Ignored> {
-        let speaks = self.channel_commands != ChannelCommands::Off;
+        let speaks = self.choices.get().channel_commands != ChannelCommands::Off;
         let name_of = |id: &str| self.members.name_of(id);
         let faults = |filled: &SubmittedForm| self.mailbox.faults(filled);
         let now = self.clock.now();

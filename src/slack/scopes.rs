@@ -10,10 +10,10 @@ use chrono::{DateTime, Utc};
 use hyper::Request;
 
 use super::web::{Web, WebError};
-use super::{SlackError, Timings, millis, wait_after};
+use super::{ChannelCommands, SlackChoices, SlackError, Timings, millis, wait_after};
 use crate::domain::scope::UnmetScope;
 use crate::mailbox::{ListenedChannels, Mailbox};
-use crate::runtime::{Backoff, CancellationToken, slept};
+use crate::runtime::{Backoff, CancellationToken, Reloadable, slept};
 
 const METHOD: &str = "auth.test";
 const HEADER: &str = "x-oauth-scopes";
@@ -79,7 +79,7 @@ impl Web {
 pub async fn run(
     mailbox: Mailbox,
     web: Web,
-    listens: ListenedChannels,
+    choices: Reloadable<SlackChoices>,
     timings: Arc<Timings>,
     shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
@@ -90,6 +90,11 @@ pub async fn run(
             Ok(None) => timings.scopes_every,
             Ok(Some(granted)) => {
                 backoff.reset();
+                let channels = choices.get().channel_commands;
+                let listens = ListenedChannels {
+                    mentions: channels != ChannelCommands::Off,
+                    bare: channels == ChannelCommands::Bare,
+                };
                 let missing = mailbox.scopes_are(|scope| granted.contains(scope), listens);
                 let missing = match missing.await {
                     Ok(missing) => missing,

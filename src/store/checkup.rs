@@ -16,6 +16,7 @@ use crate::domain::link::AccountLink;
 use crate::domain::person::Person;
 use crate::domain::set_aside::SetAside;
 use crate::domain::source::Source;
+use crate::runtime::Reloadable;
 
 /// The lines of the report about damage that are read.
 const DAMAGE_MAX: usize = 5;
@@ -149,8 +150,8 @@ fn read(
     match key::fitting(&connection, path, settings.key_file.as_deref()) {
         Ok(key) => {
             let shared = Arc::new(Shared {
-                access: settings.access.clone(),
-                operators: settings.operators.clone(),
+                access: Reloadable::new(settings.access.clone()),
+                operators: Reloadable::new(settings.operators.clone()),
                 key,
             });
             let rows = Db::of(connection, false, Arc::<Counts>::default(), shared)

@@ -19,7 +19,7 @@ use rusqlite::{CachedStatement, Connection, OpenFlags, Params, Row, Rows, Statem
 use super::key::StoreKey;
 use crate::domain::access::TaskAccess;
 use crate::domain::ids::TaskRow;
-use crate::runtime::lock;
+use crate::runtime::{Reloadable, lock};
 
 /// Prepared statements kept per connection: more than there are texts.
 const STATEMENTS: usize = 512;
@@ -55,9 +55,9 @@ impl Counts {
 /// What all connections of a store share.
 pub(super) struct Shared {
     /// The tasks that people may name.
-    pub(super) access: TaskAccess,
+    pub(super) access: Reloadable<TaskAccess>,
     /// The Slack ids of people to tell about links.
-    pub(super) operators: Vec<String>,
+    pub(super) operators: Reloadable<Vec<String>>,
     /// The key of the secrets.
     pub(super) key: StoreKey,
 }
@@ -199,13 +199,13 @@ impl Db {
     }
 
     /// The tasks that people may name.
-    pub(super) fn access(&self) -> &TaskAccess {
-        &self.shared.access
+    pub(super) fn access(&self) -> Arc<TaskAccess> {
+        self.shared.access.get()
     }
 
     /// The Slack ids of people to tell about links.
-    pub fn operators(&self) -> &[String] {
-        &self.shared.operators
+    pub fn operators(&self) -> Arc<Vec<String>> {
+        self.shared.operators.get()
     }
 
     /// The key of the secrets.
@@ -409,8 +409,8 @@ impl Shared {
     /// All tasks may be named; the key is no secret.
     pub(super) fn of_tests() -> Arc<Shared> {
         Arc::new(Shared {
-            access: TaskAccess::default(),
-            operators: Vec::new(),
+            access: Reloadable::default(),
+            operators: Reloadable::default(),
             key: StoreKey::of(&[7; 32]).unwrap(),
         })
     }

@@ -36,7 +36,7 @@ use super::{operations, private};
 use crate::domain::access::TaskAccess;
 use crate::domain::ids::MessageId;
 use crate::limits::Limit;
-use crate::runtime::{self, CancellationToken, RateLimiter};
+use crate::runtime::{self, CancellationToken, RateLimiter, Reloadable};
 
 /// The error of a failed store access: disk full, or a database that is damaged or not ours. Nothing was stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -336,8 +336,8 @@ impl Store {
         let unlocked = key::unlock(&mut connection, path, key_file.as_deref()).map_err(trouble)?;
         let (key, key_beside) = (unlocked.key, unlocked.beside);
         let shared = Arc::new(Shared {
-            access,
-            operators,
+            access: Reloadable::new(access),
+            operators: Reloadable::new(operators),
             key,
         });
         let connection = Db::of(connection, true, Arc::clone(&written), Arc::clone(&shared))
@@ -380,6 +380,14 @@ impl Store {
                 tries: RateLimiter::new(TRY_EVERY, TRIES_MAX),
             }),
         })
+    }
+
+    /// Follows other rules and operators from the next transaction on.
+    pub fn follow(&self, access: TaskAccess, operators: Vec<String>) {
+        self.tell_operators(operators.clone());
+        let shared = &self.inner.shared;
+        shared.access.set(access);
+        shared.operators.set(operators);
     }
 
     /// The file with the key of the secrets, if that is beside the database: a copy of the folder has both.

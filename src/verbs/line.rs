@@ -97,6 +97,8 @@ pub enum AnswerKind {
     Whoami,
     /// One line per source, or that the synchronization goes on.
     Sync,
+    /// The changes of a reload.
+    Reload,
     /// The daemon's state, one row per part.
     Status,
 }

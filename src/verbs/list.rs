@@ -229,7 +229,7 @@ pub fn notes(
 /// The reason for an empty list.
 pub fn nothing_listed(tx: &CommandTx<'_>, person: &Person, filter: &Filter) -> DbResult<EmptyList> {
     let open = completion::open(tx.db, person, tx.now, &tx.settings.weights)?;
-    let sources = shown(tx.settings, filter);
+    let sources = shown(&tx.settings, filter);
     let why = why_empty(tx.db, person, &open, sources.into_iter())?;
     Ok(match filter.is_empty() || why.is_unknown() {
         true => EmptyList::Queue(why),

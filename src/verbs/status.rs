@@ -43,7 +43,7 @@ impl Verb for Status {
     }
 
     fn decide(self, tx: &CommandTx<'_>, person: &Person, _context: &Context) -> Decided {
-        let (mut sources, queued) = sources(tx.db, tx.settings)?;
+        let (mut sources, queued) = sources(tx.db, &tx.settings)?;
         let health = lock(tx.health);
         health.add_errors(&mut sources);
         let status = status(health.slack.as_ref(), &sources, queued, person.zone);

@@ -1513,6 +1513,7 @@ async fn answers_are_as_the_api_describes_itself() {
             ("POST", "/operations/{operation_id}/retry", None, 200),
             ("POST", "/operations/{operation_id}/retry", None, 404),
             ("POST", "/sync", None, 200),
+            ("POST", "/config/reload", None, 200),
             ("GET", "/status", None, 200),
             ("GET", "/healthz", None, 200),
             ("GET", "/readyz", None, 200),

@@ -60,7 +60,7 @@ const MAY_USE: &[(&str, Rooms)] = &[
     ("completion", Only(&["clock", "domain", "notices", "store"])),
     (
         "set_aside",
-        Only(&["clock", "domain", "completion", "store"]),
+        Only(&["clock", "domain", "completion", "runtime", "store"]),
     ),
     ("cards", Only(&["domain", "store"])),
     ("linking", Only(&["domain", "store"])),

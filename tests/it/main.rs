@@ -81,6 +81,7 @@ mod rate_limits;
 mod reactions;
 mod receipts;
 mod recovery;
+mod reload;
 mod replies;
 mod sandbox;
 mod schedule;

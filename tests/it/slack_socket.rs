@@ -35,11 +35,11 @@ use std::time::Duration;
 use ivan::clock::Clock;
 use ivan::commands::{CommandSettings, Commands, SlackHealth};
 use ivan::domain::task::Source;
-use ivan::mailbox::{Mailbox, MailboxSettings, ThreadReplies};
+use ivan::mailbox::{Mailbox, MailboxSettings};
 use ivan::sandbox::Seed;
 use ivan::sandbox::fault_server::{Fault, FaultKind};
 use ivan::sandbox::slack::{SandboxEvent, SandboxSlack};
-use ivan::slack::{ChannelCommands, SlackError, SlackSettings, SlackToken, Timings};
+use ivan::slack::{SlackError, SlackSettings, SlackToken, Timings};
 use ivan::store::{Store, StoreSettings, people};
 use rstest::rstest;
 use tempfile::TempDir;
@@ -420,9 +420,7 @@ async fn room_test(slack: SandboxSlack, timings: Timings, story: impl AsyncFnOnc
         app_token: SlackToken::new(slack.app_token()),
         bot_token: SlackToken::new(slack.bot_token()),
         api_url: slack.api_url(),
-        channel_commands: ChannelCommands::Bare,
-        operators: Vec::new(),
-        thread_replies: ThreadReplies::Hint,
+        choices: Default::default(),
         catch_up_after: Duration::from_secs(300),
         store_dir: None,
         singleton_dir: Some(folder.path().to_owned()),
