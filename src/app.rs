@@ -44,7 +44,7 @@ use crate::set_aside;
 use crate::slack::{self, ChannelCommands, SlackChoices, SlackSettings, Timings};
 use crate::store::people::{Configured, Roster};
 use crate::store::{
-    Db, DbResult, Store, StoreError, StoreSettings, deliveries, log, pauses, prune, tasks,
+    Db, DbResult, Store, StoreError, StoreSettings, deliveries, log, pauses, people, prune, tasks,
 };
 use crate::tls;
 
@@ -130,10 +130,15 @@ pub struct App {
     clock: Clock,
     ages: Reloadable<Ages>,
     set_aside: set_aside::SetAsideContext,
+    /// `bot.toml`, or that there is none.
+    config_file: String,
+    /// The names of the services, with commas.
+    connects: String,
     live: Live,
     reload: Option<Arc<Reloader>>,
     /// Logged once, at the start.
     warnings: Vec<String>,
+    key_beside: Option<String>,
 }
 
 impl App {
@@ -265,8 +270,8 @@ impl App {
             ages: ages.clone(),
             slack: slack.as_ref().map(|slack| slack.choices.clone()),
         };
-        let mut warnings = warnings(config);
-        warnings.extend(store.key_beside().map(key_is_beside));
+        let warnings = warnings(config);
+        let key_beside = store.key_beside().map(key_is_beside);
         Ok(App {
             store,
             commands,
@@ -282,10 +287,16 @@ impl App {
             slack,
             clock,
             ages,
+            config_file: config.file().map_or_else(
+                || "the environment".to_owned(),
+                |file| file.display().to_string(),
+            ),
+            connects: connects(config),
             live,
             reload: None,
             set_aside,
             warnings,
+            key_beside,
         })
     }
 
@@ -345,6 +356,37 @@ impl App {
         Box::pin(self.run_until(shutdown))
     }
 
+    /// The one line about the start, and one when commands are taken from everywhere.
+    async fn says_it_started(&self) -> Result<(), AppError> {
+        let begun = tokio::time::Instant::now();
+        let people = self.store.read(people::present).await?.len();
+        let address = |address: std::io::Result<SocketAddr>| {
+            address.map_or_else(|error| error.to_string(), |address| address.to_string())
+        };
+        let settings = self.commands.settings();
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            config = self.config_file,
+            store = %self.store.path().display(),
+            api = address(self.listener.local_addr()),
+            webhooks = address(self.hooks.local_addr()),
+            connects = self.connects,
+            people,
+            lists = settings.lists.len(),
+            repositories = settings.repos.len(),
+            "started"
+        );
+        let (mut news, slack) = (self.mailbox.news(), self.slack.is_some());
+        // Ends with the mailbox.
+        tokio::spawn(async move {
+            if !slack || news.wait_for(|now| now.connected).await.is_ok() {
+                let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(ms, "ready");
+            }
+        });
+        Ok(())
+    }
+
     async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), AppError> {
         // Installed before anything is counted.
         http::metrics::install();
@@ -352,19 +394,18 @@ impl App {
         self.set_aside.starts().await?;
         let stopping = CancellationToken::new();
         let mut parts = Supervisor::new(stopping.clone());
-        if let Ok(address) = self.listener.local_addr() {
-            tracing::info!(api = %address, store = %self.store.path().display(), "listening");
-        }
-        if let Ok(address) = self.hooks.local_addr() {
-            tracing::info!(webhooks = %address, "webhook listener on");
-        }
+        self.says_it_started().await?;
         for warning in &self.warnings {
             tracing::warn!("{warning}");
         }
+        // The usual place, and a choice.
+        if let Some(remark) = &self.key_beside {
+            tracing::info!("{remark}");
+        }
         for source in self.syncs.reconciler.sources() {
             if self.inbox.secrets(source, None).await?.is_empty() {
-                tracing::warn!(%source, "no webhook secret, so no webhook route: changes are seen only every sync.interval; `ivan \
-                     webhooks register --url URL` sets one up (docs/webhooks.md)");
+                // Many have no address that the source could reach.
+                tracing::info!(%source, "no webhooks: changes are seen every sync.interval; `ivan webhooks register --url URL` sets one up");
             }
         }
         // Operations that finish during the shutdown are still reported. The guard cancels this in every case.
@@ -450,6 +491,17 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// The names of the configured services.
+fn connects(config: &Config) -> String {
+    let services = [
+        ("Slack", config.slack.is_some()),
+        ("ClickUp", config.clickup.is_some()),
+        ("GitHub", config.github.is_some()),
+    ];
+    let names = services.iter().filter(|(_, is_there)| *is_there);
+    names.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
 /// The addresses to which no bound per address applies.
@@ -1276,7 +1328,6 @@ mod tests {
     use crate::domain::task::{Task, TaskKey};
     use crate::domain::undo::EffectState;
     use crate::store::operations::{self, NewCommand, Surface};
-    use crate::store::people;
 
     #[cfg(target_os = "linux")]
     #[test]

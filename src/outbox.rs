@@ -17,6 +17,7 @@ use crate::cards;
 use crate::clock::Clock;
 use crate::completion::{CompletionTrigger, settle, settle_with};
 use crate::domain::carry_out::{MAY_STILL_ARRIVE, NextStep, SECOND_LOOK_AFTER, carry_out};
+use crate::domain::controls::one_line;
 use crate::domain::ids::OperationSeq;
 use crate::domain::operation::{Outcome, Refusal, Write, WriteError};
 use crate::domain::reason::for_operators;
@@ -29,7 +30,7 @@ use crate::ingest;
 use crate::limits::Limit;
 use crate::runtime::{Backoff, CancellationToken, Reloadable};
 use crate::store::operations::{self, OperationEnd, OperationRow, OperationState};
-use crate::store::{Store, StoreError, tasks};
+use crate::store::{Store, StoreError, people, tasks};
 
 /// Concurrent attempts at one source: far below GitHub's limit of 100 concurrent requests (docs/contracts/github.md#rate-limits).
 const AT_ONCE: usize = 32;
@@ -82,6 +83,43 @@ struct AtSource {
     answers: watch::Sender<u64>,
     /// Changes after each attempt: the standing of the source may have changed.
     news: watch::Sender<u64>,
+}
+
+/// The line about a write that is done.
+struct DoneLine {
+    title: String,
+    person: String,
+}
+
+impl DoneLine {
+    fn log(&self, row: &OperationRow, outcome: &str, ms: i64) {
+        let write = &row.operation.write;
+        let (id, attempts) = (&row.operation.id, row.attempts + 1);
+        let (kind, source) = (log_word(write.kind()), write.source());
+        tracing::info!(person = self.person, op = %id, outcome, attempts, ms, "{kind} \"{}\" in {source}", self.title);
+    }
+}
+
+/// The past tense of a kind of write: the commands' own words.
+fn log_word(kind: &str) -> &str {
+    match kind {
+        "complete" => "done",
+        "comment" => "commented on",
+        "create" => "created",
+        other => other,
+    }
+}
+
+impl OperationRow {
+    /// Logs that an attempt has failed: the first one, since the failed polls of its source have their own line.
+    fn waits(&self, what: &'static str, why: &str) {
+        let (id, error) = (&self.operation.id, for_operators(why));
+        let (source, kind) = (self.operation.write.source(), self.operation.write.kind());
+        match self.attempts {
+            0 => tracing::info!(operation = %id, %source, kind, error, "{what}"),
+            _ => tracing::debug!(operation = %id, %source, kind, error, "{what}"),
+        }
+    }
 }
 
 /// The next step of a lane after an attempt.
@@ -454,7 +492,6 @@ impl Inner {
             Ok(outcome) => {
                 at.answers();
                 at.stands_otherwise();
-                tracing::info!(operation = %id, %source, kind, outcome = outcome.word(), attempts = row.attempts + 1, "operation done");
                 self.well(&row, outcome, begun).await
             }
             Err(NextStep::LookAgain) => {
@@ -500,7 +537,7 @@ impl Inner {
             }
             Err(NextStep::Failed(WriteError::NotTaken { why, retry_after })) => {
                 at.fails();
-                tracing::warn!(operation = %id, %source, kind, error = for_operators(&why), "operation not accepted; will retry");
+                row.waits("operation not accepted; will retry", &why);
                 // An interruption before this attempt still counts; this attempt was certainly not applied.
                 let interrupted = row.operation.interrupted;
                 let paused_until = at.writer.standing().paused_until;
@@ -509,7 +546,7 @@ impl Inner {
             }
             Err(NextStep::Failed(WriteError::Unknown { why })) => {
                 at.fails();
-                tracing::warn!(operation = %id, %source, kind, error = for_operators(&why), "operation got no answer; will look for it");
+                row.waits("operation got no answer; will look for it", &why);
                 let interrupted = sent || row.operation.interrupted;
                 self.failed(&row, interrupted, why, None, None).await
             }
@@ -557,13 +594,14 @@ impl Inner {
         let removes = row.operation.write.removes();
         let again = now + self.settings.get().backoff().after(row.attempts);
         let outcome = ended.state.as_str();
-        let (has_ended, cancelled) = self
+        let (has_ended, cancelled, done) = self
             .store
             .write(move |tx| {
                 let Some(asked) = operations::pending_command(tx, seq)? else {
                     // It was undone while this was under way.
-                    return Ok((false, Vec::new()));
+                    return Ok((false, Vec::new(), None));
                 };
+                let person = asked.person;
                 let mut written = None;
                 if let Some(outcome) = &mut ended.outcome {
                     let known = tasks::by_key(tx, &outcome.task().key)?;
@@ -603,7 +641,7 @@ impl Inner {
                         again,
                         None,
                     )?;
-                    return Ok((false, Vec::new()));
+                    return Ok((false, Vec::new(), None));
                 }
                 if ended.state == OperationState::GivenUp {
                     operations::perhaps_applied(tx, seq, interrupted)?;
@@ -634,11 +672,22 @@ impl Inner {
                     now,
                     &weights,
                 )?;
-                Ok((true, cancelled))
+                let done = match &ended.outcome {
+                    Some(outcome) => Some(DoneLine {
+                        title: one_line(&outcome.task().title),
+                        person: people::by_id(tx, person)?.name,
+                    }),
+                    None => None,
+                };
+                Ok((true, cancelled, done))
             })
             .await?;
         if !has_ended {
             return Ok(Next::GoOn);
+        }
+        if let Some(done) = done {
+            let ms = (now - row.created_at).num_milliseconds();
+            done.log(row, outcome, ms);
         }
         self.count(row, outcome, &cancelled);
         Ok(Next::Ended)

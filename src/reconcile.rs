@@ -13,6 +13,7 @@ mod failing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -107,6 +108,8 @@ struct Mirrored {
     unasked: Notify,
     /// Requests a poll now: after an outage, or when a webhook was found silent.
     wanted: Notify,
+    /// Whether a poll of this run has ended.
+    polled: AtomicBool,
     /// The state of logging failed polls.
     failing: std::sync::Mutex<failing::PollFailures>,
 }
@@ -129,6 +132,7 @@ impl Reconciler {
                     archived: std::sync::Mutex::default(),
                     unasked: Notify::new(),
                     wanted: Notify::new(),
+                    polled: AtomicBool::new(false),
                     failing: std::sync::Mutex::default(),
                 };
                 (mirrored.mirror.reader.source(), mirrored)
@@ -303,9 +307,14 @@ impl Inner {
         synced: &SyncResult,
     ) {
         let changed = synced.changed;
+        let first = !mirrored.polled.swap(true, Ordering::Relaxed);
         let mut failing = lock(&mirrored.failing);
         let lasted = failing.went(self.clock.now(), synced.error.as_deref());
         match (&synced.error, lasted) {
+            // Without news it is no event.
+            (None, None) if changed == 0 && !full && !first => {
+                tracing::debug!(%source, ms, "poll done");
+            }
             (None, None) => {
                 tracing::info!(%source, changed, full, ms, "poll done");
             }
@@ -314,10 +323,10 @@ impl Inner {
             }
             (Some(why), Some(lasted)) => {
                 let why = why.trim_end_matches('.');
-                tracing::warn!(%source, changed, full, ms, failing = lasted, error = for_operators(why), "poll failed");
+                tracing::warn!(%source, failing = lasted, error = for_operators(why), "poll failed");
             }
             (Some(why), None) => {
-                tracing::debug!(%source, changed, full, ms, error = for_operators(why), "poll failed again");
+                tracing::debug!(%source, full, ms, error = for_operators(why), "poll failed again");
             }
         }
     }

@@ -402,7 +402,7 @@ impl Alerts {
         self.store
             .write(move |tx| {
                 if deliveries::alarm(tx, &about, now)? {
-                    tracing::warn!(about, "told operators: {}", words.plain());
+                    tracing::info!(about, "told operators: {}", words.plain());
                     say(tx, &operators, &words, now)?;
                 }
                 Ok(())

@@ -293,8 +293,8 @@ async fn until(mut holds: impl AsyncFnMut() -> bool) {
 async fn start(config: &Path, folder: &Path) -> (Server, String, String) {
     let arguments = ["--config", config.to_str().unwrap(), "serve"];
     let mut server = Server::start(&ivan(), &arguments, folder);
-    let api = address_in(&server.says("\"listening\"").await);
-    let hooks = address_in(&server.says("webhook listener on").await);
+    let api = address_in(&server.says("\"started\"").await, "api");
+    let hooks = address_in(&server.says("\"started\"").await, "webhooks");
     (server, api, hooks)
 }
 

@@ -206,14 +206,20 @@ async fn start(who: Who, fake: &Fake, folder: &Path) -> (Server, String) {
         }
     };
     let address = match who {
-        Who::Ivan => address_in(&server.says("webhook listener on").await),
-        Who::Bare => address_in(&server.says("listening on").await),
+        Who::Ivan => address_in(&server.says("\"started\"").await, "webhooks"),
+        Who::Bare => last_address_in(&server.says("listening on").await),
     };
     (server, address)
 }
 
 /// The address that a line ends with, or names last.
-pub fn address_in(line: &str) -> String {
+pub fn address_in(line: &str, field: &str) -> String {
+    let (_, rest) = line.split_once(&format!("\"{field}\":\"")).unwrap();
+    rest.split('"').next().unwrap().to_owned()
+}
+
+/// The last address in a line.
+fn last_address_in(line: &str) -> String {
     let (_, rest) = line.rsplit_once("127.0.0.1:").unwrap();
     let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
     format!("127.0.0.1:{port}")

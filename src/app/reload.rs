@@ -176,7 +176,10 @@ impl Reloader {
             }
             Err(refusal) => {
                 let error = refusal.to_string().replace("\n  ", " ");
-                tracing::error!(error, "configuration not reloaded; the former stays in force");
+                tracing::error!(
+                    error,
+                    "configuration not reloaded; the former stays in force"
+                );
             }
         }
         reloaded

@@ -131,7 +131,7 @@ impl Mailbox {
                 0 => drop(deliveries::all_well(mail.db, ABOUT)?),
                 _ => drop(deliveries::alarm(mail.db, ABOUT, mail.now)?),
             }
-            tracing::warn!("told operators: {}", words.plain());
+            tracing::info!("told operators: {}", words.plain());
             mail.tell_operators(&words, &[], None)
         })
         .await

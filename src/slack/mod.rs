@@ -289,7 +289,7 @@ pub async fn run(
     let Some(own) = introduce(&web, &mailbox, &timings, shutdown.clone()).await else {
         return Ok(());
     };
-    tracing::info!(team = own.team, user = own.user, "Slack authenticated");
+    tracing::debug!(team = own.team, user = own.user, "Slack authenticated");
     let looking = restored::look_before_work(&web, &mailbox, &timings);
     if shutdown.run_until_cancelled(looking).await.is_none() {
         return Ok(());

@@ -211,7 +211,7 @@ async fn hold(
                         reopening.after_link(Instant::now())
                     }
                     State::Refresh => {
-                        tracing::info!(
+                        tracing::debug!(
                             "Slack is about to close the connection; opening the next one"
                         );
                         reopening.after_link(Instant::now())
@@ -232,7 +232,7 @@ async fn hold(
                     State::Over(why) => {
                         current = None;
                         let wait = reopening.after_link(Instant::now());
-                        tracing::warn!(wait_ms = millis(wait), error = %why, "connection to Slack ended");
+                        tracing::info!(wait_ms = millis(wait), error = %why, "connection to Slack ended");
                         intake.slack_is(SlackHealth::Connecting);
                         wait
                     }
