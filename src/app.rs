@@ -200,6 +200,10 @@ impl App {
                 Arc::new(move |source| outbox.is_writing(source))
             },
         );
+        reconciler.tells({
+            let commands = commands.clone();
+            Box::new(move |source, reading| commands.is_reading(source, reading))
+        });
         let writers = sources.writers.clone();
         let inbox = Inbox::new(
             store.clone(),

@@ -111,13 +111,14 @@ fn log_word(kind: &str) -> &str {
 }
 
 impl OperationRow {
-    /// Logs that an attempt has failed: the first one, since the failed polls of its source have their own line.
-    fn waits(&self, what: &'static str, why: &str) {
+    /// Logs that an attempt has failed: the first one of it, or of its source. The failed polls of the source have their
+    /// own line.
+    fn waits(&self, what: &'static str, why: &str, is_news: bool) {
         let (id, error) = (&self.operation.id, for_operators(why));
         let (source, kind) = (self.operation.write.source(), self.operation.write.kind());
-        match self.attempts {
-            0 => tracing::info!(operation = %id, %source, kind, error, "{what}"),
-            _ => tracing::debug!(operation = %id, %source, kind, error, "{what}"),
+        match is_news || self.attempts == 0 {
+            true => tracing::info!(operation = %id, %source, kind, error, "{what}"),
+            false => tracing::debug!(operation = %id, %source, kind, error, "{what}"),
         }
     }
 }
@@ -286,10 +287,11 @@ impl AtSource {
         }
     }
 
-    /// Records that an attempt failed temporarily.
-    fn fails(&self) {
-        self.troubled.store(true, Ordering::Release);
+    /// Records that an attempt failed temporarily. Returns whether the one before did not.
+    fn fails(&self) -> bool {
+        let before = self.troubled.swap(true, Ordering::AcqRel);
         self.stands_otherwise();
+        !before
     }
 
     /// Reports that the standing may have changed: a successful write ends conditions that only a write can show.
@@ -536,8 +538,8 @@ impl Inner {
                 self.end(&row, ended, self.clock.now()).await
             }
             Err(NextStep::Failed(WriteError::NotTaken { why, retry_after })) => {
-                at.fails();
-                row.waits("operation not accepted; will retry", &why);
+                let is_news = at.fails();
+                row.waits("operation not accepted; will retry", &why, is_news);
                 // An interruption before this attempt still counts; this attempt was certainly not applied.
                 let interrupted = row.operation.interrupted;
                 let paused_until = at.writer.standing().paused_until;
@@ -545,8 +547,8 @@ impl Inner {
                     .await
             }
             Err(NextStep::Failed(WriteError::Unknown { why })) => {
-                at.fails();
-                row.waits("operation got no answer; will look for it", &why);
+                let is_news = at.fails();
+                row.waits("operation got no answer; will look for it", &why, is_news);
                 let interrupted = sent || row.operation.interrupted;
                 self.failed(&row, interrupted, why, None, None).await
             }

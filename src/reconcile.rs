@@ -12,8 +12,8 @@ mod comments;
 mod failing;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -22,6 +22,7 @@ use tokio::sync::{Mutex, Notify};
 use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::reason::{self, for_operators};
+use crate::domain::reply::ReadingProgress;
 use crate::domain::set_aside::Work;
 use crate::domain::source::{Container, SourceReader, SourceWriter};
 use crate::domain::task::{Source, TaskKey};
@@ -53,6 +54,20 @@ const LOOKS_EVERY: Duration = Duration::from_millis(50);
 
 /// Whether a person's write is under way at a source.
 pub type WriteUnderWay = Arc<dyn Fn(Source) -> bool + Send + Sync>;
+
+/// Told how far a full read of a source is, and `None` when it ends.
+pub type ProgressTold = Box<dyn Fn(Source, Option<ReadingProgress>) + Send + Sync>;
+
+/// The time between two log lines about a long read.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+/// A read of a source that is under way.
+struct Reading {
+    progress: ReadingProgress,
+    /// Only full reads are reported: others take a moment.
+    full: bool,
+    said: tokio::time::Instant,
+}
 
 /// The result of a sync of one source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,6 +101,7 @@ struct Inner {
     settings: Reloadable<SyncSettings>,
     sources: BTreeMap<Source, Mirrored>,
     yields: WriteUnderWay,
+    told: OnceLock<ProgressTold>,
 }
 
 /// A source to mirror.
@@ -145,8 +161,14 @@ impl Reconciler {
                 settings: Reloadable::new(settings),
                 sources,
                 yields,
+                told: OnceLock::new(),
             }),
         }
+    }
+
+    /// Tells this how far full reads are. Only the first counts.
+    pub fn tells(&self, told: ProgressTold) {
+        let _first = self.inner.told.set(told);
     }
 
     /// Follows other periods. The present waits end, so that a shorter period counts at once.
@@ -289,6 +311,8 @@ impl Inner {
         let synced = self.read(source, mirrored, full).await;
         let done = synced.error.is_none();
         self.store.is_over(work, done, self.clock.now()).await;
+        metrics::gauge!("ivan_source_readable", "source" => source.as_str())
+            .set(f64::from(u8::from(done)));
         metrics::histogram!("ivan_sync_seconds").record(begun.elapsed().as_secs_f64());
         metrics::counter!("ivan_sync_changes_total", "source" => source.as_str())
             .increment(synced.changed);
@@ -360,11 +384,21 @@ impl Inner {
         };
         synced.containers = found;
         round.begin(self.clock.now());
+        let mut reading = self
+            .reading(source, full || first, first, containers.len())
+            .await;
         for container in containers {
+            reading.progress.container += 1;
             let begun = self.clock.now();
             let walked = match container {
                 Ok(container) => {
-                    let walked = self.walk(mirrored, &container, full, &mut synced.changed);
+                    let walked = self.walk(
+                        mirrored,
+                        &container,
+                        full,
+                        &mut synced.changed,
+                        &mut reading,
+                    );
                     match walked.await {
                         Ok(()) => self.comments(mirrored, &container, begun).await,
                         failed => failed,
@@ -374,6 +408,9 @@ impl Inner {
             };
             errors.extend(walked.err());
         }
+        if let (true, Some(told)) = (reading.full, self.told.get()) {
+            told(source, None);
+        }
         if errors.is_empty() {
             errors.extend(self.conversations(mirrored, &mut round).await.err());
         }
@@ -381,6 +418,47 @@ impl Inner {
             synced.error = Some(reason::together(errors.iter().map(String::as_str)));
         }
         synced
+    }
+
+    /// A read that begins. The tasks known before say about how many there are.
+    async fn reading(&self, source: Source, full: bool, first: bool, containers: usize) -> Reading {
+        let expected = match full && !first {
+            true => {
+                let known = move |db: &crate::store::Db| tasks::count_up_to(db, source, usize::MAX);
+                self.store.read(known).await.ok()
+            }
+            false => None,
+        };
+        Reading {
+            progress: ReadingProgress {
+                tasks: 0,
+                expected: expected.map(|known| known as u64),
+                container: 0,
+                containers,
+            },
+            full,
+            said: tokio::time::Instant::now(),
+        }
+    }
+
+    /// Reports a page of a full read: each to `status`, and one every few seconds to the log.
+    fn has_read(&self, container: &Container, reading: &mut Reading) {
+        if !reading.full {
+            return;
+        }
+        let (source, progress) = (container.source, reading.progress);
+        if let Some(told) = self.told.get() {
+            told(source, Some(progress));
+        }
+        if reading.said.elapsed() < PROGRESS_EVERY {
+            return;
+        }
+        reading.said = tokio::time::Instant::now();
+        let left = progress
+            .expected
+            .map(|all| all.saturating_sub(progress.tasks));
+        let of = format!("{}/{}", progress.container, progress.containers);
+        tracing::info!(%source, tasks = progress.tasks, about_left = left, name = container.name, container = of, "reading");
     }
 
     /// Stores the current state of lists and repositories; returns whether one was archived or restored since. An
@@ -461,6 +539,7 @@ impl Inner {
         container: &Container,
         full: bool,
         changed: &mut u64,
+        reading: &mut Reading,
     ) -> Result<(), String> {
         let walked = container.clone();
         let cursor = self
@@ -485,6 +564,8 @@ impl Inner {
                 .map_err(|error: WriteError| error.why().to_owned())?;
             newest = newest.max(page.tasks.iter().map(|task| task.updated_at).max());
             let tasks = page.tasks;
+            reading.progress.tasks += tasks.len() as u64;
+            self.has_read(container, reading);
             *changed += self
                 .store
                 .write(move |tx| {

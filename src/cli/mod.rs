@@ -491,7 +491,14 @@ pub fn reload(target: DaemonTarget) -> BoxFuture<'static, u8> {
 async fn perform_call(call: Call, within: Duration, target: &DaemonTarget) -> Printed {
     let asked = async {
         let client = DaemonClient::new(target)?;
-        let reply = client.send(&call, within).await?;
+        let sending = client.send(&call, within);
+        let shows = call.answer == AnswerKind::Sync
+            && !target.json
+            && std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let reply = match shows {
+            true => with_progress(sending, target).await?,
+            false => sending.await?,
+        };
         match call.all_pages {
             true => all_pages(&client, &call, within, reply).await,
             false if names_nobody(&call, &reply) => {
@@ -538,6 +545,34 @@ fn of_all_people(call: &Call) -> Call {
         path: format!("/tasks{query}"),
         ..call.clone()
     }
+}
+
+/// The period of asking how far a sync is.
+const LOOKS_EVERY: Duration = Duration::from_millis(400);
+
+/// Waits for the end of a sync, and shows on the terminal how far it is.
+async fn with_progress(
+    sending: impl Future<Output = Result<ApiAnswer, ClientError>>,
+    target: &DaemonTarget,
+) -> Result<ApiAnswer, ClientError> {
+    let looks = async {
+        let client = DaemonClient::new(target)?;
+        let status = Call::get("/status", AnswerKind::Status);
+        loop {
+            tokio::time::sleep(LOOKS_EVERY).await;
+            // Without an answer the sync itself says why.
+            if let Ok(reply) = client.send(&status, ANSWER_WITHIN).await {
+                let line = print::progress_line(&reply.json).unwrap_or_default();
+                eprint!("\r\x1b[K{line}");
+            }
+        }
+    };
+    let answer = tokio::select! {
+        answer = sending => answer,
+        failed = looks => failed,
+    };
+    eprint!("\r\x1b[K");
+    answer
 }
 
 /// The status for a wrong token.

@@ -79,6 +79,13 @@ pub fn words<Z: TimeZone<Offset: Display>>(
             ..Printed::failed("", EXIT_FAILED)
         }),
         (AnswerKind::Status, 200) => status(json),
+        (AnswerKind::Check, 200) => status(json).map(|printed| Printed {
+            exit: match printed.out.contains('✗') {
+                true => EXIT_FAILED,
+                false => EXIT_OK,
+            },
+            ..printed
+        }),
         _ => json
             .get("detail")
             .and_then(Value::as_str)
@@ -500,6 +507,9 @@ fn status(json: &Value) -> Option<Printed> {
             None => "never synced".to_owned(),
         };
         let mut row = format!("{tasks}, {synced}");
+        if let Some(reading) = health.get("reading").and_then(reading_of) {
+            let _ = write!(row, "; reading {reading}");
+        }
         if let Some(error) = text(health, "error") {
             let _ = write!(row, "; ✗ {error}");
         }
@@ -526,6 +536,42 @@ fn status(json: &Value) -> Option<Printed> {
         let _ = writeln!(out, "{name:<8} {row}");
     }
     Some(Printed::ok(out))
+}
+
+/// The tasks of a read under way: `1200 of about 3000 tasks`.
+fn reading_of(reading: &Value) -> Option<String> {
+    let read = reading.get("tasks")?.as_u64()?;
+    Some(match reading.get("expected").and_then(Value::as_u64) {
+        Some(all) if all > read => format!("{read} of about {all} tasks"),
+        _ => format!("{} so far", count(read, "task")),
+    })
+}
+
+/// A line that shows how far the reads of `GET /status` are, with a bar for each whose end is known; `None` if none is
+/// under way.
+pub(super) fn progress_line(status: &Value) -> Option<String> {
+    const WIDTH: u64 = 20;
+    let mut parts = Vec::new();
+    for (source, health) in status.get("sources")?.as_object()? {
+        let Some(reading) = health.get("reading").filter(|reading| reading.is_object()) else {
+            continue;
+        };
+        let (read, all) = (
+            reading.get("tasks")?.as_u64()?,
+            reading.get("expected").and_then(Value::as_u64),
+        );
+        let bar = all.filter(|all| *all > 0).map(|all| {
+            let full = (read.min(all) * WIDTH / all) as usize;
+            format!("{}{} ", "█".repeat(full), "░".repeat(WIDTH as usize - full))
+        });
+        parts.push(format!(
+            "{} {}{}",
+            source_name(source),
+            bar.unwrap_or_default(),
+            reading_of(reading)?
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join("   "))
 }
 
 fn source_name(source: &str) -> String {
@@ -923,6 +969,20 @@ mod tests {
     }
 
     #[test]
+    fn a_read_under_way_has_a_bar_once_its_end_is_known() {
+        let reading = |tasks: u64, expected: Option<u64>| json!({ "reading": { "tasks": tasks, "expected": expected } });
+        let status = json!({ "sources": { "clickup": reading(1200, None), "github": reading(50, Some(200)) } });
+        assert_eq!(
+            progress_line(&status).unwrap(),
+            "ClickUp 1200 tasks so far   GitHub █████░░░░░░░░░░░░░░░ 50 of about 200 tasks"
+        );
+        assert_eq!(
+            progress_line(&json!({ "sources": { "github": { "reading": null } } })),
+            None
+        );
+    }
+
+    #[test]
     fn a_reload_says_what_is_in_force_and_what_waits() {
         let change =
             |key: &str, from: Value, to: Value| json!({ "key": key, "from": from, "to": to });
@@ -961,6 +1021,7 @@ mod tests {
     #[case(AnswerKind::Sync, 200)]
     #[case(AnswerKind::Status, 200)]
     #[case(AnswerKind::Reload, 200)]
+    #[case(AnswerKind::Check, 200)]
     #[case(AnswerKind::Write, 500)]
     fn an_answer_that_is_not_ours_is_no_success(#[case] what: AnswerKind, #[case] status: u16) {
         let printed = print(what, status, json!({ "hello": "world" }));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::reply::{self, SlackHealth, SourceHealth, Text};
+use crate::domain::reply::{self, ReadingProgress, SlackHealth, SourceHealth, Text};
 use crate::domain::scope::UnmetScope;
 use crate::domain::task::Source;
 
@@ -13,6 +13,8 @@ pub struct LiveHealth {
     pub slack: Option<SlackHealth>,
     /// The error of a source's last sync.
     pub sources: BTreeMap<Source, String>,
+    /// Full reads that are under way.
+    pub reading: BTreeMap<Source, ReadingProgress>,
     /// Why reactions cannot be placed.
     pub reactions: Option<String>,
     /// Scopes that the Slack app lacks.
@@ -22,11 +24,16 @@ pub struct LiveHealth {
 }
 
 impl LiveHealth {
-    /// Sets the error of the last sync in the health of each listed source.
+    /// Sets the error of the last sync, and a read under way, in the health of each listed source.
     pub fn add_errors(&self, sources: &mut BTreeMap<Source, SourceHealth>) {
         for (source, error) in &self.sources {
             if let Some(of_source) = sources.get_mut(source) {
                 of_source.error = Some(error.clone());
+            }
+        }
+        for (source, reading) in &self.reading {
+            if let Some(of_source) = sources.get_mut(source) {
+                of_source.reading = Some(*reading);
             }
         }
     }

@@ -45,7 +45,9 @@ pub use crate::command_tx::{
     WhoActs,
 };
 pub use crate::domain::receipts::ReceiptMode;
-pub use crate::domain::reply::{Report, ReportState, SlackHealth, SourceHealth, TaskBrief};
+pub use crate::domain::reply::{
+    ReadingProgress, Report, ReportState, SlackHealth, SourceHealth, TaskBrief,
+};
 pub use crate::domain::schedule::ScheduleChange;
 pub use crate::domain::scope::UnmetScope;
 pub use crate::store::StoreError;
@@ -259,9 +261,20 @@ impl Commands {
         }
     }
 
+    /// Sets how far a full read of a source is, for `status`; `None` when it ends.
+    pub fn is_reading(&self, source: Source, reading: Option<ReadingProgress>) {
+        let mut health = self.live_health();
+        match reading {
+            Some(reading) => health.reading.insert(source, reading),
+            None => health.reading.remove(&source),
+        };
+    }
+
     /// Brings the numbers of `GET /metrics` up to date that are counted only then.
     pub async fn show_counts(&self) -> Result<(), StoreError> {
-        self.inner.store.show_counts().await
+        let sources = self.settings().sources().collect();
+        let now = self.inner.clock.now();
+        self.inner.store.show_counts(sources, now).await
     }
 
     /// The state of the connections, which is only in memory, for `status` and `/readyz`.

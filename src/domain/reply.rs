@@ -892,6 +892,40 @@ pub struct SourceHealth {
     pub tasks: i64,
     /// The names of its lists or repositories that are archived there.
     pub archived: Vec<String>,
+    /// A full read that is under way.
+    pub reading: Option<ReadingProgress>,
+}
+
+/// A read of a source that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadingProgress {
+    /// The tasks read so far.
+    pub tasks: u64,
+    /// The tasks that were known before, if everything is read and it is not the first time.
+    pub expected: Option<u64>,
+    /// The place of the list or repository that is read, from 1.
+    pub container: usize,
+    /// The number of lists or repositories.
+    pub containers: usize,
+}
+
+impl ReadingProgress {
+    /// The progress in words: `reading, 1200 of about 3000 tasks, list 2 of 5`.
+    pub fn words(&self, source: Source) -> String {
+        let (read, of) = (self.tasks, self.containers);
+        let tasks = match self.expected {
+            Some(all) if all > read => format!("{read} of about {all} tasks"),
+            _ => format!("{read} tasks so far"),
+        };
+        match of {
+            0 | 1 => format!("reading, {tasks}"),
+            _ => format!(
+                "reading, {tasks}, {} {} of {of}",
+                source.container(),
+                self.container
+            ),
+        }
+    }
 }
 
 /// The alert to operators about an answer that Slack refuses in every form.

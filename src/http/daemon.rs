@@ -138,8 +138,9 @@ fn ready(health: &HealthView) -> Result<Json<Readiness>, Problem> {
 
 pub(super) async fn measured(State(api): State<ApiState>) -> Response {
     if let Err(trouble) = api.commands.show_counts().await {
-        tracing::debug!(error = %trouble, "ivan_operations_pending is not up to date");
+        tracing::debug!(error = %trouble, "the numbers of the store are not up to date");
     }
+    metrics::shows_process(api.version, api.clock.now());
     metrics::exposition(&metrics::install())
 }
 

@@ -14,6 +14,7 @@ mod db;
 pub mod deliveries;
 pub mod effects;
 pub mod forms;
+mod gauges;
 mod generation;
 pub mod homes;
 pub mod idle;

@@ -32,9 +32,10 @@ use super::generation::{self, Generation};
 use super::key::{self, Rekeyed};
 use super::migrate::{MIGRATIONS, migrate};
 use super::set_aside::Suspects;
-use super::{operations, private};
+use super::{gauges, private};
 use crate::domain::access::TaskAccess;
 use crate::domain::ids::MessageId;
+use crate::domain::task::Source;
 use crate::limits::Limit;
 use crate::runtime::{self, CancellationToken, RateLimiter, Reloadable};
 
@@ -401,11 +402,19 @@ impl Store {
     }
 
     /// Brings the counters of statements and commits in `GET /metrics` up to date. They are kept apart until then, so
-    /// that a statement costs one addition. The operations without an outcome are counted only then, too.
-    pub async fn show_counts(&self) -> Result<(), StoreError> {
-        let pending = self.read(operations::count_pending).await?;
-        // Exact up to 2^53.
-        metrics::gauge!("ivan_operations_pending").set(pending as f64);
+    /// that a statement costs one addition. Numbers that are read from the store are counted only then, too.
+    pub async fn show_counts(
+        &self,
+        sources: Vec<Source>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let read = self.read(move |connection| gauges::read(connection, &sources));
+        read.await?.show(now);
+        let bytes = ["", "-wal", "-shm"].map(|file| {
+            let file = std::fs::metadata(beside(&self.inner.path, file));
+            file.map_or(0, |file| file.len())
+        });
+        metrics::gauge!("ivan_store_bytes").set(bytes.iter().sum::<u64>() as f64);
         let inner = &self.inner;
         for (connection, counts) in [("writer", &inner.written), ("reader", &inner.read)] {
             metrics::counter!("ivan_store_statements_total", "connection" => connection)

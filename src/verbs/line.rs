@@ -101,6 +101,8 @@ pub enum AnswerKind {
     Reload,
     /// The daemon's state, one row per part.
     Status,
+    /// The same; a ✗ in it is a failure.
+    Check,
 }
 
 /// A word as a value in a query.

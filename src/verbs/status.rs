@@ -34,6 +34,7 @@ impl Verb for Status {
         line: Some(CommandLine::of::<StatusWords>(&[
             "ivan status",
             "ivan status --json",
+            "ivan status --check",
         ])),
         ..Info::SHOWS
     };
@@ -64,13 +65,21 @@ impl Verb for Status {
     }
 }
 
-/// `ivan status` has no further words.
+/// `ivan status`, for people and for monitors.
 #[derive(Debug, Args)]
-struct StatusWords {}
+struct StatusWords {
+    /// Exit with 1 while something is wrong, for monitors
+    #[arg(long)]
+    check: bool,
+}
 
 impl Line for StatusWords {
     fn call(self, _info: &Info) -> Call {
-        Call::get("/status", AnswerKind::Status)
+        let answer = match self.check {
+            true => AnswerKind::Check,
+            false => AnswerKind::Status,
+        };
+        Call::get("/status", answer)
     }
 }
 
@@ -87,6 +96,7 @@ pub fn sources(connection: &Db, settings: &CommandSettings) -> DbResult<(Sources
                 error: operations::trouble(connection, source)?,
                 tasks: tasks::count_open(connection, source)?,
                 archived: tasks::archived(connection, source)?,
+                reading: None,
             },
         );
     }
@@ -134,6 +144,9 @@ pub(crate) fn status(
             Some(at) => words.text("last read ").moment(at, zone),
             None => words.text("not read yet"),
         };
+        if let Some(reading) = &health.reading {
+            words = words.text(format!("; {}", reading.words(*source)));
+        }
         if let Some(error) = &health.error {
             words = words.text(format!("; ✗ {}", for_people(error)));
         }

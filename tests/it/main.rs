@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_types)] // stories look into the store beside the daemon
 
 mod access;
+mod alerts;
 mod answers_first;
 mod api;
 mod architecture;

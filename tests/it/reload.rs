@@ -1,9 +1,9 @@
 //! Changes of bot.toml while the daemon runs: SIGHUP, and `ivan config reload`.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ivan::sandbox::Sandbox;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::*;
 
@@ -38,18 +38,31 @@ async fn sighup_adds_a_person_within_a_second_and_loses_nothing_under_load() {
         let after: Vec<_> = (EACH..2 * EACH)
             .map(|n| ivan.says(ANA, &comment(n)))
             .collect();
-        ivan.logs("configuration reloaded changed=people people_added=1 people_removed=0")
+        ivan.logs("configuration reloaded changed=people … people_added=1 people_removed=0")
             .await;
         let took = begun.elapsed();
         ivan.dm(CEM, "create Order a desk")
             .await
             .begins("✓ Task created in ClickUp");
         println!("SIGHUP added a person in {} ms", took.as_millis());
-        assert!(took < Duration::from_secs(1), "{took:?}");
+        // By the daemon's clock: a busy machine wakes this one late.
+        let log = ivan.log();
+        let line = log
+            .lines()
+            .find(|line| line.contains("configuration reloaded"));
+        let line: Value = serde_json::from_str(line.unwrap()).unwrap();
+        let ms: u64 = line["fields"]["ms"]
+            .to_string()
+            .trim_matches('"')
+            .parse()
+            .unwrap();
+        assert!(ms < 1000, "{line}");
         for asked in before.into_iter().chain(after) {
             asked.settles().await.begins("✓ Comment added");
         }
-        let comments: Vec<String> = (0..2 * EACH).map(|n| format!("load {n}")).collect();
+        let comments: Vec<String> = (0..2 * EACH)
+            .map(|n| format!("load {n}\n\n— Ana"))
+            .collect();
         assert_eq!(ivan.clickup().task("Renew cert").comments(), comments);
 
         // Bo leaves.
@@ -58,9 +71,9 @@ async fn sighup_adds_a_person_within_a_second_and_loses_nothing_under_load() {
         let (_, cem) = rest.split_once("[[people]]").unwrap();
         write(ivan, &format!("{ana}[[people]]{cem}"));
         ivan.signal("-HUP").await;
-        ivan.logs("configuration reloaded changed=people people_added=0 people_removed=1")
+        ivan.logs("configuration reloaded changed=people … people_added=0 people_removed=1")
             .await;
-        ivan.dm(BO, "current").await.begins("You're not set up yet");
+        ivan.dm(BO, "current").await.mentions("not set up yet");
     })
     .await;
 }

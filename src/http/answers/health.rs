@@ -84,6 +84,22 @@ pub struct SourceStatus {
     tasks: i64,
     /// The lists or repositories that are archived there: their tasks are not offered.
     archived: Vec<String>,
+    /// A full read that is under way; null if none is.
+    reading: Option<ReadingStatus>,
+}
+
+/// How far a full read of a source is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Reading)]
+pub struct ReadingStatus {
+    /// The tasks read so far.
+    tasks: u64,
+    /// About how many there are; null at the first read.
+    expected: Option<u64>,
+    /// The place of the list or repository that is read, from 1.
+    container: usize,
+    /// The number of lists or repositories.
+    containers: usize,
 }
 
 /// Work that ended the process twice.
@@ -123,6 +139,12 @@ impl From<&SourceHealth> for SourceStatus {
             error: health.error.as_deref().map(for_operators),
             tasks: health.tasks,
             archived: health.archived.clone(),
+            reading: health.reading.map(|reading| ReadingStatus {
+                tasks: reading.tasks,
+                expected: reading.expected,
+                container: reading.container,
+                containers: reading.containers,
+            }),
         }
     }
 }

@@ -227,6 +227,7 @@ pub(in crate::http) fn health(store_writable: bool, slack: Option<SlackHealth>) 
         error: Some("GitHub refuses github.token".into()),
         tasks: 0,
         archived: Vec::new(),
+        reading: None,
     };
     HealthView {
         missing_scopes: Vec::new(),
