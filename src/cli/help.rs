@@ -136,8 +136,12 @@ const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "config",
-        heeds: &[CONFIG],
-        examples: &["ivan config check", "ivan config show"],
+        heeds: &[CONFIG, API_URL, API_TOKEN],
+        examples: &[
+            "ivan config check",
+            "ivan config show",
+            "ivan config reload",
+        ],
     },
     Entry {
         name: "backup",
