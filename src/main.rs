@@ -85,7 +85,7 @@ async fn run(cli: Cli) -> ExitCode {
         }
         CliCommand::Config {
             command: ConfigCommand::Reload,
-        } => reload(cli.options).await,
+        } => reload(cli.options, &form).await,
         CliCommand::Config { command } => match load(&cli.options) {
             Ok(config) => match command {
                 ConfigCommand::Show => {
@@ -331,7 +331,7 @@ async fn tell(mut news: tokio::sync::watch::Receiver<SlackNews>, terminal: &mut 
 }
 
 /// `config reload`: asks the daemon. With a file that it would refuse, its address is not known either.
-async fn reload(options: Options) -> ExitCode {
+async fn reload(options: Options, form: &OutputForm) -> ExitCode {
     let mistakes = Config::load(options.config.as_deref(), variables()).err();
     match (mistakes, &options.api_url, &options.api_token) {
         (Some(errors), None, _) | (Some(errors), _, None) => fail(&format!(
@@ -339,8 +339,11 @@ async fn reload(options: Options) -> ExitCode {
             errors.located()
         )),
         _ => match target(options) {
-            Ok(target) => ExitCode::from(cli::reload(target).await),
-            Err(exit) => exit,
+            Ok(target) => ExitCode::from(cli::output(&cli::reload(target).await, form)),
+            Err(NoTarget { why, exit }) => {
+                eprintln!("✗ {why}");
+                ExitCode::from(exit)
+            }
         },
     }
 }

@@ -476,15 +476,15 @@ async fn perform(command: TaskCommand, target: &DaemonTarget) -> Printed {
     perform_call(call, within, target).await
 }
 
-/// Asks the daemon to read bot.toml again, prints the changes, and returns the exit status.
+/// Asks the daemon to read bot.toml again, for the changes.
 #[inline(never)]
-pub fn reload(target: DaemonTarget) -> BoxFuture<'static, u8> {
+pub fn reload(target: DaemonTarget) -> BoxFuture<'static, Printed> {
     Box::pin(async move {
         let call = Call {
             answer: AnswerKind::Reload,
             ..Call::post("/config/reload", json!({}))
         };
-        output(&perform_call(call, WRITE_WAIT + ANSWER_WITHIN, &target).await)
+        perform_call(call, WRITE_WAIT + ANSWER_WITHIN, &target).await
     })
 }
 
