@@ -422,10 +422,17 @@ mod at_a_terminal {
             std::fs::write(&browser, script).unwrap();
             std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o755)).unwrap();
             let browser = browser.to_str().unwrap();
-            let page = tokio::spawn(async move { tokio::fs::read_to_string(opened).await });
-            let told = shown(ivan, &["open"], &[("BROWSER", browser)]).await;
-            assert_eq!(told, format!("Opening {url} in your browser.\n"));
-            assert_eq!(page.await.unwrap().unwrap(), format!("{url}\n"));
+            let line = format!("{} open; cat opened", env!("CARGO_BIN_EXE_ivan"));
+            let variables = [
+                ("IVAN_API_URL", ivan.api_url()),
+                ("IVAN_API_TOKEN", ivan.token()),
+                ("BROWSER", browser.to_owned()),
+            ];
+            let shell = Terminal::running_in_a_shell(&line, Some(ivan.folder()), &variables);
+            let (exit, told) = shell.ends_with_bytes().await;
+            assert!(exit.success(), "{told}");
+            let told = told.replace("\r\n", "\n");
+            assert_eq!(told, format!("Opening {url} in your browser.\n{url}\n"));
             let printed = shown(ivan, &["open", "-n"], &[("BROWSER", browser)]).await;
             assert_eq!(printed, format!("{url}\n"));
         })

@@ -53,6 +53,24 @@ impl Terminal {
         folder: Option<&Path>,
         variables: &[(&str, String)],
     ) -> Terminal {
+        Terminal::session(env!("CARGO_BIN_EXE_ivan"), words, folder, variables)
+    }
+
+    /// A line in a shell, which outlives the commands in it: at its end the terminal hangs up on all that still runs.
+    pub fn running_in_a_shell(
+        line: &str,
+        folder: Option<&Path>,
+        variables: &[(&str, String)],
+    ) -> Terminal {
+        Terminal::session("sh", &["-c", line], folder, variables)
+    }
+
+    fn session(
+        program: &str,
+        words: &[&str],
+        folder: Option<&Path>,
+        variables: &[(&str, String)],
+    ) -> Terminal {
         let _took = Took::begin();
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let keyboard = openpt(flags).unwrap();
@@ -64,7 +82,7 @@ impl Terminal {
         // So that Ctrl-C there is a signal to the demo, as at every terminal.
         let mut command = Command::new("setsid");
         command
-            .args(["--ctty", env!("CARGO_BIN_EXE_ivan")])
+            .args(["--ctty", program])
             .args(words)
             .env("TERM", "xterm")
             .env("NO_COLOR", "1")
