@@ -22,7 +22,7 @@ export SOURCE_DATE_EPOCH
 export CARGO_TARGET_DIR=$target
 export CARGO_INCREMENTAL=0
 
-cargo build --locked --no-default-features --profile "$profile" --bin ivan
+cargo build --locked --no-default-features --features jq --profile "$profile" --bin ivan
 
 rm -rf "$package"
 mkdir -p "$package"
@@ -37,7 +37,7 @@ if grep -qaF -e "$PWD" -e "$cargo_home" "$package/ivan"; then
 fi
 
 if command -v cargo-cyclonedx >/dev/null; then
-    cargo cyclonedx --quiet --format json --no-default-features --target "$(rustc -vV | sed -n 's/^host: //p')" \
+    cargo cyclonedx --quiet --format json --no-default-features --features jq --target "$(rustc -vV | sed -n 's/^host: //p')" \
         --override-filename ivan.cdx
     sed "s|$PWD|/ivan|g" ivan.cdx.json >"$package/ivan.cdx.json"
     rm ivan.cdx.json

@@ -122,11 +122,12 @@ struct Command {
 }
 
 impl Command {
-    /// Whether a round of it did no more than it may.
+    /// Whether a round of it did no more than it may. Once a second a commit also changes the store's mark
+    /// (`store/generation.rs`), so on a slow machine each does.
     fn keeps(&self, round: Work) -> bool {
         let times = ROUND as u64;
         round.prepared == 0
-            && round.executed <= self.statements * times
+            && round.executed <= self.statements * times + round.committed
             && round.committed <= self.commits * times
     }
 }
@@ -134,17 +135,17 @@ impl Command {
 const COMMANDS: [Command; 3] = [
     Command {
         text: |number| format!("done #{number}"),
-        statements: 60,
+        statements: 58,
         commits: 5,
     },
     Command {
         text: |_| "next".to_owned(),
-        statements: 26,
+        statements: 25,
         commits: 3,
     },
     Command {
         text: |_| "current".to_owned(),
-        statements: 23,
+        statements: 22,
         commits: 3,
     },
 ];

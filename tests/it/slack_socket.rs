@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use ivan::clock::Clock;
 use ivan::commands::{CommandSettings, Commands, SlackHealth};
+use ivan::domain::person::AllowedUsers;
 use ivan::domain::task::Source;
 use ivan::mailbox::{Mailbox, MailboxSettings};
 use ivan::sandbox::Seed;
@@ -411,7 +412,11 @@ async fn room_test(slack: SandboxSlack, timings: Timings, story: impl AsyncFnOnc
     let mailbox = Mailbox::new(
         store,
         commands.clone(),
-        MailboxSettings::default(),
+        // Of several messages that are refused, only the first is answered.
+        MailboxSettings {
+            allowed_users: AllowedUsers::every_member(),
+            ..MailboxSettings::default()
+        },
         Clock::system(),
     );
     let (stop, settled) = (CancellationToken::new(), CancellationToken::new());
