@@ -223,7 +223,7 @@ async fn init(options: &InitOptions, path: Option<std::path::PathBuf>) -> ExitCo
     let variables: Vec<(String, String)> = variables().collect();
     let (path, text) = match Config::file_to_write(path.as_deref(), &variables) {
         Ok(found) => found,
-        Err(errors) => return fail(&errors.to_string()),
+        Err(errors) => return fail(&errors.located()),
     };
     let inputs = InitInputs {
         path,
@@ -246,7 +246,7 @@ async fn init(options: &InitOptions, path: Option<std::path::PathBuf>) -> ExitCo
     };
     let config = match Config::load(Some(&inputs.path), inputs.variables.into_iter()) {
         Ok(config) => config,
-        Err(errors) => return fail(&errors.to_string()),
+        Err(errors) => return fail(&errors.located()),
     };
     checked_up(&config, &mut terminal).await;
     match starts {
@@ -511,7 +511,7 @@ fn stop_signals(_: Option<Arc<Notify>>) -> std::io::Result<impl Future<Output = 
 }
 
 fn load(options: &Options) -> Result<Config, ExitCode> {
-    Config::load(options.config.as_deref(), variables()).map_err(|errors| fail(&errors.to_string()))
+    Config::load(options.config.as_deref(), variables()).map_err(|errors| fail(&errors.located()))
 }
 
 /// The environment without variables that are not UTF-8: none of Ivan's settings can be among them.

@@ -58,11 +58,11 @@ async fn all_mistakes_are_told_at_once(#[case] args: &[&str]) {
     insta::allow_duplicates! {
         insta::assert_snapshot!(told.err, @r"
         ✗ 5 errors in the configuration:
-          slack.app_token: expected an app-level token (xapp-…), found a bot token (xoxb-…) (./bot.toml)
+          slack.app_token: expected an app-level token (xapp-…), found a bot token (xoxb-…) (./bot.toml:3)
           clickup.list_id: missing: the list for new tasks, as its address or id (set it in ./bot.toml or IVAN__CLICKUP__LIST_ID)
-          github.repo: expected a repository as owner/name, found `widgets` (./bot.toml)
-          outbox.retry_max: expected a whole number with a unit, such as 500ms, 1s, 5m, 24h or 30d, found `a while` (./bot.toml)
-          sotre.path: unknown key; did you mean store.path? (./bot.toml)
+          github.repo: expected a repository as owner/name, found `widgets` (./bot.toml:13)
+          outbox.retry_max: expected a whole number with a unit, such as 500ms, 1s, 5m, 24h or 30d, found `a while` (./bot.toml:16)
+          sotre.path: unknown key; did you mean store.path? (./bot.toml:19)
         ");
     }
     assert!(!told.err.contains("secret"), "{}", told.err);
@@ -76,7 +76,7 @@ async fn a_mistake_in_a_variable_or_a_file_names_it() {
     assert_eq!(told.exit, 1);
     insta::assert_snapshot!(told.err, @r"
     ✗ 3 errors in the configuration:
-      clickup.token_file: cannot read no-such-file: No such file or directory (os error 2) (./bot.toml)
+      clickup.token_file: cannot read no-such-file: No such file or directory (os error 2) (./bot.toml:4)
       api.bind: expected an IP address with a port, such as 127.0.0.1:8787, found `localhost` (environment variable IVAN__API__BIND)
       api.tokne: unknown key; did you mean api.token? (environment variable IVAN__API__TOKNE)
     ");
