@@ -1,6 +1,6 @@
 //! Shell completion: words of the command line, and tasks and people of the running daemon.
 //!
-//! The script of `ivan completions SHELL` runs `ivan` again with [`VARIABLE`] for each completion. It must be fast, and
+//! The script of `ivan completions SHELL` runs `ivan` again with `VARIABLE` for each completion. It must be fast, and
 //! neither print a mistake nor wait for a daemon that is not there.
 
 use std::ffi::{OsStr, OsString};

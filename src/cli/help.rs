@@ -1,6 +1,6 @@
 //! `ivan --help`: the groups of commands, their examples, and the global options that each one heeds.
 //!
-//! A verb brings its examples along; [`GROUPS`] names its group. Any other command is an [`Entry`].
+//! A verb brings its examples along; `GROUPS` names its group. Any other command is an `Entry`.
 
 use std::fmt::Write as _;
 

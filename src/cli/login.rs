@@ -3,6 +3,11 @@
 //! The token is made here, and only its hash is sent. Its person allows it in Slack, by a code. It is kept in
 //! `hosts.toml`, which only its owner can read.
 
+#![allow(
+    rustdoc::bare_urls,
+    reason = "comments here are the text of --help, which has no Markdown"
+)]
+
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

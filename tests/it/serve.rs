@@ -95,6 +95,11 @@ async fn the_daemon_does_not_start_while_nobody_may_command(
     let all = "slack.allowed_users = [\"*\"]";
     assert!(ivan.bot_toml().contains(all));
     let bot_toml = ivan.bot_toml().replace(all, line);
+    let key = |text: &str| text.starts_with("slack.allowed_users");
+    let place = match bot_toml.lines().position(key) {
+        Some(before) => format!("{place}:{}", before + 1),
+        None => place.to_owned(),
+    };
     for args in [&["serve"][..], &["config", "check"]] {
         let told = with_bot_toml(&bot_toml, args, &[]).await;
         assert_eq!((told.exit, told.out.as_str()), (1, ""));
