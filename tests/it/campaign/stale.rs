@@ -335,12 +335,13 @@ async fn put_back(ivan: &Ivan, way: Way) {
 async fn settled(ivan: &Ivan) {
     loop {
         ivan.slack().redeliver_unacked();
+        // Looked at before the work: a message heard between the two looks would be work that is not seen.
+        let is_heard = ivan.slack().unacked().is_empty() && has_heard_all(ivan);
         let waits = pending(&ivan.store());
         if waits.contains("set aside") {
             tries_again(ivan).await;
         }
-        let quiet = ivan.slack().unacked().is_empty() && waits == "nothing";
-        if quiet && has_heard_all(ivan) && ivan.slack().links() > 0 {
+        if is_heard && waits == "nothing" && ivan.slack().links() > 0 {
             return;
         }
         tokio::time::sleep(LOOK).await;
