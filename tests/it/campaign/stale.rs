@@ -24,8 +24,12 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The longest pause between two commands, in milliseconds.
 const PAUSE_MS: u64 = 700;
 
-/// Whether this follows a history: every second one without moved clocks and without give-ups.
+/// Whether this follows a history: every second one without moved clocks and without give-ups, with
+/// `IVAN_CAMPAIGN_STALE`. It fails for what docs/reliability.md names as not covered: copies of the last seconds.
 pub fn follows(history: &History) -> bool {
+    if super::given("IVAN_CAMPAIGN_STALE").is_none() {
+        return false;
+    }
     let moved = |step: &Step| matches!(step, Step::Clock(..) | Step::OwnClock(_));
     history.seed.is_multiple_of(2) && !history.gives_up && !history.steps.iter().any(moved)
 }
