@@ -11,7 +11,7 @@ use anstyle::{AnsiColor, Style};
 pub struct StreamLook {
     /// Whether it is a terminal.
     pub terminal: bool,
-    /// Whether it shows colours: NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM decide.
+    /// Whether it shows colours: NO_COLOR, CLICOLOR, CLICOLOR_FORCE, CI and TERM decide.
     pub colours: bool,
 }
 

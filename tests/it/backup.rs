@@ -13,7 +13,7 @@ use crate::harness::*;
 
 /// `ivan ARGS` in the folder of bot.toml.
 fn at_home(ivan: &Ivan, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ivan"));
+    let mut command = binary();
     command.args(args).current_dir(ivan.folder());
     command
 }
@@ -346,7 +346,7 @@ async fn a_full_disk_leaves_the_old_copy() {
         let binary = env!("CARGO_BIN_EXE_ivan");
         // No file may grow past 1 MB.
         let script = format!("trap '' XFSZ; ulimit -f 1024; exec {binary} {line}");
-        let mut shell = Command::new("bash");
+        let mut shell = program("bash");
         shell.args(["-c", &script]).current_dir(ivan.folder());
         let refused = ran(&mut shell).await;
         assert_eq!(refused.exit, 1, "{line}: {refused:?}");

@@ -5,7 +5,6 @@ use std::process::Stdio;
 use ivan::sandbox::fault_server::{Fault, FaultKind};
 use rstest::rstest;
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use crate::harness::*;
 
@@ -309,7 +308,7 @@ async fn what_cannot_be_meant_is_refused(#[case] args: &[&str], #[case] why: &st
 #[case(&[])]
 #[tokio::test]
 async fn a_command_line_that_cannot_be_read_is_a_usage_error(#[case] args: &[&str]) {
-    let ran = ran(Command::new(env!("CARGO_BIN_EXE_ivan")).args(args)).await;
+    let ran = ran(binary().args(args)).await;
     assert_eq!(ran.exit, 2, "{ran:?}");
     assert!(
         ran.err.contains("Usage: ivan") || ran.err.contains("--help"),
@@ -379,14 +378,7 @@ async fn without_a_daemon_it_is_said_what_to_do() {
 async fn another_server_is_not_taken_for_a_daemon() {
     ivan_test(two_tasks(), async |ivan| {
         let url = ivan.clickup().api_url();
-        let ran = ran(Command::new(env!("CARGO_BIN_EXE_ivan")).args([
-            "--api-url",
-            &url,
-            "--api-token",
-            "secret",
-            "current",
-        ]))
-        .await;
+        let ran = ran(binary().args(["--api-url", &url, "--api-token", "secret", "current"])).await;
         assert_eq!((ran.exit, ran.out.as_str()), (4, ""));
         assert!(ran.err.starts_with("✗ "), "{ran:?}");
         assert!(!ran.err.contains("secret"), "{ran:?}");
@@ -501,7 +493,7 @@ async fn a_token_that_nobody_gave_is_made_once_and_found() {
 #[tokio::test]
 async fn the_environment_names_the_daemon_too() {
     ivan_test(two_tasks(), async |ivan| {
-        let output = Command::new(env!("CARGO_BIN_EXE_ivan"))
+        let output = binary()
             .arg("current")
             .current_dir("/")
             .env("IVAN_API_URL", ivan.api_url())
@@ -524,7 +516,7 @@ async fn the_environment_names_the_daemon_too() {
 #[tokio::test]
 async fn without_a_configuration_it_is_said_how_to_name_the_daemon() {
     let folder = tempfile::tempdir().unwrap();
-    let ran = ran(Command::new(env!("CARGO_BIN_EXE_ivan"))
+    let ran = ran(binary()
         .arg("current")
         .env("XDG_CONFIG_HOME", folder.path())
         .env_remove("IVAN_CONFIG")

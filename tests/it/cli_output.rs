@@ -1,13 +1,8 @@
 //! The command line's output for people, scripts, prompts and shells: JSON, expressions, addresses, colours, completions.
 
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use crate::harness::*;
-
-fn binary() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_ivan"))
-}
 
 fn with_a_client() -> Setup {
     Setup::new()
@@ -240,7 +235,7 @@ async fn bash_completes_an_id_after_its_colon() {
             .parent()
             .unwrap();
         let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
-        let output = Command::new("bash")
+        let output = program("bash")
             .args(["-c", script])
             .current_dir(ivan.folder())
             .env("PATH", path)

@@ -3,15 +3,14 @@
 use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
 
-use crate::harness::{Ran, Took};
+use crate::harness::{Ran, Took, binary};
 
 /// `printf LINES | ivan demo`, in an empty folder and without Ivan's environment variables.
 async fn demo(lines: &str) -> Ran {
     let _took = Took::begin();
     let folder = tempfile::tempdir().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ivan"))
+    let mut child = binary()
         .arg("demo")
         .current_dir(folder.path())
         .stdin(Stdio::piped())

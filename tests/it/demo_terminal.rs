@@ -11,13 +11,13 @@ use rstest::rstest;
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::watch;
 
 use ivan::verbs::VERBS;
 
 use crate::demo::{README_LINES, any_day, from_the_readme};
-use crate::harness::Took;
+use crate::harness::{Took, binary};
 
 pub const CTRL_C: &str = "\u{3}";
 const CTRL_D: &str = "\u{4}";
@@ -80,7 +80,7 @@ impl Terminal {
         tcsetwinsize(&tty, SIZE).unwrap();
         let side = || Stdio::from(tty.try_clone().unwrap());
         // So that Ctrl-C there is a signal to the demo, as at every terminal.
-        let mut command = Command::new("setsid");
+        let mut command = crate::harness::program("setsid");
         command
             .args(["--ctty", program])
             .args(words)
@@ -388,7 +388,7 @@ async fn ctrl_c_at_the_prompt_ends_the_demo(#[case] typed: &str) {
 #[tokio::test]
 async fn ctrl_c_ends_a_demo_that_is_piped_to(#[case] lines: &str, #[case] until: &str) {
     let _took = Took::begin();
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_ivan"))
+    let mut demo = binary()
         .arg("demo")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

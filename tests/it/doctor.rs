@@ -110,7 +110,7 @@ impl Bench {
     }
 
     async fn doctor(&self, args: &[&str]) -> Checkup {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ivan"));
+        let mut command = binary();
         command.args(["doctor", "--json"]).args(args);
         command.current_dir(self.ivan.folder());
         let found = checkup(&mut command).await;
@@ -775,7 +775,7 @@ async fn a_public_address_is_tried_with_a_signed_delivery() {
     assert_eq!(accepted.count(), 2);
     let api_url = ivan.api_url();
     ivan.stop().await;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ivan"));
+    let mut command = binary();
     command
         .args(["--api-url", &api_url, "doctor", "--json", "--live"])
         .current_dir(ivan.folder());
@@ -819,7 +819,7 @@ async fn a_write_that_waits_for_long_is_found() {
 async fn the_report_reads_as_text() {
     let bench = Bench::new().await;
     let doctor = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ivan"));
+        let mut command = binary();
         command.arg("doctor").current_dir(bench.ivan.folder());
         command
     };

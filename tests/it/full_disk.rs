@@ -243,7 +243,7 @@ async fn deliveries_that_were_accepted_are_worked_off_when_there_is_room() {
 async fn without_any_room_it_does_not_start_and_says_why() {
     let ivan = two_tasks().start().await;
     std::fs::write(ivan.folder().join("another.toml"), ivan.bot_toml()).unwrap();
-    let ran = ran(tokio::process::Command::new("sh")
+    let ran = ran(program("sh")
         .args([
             "-c",
             "trap '' XFSZ; ulimit -S -f 0; exec \"$0\" --config another.toml serve",

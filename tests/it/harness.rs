@@ -978,7 +978,7 @@ impl Ivan {
 
     /// `ivan ARGS`, to be run against the daemon.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ivan"));
+        let mut command = binary();
         command
             .args(["--api-url", &self.api_url(), "--api-token", &self.token()])
             .args(args)
@@ -995,7 +995,7 @@ impl Ivan {
     pub async fn another_serve(&self, bot_toml: &str) -> Ran {
         let path = self.folder.path().join("another.toml");
         std::fs::write(&path, bot_toml).unwrap();
-        let ran = ran(Command::new(env!("CARGO_BIN_EXE_ivan"))
+        let ran = ran(binary()
             .args(["--config", "another.toml", "serve"])
             .current_dir(self.folder.path())
             .env("XDG_RUNTIME_DIR", self.folder.path()))
@@ -1020,10 +1020,7 @@ impl Ivan {
             &format!("api.bind = \"{}\"", self.daemon().address()),
         );
         std::fs::write(self.config_path(), found).unwrap();
-        let ran = ran(Command::new(env!("CARGO_BIN_EXE_ivan"))
-            .args(args)
-            .current_dir(self.folder.path()))
-        .await;
+        let ran = ran(binary().args(args).current_dir(self.folder.path())).await;
         self.shows_ran(ran)
     }
 
@@ -1908,6 +1905,23 @@ pub fn shown(wire: &str) -> String {
         .replace("&amp;", "&")
 }
 
+/// `ivan`, to be run with the variables of [`program`].
+pub fn binary() -> Command {
+    program(env!("CARGO_BIN_EXE_ivan"))
+}
+
+/// A program that does not see the variables of whoever runs the tests: colours, editors, proxies and tokens are theirs.
+pub fn program(name: &str) -> Command {
+    let mut command = Command::new(name);
+    command.env_clear();
+    for kept in ["PATH", "HOME", "TMPDIR"] {
+        if let Some(value) = std::env::var_os(kept) {
+            command.env(kept, value);
+        }
+    }
+    command
+}
+
 /// The binary, running.
 struct Daemon {
     child: Child,
@@ -1922,10 +1936,10 @@ impl Daemon {
         disk_can_fill: bool,
     ) -> Daemon {
         let mut command = match disk_can_fill {
-            false => Command::new(env!("CARGO_BIN_EXE_ivan")),
+            false => binary(),
             // A write over the file size limit is then an error, as on a full disk, and no deadly signal.
             true => {
-                let mut shell = Command::new("sh");
+                let mut shell = program("sh");
                 shell
                     .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
                     .arg(env!("CARGO_BIN_EXE_ivan"));

@@ -9,10 +9,9 @@ use std::process::{Output, Stdio};
 use ivan::clock::Clock;
 use ivan::sandbox::Sandbox;
 use tempfile::TempDir;
-use tokio::process::Command;
 
 use crate::demo_terminal::{CTRL_C, Terminal};
-use crate::harness::{ANA, seed_of_its_own};
+use crate::harness::{ANA, binary, seed_of_its_own};
 
 /// Variables that would be answers.
 const ANSWERS: [&str; 4] = [
@@ -81,7 +80,7 @@ impl World {
     /// `ivan init` with these words, without a terminal.
     async fn piped(&self, words: &[&str], further: &[(&str, String)]) -> Output {
         let variables = [self.variables().as_slice(), further].concat();
-        let ran = Command::new(env!("CARGO_BIN_EXE_ivan"))
+        let ran = binary()
             .arg("init")
             .args(words)
             .current_dir(self.folder.path())

@@ -188,7 +188,7 @@ async fn begins_login(ivan: &Ivan, home: &Path, options: &[&str]) -> (Child, Str
 }
 
 fn at_home(ivan: &Ivan, home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ivan"));
+    let mut command = binary();
     command
         .current_dir(ivan.folder())
         .env("HOME", home)

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::harness::{Took, client};
+use crate::harness::{Took, binary, client};
 
 /// The time limit of any wait here.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -156,7 +156,7 @@ impl Alone {
 }
 
 fn ivan_sandbox(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ivan"));
+    let mut command = binary();
     command
         .arg("sandbox")
         .args(arguments)

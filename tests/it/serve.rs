@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use ivan::sandbox::fault_server::{Fault, FaultKind};
 use rstest::rstest;
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use crate::harness::*;
 
@@ -39,7 +38,7 @@ async fn with_bot_toml(bot_toml: &str, args: &[&str], env: &[(&str, &str)]) -> R
     let path = folder.path().join("bot.toml");
     std::fs::write(&path, bot_toml).unwrap();
     has_mode(&path, 0o600);
-    ran(Command::new(env!("CARGO_BIN_EXE_ivan"))
+    ran(binary()
         .args(args)
         .envs(env.iter().copied())
         .env_remove("IVAN_CONFIG")
@@ -522,7 +521,7 @@ async fn a_health_check_tells_running_from_ready_and_from_gone() {
     ivan.start().await;
     let url = ivan.api_url();
     let ask = |words: &'static [&'static str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ivan"));
+        let mut command = binary();
         command.args(words).args(["--api-url", &url]);
         async move { ran(&mut command).await }
     };

@@ -2,8 +2,6 @@
 
 use std::process::ExitStatus;
 
-use tokio::process::Command;
-
 use crate::harness::*;
 
 const PLAIN: &str = "INSERT INTO hooks (source, hook_id, url, secret, made_ms) \
@@ -11,7 +9,7 @@ const PLAIN: &str = "INSERT INTO hooks (source, hook_id, url, secret, made_ms) \
 
 /// Runs `ivan store rekey` in the folder of bot.toml.
 async fn rekey(ivan: &Ivan, more: &[&str]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ivan"));
+    let mut command = binary();
     command.args(["store", "rekey"]).args(more);
     ran(command.current_dir(ivan.folder())).await
 }

@@ -150,7 +150,7 @@ async fn the_log_has_the_name_of_the_token_and_a_surface_that_nobody_chose() {
 #[tokio::test]
 async fn a_new_token_is_used() {
     let made = async || -> Value {
-        let mut ivan = tokio::process::Command::new(env!("CARGO_BIN_EXE_ivan"));
+        let mut ivan = binary();
         let made = ran(ivan.args(["token", "new", "--json"])).await;
         assert_eq!(made.exit, 0, "{made:?}");
         serde_json::from_str(&made.out).unwrap()

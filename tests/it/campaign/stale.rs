@@ -12,7 +12,6 @@ use fastrand::Rng;
 use ivan::sandbox::fault_server::{Fault, FaultKind};
 use rusqlite::Connection;
 use serde_json::json;
-use tokio::process::Command;
 
 use super::driver::{Tally, pending};
 use super::history::{History, Step, Who};
@@ -313,7 +312,7 @@ async fn copied(folder: PathBuf) {
 
 async fn put_back(ivan: &Ivan, way: Way) {
     if way == Way::Restore {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ivan"));
+        let mut command = binary();
         command
             .args(["restore", "stale.db"])
             .current_dir(ivan.folder());
