@@ -33,7 +33,7 @@ use url::{Host, Url};
 
 use crate::clock::Clock;
 use crate::domain::checkup::TokenTrouble;
-use crate::domain::controls::json_without_controls;
+use crate::domain::controls::{json_without_controls, one_line};
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::reason::with_details;
 use crate::domain::source::{Limits, SourceStanding, TokenStanding};
@@ -595,10 +595,7 @@ const ADDRESS_MAX: usize = 300;
 /// A source's error text: one line, shortened. A URL in it stays whole or is left out. One that the text leads to
 /// stays, because it is often the remedy.
 pub(crate) fn clipped(words: &str) -> String {
-    let plain: String = words
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let plain = one_line(words);
     let plain = plain.trim();
     if plain.chars().count() <= SAID_MAX {
         return plain.to_owned();

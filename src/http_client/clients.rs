@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::fake::{Fake, FakeResponse, SeenRequest, json as says, provider};
 use super::*;
 use crate::clickup::{self, ClickUp};
+use crate::domain::controls::is_control;
 use crate::domain::operation::{Operation, OperationHistory, Write};
+use crate::domain::reason::for_operators;
 use crate::domain::source::SourceWriter;
 use crate::domain::task::{Source, TaskKey};
 use crate::github::{self, GitHub};
@@ -84,7 +86,10 @@ fn judge(
             word: word(verdict),
             said: match verdict {
                 Verdict::Failed(error) => error.to_string(),
-                _ => String::new(),
+                Verdict::Wait { why, .. } | Verdict::DeadToken(why) | Verdict::Ruled(why) => {
+                    for_operators(why)
+                }
+                Verdict::Taken | Verdict::Own(_) => String::new(),
             },
         }
     }
@@ -296,6 +301,33 @@ fn a_refusal_names_system_thing_reason_and_remedy(
             assert!(said.contains(part), "{part}: {said}");
         }
     }
+}
+
+/// The error texts of a source reach people and the log.
+#[rstest]
+#[case(Source::ClickUp)]
+#[case(Source::GitHub)]
+fn a_sentence_of_a_source_is_one_short_line(#[case] source: Source) {
+    let hostile = format!(
+        "No.\r\n2026 ERROR faked\u{2028}\u{1b}[2J\u{9b}K \u{202e}gnp.\u{2066}exe {}",
+        "long ".repeat(2_000)
+    );
+    let detail = json!({"field": hostile, "code": hostile, "message": hostile});
+    let body =
+        json!({"err": hostile, "ECODE": hostile, "message": hostile, "errors": [detail, detail]});
+    let body = body.to_string();
+    let mut shown = 0;
+    for status in [400, 401, 403, 404, 408, 409, 410, 422, 429, 451, 500, 503] {
+        for request in [a_write(source), a_read(source)] {
+            let said = judge(source, &request, status, &headers(&[]), &body).said;
+            let is_break = |c| matches!(c, '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}');
+            let fits = |c| !is_break(c) && !is_control(c);
+            assert!(said.chars().all(fits), "{status}: {said:?}");
+            assert!(said.chars().count() < 600, "{status}: {said:?}");
+            shown += usize::from(said.contains("No.  2026 ERROR faked"));
+        }
+    }
+    assert!(shown >= 10, "{shown}");
 }
 
 // ---------------------------------------------------------------- settings

@@ -30,6 +30,7 @@ use super::forms::{FormRequest, GestureRequest, without_secrets};
 use super::web::{Web, WebError};
 use super::wire::{Callback, Frame};
 use super::{SlackError, Timings, millis, panicked};
+use crate::domain::controls;
 use crate::domain::reply::SlackHealth;
 use crate::limits::{Limit, LogThrottle};
 use crate::mailbox::{IncomingMessage, Inserted, StoreError};
@@ -630,7 +631,7 @@ impl Reader {
             }
             Some("disconnect") => {
                 let reason = frame.reason.as_deref().unwrap_or_default();
-                tracing::debug!(reason, "Slack asks to disconnect");
+                tracing::debug!(reason = controls::code(reason), "Slack asks to disconnect");
                 let next = match reason {
                     "link_disabled" => State::Disabled,
                     "too_many_websockets" => State::Crowded,
@@ -714,7 +715,7 @@ impl Job {
     fn of(frame: Frame, raw: &str, intake: &dyn EventHandler) -> Option<Job> {
         let envelope_id = frame.envelope_id;
         let kind = frame.kind.unwrap_or_default();
-        let envelope = envelope_id.as_deref().unwrap_or_default();
+        let envelope = envelope_id.as_deref().map(controls::code);
         let (mut keep, mut response, mut instead) = (None, None, None);
         match kind.as_str() {
             "events_api" => {
@@ -727,7 +728,8 @@ impl Job {
                     );
                 } else {
                     // Retries are processed, because events of an outage arrive as retries (docs/contracts/slack.md#redelivery).
-                    let (retry, reason) = (frame.retry_attempt, frame.retry_reason.as_deref());
+                    let retry = frame.retry_attempt;
+                    let reason = frame.retry_reason.as_deref().map(controls::code);
                     match intake.judge(&callback) {
                         Ok(heard) => {
                             tracing::debug!(envelope, retry, reason, "message received");
@@ -781,6 +783,7 @@ impl Job {
             }
             _ => {
                 count(&kind, "unanswered");
+                let kind = controls::code(&kind);
                 tracing::warn!(envelope, kind, "unknown envelope type");
             }
         }
@@ -824,7 +827,7 @@ impl Job {
 
     /// Commits its message, if it has one; then the acknowledgement, unless that failed.
     async fn commit(mut self, intake: &dyn EventHandler) -> Option<Message> {
-        let envelope = self.envelope_id.as_deref().unwrap_or_default();
+        let envelope = self.envelope_id.as_deref().map(controls::code);
         if let Some((heard, raw)) = self.keep {
             let keeping = intake.keep(heard, raw);
             let kept = match self.instead.take() {

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use rstest::rstest;
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -168,4 +169,63 @@ async fn a_text_mentions_nobody_who_is_not_linked() {
         assert_eq!(comments[1], "@\u{2060}octocat \\@\u{2060}octocat");
     })
     .await;
+}
+
+/// Sentences and codes of ClickUp, GitHub and Slack are one short line wherever they are logged.
+#[tokio::test]
+async fn hostile_sentences_are_short_lines_of_the_log() {
+    let setup = two_issues().set("log.level", "\"debug\"");
+    ivan_test(setup, async |ivan| {
+        let hostile = format!(
+            "No.\r\n2026 ERROR faked \u{1b}[2J\u{9b}K \u{202e}gnp.\u{2066}exe {}",
+            "long ".repeat(2_000)
+        );
+        let detail = json!({"field": hostile, "code": hostile, "message": hostile});
+        let body =
+            json!({"err": hostile, "ECODE": hostile, "message": hostile, "errors": [detail]});
+        let refusal = |status| Fault::new(FaultKind::answer(status, body.to_string()));
+        let github = ivan.github().front();
+        github.fault(refusal(422).on("POST", "/comments"));
+        ivan.dm(ANA, "comment on #1: hi").await.begins("✗ ");
+        ivan.clickup()
+            .front()
+            .fault(refusal(400).on("POST", "/task"));
+        ivan.dm(ANA, "create Fix it -s clickup").await.begins("✗ ");
+        github.down();
+        let queued = ivan.says(ANA, "comment on #1: again").answers().await;
+        queued.begins("… ");
+        ivan.slack().errors("chat.update", &hostile, 1);
+        let told = ivan.is_told(ANA);
+        github.up();
+        told.settles().await.begins("✓ Comment added in GitHub");
+        let (mut sentences, mut codes) = (0, 0);
+        for line in ivan.log().lines() {
+            let Ok(read) = serde_json::from_str::<Value>(line) else {
+                panic!("{line}");
+            };
+            for text in texts_in(&read) {
+                assert!(!text.contains(is_dangerous), "{line}");
+                assert!(text.chars().count() < 1_000, "{line}");
+            }
+            sentences += usize::from(line.contains("No.  2026 ERROR faked"));
+            codes += usize::from(line.contains("Slack rejected chat.update: unreadable_code"));
+        }
+        assert!(sentences >= 2 && codes >= 1, "{}", ivan.log());
+    })
+    .await;
+}
+
+/// Whether a character begins a line, commands a terminal, or reorders a text.
+fn is_dangerous(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// All texts in a JSON value.
+fn texts_in(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(all) => all.iter().flat_map(texts_in).collect(),
+        Value::Object(all) => all.values().flat_map(texts_in).collect(),
+        _ => Vec::new(),
+    }
 }
