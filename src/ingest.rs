@@ -14,7 +14,7 @@ use crate::domain::task::{Task, TaskKey};
 use crate::notices;
 use crate::store::tasks::{self, StoredTask};
 use crate::store::{
-    DbResult, Tx, comments, effects, log, operations, people, restored, tombstones,
+    DbResult, Tx, comments, effects, log, operations, people, restored, search, tombstones,
 };
 
 /// The largest difference between the two times that a task and its history give to the same activity.
@@ -280,12 +280,16 @@ fn write_down(
 
 /// Whether a comment is new. Webhook and poll may both bring it; the first counts. Both count as activity of the task.
 fn is_news(tx: &Tx<'_>, task: &StoredTask, act: &Activity, now: DateTime<Utc>) -> DbResult<bool> {
-    let ActivityKind::Commented { id, .. } = &act.what else {
+    let ActivityKind::Commented { id, text, .. } = &act.what else {
         return Ok(true);
     };
     let key = &task.task.key;
     comments::commented_on(tx, key, act.at)?;
-    comments::hear(tx, key.source(), id, now)
+    let is_new = comments::hear(tx, key.source(), id, now)?;
+    if is_new {
+        search::heard(tx, task.row, &text.to_string())?;
+    }
+    Ok(is_new)
 }
 
 /// Whether an activity is our own write coming back. It causes no notice: `settle` sent the notices.

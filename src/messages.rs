@@ -650,6 +650,38 @@ fn answers() -> Vec<Group> {
         verbs::list::listing(&ranked, 62, &all, now(), ZONE),
     );
     queue.row("`list 3` of eight", reply::more_of(8, 3, &all));
+    let find = |typed: &str| <verbs::Find as verbs::Verb>::read(typed).unwrap();
+    queue.row(
+        "`find`: a finished task",
+        verbs::find::note(&Task {
+            status: TaskStatus::Done,
+            ..cert()
+        }),
+    );
+    queue.row(
+        "below `find login`",
+        verbs::find::below(&find("login"), (10, 10), false),
+    );
+    queue.row(
+        "below `find login github` with more",
+        verbs::find::below(&find("login github"), (22, 10), false),
+    );
+    queue.row(
+        "below `find login` with too many",
+        verbs::find::below(&find("login"), (300, 10), true),
+    );
+    queue.row(
+        "`find nothing`",
+        verbs::find::nothing_found(&find("nothing"), &[]),
+    );
+    let reading = [FirstRead {
+        source: Source::GitHub,
+        tasks: 1,
+    }];
+    queue.row(
+        "`find nothing here clickup` before GitHub was read",
+        verbs::find::nothing_found(&find("nothing here clickup"), &reading),
+    );
     queue.row("`list 50` of more", reply::more_of(99, 50, &all));
     queue.row(
         "`list blocked` without a task",

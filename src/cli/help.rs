@@ -18,7 +18,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     (
         "Tasks",
         &[
-            "current", "next", "list", "why", "open", "done", "comment", "create", "start",
+            "current", "next", "list", "find", "why", "open", "done", "comment", "create", "start",
             "pause", "snooze", "reopen", "claim", "assign", "due", "prio", "undo", "log",
             "morning",
         ],

@@ -17,6 +17,8 @@ use crate::verbs::line_format::{LineField, LineFormat, LinePiece};
 
 /// The longest list of the API, the limit of `GET /queue`.
 const LIST_MOST: u64 = 200;
+/// The largest number of `ivan find`.
+const FOUND_MOST: u64 = 50;
 
 /// The text for each stream, and the exit status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +67,7 @@ pub fn words<Z: TimeZone<Offset: Display>>(
         (AnswerKind::Line(format), 200) => formatted(json, format, zone),
         (AnswerKind::Address, 200) => address(json),
         (AnswerKind::List { filter }, 200) => list(json, filter, zone, look),
+        (AnswerKind::Found { words }, 200) => found(json, words, zone, look),
         (AnswerKind::Log, 200) => log(json, zone),
         (AnswerKind::Words, 200) => message(json),
         (AnswerKind::Why | AnswerKind::Whoami, 200) => why(json),
@@ -274,6 +277,44 @@ fn list<Z: TimeZone<Offset: Display>>(
         let hint = how_to_see_more(total, listed, filter);
         let _ = writeln!(out, "{more} more: {hint}");
     }
+    Some(Printed::ok(out))
+}
+
+/// The tasks with finished ones marked, the number of further ones, and what was searched.
+fn found<Z: TimeZone<Offset: Display>>(
+    json: &Value,
+    words: &str,
+    zone: &Z,
+    look: StreamLook,
+) -> Option<Printed> {
+    let tasks = json.get("tasks")?.as_array()?;
+    let width = tasks.len().to_string().len();
+    let mut out = String::new();
+    for task in tasks {
+        let number = task.get("number").and_then(Value::as_u64)?;
+        let is_done = text(task, "status").as_deref() == Some("done");
+        let mark = if is_done { " · ✓ done" } else { "" };
+        let _ = writeln!(out, "{number:>width$}. {}{mark}", line(task, zone, look)?);
+    }
+    let total = json.get("total").and_then(Value::as_u64)?;
+    let listed = u64::try_from(tasks.len()).unwrap_or(u64::MAX);
+    let more = total.saturating_sub(listed);
+    if more > 0 && listed < FOUND_MOST {
+        let number = total.min(FOUND_MOST);
+        let all = if total <= FOUND_MOST {
+            "all".to_owned()
+        } else {
+            format!("the first {FOUND_MOST}")
+        };
+        let words = clean(words);
+        let _ = writeln!(
+            out,
+            "{more} more: `ivan find {words} -n {number}` shows {all}"
+        );
+    } else if more > 0 {
+        let _ = writeln!(out, "{more} more: another word or a filter shows fewer");
+    }
+    let _ = writeln!(out, "{}", clean(&text(json, "message")?));
     Some(Printed::ok(out))
 }
 

@@ -3,6 +3,7 @@
 //! [`Commands::ask`] and waits here; the mailbox runs a command inside its own transaction. No source is called: a write is
 //! an operation in the outbox.
 
+mod find;
 mod identity;
 mod log;
 mod morning;
@@ -54,6 +55,7 @@ pub use crate::store::StoreError;
 pub use crate::store::tasks::StatusFilter;
 pub use crate::verbs::list::EmptyList;
 pub use crate::verbs::why::Explained;
+pub use find::FoundView;
 pub use identity::Identity;
 pub use log::{LogPage, LogRequest};
 pub use morning::MorningView;

@@ -324,7 +324,7 @@ mod tests {
             .flatten()
             .filter(|parameter| parameter["name"] == "limit")
             .collect();
-        assert_eq!(limits.len(), 3);
+        assert_eq!(limits.len(), 4);
         for limit in limits {
             assert_eq!(limit["schema"]["maximum"], TASKS_MAX, "{limit}");
         }

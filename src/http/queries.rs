@@ -11,6 +11,7 @@ use crate::domain::command::Ref;
 use crate::domain::filter::Filter;
 use crate::domain::task::{Source, TaskStatus};
 use crate::verbs::body::start_of;
+use crate::verbs::{Find, Verb as _};
 
 /// How many tasks `GET /tasks` lists without `?limit=`.
 const TASKS_LIMIT: usize = 50;
@@ -18,6 +19,8 @@ const TASKS_LIMIT: usize = 50;
 pub(super) const TASKS_MAX: usize = 200;
 /// How many tasks `GET /queue` shows without `?limit=`.
 const QUEUE_LIMIT: usize = 20;
+/// How many tasks `GET /find` shows without `?limit=`.
+const FOUND_LIMIT: usize = 10;
 /// How many entries `GET /log` shows without `?limit=`.
 const LOG_LIMIT: usize = 50;
 
@@ -108,6 +111,47 @@ impl QueueQuery {
         Ok(QueueRequest {
             limit: asked.limit.as_deref().map_or(Ok(QUEUE_LIMIT), read_limit)?,
             filter: Filter::read(&asked.filter.unwrap_or_default()),
+            peek: asked.peek,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FindQuery {
+    /// At most 12 words, each by its beginning, in any order. The words of `filter` count as filters here, too.
+    words: String,
+    /// As for `GET /queue`.
+    filter: Option<String>,
+    /// The most tasks to return.
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 200, default = json!(FOUND_LIMIT))]
+    limit: Option<String>,
+    /// Nobody sees the answer: the numbers do not work as `ref`, and those of the last list still do.
+    #[serde(default)]
+    #[param(required = false, default = false)]
+    peek: bool,
+}
+
+/// What `GET /find` is asked for.
+pub(super) struct FindRequest {
+    pub find: Find,
+    pub limit: usize,
+    pub peek: bool,
+}
+
+impl FindQuery {
+    pub fn read(uri: &Uri) -> Result<FindRequest, Problem> {
+        let asked: FindQuery = query(uri)?;
+        let mut find = Find::read(&asked.words)
+            .map_err(|why| Problem::new(ProblemKind::BadQuery, why.to_string()))?;
+        if let Some(filter) = asked.filter {
+            find.filter = Filter::read(&format!("{} {filter}", find.filter));
+        }
+        let limit = asked.limit.as_deref().map(read_limit).transpose()?;
+        Ok(FindRequest {
+            limit: limit.or(find.limit).unwrap_or(FOUND_LIMIT).min(TASKS_MAX),
+            find,
             peek: asked.peek,
         })
     }

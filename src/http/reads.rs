@@ -6,11 +6,11 @@ use axum::http::Uri;
 
 use super::ApiState;
 use super::answers::{
-    BriefingAnswer, CurrentJson, LogAnswer, PeopleAnswer, QueueAnswer, ReceiptsAnswer,
+    BriefingAnswer, CurrentJson, FoundAnswer, LogAnswer, PeopleAnswer, QueueAnswer, ReceiptsAnswer,
     ScheduleAnswer, TaskJson, TaskPageAnswer, WhoamiAnswer, WhyAnswer,
 };
 use super::problem::Problem;
-use super::queries::{CurrentQuery, LogQuery, QueueQuery, TasksQuery, WhyQuery};
+use super::queries::{CurrentQuery, FindQuery, LogQuery, QueueQuery, TasksQuery, WhyQuery};
 use super::request::{Caller, TaskPath};
 use crate::commands::{CurrentView, LogRequest, TaskReader};
 
@@ -143,4 +143,19 @@ pub(super) async fn queue(
         )
         .await?;
     Ok(Json(QueueAnswer::from(&listed)))
+}
+
+pub(super) async fn find(
+    State(api): State<ApiState>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<FoundAnswer>, Problem> {
+    let asked = FindQuery::read(&uri)?;
+    let person = api.who(&caller).await?;
+    let shows = caller.shows(asked.peek);
+    let found = api
+        .commands
+        .find(&person, asked.find, asked.limit, shows)
+        .await?;
+    Ok(Json(FoundAnswer::from(&found)))
 }

@@ -7,13 +7,13 @@ use utoipa::openapi::{AllOfBuilder, Content, HttpMethod, ObjectBuilder, Ref, Typ
 use utoipa::{PartialSchema, ToSchema};
 
 use super::answers::{
-    Alive, BriefingAnswer, CurrentJson, LogAnswer, LoginAnswer, LoginStateAnswer, LogoutAnswer,
-    OperationAnswer, PeopleAnswer, QueueAnswer, Readiness, ReceiptsAnswer, Retried, ScheduleAnswer,
-    StatusAnswer, SyncReport, TaskJson, TaskPageAnswer, WhoamiAnswer, WhyAnswer,
+    Alive, BriefingAnswer, CurrentJson, FoundAnswer, LogAnswer, LoginAnswer, LoginStateAnswer,
+    LogoutAnswer, OperationAnswer, PeopleAnswer, QueueAnswer, Readiness, ReceiptsAnswer, Retried,
+    ScheduleAnswer, StatusAnswer, SyncReport, TaskJson, TaskPageAnswer, WhoamiAnswer, WhyAnswer,
 };
 use super::describe::{Description, operation, verb};
 use super::problem::{PROBLEM_JSON, ProblemDocument};
-use super::queries::{CurrentQuery, LogQuery, QueueQuery, TasksQuery, WhyQuery};
+use super::queries::{CurrentQuery, FindQuery, LogQuery, QueueQuery, TasksQuery, WhyQuery};
 use super::request::{SYNC_WAIT, TaskPath, WriteRequest};
 use super::{ApiState, ReloadReport, reload};
 use super::{daemon as d, logins as l, reads as r, writes as w};
@@ -107,6 +107,18 @@ fn tasks() -> Vec<Route> {
                 .actor()
                 .query::<QueueQuery>()
                 .answers::<QueueAnswer>("The first tasks of the queue")
+                .problems(&[400, 422])
+        }),
+        reads("/find", r::find, || {
+            operation("find", "Find tasks by words")
+                .about(
+                    "Searches titles, clients, labels and descriptions of the mirror's tasks, and the comments that \
+                         Ivan has seen; best first, finished ones too. The numbers work as `ref` until another list is \
+                         shown. Tasks that the person may not name are not found.",
+                )
+                .actor()
+                .query::<FindQuery>()
+                .answers::<FoundAnswer>("The best matches")
                 .problems(&[400, 422])
         }),
         reads("/tasks", r::tasks, || {

@@ -204,7 +204,8 @@ impl Accepted {
     /// Serves its requests until it ends, or is closed for another one.
     async fn serve(self, serving: Serving, router: Router, shutdown: CancellationToken) {
         let close = self.place.close().clone();
-        let served = self.serve_requests(serving, router, &shutdown);
+        // In its own allocation: it is large, and would be copied with each future around it.
+        let served = Box::pin(self.serve_requests(serving, router, &shutdown));
         if close.run_until_cancelled(served).await.is_none() {
             let listener = serving.name;
             tracing::debug!(

@@ -35,6 +35,7 @@ pub mod prune;
 pub mod reactions;
 pub mod restored;
 pub mod schedules;
+pub mod search;
 pub mod set_aside;
 pub mod slack_events;
 pub mod snoozes;

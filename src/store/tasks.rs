@@ -56,7 +56,7 @@ pub struct TaskListing {
     pub limit: usize,
 }
 
-const COLUMNS: &str = "tasks.id, source, source_key, task_id, container, title, description, url, status, source_status, \
+pub(super) const COLUMNS: &str = "tasks.id, source, source_key, task_id, container, title, description, url, status, source_status, \
      assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away, custom_id, commented_ms, \
      creator, links, due_day, home";
 
@@ -640,7 +640,7 @@ pub fn container_name(
     })
 }
 
-fn stored(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
+pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
     let source = Source::parse(&row.get::<_, String>(1)?).ok_or_else(|| corrupt(1))?;
     Ok(StoredTask {
         row: row.get(0)?,

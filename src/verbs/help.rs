@@ -24,7 +24,7 @@ pub struct Help {
 /// The uses of verbs, each with its verbs.
 const USES: [(&str, &[&str]); 8] = [
     ("Your next task", &["current", "next", "why"]),
-    ("Your day", &["list", "morning", "log"]),
+    ("Your day", &["list", "find", "morning", "log"]),
     ("Finish", &["done", "reopen", "undo"]),
     ("Write", &["comment", "create"]),
     ("Plan", &["start", "pause", "snooze", "due", "prio"]),

@@ -87,6 +87,11 @@ pub enum AnswerKind {
         /// The filter as typed.
         filter: String,
     },
+    /// Numbered tasks that match, or why there are none.
+    Found {
+        /// The words and filters as typed.
+        words: String,
+    },
     /// The daemon's message, then the task's id and URL.
     Why,
     /// Entries of the activity log, one per line.

@@ -27,6 +27,7 @@ pub mod create;
 pub mod current;
 pub mod done;
 pub mod due;
+pub mod find;
 pub mod gestures;
 pub mod grammar;
 pub mod help;
@@ -311,6 +312,7 @@ verbs! {
     undo: Undo,
     why: Why,
     list: List,
+    find: Find,
     morning: Morning,
     briefing: Briefing,
     quiet: Quiet,

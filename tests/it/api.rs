@@ -1420,6 +1420,8 @@ async fn answers_are_as_the_api_describes_itself() {
         for (method, path, body, expected) in [
             ("GET", "/current", None, 200),
             ("GET", "/queue", None, 200),
+            ("GET", "/find?words=a", None, 200),
+            ("GET", "/find?words=", None, 400),
             ("GET", "/tasks", None, 200),
             ("GET", "/tasks?limit=x", None, 400),
             ("GET", "/tasks/{task_id}", None, 200),

@@ -124,7 +124,7 @@ const fn deed(
     }
 }
 
-const DEEDS: [Deed; 29] = [
+const DEEDS: [Deed; 30] = [
     deed(
         "done",
         "done #ISSUE",
@@ -201,6 +201,7 @@ const DEEDS: [Deed; 29] = [
     deed("undo", "undo", Some(("POST", "/undo", "{}"))),
     deed("why", "why #ISSUE", Some(("GET", "/why?ref=%23ISSUE", ""))),
     deed("list", "list", Some(("GET", "/queue", ""))),
+    deed("find", "find task", Some(("GET", "/find?words=task", ""))),
     deed("morning", "morning", Some(("GET", "/morning", ""))),
     deed(
         "briefing",

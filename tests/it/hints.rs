@@ -119,6 +119,7 @@ async fn help_lists_every_verb() {
         • `undo`: undo your last action, within 15 minutes
         • `why [REF]`: show why the current task, or REF, is where it is in your queue
         • `list [N] [FILTER]`: show your tasks in order; use their numbers as REF until the next list
+        • `find WORDS [FILTER] [-n N]`: find tasks by words in their title, description and comments; their numbers work as REF
         • `morning`: show your briefing: top three tasks, due dates, people waiting, stuck items
         • `briefing 8:30` or `briefing off` or `briefing default`: get your briefing on working days at that time, turn it off, or follow the team default
         • `quiet 20:00-8:00` or `quiet off` or `quiet default`: hold notices in those hours and sum them up afterwards

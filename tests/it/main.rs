@@ -41,6 +41,7 @@ mod empty;
 mod entities;
 mod ephemeral;
 mod filters;
+mod find;
 mod flood;
 mod forged;
 mod forms;

@@ -22,7 +22,9 @@ use crate::domain::task::{Source, Task, TaskId};
 pub use health::{Alive, Readiness, StatusAnswer};
 pub use logins::{LoginAnswer, LoginStateAnswer, LogoutAnswer};
 pub use people::{LogAnswer, PeopleAnswer, ReceiptsAnswer, ScheduleAnswer, WhoamiAnswer};
-pub use tasks::{BriefingAnswer, CurrentJson, QueueAnswer, TaskJson, TaskPageAnswer, WhyAnswer};
+pub use tasks::{
+    BriefingAnswer, CurrentJson, FoundAnswer, QueueAnswer, TaskJson, TaskPageAnswer, WhyAnswer,
+};
 
 /// The answer to every write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::NextTask;
-use crate::commands::{EmptyList, Explained, MorningView, QueueView, Scored};
+use crate::commands::{EmptyList, Explained, FoundView, MorningView, QueueView, Scored};
 use crate::domain::queue::{EmptyQueue, FirstRead};
 use crate::domain::reply::{self, Text};
 use crate::domain::task::{Priority, Source, Task, TaskId, TaskStatus};
@@ -226,6 +226,28 @@ impl From<&QueueView> for QueueAnswer {
                 Some(EmptyList::Queue(why)) => reading(why),
                 _ => Vec::new(),
             },
+        }
+    }
+}
+
+/// The best matches of a search.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Found)]
+pub struct FoundAnswer {
+    /// Finished ones too.
+    tasks: Vec<NumberedTask>,
+    /// The number of matches, with those that `limit` leaves out; counted up to 300.
+    total: usize,
+    /// What was searched, or that nothing matches.
+    message: String,
+}
+
+impl From<&FoundView> for FoundAnswer {
+    fn from(found: &FoundView) -> FoundAnswer {
+        FoundAnswer {
+            tasks: numbered(&found.tasks),
+            total: found.total,
+            message: found.message.plain(),
         }
     }
 }

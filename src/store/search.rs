@@ -1,0 +1,140 @@
+//! The full text of tasks: titles, clients, labels, descriptions, and the comments that Ivan has seen.
+//!
+//! Triggers of the schema keep the index equal to the mirror, so no write of a task has to name it.
+
+use rusqlite::params;
+
+use super::db::Db;
+use super::tasks::{COLUMNS, FOLLOWED, StoredTask, stored};
+use crate::domain::ids::TaskRow;
+
+/// The most characters of one comment, and of all comments on a task, that are searched. The newest stay.
+const COMMENT_MAX: i64 = 4_096;
+const TALK_MAX: i64 = 16_384;
+
+/// The best matches that are read, whether or not the person may see them.
+pub const CANDIDATES_MAX: usize = 300;
+
+/// Adds a comment to the text of its task.
+pub fn heard(tx: &Db, task: TaskRow, text: &str) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO talk (task_id, text) VALUES (?1, substr(?2, 1, ?3))
+         ON CONFLICT DO UPDATE SET text = substr(excluded.text || char(10) || text, 1, ?4)",
+        params![task, text, COMMENT_MAX, TALK_MAX],
+    )?;
+    Ok(())
+}
+
+/// The tasks that have a word with each of these beginnings, best first; those that were deleted or moved away are left
+/// out. A match in the title counts most, then one in a client, label or custom id, in the description, in a comment.
+pub fn find(connection: &Db, words: &[String]) -> rusqlite::Result<Vec<StoredTask>> {
+    let Some(expression) = expression(words) else {
+        return Ok(Vec::new());
+    };
+    connection.query_map(
+        &format!(
+            "SELECT {COLUMNS} FROM
+                 (SELECT rowid AS found, bm25(task_words, 10, 5, 2, 1) AS place FROM task_words
+                  WHERE task_words MATCH ?1 ORDER BY place LIMIT ?2)
+             CROSS JOIN tasks ON tasks.id = found WHERE {FOLLOWED} ORDER BY place, tasks.id DESC"
+        ),
+        params![
+            expression,
+            i64::try_from(CANDIDATES_MAX).unwrap_or(i64::MAX)
+        ],
+        stored,
+    )
+}
+
+/// The words in the index's own language: each is a quotation, so nothing in it is an operator.
+fn expression(words: &[String]) -> Option<String> {
+    let has_letters = |word: &&String| word.chars().any(char::is_alphanumeric);
+    let words = words.iter().filter(has_letters);
+    let words: Vec<String> = words
+        .map(|word| format!("\"{}\" *", word.replace('"', " ")))
+        .collect();
+    (!words.is_empty()).then(|| words.join(" AND "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> Db {
+        let db = Db::in_memory();
+        db.execute_batch(
+            "INSERT INTO containers (source, source_key, name, configured) VALUES ('clickup', '901', 'Inbox', '901');
+             INSERT INTO tasks (id, source, source_key, task_id, container, title, description, created_ms, seen_ms, read_us)
+             VALUES (1, 'clickup', 'a', 'clickup:a', '901', 'Login fails', 'on Safari', 0, 0, 0),
+                    (2, 'clickup', 'b', 'clickup:b', '901', 'Renew the certificate', 'before the login breaks', 0, 0, 0);",
+        )
+        .unwrap();
+        db
+    }
+
+    fn found(db: &Db, words: &str) -> Vec<i64> {
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        let found = find(db, &words).unwrap();
+        found.iter().map(|one| one.row.0).collect()
+    }
+
+    #[test]
+    fn the_index_follows_every_change_of_a_task() {
+        let db = store();
+        assert_eq!(found(&db, "login"), [1, 2]);
+        assert_eq!(found(&db, "LOG saf"), [1]);
+        let change = |sql: &str| db.execute_batch(sql).unwrap();
+        change("UPDATE tasks SET title = 'Sign-in fails', seen_ms = 1 WHERE id = 1");
+        assert_eq!(found(&db, "login"), [2]);
+        assert_eq!(found(&db, "sign-in"), [1]);
+        change(
+            "UPDATE tasks SET entity = 'acme', labels = '[\"bug\"]', custom_id = 'OPS-12' WHERE id = 2",
+        );
+        assert_eq!(found(&db, "acme bug ops-12 login"), [2]);
+        // A change of nothing that is searched, and tasks that are not shown.
+        change("UPDATE tasks SET status = 'done' WHERE id = 2");
+        assert_eq!(found(&db, "acme"), [2]);
+        change("UPDATE tasks SET gone = 1 WHERE id = 2");
+        assert_eq!(found(&db, "acme"), [0_i64; 0]);
+        // Signs of the index's language, and words without letters.
+        for words in [
+            "\"",
+            "a\"b",
+            "NOT",
+            "acme*",
+            "title:acme",
+            "-",
+            "(",
+            "^fails",
+        ] {
+            found(&db, words);
+        }
+        assert_eq!(found(&db, "- fails *"), [1]);
+    }
+
+    #[test]
+    fn a_task_keeps_a_bounded_text_of_its_comments() {
+        let db = store();
+        heard(&db, TaskRow(1), "the staging host is down").unwrap();
+        assert_eq!(found(&db, "staging login"), [1]);
+        heard(&db, TaskRow(1), &format!("{}beyond", "é ".repeat(3_000))).unwrap();
+        assert_eq!(found(&db, "staging"), [1]);
+        assert_eq!(found(&db, "beyond"), [0_i64; 0]);
+        for number in 0..20 {
+            heard(
+                &db,
+                TaskRow(1),
+                &format!("n{number} {}", "x ".repeat(2_000)),
+            )
+            .unwrap();
+        }
+        let length: i64 = db
+            .query_row("SELECT length(text) FROM talk", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(length, TALK_MAX);
+        assert_eq!(found(&db, "n19"), [1]);
+        assert_eq!(found(&db, "staging"), [0_i64; 0]);
+        let whole = "INSERT INTO task_words (task_words) VALUES ('integrity-check')";
+        db.execute_batch(whole).unwrap();
+    }
+}
