@@ -22,6 +22,7 @@ use crate::domain::reply::{self, Report, ReportState, Step, StepState, TaskBrief
 use crate::domain::score::{Score, Weights, rank, score};
 use crate::domain::set_aside;
 use crate::domain::signature;
+use crate::domain::spelling;
 use crate::domain::task::{Account, Task, TaskKey, TaskStatus};
 use crate::domain::undo::{Effect, UndoTarget};
 use crate::notices;
@@ -31,7 +32,7 @@ use crate::store::operations::{self, CommandRow, OperationRow, OperationState, S
 use crate::store::tasks::{self, StoredTask};
 use crate::store::{
     Db, DbResult, Tx, Wake, access, effects, forms, log, messages, people, reactions, restored,
-    snoozes,
+    search, snoozes,
 };
 
 /// The reason for settling a command.
@@ -135,6 +136,9 @@ pub fn settle_with(
     };
     if let (None, Some(made)) = (acted_on, about) {
         forms::is_made(tx, command.id, made)?;
+        if let Some(twin) = twin(tx, &command, &person, made, rows.first())? {
+            report.message = reply::with_twin(report.message, &twin);
+        }
     }
     if ended && matches!(report.state, ReportState::Refused(_) | ReportState::GivenUp) {
         // Nothing was undone, so the undo can be tried again.
@@ -179,6 +183,37 @@ pub fn settle_with(
     tx.wake(Wake::Settled);
     tx.wake(Wake::Homes);
     Ok(())
+}
+
+/// An open task in the same place whose title is nearly that of a task just made. In a channel only if everybody may
+/// name every task.
+fn twin(
+    tx: &Tx<'_>,
+    command: &CommandRow,
+    person: &Person,
+    made: TaskRow,
+    row: Option<&OperationRow>,
+) -> DbResult<Option<Task>> {
+    let is_new = row.is_some_and(|row| {
+        row.state == OperationState::Applied && matches!(row.operation.write, Write::Create(_))
+    });
+    if !is_new || command.undone || (command.via == Via::Channel && !access::is_open(tx)) {
+        return Ok(None);
+    }
+    let Some(made) = tasks::by_row(tx, made)? else {
+        return Ok(None);
+    };
+    let (source, title) = (made.task.key.source(), &made.task.title);
+    let words = spelling::words_of(title);
+    for other in search::titled(tx, source, &made.task.container, &words)? {
+        if other.row != made.row
+            && spelling::is_alike(title, &other.task.title)
+            && access::may_name(tx, person, &other)?
+        {
+            return Ok(Some(other.task));
+        }
+    }
+    Ok(None)
 }
 
 /// Logs the result of a command, in the transaction with its outcome.

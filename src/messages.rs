@@ -437,6 +437,12 @@ fn outcomes() -> Vec<Group> {
         "`create -a` where the source does not set the assignee",
         report(&wanted, StepState::Well(&unmarked), &login(), false).words(),
     );
+    let mut twin = report(&wanted, StepState::Well(&unmarked), &login(), false);
+    twin.message = reply::with_twin(twin.message, &cert());
+    done.row(
+        "`create` beside an open task with nearly the same title",
+        twin.words(),
+    );
     done.row(
         "`undo` before a command was sent",
         reply::not_sent(

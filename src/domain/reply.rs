@@ -376,6 +376,16 @@ impl Report {
 /// The end of a text about a write that will be sent again.
 const KEEP_TRYING: &str = "I'll keep trying";
 
+/// A creation, and an open task with nearly the same title in the same place.
+pub fn with_twin(made: Text, other: &Task) -> Text {
+    stopped(made)
+        .text(" There already is ")
+        .link(&other.title, &other.url)
+        .text(format!(" ({}). ", place(other)))
+        .code("undo")
+        .text(" takes the new one back.")
+}
+
 /// With a stop at the end of the sentence.
 fn stopped(words: Text) -> Text {
     match words.plain().ends_with(['.', '!', '?', '…']) {

@@ -40,6 +40,42 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     Some(nearest)
 }
 
+/// Whether two titles are nearly the same: the same words in any order, or one or two letters apart.
+pub fn is_alike(a: &str, b: &str) -> bool {
+    /// Longer titles are compared by their words alone.
+    const COMPARED_MAX: usize = 100;
+    /// One letter may differ for each of so many.
+    const LETTERS_FOR_ONE: usize = 10;
+    let (mut one, mut other) = (words_of(a), words_of(b));
+    if one.is_empty() || other.is_empty() {
+        return false;
+    }
+    let (text, text_of_other) = (one.join(" "), other.join(" "));
+    one.sort_unstable();
+    other.sort_unstable();
+    if one == other {
+        return true;
+    }
+    // “Invoice 12” is not “Invoice 13”.
+    let numbers = |words: &[String]| -> Vec<String> {
+        let has_digits = |word: &&String| word.chars().any(|c| c.is_ascii_digit());
+        words.iter().filter(has_digits).cloned().collect()
+    };
+    let [length, of_other] = [&text, &text_of_other].map(|text| text.chars().count());
+    let may_differ = (length.min(of_other) / LETTERS_FOR_ONE).min(2);
+    length.max(of_other) <= COMPARED_MAX
+        && length.abs_diff(of_other) <= may_differ
+        && numbers(&one) == numbers(&other)
+        && distance(&text, &text_of_other) <= may_differ
+}
+
+/// The words of a title, in lower case and without signs.
+pub fn words_of(title: &str) -> Vec<String> {
+    let words = title.split(|c: char| !c.is_alphanumeric());
+    let words = words.filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +90,21 @@ mod tests {
     #[case("abc", "", 3)]
     fn letters_between_two_words(#[case] a: &str, #[case] b: &str, #[case] letters: usize) {
         assert_eq!(distance(a, b), letters);
+    }
+
+    #[rstest]
+    #[case("Fix login", "fix  LOGIN!", true)]
+    #[case("Login: fix", "Fix login", true)]
+    #[case("Renew the certificate", "Renew teh certificate", true)]
+    #[case("Renew the certificate", "Renew the certificates", true)]
+    #[case("Fix login", "Fix logout", false)]
+    #[case("Fix it", "Fix if", false)]
+    #[case("Invoice of customer 12", "Invoice of customer 13", false)]
+    #[case("Renew the certificate", "Revoke the certificate", false)]
+    #[case("…", "!", false)]
+    fn titles_are_nearly_the_same(#[case] a: &str, #[case] b: &str, #[case] alike: bool) {
+        assert_eq!(is_alike(a, b), alike);
+        assert_eq!(is_alike(b, a), alike);
     }
 
     #[rstest]

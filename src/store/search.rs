@@ -7,6 +7,7 @@ use rusqlite::params;
 use super::db::Db;
 use super::tasks::{COLUMNS, FOLLOWED, StoredTask, stored};
 use crate::domain::ids::TaskRow;
+use crate::domain::task::Source;
 
 /// The most characters of one comment, and of all comments on a task, that are searched. The newest stay.
 const COMMENT_MAX: i64 = 4_096;
@@ -28,7 +29,7 @@ pub fn heard(tx: &Db, task: TaskRow, text: &str) -> rusqlite::Result<()> {
 /// The tasks that have a word with each of these beginnings, best first; those that were deleted or moved away are left
 /// out. A match in the title counts most, then one in a client, label or custom id, in the description, in a comment.
 pub fn find(connection: &Db, words: &[String]) -> rusqlite::Result<Vec<StoredTask>> {
-    let Some(expression) = expression(words) else {
+    let Some(expression) = expression(words, " AND ") else {
         return Ok(Vec::new());
     };
     connection.query_map(
@@ -46,14 +47,44 @@ pub fn find(connection: &Db, words: &[String]) -> rusqlite::Result<Vec<StoredTas
     )
 }
 
+/// Open tasks of a list or repository with some of these words in their title, best first.
+pub fn titled(
+    connection: &Db,
+    source: Source,
+    container: &str,
+    words: &[String],
+) -> rusqlite::Result<Vec<StoredTask>> {
+    /// The best matches of all places that are looked at.
+    const LOOKED_AT: i64 = 100;
+    let Some(expression) = expression(words, " OR ") else {
+        return Ok(Vec::new());
+    };
+    connection.query_map(
+        &format!(
+            "SELECT {COLUMNS} FROM
+                 (SELECT rowid AS found, bm25(task_words) AS place FROM task_words
+                  WHERE task_words MATCH ?1 ORDER BY place LIMIT ?4)
+             CROSS JOIN tasks ON tasks.id = found
+             WHERE source = ?2 AND container = ?3 AND status <> 'done' AND {FOLLOWED} ORDER BY place, tasks.id"
+        ),
+        params![
+            format!("title : ({expression})"),
+            source.as_str(),
+            container,
+            LOOKED_AT
+        ],
+        stored,
+    )
+}
+
 /// The words in the index's own language: each is a quotation, so nothing in it is an operator.
-fn expression(words: &[String]) -> Option<String> {
+fn expression(words: &[String], between: &str) -> Option<String> {
     let has_letters = |word: &&String| word.chars().any(char::is_alphanumeric);
     let words = words.iter().filter(has_letters);
     let words: Vec<String> = words
         .map(|word| format!("\"{}\" *", word.replace('"', " ")))
         .collect();
-    (!words.is_empty()).then(|| words.join(" AND "))
+    (!words.is_empty()).then(|| words.join(between))
 }
 
 #[cfg(test)]

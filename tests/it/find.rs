@@ -196,3 +196,49 @@ async fn whatever_is_looked_for_has_an_answer() {
     })
     .await;
 }
+
+/// A creation is never stopped; the answer names the open task that is nearly the same.
+#[tokio::test]
+async fn a_creation_names_an_open_task_with_nearly_the_same_title() {
+    ivan_test(world(), async |ivan| {
+        let made = ivan.dm(ANA, "create renew cert!").await;
+        made.replies(
+            "✓ Task created in ClickUp: renew cert! There already is Renew cert (ClickUp · to do). `undo` takes the \
+             new one back.",
+        );
+        ivan.presses(ANA, &made, "Undo")
+            .settles()
+            .await
+            .begins("✓ Undone");
+        // In another place, or finished, it is another task.
+        for typed in ["create Renew cert -s github", "create Login page"] {
+            let made = ivan.dm(ANA, typed).await.text();
+            assert!(!made.contains("There already is"), "{made}");
+        }
+        let body = Some(json!({"title": "Fails on Safari: login", "source": "github"}));
+        let actor = [("X-Ivan-Actor", "Ana")];
+        let (status, made) = ivan.http_with("POST", "/tasks", body, &actor).await;
+        assert_eq!(status, 200, "{made}");
+        let message = made["message"].as_str().unwrap();
+        assert!(
+            message.contains("There already is Login fails on Safari"),
+            "{message}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_creation_names_no_task_that_the_person_may_not_name() {
+    let setup = world_with("access.tasks = \"own\"");
+    ivan_test(setup, async |ivan| {
+        let made = ivan.dm(ANA, "create Invoice of May").await;
+        made.replies("✓ Task created in ClickUp: Invoice of May");
+        // Who reads the channel might not know of the task.
+        let made = ivan.says_in("general", ANA, "create Renew cert");
+        made.settles()
+            .await
+            .replies("✓ Task created in ClickUp: Renew cert");
+    })
+    .await;
+}
