@@ -838,8 +838,8 @@ impl Writer {
             db.execute(generation::SET_MARK, [mark])?;
         }
         tx.commit()?;
-        if let (Some(generation), Some(_)) = (&mut self.generation, mark) {
-            generation.is_committed(now);
+        if let (Some(generation), Some(mark)) = (&mut self.generation, mark) {
+            generation.is_committed(&mark, now);
         }
         Ok(())
     }

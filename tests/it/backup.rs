@@ -9,6 +9,8 @@ use rusqlite::Connection;
 use serde_json::json;
 use tokio::process::Command;
 
+use ivan::sandbox::fault_server::{Fault, FaultKind};
+
 use crate::harness::*;
 
 /// `ivan ARGS` in the folder of bot.toml.
@@ -141,6 +143,56 @@ async fn a_backup_taken_under_load_restores_to_a_store_that_passes_the_doctor() 
     let notes: [String; 15] = std::array::from_fn(|n| format!("note {n}"));
     let notes = notes.each_ref().map(String::as_str);
     ivan.clickup().task("Renew cert").has_comments(notes);
+    ivan.finish().await;
+}
+
+/// A comment waits in the copy and is written a moment later, over HTTP: nothing in Slack shows it.
+#[rstest]
+#[case::clickup(true)]
+#[case::github(false)]
+#[tokio::test]
+async fn a_copy_of_a_moment_ago_is_noticed_by_its_mark_alone(#[case] in_clickup: bool) {
+    let setup = two_tasks().github_issues([json!({"title": "Login fails"})]);
+    let mut ivan = setup.start().await;
+    ivan.start().await;
+    let (front, id) = match in_clickup {
+        true => {
+            let task = ivan.clickup().task("Renew cert").id().to_owned();
+            (ivan.clickup().front(), format!("clickup%3A{task}"))
+        }
+        false => (
+            ivan.github().front(),
+            format!("github%3A{}%231", REPO.replace('/', "%2F")),
+        ),
+    };
+    // The task cannot be read, so nothing of the write is begun.
+    let unwell = FaultKind::Answer {
+        status: 503,
+        headers: Vec::new(),
+        body: "{}".to_owned(),
+    };
+    front.fault(Fault::new(unwell).always());
+    let body = json!({"text": "Renewed"});
+    let path = format!("/tasks/{id}/comment?wait=0");
+    let (status, answer) = ivan.http("POST", &path, Some(body)).await;
+    assert_eq!(status, 202, "{answer}");
+    let copy = ivan.folder().join("copy.db");
+    let into = copy.to_str().unwrap();
+    ivan.store().execute("VACUUM INTO ?1", [into]).unwrap();
+    front.clear_faults();
+    ivan.until_nothing_is_queued().await;
+    ivan.kill().await;
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(ivan.folder().join(format!("ivan.db{end}")));
+    }
+    std::fs::rename(&copy, ivan.folder().join("ivan.db")).unwrap();
+    ivan.start().await;
+    ivan.until_nothing_is_queued().await;
+    let comments = match in_clickup {
+        true => ivan.clickup().task("Renew cert").comments(),
+        false => ivan.github().issue(REPO, 1).comments(),
+    };
+    assert_eq!(comments.len(), 1, "{comments:?}");
     ivan.finish().await;
 }
 

@@ -122,8 +122,7 @@ struct Command {
 }
 
 impl Command {
-    /// Whether a round of it did no more than it may. Once a second a commit also changes the store's mark
-    /// (`store/generation.rs`), so on a slow machine each does.
+    /// Whether a round of it did no more than it may. Each commit also changes the store's mark (`store/generation.rs`).
     fn keeps(&self, round: Work) -> bool {
         let times = ROUND as u64;
         round.prepared == 0
