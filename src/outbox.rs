@@ -29,7 +29,7 @@ use crate::domain::task::Source;
 use crate::ingest;
 use crate::limits::Limit;
 use crate::runtime::{Backoff, CancellationToken, Reloadable};
-use crate::store::operations::{self, OperationEnd, OperationRow, OperationState};
+use crate::store::operations::{self, OperationEnd, OperationRow, OperationState, Sendable};
 use crate::store::{Store, StoreError, people, tasks};
 
 /// Concurrent attempts at one source: far below GitHub's limit of 100 concurrent requests (docs/contracts/github.md#rate-limits).
@@ -461,21 +461,26 @@ impl Inner {
         let begun = self.clock.now();
         let sent = AtomicBool::new(false);
         let result = carry_out(at.writer.as_ref(), &row.operation, async |sending| {
-            let (seq, begins, now) = (row.seq, sending.begins, self.clock.now());
+            let (begins, now) = (sending.begins, self.clock.now());
+            let read = (row.seq, row.operation.interrupted);
             let before = sending.now.map(|now| match &row.operation.write {
                 Write::Change { change, .. } => operations::back(&change.back_to(now)),
                 _ => now.source_status.clone(),
             });
-            let wanted = self
+            let may = self
                 .store
-                .write(move |tx| operations::about_to_send(tx, seq, begins, before.as_deref(), now))
+                .write(move |tx| {
+                    operations::about_to_send(tx, read, begins, before.as_deref(), now)
+                })
                 .await
                 .map_err(|trouble| WriteError::NotTaken {
                     why: trouble.to_string(),
                     retry_after: None,
                 })?;
-            if !wanted {
-                return Err(NextStep::TakenBack);
+            match may {
+                Sendable::Yes => {}
+                Sendable::TakenBack => return Err(NextStep::TakenBack),
+                Sendable::Doubted => return Err(NextStep::Doubted),
             }
             sent.store(true, Ordering::Release);
             Ok(())
@@ -510,6 +515,7 @@ impl Inner {
                     .await?;
                 Ok(Next::Obliged)
             }
+            Err(NextStep::Doubted) => Ok(Next::GoOn),
             Err(NextStep::TakenBack) => {
                 at.answers();
                 tracing::info!(operation = %id, %source, kind, "operation cancelled before it was sent");

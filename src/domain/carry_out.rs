@@ -24,6 +24,9 @@ pub enum NextStep {
     /// It was taken back before it was sent, and was certainly not applied: it has ended.
     #[error("undone before it was sent")]
     TakenBack,
+    /// Meanwhile it is doubted: it may have been applied in a time that the store does not know. Begin again.
+    #[error("it may have been applied before")]
+    Doubted,
 }
 
 /// The wait between the two searches for a lost write (docs/contracts/github.md#lost-answers).
@@ -43,7 +46,8 @@ pub struct SendingFacts<'a> {
 /// Advances one operation: looks for its trace if it was interrupted, reads the present state, sends.
 ///
 /// `about_to_send` is awaited right before the request goes out. It must commit that the request may have been sent,
-/// with the facts in [`SendingFacts`]. It fails with [`NextStep::TakenBack`] for an operation that must not be sent any more.
+/// with the facts in [`SendingFacts`]. It fails with [`NextStep::TakenBack`] for an operation that must not be sent any
+/// more, and with [`NextStep::Doubted`] for one that is to be looked for first.
 pub async fn carry_out<F>(
     writer: &dyn SourceWriter,
     op: &Operation,

@@ -515,27 +515,51 @@ pub fn back(change: &TaskChange) -> String {
     json(change).unwrap_or_default()
 }
 
+/// Whether a request may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sendable {
+    /// It may take effect from now on.
+    Yes,
+    /// It was taken back, or has ended, and must not be sent.
+    TakenBack,
+    /// Since it was read, the store turned out to be an older copy: its trace is searched for first.
+    Doubted,
+}
+
 /// Records that the request is about to be sent and may take effect from now on. If it `begins` here and no earlier
-/// attempt did, the search for its trace begins here too. `before` is the source's current state of the task. `false`
-/// if it was taken back and must not be sent.
+/// attempt did, the search for its trace begins here too. `before` is the source's current state of the task, and
+/// `interrupted` says whether the operation was interrupted when it was read.
 pub fn about_to_send(
     tx: &Db,
-    seq: OperationSeq,
+    (seq, interrupted): (OperationSeq, bool),
     begins: bool,
     before: Option<&str>,
     now: DateTime<Utc>,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<Sendable> {
     let wanted = tx.execute(
         "UPDATE operations SET begun_us = ifnull(begun_us, ?2), sent_ms = ?3, interrupted = 1, looks = 0, before = ?4
-         WHERE seq = ?1 AND state = 'pending' AND withdrawn = 0",
+         WHERE seq = ?1 AND state = 'pending' AND withdrawn = 0 AND interrupted <= ?5",
         params![
             seq,
             begins.then_some(now.timestamp_micros()),
             now.timestamp_millis(),
-            before
+            before,
+            interrupted,
         ],
     )?;
-    Ok(wanted > 0)
+    if wanted > 0 {
+        return Ok(Sendable::Yes);
+    }
+    let doubted = tx.query_row(
+        "SELECT EXISTS (SELECT 1 FROM operations
+             WHERE seq = ?1 AND state = 'pending' AND withdrawn = 0 AND interrupted)",
+        [seq],
+        |row| row.get(0),
+    )?;
+    Ok(match doubted {
+        true => Sendable::Doubted,
+        false => Sendable::TakenBack,
+    })
 }
 
 /// Records a failed attempt. The next is not before `not_before`; `turn` is its time, if that is certain. `interrupted`
