@@ -50,12 +50,16 @@ pub fn lost(tx: &Db, now: DateTime<Utc>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The DMs, and threads in them, with work that waits in this store: unhandled messages, and commands without an outcome.
+/// The DMs, and threads in them, of work that waits in this store: unhandled messages, and commands without an outcome,
+/// also those that came over HTTP.
 pub fn places_of_work(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<Conversation>> {
     connection.query_map(
         "SELECT channel, thread FROM messages WHERE command_id IN
                  (SELECT command_id FROM operations WHERE state = 'pending')
              AND channel GLOB 'D*' AND whisper_to IS NULL AND dropped IS NULL
+         UNION SELECT dm, NULL FROM people WHERE dm IS NOT NULL AND id IN
+                 (SELECT person_id FROM commands WHERE id IN
+                     (SELECT command_id FROM operations WHERE state = 'pending'))
          UNION SELECT channel, heard ->> '$.thread' FROM slack_events
              WHERE handled_ms IS NULL AND channel GLOB 'D*'
          LIMIT ?1",
@@ -112,7 +116,7 @@ pub fn stays_as_posted(tx: &Db, message: MessageId, ts: &str) -> rusqlite::Resul
 /// Whether this store has sent a post with this uid.
 pub fn knows(connection: &Db, uid: &str) -> rusqlite::Result<bool> {
     connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM messages WHERE uid = ?1)
+        "SELECT EXISTS (SELECT 1 FROM messages WHERE uid = ?1 AND (ts IS NOT NULL OR begun_us IS NOT NULL))
                  OR EXISTS (SELECT 1 FROM left_posts WHERE uid = ?1)",
         [uid],
         |row| row.get(0),
@@ -220,9 +224,13 @@ mod tests {
                 "INSERT INTO messages (id, uid, channel, created_ms) VALUES (1, 'A', 'D', 0)",
             )
             .unwrap();
+        assert!(!knows(&connection, "A").unwrap(), "it was never sent here");
+        messages::posting(&connection, MessageId(1), 0, at(7)).unwrap();
         assert!(knows(&connection, "A").unwrap() && !knows(&connection, "B").unwrap());
         leaves(&connection, MessageId(1), at(7)).unwrap();
         super::super::messages::say_anew(&connection, MessageId(1), "B").unwrap();
+        assert!(knows(&connection, "A").unwrap() && !knows(&connection, "B").unwrap());
+        messages::posting(&connection, MessageId(1), 0, at(7)).unwrap();
         assert!(knows(&connection, "A").unwrap() && knows(&connection, "B").unwrap());
         assert_eq!(prune(&connection, at(7).timestamp_millis(), 9).unwrap(), 0);
         assert_eq!(prune(&connection, at(8).timestamp_millis(), 9).unwrap(), 1);
