@@ -54,13 +54,22 @@ async fn look_at_places(web: &Web, mailbox: &Mailbox, timings: &Timings) {
     }
 }
 
-/// Reads a conversation, with some attempts; `None` if Slack does not return it within a limited time.
+/// Reads a conversation; `None` if Slack does not return it within a limited time.
 async fn traces(web: &Web, timings: &Timings, place: &Conversation) -> Option<Traces> {
+    let read = || web.traces(&place.channel, place.thread.as_deref());
+    patiently(timings, place, read).await
+}
+
+/// What `read` reads of a conversation, with some attempts; `None` if Slack does not return it within a limited time.
+async fn patiently<T, F>(timings: &Timings, place: &Conversation, read: impl Fn() -> F) -> Option<T>
+where
+    F: Future<Output = Result<T, WebError>>,
+{
     let until = Instant::now() + LOOK_WITHIN;
     let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
     loop {
-        let error = match web.traces(&place.channel, place.thread.as_deref()).await {
-            Ok(traces) => return Some(traces),
+        let error = match read().await {
+            Ok(read) => return Some(read),
             Err(error) => error,
         };
         let wait = wait_after(&error, &mut backoff, timings);
@@ -137,23 +146,9 @@ impl ReadDms {
         next: &WaitingMessage,
         place: &Conversation,
     ) -> bool {
-        let until = Instant::now() + LOOK_WITHIN;
-        let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
-        let posts = loop {
-            let error = match web.own_posts(&place.channel, place.thread.as_deref()).await {
-                Ok(posts) => break posts,
-                Err(error) => error,
-            };
-            let wait = wait_after(&error, &mut backoff, timings);
-            let is_final = matches!(
-                error,
-                WebError::Refused { .. } | WebError::Credentials { .. }
-            );
-            if is_final || Instant::now() + wait > until {
-                tracing::warn!(person = next.heard.user, wait_ms = millis(wait), %error, "cannot compare the DM with the store yet");
-                return false;
-            }
-            tokio::time::sleep(wait).await;
+        let read = || web.own_posts(&place.channel, place.thread.as_deref());
+        let Some(posts) = patiently(timings, place, read).await else {
+            return false;
         };
         match mailbox.stand_there(next, place, posts).await {
             Ok(unknown) => {
