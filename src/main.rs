@@ -39,8 +39,11 @@ fn main() -> ExitCode {
     {
         return fail("TLS is set up twice; this is a bug in Ivan");
     }
+    // A second one on a single processor would only be switched to.
+    let workers =
+        std::thread::available_parallelism().map_or(2, |processors| processors.get().min(2));
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(workers)
         .enable_all()
         .build();
     match runtime {
