@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -31,6 +32,8 @@ const PEOPLE_AT_ONCE: usize = 32;
 const READ_AHEAD: usize = 64;
 /// How many people are looked up for one message.
 const MENTIONS_MAX: usize = 10;
+/// How many people are looked up at once before their messages are processed.
+const LOOKS_AHEAD: usize = 8;
 /// How many people are cached.
 const MEMBERS_MAX: usize = 10_000;
 /// The minimum time between two log lines about one person's uncertain account.
@@ -49,6 +52,8 @@ struct Known {
     doubts: HashMap<String, Instant>,
     /// Counts changes of people: an earlier look-up may return data from before the change.
     changes: u64,
+    /// The people who are looked up ahead now. Each channel closes when that ends.
+    ahead: HashMap<String, watch::Receiver<()>>,
 }
 
 impl Members {
@@ -76,6 +81,37 @@ impl Members {
         match id {
             Some(id) => drop(known.members.remove(id)),
             None => known.members.clear(),
+        }
+    }
+
+    /// Looks up the author of a message that is about to be stored: Slack answers while the store commits.
+    pub fn look_ahead(self: &Arc<Self>, web: &Web, id: &str) {
+        if self.fresh(id).is_some() {
+            return;
+        }
+        let (looking, ends) = watch::channel(());
+        let mut known = self.known();
+        if known.ahead.len() >= LOOKS_AHEAD || known.ahead.contains_key(id) {
+            return;
+        }
+        known.ahead.insert(id.to_owned(), ends);
+        drop(known);
+        let (members, web, id) = (Arc::clone(self), web.clone(), id.to_owned());
+        tokio::spawn(async move {
+            if let Err(error) = member_now(&web, &members, &id).await {
+                tracing::debug!(person = id, %error, "cannot look up the sender ahead");
+            }
+            members.known().ahead.remove(&id);
+            drop(looking);
+        });
+    }
+
+    /// Waits for the look-up ahead of a person, if there is one.
+    async fn looked_ahead(&self, id: &str) {
+        let ahead = self.known().ahead.get(id).cloned();
+        if let Some(mut ends) = ahead {
+            // It sends nothing, and closes.
+            let _ = ends.changed().await;
         }
     }
 
@@ -419,6 +455,7 @@ impl Admission for MemberLookup {
 
 /// A person's account, from the cache or from Slack; an error is a temporary one.
 pub async fn member_of(web: &Web, members: &Members, id: &str) -> Result<SlackMember, WebError> {
+    members.looked_ahead(id).await;
     match members.fresh(id) {
         Some(member) => Ok(member),
         None => member_now(web, members, id).await,

@@ -323,6 +323,7 @@ pub async fn run(
         own: own.clone(),
         choices: settings.choices.clone(),
         members: Arc::clone(&members),
+        web: web.clone(),
         outage: Arc::clone(&outage),
         compare: Arc::clone(&compare),
         clock: clock.clone(),
@@ -540,6 +541,7 @@ struct MailboxEvents {
     own: BotIdentity,
     choices: Reloadable<SlackChoices>,
     members: Arc<Members>,
+    web: Web,
     outage: Arc<Outage>,
     compare: Arc<Compare>,
     clock: Clock,
@@ -591,6 +593,9 @@ impl socket::EventHandler for MailboxEvents {
     async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreError> {
         // For an unacknowledged command or button Slack itself shows an error to the person.
         let is_said = heard.gesture == Gesture::Said;
+        if is_said && heard.direct {
+            self.members.look_ahead(&self.web, &heard.user);
+        }
         let conversation = conversation_of(&heard);
         let kept = self.mailbox.keep(heard, raw).await;
         if kept.is_err() && is_said {

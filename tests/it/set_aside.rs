@@ -76,6 +76,9 @@ async fn are_let_go(ivan: &Ivan, front: &FaultServer, method: &str, path: &str) 
 /// The daemon ends while such a request is under way, and starts again.
 async fn ends(ivan: &mut Ivan, kind: &str, front: &FaultServer, method: &str, path: &str) {
     is_under_way(ivan, front, method, path).await;
+    if kind == "message" {
+        a_message_is_begun(ivan).await;
+    }
     aborts_during(ivan, kind).await;
     are_let_go(ivan, front, method, path).await;
 }
@@ -113,6 +116,14 @@ async fn until_counted(ivan: &Ivan, what: &str, sql: &str, holds: impl Fn(i64) -
         }
     })
     .await;
+}
+
+/// Waits until a stored message is being processed. Slack is asked for its author already while it is stored.
+async fn a_message_is_begun(ivan: &Ivan) {
+    let begun = "SELECT count(*) FROM slack_events WHERE handled_ms IS NULL
+         AND (NOT EXISTS (SELECT 1 FROM begun_work WHERE kind = 'message')
+              OR EXISTS (SELECT 1 FROM begun_work WHERE kind = 'message' AND under_way = 1))";
+    until_counted(ivan, "a message is begun", begun, |messages| messages > 0).await;
 }
 
 /// The operator gets a notice without any person's text.

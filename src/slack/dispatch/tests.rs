@@ -317,6 +317,35 @@ mod working_off {
     }
 
     #[tokio::test]
+    async fn an_author_is_looked_up_once_while_the_message_is_stored() {
+        let directory = Directory::default();
+        let web = directory.serve().await;
+        let members = Arc::new(Members::new(Duration::from_secs(300)));
+        members.look_ahead(&web, "U0ANN01");
+        members.look_ahead(&web, "U0ANN01");
+        let member = member_of(&web, &members, "U0ANN01").await.unwrap();
+        assert!(matches!(member.standing, Membership::Full { .. }));
+        members.look_ahead(&web, "U0ANN01");
+        assert_eq!(*directory.asked.lock().unwrap(), ["U0ANN01"]);
+        assert!(members.known().ahead.is_empty());
+
+        // One that fails is repeated by the one who needs it.
+        directory
+            .answers
+            .lock()
+            .unwrap()
+            .push(refusing("ratelimited"));
+        members.look_ahead(&web, "U0BOB01");
+        assert!(member_of(&web, &members, "U0BOB01").await.is_ok());
+
+        // No more than a few at once.
+        for number in 0..LOOKS_AHEAD + 3 {
+            members.look_ahead(&web, &format!("U0CY{number:03}"));
+        }
+        assert_eq!(members.known().ahead.len(), LOOKS_AHEAD);
+    }
+
+    #[tokio::test]
     async fn what_was_kept_before_the_start_and_what_comes_after() {
         let directory = Directory::default();
         let mut listening = Listening::to(&directory, [said(1, "U0ANN01", "done")]).await;
