@@ -119,7 +119,7 @@ pub fn settle_with(
         .first()
         .and_then(Option::as_ref)
         .map(|stored| stored.row);
-    let (pin, next) = move_on(
+    let (pin, next, moved) = move_on(
         tx,
         &command,
         &rows,
@@ -131,7 +131,10 @@ pub fn settle_with(
     )?;
     let about = match (acted_on, &report.task, rows.first()) {
         (Some(row), ..) => Some(row),
-        (None, Some(_), Some(row)) => created(tx, row)?,
+        (None, Some(_), Some(row)) => match &row.outcome {
+            Some(outcome) => by_key(&outcome.task().key)?.map(|stored| stored.row),
+            None => None,
+        },
         _ => None,
     };
     if let (None, Some(made)) = (acted_on, about) {
@@ -148,14 +151,18 @@ pub fn settle_with(
     }
     let json = tasks::json(&report)?;
     if !ended && command.report.as_ref() == Some(&json) {
-        return Ok(());
+        return match moved {
+            Some(pin) => operations::moved(tx, command.id, pin),
+            None => Ok(()),
+        };
     }
-    operations::report(tx, command.id, &json, ended, now)?;
+    operations::report_and_move(tx, command.id, &json, ended, moved, now)?;
     if ended {
-        let stored = match (known.first(), about) {
-            (Some(Some(known)), Some(row)) if known.row == row => Some(known.clone()),
-            (_, Some(row)) => tasks::by_row(tx, row)?,
-            (_, None) => None,
+        let stored = match (known.first(), seen, about) {
+            (Some(Some(known)), _, Some(row)) if known.row == row => Some(known.clone()),
+            (_, Some(seen), Some(row)) if seen.row == row => Some(seen.clone()),
+            (_, _, Some(row)) => tasks::by_row(tx, row)?,
+            (_, _, None) => None,
         };
         let first = rows.first().zip(called.first().map(String::as_str));
         let change = changed_by(&rows);
@@ -165,7 +172,10 @@ pub fn settle_with(
         row.state == OperationState::Applied && !matches!(row.operation.write, Write::Undo(_))
     });
     if ended {
-        tell_others(tx, &person, command.via, rows.iter().zip(&known), now)?;
+        let rows = rows
+            .iter()
+            .zip(known.iter().map(|known| known.as_ref().or(seen)));
+        tell_others(tx, &person, command.via, rows, now)?;
     }
     let can_undo = ended && changed && report.state == ReportState::Done && !command.undone;
     let undo = can_undo.then_some(command.uid.as_str());
@@ -309,7 +319,7 @@ fn tell_others<'a>(
     tx: &Tx<'_>,
     author: &Person,
     via: Via,
-    rows: impl Iterator<Item = (&'a OperationRow, &'a Option<StoredTask>)>,
+    rows: impl Iterator<Item = (&'a OperationRow, Option<&'a StoredTask>)>,
     now: DateTime<Utc>,
 ) -> DbResult<()> {
     for (row, known) in rows {
@@ -320,7 +330,6 @@ fn tell_others<'a>(
         let Some(Outcome::Applied(written)) = &row.outcome else {
             continue;
         };
-        let known = known.as_ref();
         let stored = match known.filter(|known| known.task.key == written.task.key) {
             Some(known) => Some(known.clone()),
             None => tasks::by_key(tx, &written.task.key)?,
@@ -609,19 +618,12 @@ pub fn called(connection: &Db, row: &OperationRow) -> DbResult<String> {
     Ok(format!("{}#{number}", name.unwrap_or_default()))
 }
 
-/// The row of a task that a command has created.
-fn created(tx: &Tx<'_>, row: &OperationRow) -> DbResult<Option<TaskRow>> {
-    match &row.outcome {
-        Some(outcome) => Ok(tasks::by_key(tx, &outcome.task().key)?.map(|stored| stored.row)),
-        None => Ok(None),
-    }
-}
-
 /// A task of a queue, with its row and points.
 type RankedTask = (TaskRow, Task, Score);
 
 /// After a completion, done or queued, moves the person on to the next task; also from a task that is gone. Returns the
-/// pin that the message shows, and the next task if it was read.
+/// pin that the message shows, the next task if it was read, and the pin if it moved for this command, which is still to
+/// be recorded.
 #[expect(
     clippy::too_many_arguments,
     reason = "the pieces of one decision, read from one transaction"
@@ -635,7 +637,7 @@ fn move_on(
     report: &mut Report,
     now: DateTime<Utc>,
     weights: &Weights,
-) -> DbResult<(Option<PinId>, Option<RankedTask>)> {
+) -> DbResult<(Option<PinId>, Option<RankedTask>, Option<PinId>)> {
     let asked_to_complete = rows
         .first()
         .is_some_and(|row| matches!(row.operation.write, Write::Complete { .. }));
@@ -650,7 +652,7 @@ fn move_on(
     });
     if taken_back {
         // The command was undone: the undo's reply has the current task.
-        return Ok((None, None));
+        return Ok((None, None, None));
     }
     if command.moved {
         // The message has already announced the next task, which stays for any outcome.
@@ -663,7 +665,7 @@ fn move_on(
             report.emptied = said.emptied;
             report.held_back = said.held_back;
         }
-        return Ok((None, None));
+        return Ok((None, None, None));
     }
     let mover = pins::PinMover {
         tx,
@@ -674,17 +676,17 @@ fn move_on(
         weights,
     };
     match rows.first().map(|row| &row.operation.write) {
-        Some(Write::Start { .. }) => return Ok((mover.start(acted_on, report)?, None)),
+        Some(Write::Start { .. }) => return Ok((mover.start(acted_on, report)?, None, None)),
         Some(Write::Undo(_)) if report.state == ReportState::Done => {
             return match effects::undone_by(tx, command.id)? {
-                Some(undone) => Ok((mover.back(&undone, acted_on, report)?, None)),
-                None => Ok((None, None)),
+                Some(undone) => Ok((mover.back(&undone, acted_on, report)?, None, None)),
+                None => Ok((None, None, None)),
             };
         }
         _ => {}
     }
     if !asked_to_complete || !moves {
-        return Ok((None, None));
+        return Ok((None, None, None));
     }
     let current = people::current_pin(tx, person.id)?;
     let elsewhere = current
@@ -699,9 +701,9 @@ fn move_on(
         {
             report.next = Some(TaskBrief::from(&stored.task));
             let points = points(tx, &stored, person, now, weights)?;
-            return Ok((Some(pin), Some((task, stored.task, points))));
+            return Ok((Some(pin), Some((task, stored.task, points)), None));
         }
-        return Ok((None, None));
+        return Ok((None, None, None));
     }
     let next = first_of_queue(tx, person, acted_on, now, weights)?;
     let shown_at = (command.surface == Surface::Api).then_some(now);
@@ -712,13 +714,12 @@ fn move_on(
         now,
         shown_at,
     )?;
-    operations::moved(tx, command.id, pin)?;
     report.emptied = next.is_none();
     if report.emptied {
         report.held_back = left_out(tx, person, acted_on, now, weights)?;
     }
     report.next = next.as_ref().map(|(_, task, _)| TaskBrief::from(task));
-    Ok((Some(pin), next))
+    Ok((Some(pin), next, Some(pin)))
 }
 
 /// A person's queue in order, without tasks being completed, blocked tasks, and snoozed ones.

@@ -58,7 +58,7 @@
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs: one writer that commits in groups, readers beside it · db.rs: a connection, its prepared statements and its counters
 //! │   ├── migrate.rs · prune.rs · private.rs: file modes · key.rs: encrypted secrets · columns.rs · checkup.rs: a look for `doctor` · backup.rs: copies · generation.rs: a mark that shows an older copy
-//! │   ├── open_tasks.rs: open tasks in memory, in the order of queues · search.rs: full text
+//! │   ├── open_tasks.rs: open tasks in memory, in the order of queues · search.rs: full text · unsent.rs: requests begun and not sent
 //! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · link_requests.rs · schedules.rs · log.rs · slack_events.rs · forms.rs · gauges.rs: numbers for metrics ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
 //! │       set_aside.rs · tombstones.rs · idle.rs · arrivals.rs · personal_tokens.rs · access.rs: rules and mentions

@@ -29,7 +29,9 @@ use crate::domain::task::Source;
 use crate::ingest;
 use crate::limits::Limit;
 use crate::runtime::{Backoff, CancellationToken, Reloadable};
-use crate::store::operations::{self, OperationEnd, OperationRow, OperationState, Sendable};
+use crate::store::operations::{
+    self, LaneWork, OperationEnd, OperationRow, OperationState, Sendable,
+};
 use crate::store::{Store, StoreError, people, tasks};
 
 /// Concurrent attempts at one source: far below GitHub's limit of 100 concurrent requests (docs/contracts/github.md#rate-limits).
@@ -217,10 +219,11 @@ impl Outbox {
         // All operations up to this one were seen; `None`: not since the start, or since operations were released.
         let mut seen: Option<OperationSeq> = None;
         let mut is_woken = true;
-        let begin = |lanes: &mut JoinSet<String>, lane: String, has: Pending| {
+        let begin = |lanes: &mut JoinSet<String>, work: LaneWork, has: Pending| {
             let (inner, shutdown) = (Arc::clone(&self.inner), shutdown.clone());
             lanes.spawn(async move {
-                inner.lane(&lane, has, shutdown).await;
+                let LaneWork { lane, new } = work;
+                inner.lane(&lane, new, has, shutdown).await;
                 lane
             });
         };
@@ -230,8 +233,8 @@ impl Outbox {
                 if signals.operations_were_released() {
                     seen = None;
                 }
-                let store = &self.inner.store;
-                let work = move |db: &crate::store::Db| operations::lanes(db, seen);
+                let (store, known) = (&self.inner.store, self.inner.store.clone());
+                let work = move |db: &crate::store::Db| operations::lanes(db, &known, seen);
                 let read = match seen {
                     Some(_) => store.read_short(work).await,
                     None => store.read(work).await,
@@ -243,10 +246,10 @@ impl Outbox {
                             Some(_) => Pending::One,
                             None => Pending::Any,
                         };
-                        for lane in pending {
-                            match under_way.insert(lane.clone()) {
-                                true => begin(&mut lanes, lane, has),
-                                false => drop(again.insert(lane)),
+                        for work in pending {
+                            match under_way.insert(work.lane.clone()) {
+                                true => begin(&mut lanes, work, has),
+                                false => drop(again.insert(work.lane)),
                             }
                         }
                     }
@@ -263,7 +266,7 @@ impl Outbox {
                 Some(ended) = lanes.join_next() => {
                     let lane = ended.map_err(|e| OutboxStopped(e.to_string()))?;
                     match again.remove(&lane) {
-                        true => begin(&mut lanes, lane, Pending::Any),
+                        true => begin(&mut lanes, LaneWork { lane, new: None }, Pending::Any),
                         false => drop(under_way.remove(&lane)),
                     }
                 }
@@ -272,6 +275,9 @@ impl Outbox {
         }
         while let Some(ended) = lanes.join_next().await {
             ended.map_err(|e| OutboxStopped(e.to_string()))?;
+        }
+        if let Err(trouble) = self.inner.store.write(operations::stops).await {
+            tracing::debug!(error = %trouble, "unsent operations stay marked as sent");
         }
         Ok(())
     }
@@ -302,10 +308,16 @@ impl AtSource {
 }
 
 impl Inner {
-    /// Carries out the pending operations of a lane one after the other (P3).
-    async fn lane(&self, lane: &str, has: Pending, shutdown: CancellationToken) {
+    /// Carries out the pending operations of a lane one after the other (P3). `first` is the first of them, if it was read.
+    async fn lane(
+        &self,
+        lane: &str,
+        mut first: Option<OperationRow>,
+        has: Pending,
+        shutdown: CancellationToken,
+    ) {
         loop {
-            match self.advance(lane, has, &shutdown).await {
+            match self.advance(lane, first.take(), has, &shutdown).await {
                 Ok(Next::Over) => return,
                 Ok(_) => {}
                 Err(trouble) => {
@@ -328,10 +340,19 @@ impl Inner {
         }
     }
 
+    async fn next_in(&self, lane: &str) -> Result<Option<OperationRow>, StoreError> {
+        let (wanted, store) = (lane.to_owned(), self.store.clone());
+        let read = move |connection: &crate::store::Db| {
+            operations::next_in_lane(connection, &store, &wanted)
+        };
+        self.store.read_short(read).await
+    }
+
     /// Attempts one operation of the lane until it has ended.
     async fn advance(
         &self,
         lane: &str,
+        mut first: Option<OperationRow>,
         has: Pending,
         shutdown: &CancellationToken,
     ) -> Result<Next, StoreError> {
@@ -341,10 +362,11 @@ impl Inner {
             if shutdown.is_cancelled() {
                 return Ok(Next::Over);
             }
-            let wanted = lane.to_owned();
-            let read =
-                move |connection: &crate::store::Db| operations::next_in_lane(connection, &wanted);
-            let Some(row) = self.store.read_short(read).await? else {
+            let read = match first.take() {
+                Some(row) => Some(row),
+                None => self.next_in(lane).await?,
+            };
+            let Some(row) = read else {
                 return Ok(Next::Over);
             };
             let source = row.operation.write.source();
@@ -390,8 +412,10 @@ impl Inner {
             let turn = at.writer.take_turn();
             if !turn.is_zero() {
                 let (seq, at_time) = (row.seq, self.clock.now() + turn);
+                let interrupted = row.operation.interrupted;
+                operations::is_not_sent(&self.store, seq);
                 self.store
-                    .write(move |tx| operations::has_turn(tx, seq, at_time))
+                    .write(move |tx| operations::has_turn(tx, seq, interrupted, at_time))
                     .await?;
                 tokio::select! {
                     () = tokio::time::sleep(turn) => {}
@@ -461,8 +485,14 @@ impl Inner {
         let begun = self.clock.now();
         let sent = AtomicBool::new(false);
         let result = carry_out(at.writer.as_ref(), &row.operation, async |sending| {
+            // The transaction that stored it has stored this, perhaps too long ago.
+            let begun = operations::is_begun(&self.store, row.seq);
+            if begun == Some(true) {
+                sent.store(true, Ordering::Release);
+                return Ok(());
+            }
             let (begins, now) = (sending.begins, self.clock.now());
-            let read = (row.seq, row.operation.interrupted);
+            let read = (row.seq, row.operation.interrupted || begun.is_some());
             let before = sending.now.map(|now| match &row.operation.write {
                 Write::Change { change, .. } => operations::back(&change.back_to(now)),
                 _ => now.source_status.clone(),
@@ -728,6 +758,7 @@ impl Inner {
         retry_after: Option<Duration>,
         paused_until: Option<DateTime<Utc>>,
     ) -> Result<Next, StoreError> {
+        operations::is_not_sent(&self.store, row.seq);
         let now = self.clock.now();
         let deadline = row.created_at + self.settings.get().give_up_after;
         let (seq, command, weights) = (row.seq, row.command, *self.weights.get());
@@ -927,7 +958,8 @@ mod tests {
             ["op-0"],
             "the first of the lane, and not the one behind it"
         );
-        let next = |db: &crate::store::Db| operations::next_in_lane(db, "lane");
+        let known = store.clone();
+        let next = move |db: &crate::store::Db| operations::next_in_lane(db, &known, "lane");
         let next = store.read(next).await.unwrap().unwrap();
         assert_eq!(next.operation.id, "op-1");
         let told = |db: &crate::store::Db| {

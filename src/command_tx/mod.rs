@@ -491,7 +491,7 @@ impl CommandTx<'_> {
         let mut first = None;
         for write in writes {
             let id = self.ulid();
-            operations::add(
+            operations::add_and_begin(
                 self.db,
                 command,
                 &id,

@@ -1,5 +1,6 @@
 //! The effects of people's commands and the commands that were undone, for `undo`.
 
+use super::Tx;
 use super::db::Db;
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, params};
@@ -173,7 +174,10 @@ pub fn snoozed(tx: &Db, command: CommandId, snoozed: &Snoozed) -> rusqlite::Resu
 
 /// Cancels the operations of a command that were certainly never sent, and returns their number. Those that may have
 /// been sent are only looked up from now on.
-pub fn withdraw(tx: &Db, command: CommandId, now: DateTime<Utc>) -> rusqlite::Result<usize> {
+pub fn withdraw(tx: &Tx<'_>, command: CommandId, now: DateTime<Utc>) -> rusqlite::Result<usize> {
+    for operation in tx.takes_back_operations(command) {
+        operations::not_sent(tx, operation)?;
+    }
     tx.execute(
         "UPDATE operations SET withdrawn = 1 WHERE command_id = ?1 AND state = 'pending' AND interrupted = 1",
         [command],

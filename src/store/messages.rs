@@ -441,17 +441,18 @@ pub fn say(
 
 /// Whether the post of a message is stored as begun, but was not sent by this process yet.
 pub fn is_unsent(store: &Store, id: MessageId) -> bool {
-    store.inner.unsent.has(id)
+    store.inner.unsent.posts.has(id)
 }
 
 /// Notes that a post is sent now; returns its version that was stored as begun before.
 pub fn version_begun(store: &Store, id: MessageId) -> Option<i64> {
-    store.inner.unsent.version_taken(id)
+    let taken = store.inner.unsent.posts.take(id);
+    taken.map(|(version, _)| version)
 }
 
 /// The posts that were stored as begun and never sent, because the daemon stops. They count as sent from now on.
 pub fn unsent(store: &Store) -> Vec<MessageId> {
-    store.inner.unsent.take_all()
+    store.inner.unsent.posts.take_where(|_| true)
 }
 
 /// Messages to post or to update.
@@ -661,8 +662,10 @@ pub fn posted(
                          AND (addressed_ms IS NULL OR whispers >= ?4)
                      THEN NULL ELSE reply_url END
              WHERE id = ?1
-             RETURNING iif(posted_version >= shows_version, pin_id, NULL), iif(posted_version >= shows_version, list_id, NULL)",
-            params![id, version, ts, REDRAWN_BY_ADDRESS],
+             RETURNING iif(posted_version >= shows_version,
+                     (SELECT id FROM pins WHERE id = pin_id AND ifnull(shown_us, ?5 + 1) > ?5), NULL),
+                 iif(posted_version >= shows_version, list_id, NULL)",
+            params![id, version, ts, REDRAWN_BY_ADDRESS, shown_at.timestamp_micros()],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;

@@ -41,6 +41,7 @@ pub mod slack_events;
 pub mod snoozes;
 pub mod tasks;
 pub mod tombstones;
+mod unsent;
 
 pub use backup::{RestoredStore, StoreCopy, back_up, restore};
 pub use db::{Counts, Db};

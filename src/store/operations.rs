@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::db::Db;
+use super::{Store, Tx};
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -307,13 +308,26 @@ pub fn report(
     settled: bool,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
+    report_and_move(tx, command, report, settled, None, now)
+}
+
+/// The same; and the person's pin has moved to `moved` for this command.
+pub fn report_and_move(
+    tx: &Db,
+    command: CommandId,
+    report: &str,
+    settled: bool,
+    moved: Option<PinId>,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
     let at = now.timestamp_millis();
     tx.execute(
         "UPDATE commands SET report = ?2,
              queued_ms = CASE WHEN ?3 THEN queued_ms ELSE ifnull(queued_ms, ?4) END,
-             settled_ms = CASE WHEN ?3 THEN ?4 END
+             settled_ms = CASE WHEN ?3 THEN ?4 END,
+             moved = moved OR ?5 IS NOT NULL, next_pin = ifnull(?5, next_pin)
          WHERE id = ?1",
-        params![command, report, settled, at],
+        params![command, report, settled, at, moved],
     )?;
     Ok(())
 }
@@ -362,11 +376,91 @@ pub fn add(
     Ok(())
 }
 
+/// The same. A creation that is the first of its lane is stored as about to be sent, if there is room: its request needs
+/// no look and no read before, so it follows this commit.
+pub fn add_and_begin(
+    tx: &Tx<'_>,
+    command: CommandId,
+    id: &str,
+    lane: &str,
+    write: &Write,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    if !matches!(write, Write::Create(_)) || !tx.may_begin_operation() {
+        return add(tx, command, id, lane, write, now);
+    }
+    let (seq, begins) = tx.query_row(
+        "INSERT INTO operations (id, command_id, lane, source, kind, task_key, write, created_ms,
+             interrupted, begun_us, sent_ms)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, first, iif(first, ?9, NULL), iif(first, ?10, NULL)
+         FROM (SELECT NOT EXISTS (SELECT 1 FROM operations WHERE lane = ?3 AND state = 'pending') AS first)
+         RETURNING seq, interrupted",
+        params![
+            id,
+            command,
+            lane,
+            write.source().as_str(),
+            write.kind(),
+            write.task().map(TaskKey::as_str),
+            json(write)?,
+            now.timestamp_millis(),
+            now.timestamp_micros(),
+            (now + SENT_WITHIN).timestamp_millis(),
+        ],
+        |row| Ok((row.get(0)?, row.get::<_, bool>(1)?)),
+    )?;
+    if begins {
+        tx.begins_operation(seq, command);
+    }
+    Ok(())
+}
+
+/// A request that is stored as begun is sent within this time, or its begin is stored again.
+const SENT_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Notes that the request of an operation is sent now. Returns whether its begin was stored not long ago; `None` if it is
+/// not stored, or was sent before. No other process can have sent it, so it is not doubted.
+pub fn is_begun(store: &Store, seq: OperationSeq) -> Option<bool> {
+    let (_, age) = store.inner.unsent.operations.take(seq)?;
+    Some(age < SENT_WITHIN)
+}
+
+/// Notes that the request of an operation is not sent now.
+pub fn is_not_sent(store: &Store, seq: OperationSeq) {
+    store.inner.unsent.operations.take(seq);
+}
+
+/// Records that the operations which are stored as begun were not sent, because the daemon stops. Else a start would look
+/// for each of them.
+pub fn stops(tx: &Tx<'_>) -> rusqlite::Result<()> {
+    let unsent = tx.takes_back_all_operations();
+    unsent.into_iter().try_for_each(|seq| not_sent(tx, seq))
+}
+
+/// Records that an operation was certainly not sent.
+pub(super) fn not_sent(tx: &Db, seq: OperationSeq) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE operations SET interrupted = 0, begun_us = NULL, sent_ms = NULL WHERE seq = ?1 AND state = 'pending'",
+        [seq],
+    )?;
+    Ok(())
+}
+
+/// A lane with work. After `seen` it comes with the operation itself, in the order of their adding.
+#[derive(Debug)]
+pub struct LaneWork {
+    /// The lane.
+    pub lane: String,
+    /// The new operation; `None` if the store was asked for all lanes.
+    pub new: Option<OperationRow>,
+}
+
 /// Lanes with pending operations after `seen`, or with any, and the last operation that this takes in.
 pub fn lanes(
     connection: &Db,
+    store: &Store,
     seen: Option<OperationSeq>,
-) -> rusqlite::Result<(Vec<String>, OperationSeq)> {
+) -> rusqlite::Result<(Vec<LaneWork>, OperationSeq)> {
     let Some(seen) = seen else {
         // Read first: an operation between the two reads is only seen twice.
         let last: Option<OperationSeq> =
@@ -374,37 +468,61 @@ pub fn lanes(
         let lanes = connection.query_map(
             "SELECT DISTINCT lane FROM operations WHERE state = 'pending' AND set_aside = 0",
             [],
-            |row| row.get(0),
+            |row| {
+                Ok(LaneWork {
+                    lane: row.get(0)?,
+                    new: None,
+                })
+            },
         )?;
         return Ok((lanes, last.unwrap_or(OperationSeq(0))));
     };
     // Few rows are newer, and many may be pending.
-    let new: Vec<(String, OperationSeq)> = connection.query_map(
-        "SELECT lane, seq FROM operations NOT INDEXED
-         WHERE seq > ?1 AND state = 'pending' AND set_aside = 0 ORDER BY seq",
+    let new: Vec<OperationRow> = connection.query_map(
+        &format!(
+            "SELECT {COLUMNS} FROM operations NOT INDEXED
+             WHERE seq > ?1 AND state = 'pending' AND set_aside = 0 ORDER BY seq"
+        ),
         [seen],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        operation,
     )?;
-    let last = new.last().map_or(seen, |(_, last)| *last);
-    Ok((new.into_iter().map(|(lane, _)| lane).collect(), last))
+    let last = new.last().map_or(seen, |last| last.seq);
+    let new = new.into_iter().map(|row| {
+        Ok(LaneWork {
+            lane: row.lane.clone(),
+            new: Some(ready(connection, store, row)?),
+        })
+    });
+    Ok((new.collect::<rusqlite::Result<_>>()?, last))
 }
 
-/// The first pending operation of a lane, with the traces that belong to others.
-pub fn next_in_lane(connection: &Db, lane: &str) -> rusqlite::Result<Option<OperationRow>> {
+/// The first pending operation of a lane, with the traces that belong to others. One that is stored as begun and that
+/// `store` knows as unsent was not interrupted.
+pub fn next_in_lane(
+    connection: &Db,
+    store: &Store,
+    lane: &str,
+) -> rusqlite::Result<Option<OperationRow>> {
     let next = connection
         .query_row(&format!(
             "SELECT {COLUMNS} FROM operations WHERE lane = ?1 AND state = 'pending' AND set_aside = 0
              ORDER BY seq LIMIT 1"
         ), [lane], operation)
         .optional()?;
-    let Some(mut next) = next else {
-        return Ok(None);
-    };
-    if next.operation.interrupted {
-        next.operation.claimed = claimed(connection, &next.operation)?;
+    next.map(|next| ready(connection, store, next)).transpose()
+}
+
+/// An operation with the facts that its attempt needs.
+fn ready(connection: &Db, store: &Store, mut row: OperationRow) -> rusqlite::Result<OperationRow> {
+    if row.operation.interrupted && store.inner.unsent.operations.has(row.seq) {
+        row.operation.interrupted = false;
+        row.operation.begun_at = None;
     }
-    next.operation.past = past(connection, &next)?;
-    Ok(Some(next))
+    if row.operation.interrupted {
+        row.operation.claimed = claimed(connection, &row.operation)?;
+    }
+    row.operation.past = past(connection, &row)?;
+    Ok(row)
 }
 
 /// The facts about earlier operations that this one needs to be carried out.
@@ -586,11 +704,16 @@ pub fn failed(
     Ok(())
 }
 
-/// Stores the time of its turn in the source's line of writes.
-pub fn has_turn(tx: &Db, seq: OperationSeq, at: DateTime<Utc>) -> rusqlite::Result<()> {
+/// Stores the time of its turn in the source's line of writes, and whether any attempt so far may have been applied.
+pub fn has_turn(
+    tx: &Db,
+    seq: OperationSeq,
+    interrupted: bool,
+    at: DateTime<Utc>,
+) -> rusqlite::Result<()> {
     tx.execute(
-        "UPDATE operations SET turn_ms = ?2 WHERE seq = ?1",
-        params![seq, at.timestamp_millis()],
+        "UPDATE operations SET turn_ms = ?2, interrupted = ?3, begun_us = iif(?3, begun_us, NULL) WHERE seq = ?1",
+        params![seq, at.timestamp_millis(), interrupted],
     )?;
     Ok(())
 }

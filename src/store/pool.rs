@@ -14,7 +14,7 @@
 //!   damaged, replaced or removed ends the process: later answers would be lost.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -32,9 +32,10 @@ use super::generation::{self, Generation};
 use super::key::{self, Rekeyed};
 use super::migrate::{MIGRATIONS, migrate};
 use super::set_aside::Suspects;
+use super::unsent::{BegunRequests, UnsentRequests};
 use super::{gauges, private};
 use crate::domain::access::TaskAccess;
-use crate::domain::ids::MessageId;
+use crate::domain::ids::{CommandId, MessageId, OperationSeq};
 use crate::domain::task::Source;
 use crate::limits::Limit;
 use crate::runtime::{self, CancellationToken, RateLimiter, Reloadable};
@@ -193,8 +194,8 @@ pub(super) struct Inner {
     jobs: mpsc::Sender<Box<dyn Job>>,
     /// Jobs that wait for the next commit.
     deferred: Arc<Deferred>,
-    /// Posts that are stored as begun and were never sent.
-    pub(super) unsent: Arc<UnsentPosts>,
+    /// Requests that are stored as begun and were never sent.
+    pub(super) unsent: Arc<UnsentRequests>,
     readers: Mutex<Vec<Db>>,
     reading: Semaphore,
     /// The work of the writer, and that of all readers.
@@ -217,9 +218,9 @@ type Deferred = Mutex<Vec<Box<dyn Job>>>;
 pub struct Tx<'a> {
     connection: &'a Db,
     wakes: RefCell<BTreeSet<Wake>>,
-    unsent: &'a UnsentPosts,
-    /// The posts that this transaction stores as begun.
-    begun: RefCell<Vec<MessageId>>,
+    unsent: &'a UnsentRequests,
+    /// The requests that this transaction stores as begun.
+    begun: RefCell<BegunRequests>,
 }
 
 impl Tx<'_> {
@@ -230,13 +231,35 @@ impl Tx<'_> {
 
     /// Whether a first post may be stored as begun in this transaction, before the poster has it.
     pub(super) fn may_begin_post(&self) -> bool {
-        self.unsent.has_room()
+        self.unsent.posts.has_room()
     }
 
     /// Notes that this version of a message is stored as begun, though it was never sent.
     pub(super) fn begins_post(&self, message: MessageId, version: i64) {
-        self.unsent.add(message, version);
-        self.begun.borrow_mut().push(message);
+        self.unsent.posts.add(message, version);
+        self.begun.borrow_mut().posts.push(message);
+    }
+
+    /// Whether a creation at a source may be stored as begun in this transaction, before the outbox has it.
+    pub(super) fn may_begin_operation(&self) -> bool {
+        self.unsent.operations.has_room()
+    }
+
+    /// Notes that an operation is stored as begun, though it was never sent.
+    pub(super) fn begins_operation(&self, operation: OperationSeq, command: CommandId) {
+        self.unsent.operations.add(operation, command);
+        self.begun.borrow_mut().operations.push(operation);
+    }
+
+    /// The operations of a command that are stored as begun and were never sent. The outbox does not send them without a
+    /// look at the store from now on.
+    pub(super) fn takes_back_operations(&self, command: CommandId) -> Vec<OperationSeq> {
+        self.unsent.operations.take_where(|of| *of == command)
+    }
+
+    /// The same for all commands, because the daemon stops. No more operations are stored as begun.
+    pub(super) fn takes_back_all_operations(&self) -> Vec<OperationSeq> {
+        self.unsent.operations.close()
     }
 }
 
@@ -346,7 +369,7 @@ impl Store {
         let signals = Arc::new(Signals::default());
         let health = Arc::new(watch::Sender::default());
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let (deferred, unsent) = (Arc::<Deferred>::default(), Arc::<UnsentPosts>::default());
+        let (deferred, unsent) = (Arc::<Deferred>::default(), Arc::<UnsentRequests>::default());
         let writer = Writer {
             connection,
             deferred: Arc::clone(&deferred),
@@ -746,7 +769,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 struct Writer {
     connection: Db,
     deferred: Arc<Deferred>,
-    unsent: Arc<UnsentPosts>,
+    unsent: Arc<UnsentRequests>,
     signals: Arc<Signals>,
     health: Arc<watch::Sender<StoreHealth>>,
     path: PathBuf,
@@ -885,47 +908,6 @@ impl Writer {
     }
 }
 
-/// Posts that were stored as begun in the transaction that gave them their words, and that nobody has sent yet. This
-/// process sends them without a look-up; another one looks each up first. They are few, so that a start has few to look up.
-#[derive(Debug, Default)]
-pub(super) struct UnsentPosts(Mutex<HashMap<MessageId, (i64, Instant)>>);
-
-/// Posts that may be stored as begun and unsent.
-const UNSENT_MAX: usize = 32;
-/// A post that was not sent for so long is dropped, perhaps, or waits for Slack: it is looked up like others.
-const UNSENT_FOR: Duration = Duration::from_secs(300);
-
-impl UnsentPosts {
-    fn has_room(&self) -> bool {
-        let mut posts = runtime::lock(&self.0);
-        if posts.len() >= UNSENT_MAX {
-            posts.retain(|_, (_, since)| since.elapsed() < UNSENT_FOR);
-        }
-        posts.len() < UNSENT_MAX
-    }
-
-    fn add(&self, message: MessageId, version: i64) {
-        runtime::lock(&self.0).insert(message, (version, Instant::now()));
-    }
-
-    /// Whether it is among these.
-    pub(super) fn has(&self, message: MessageId) -> bool {
-        runtime::lock(&self.0).contains_key(&message)
-    }
-
-    /// Removes a post, because it is sent now, or was not committed; returns the version that is stored as begun.
-    pub(super) fn version_taken(&self, message: MessageId) -> Option<i64> {
-        let post = runtime::lock(&self.0).remove(&message);
-        post.map(|(version, _)| version)
-    }
-
-    /// Removes all of them.
-    pub(super) fn take_all(&self) -> Vec<MessageId> {
-        let mut posts = runtime::lock(&self.0);
-        posts.drain().map(|(message, _)| message).collect()
-    }
-}
-
 /// The result of a job.
 enum Ran {
     /// Its effects are to be committed.
@@ -942,13 +924,13 @@ trait Job: Send {
         false
     }
     /// Runs it.
-    fn run(&mut self, connection: &Db, unsent: &UnsentPosts) -> Ran;
+    fn run(&mut self, connection: &Db, unsent: &UnsentRequests) -> Ran;
     /// Answers the caller; returns the wake-ups.
     fn finish(
         self: Box<Self>,
         committed: Result<(), StoreError>,
         path: &str,
-        unsent: &UnsentPosts,
+        unsent: &UnsentRequests,
     ) -> BTreeSet<Wake>;
 }
 
@@ -960,7 +942,7 @@ impl Job for Nudge {
         true
     }
 
-    fn run(&mut self, _: &Db, _: &UnsentPosts) -> Ran {
+    fn run(&mut self, _: &Db, _: &UnsentRequests) -> Ran {
         Ran::Well
     }
 
@@ -968,7 +950,7 @@ impl Job for Nudge {
         self: Box<Self>,
         _: Result<(), StoreError>,
         _: &str,
-        _: &UnsentPosts,
+        _: &UnsentRequests,
     ) -> BTreeSet<Wake> {
         BTreeSet::new()
     }
@@ -977,8 +959,8 @@ impl Job for Nudge {
 struct Work<T, F> {
     work: Option<F>,
     result: Option<Result<(T, BTreeSet<Wake>), String>>,
-    /// The posts that it has stored as begun.
-    begun: Vec<MessageId>,
+    /// The requests that it has stored as begun.
+    begun: BegunRequests,
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
 
@@ -994,7 +976,7 @@ where
         let job = Box::new(Work {
             work: Some(work),
             result: None,
-            begun: Vec::new(),
+            begun: BegunRequests::default(),
             answer,
         });
         (job, answered)
@@ -1006,7 +988,7 @@ where
     T: Send,
     F: FnOnce(&Tx<'_>) -> rusqlite::Result<T> + Send,
 {
-    fn run(&mut self, connection: &Db, unsent: &UnsentPosts) -> Ran {
+    fn run(&mut self, connection: &Db, unsent: &UnsentRequests) -> Ran {
         let Some(work) = self.work.take() else {
             return Ran::Failed;
         };
@@ -1038,12 +1020,10 @@ where
         self: Box<Self>,
         committed: Result<(), StoreError>,
         path: &str,
-        unsent: &UnsentPosts,
+        unsent: &UnsentRequests,
     ) -> BTreeSet<Wake> {
         if committed.is_err() || !matches!(self.result, Some(Ok(_))) {
-            for post in &self.begun {
-                unsent.version_taken(*post);
-            }
+            self.begun.are_none(unsent);
         }
         let failed = |why: String| StoreError {
             path: path.to_owned(),
@@ -1068,6 +1048,7 @@ where
 mod tests {
     use futures_util::FutureExt;
 
+    use super::super::unsent::UNSENT_MAX;
     use super::*;
 
     fn open(folder: &tempfile::TempDir) -> Result<Store, StoreError> {
@@ -1187,13 +1168,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn posts_begun_by_a_write_that_fails_are_none() {
+    async fn requests_begun_by_a_write_that_fails_are_none() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(&folder).unwrap();
         let begin = async |number: i64, fails: bool| {
             let begun = store.write(move |tx| {
-                assert!(tx.may_begin_post());
+                assert!(tx.may_begin_post() && tx.may_begin_operation());
                 tx.begins_post(MessageId(number), 1);
+                tx.begins_operation(OperationSeq(number), CommandId(7));
                 match fails {
                     true => Err(rusqlite::Error::QueryReturnedNoRows),
                     false => Ok(()),
@@ -1201,20 +1183,24 @@ mod tests {
             });
             begun.await
         };
+        let unsent = &store.inner.unsent;
         assert!(begin(1, true).await.is_err());
-        assert!(!store.inner.unsent.has(MessageId(1)));
+        assert!(!unsent.posts.has(MessageId(1)));
+        assert!(!unsent.operations.has(OperationSeq(1)));
         begin(2, false).await.unwrap();
-        assert_eq!(store.inner.unsent.version_taken(MessageId(2)), Some(1));
-        assert_eq!(
-            store.inner.unsent.version_taken(MessageId(2)),
-            None,
-            "it is sent once"
-        );
+        let post = unsent.posts.take(MessageId(2));
+        assert_eq!(post.map(|(version, _)| version), Some(1));
+        assert!(unsent.posts.take(MessageId(2)).is_none(), "it is sent once");
+        let taken =
+            |command: i64| store.write(move |tx| Ok(tx.takes_back_operations(CommandId(command))));
+        assert_eq!(taken(8).await.unwrap(), []);
+        assert_eq!(taken(7).await.unwrap(), [OperationSeq(2)]);
+        assert!(unsent.operations.take(OperationSeq(2)).is_none());
         for number in 0..UNSENT_MAX {
             begin(i64::try_from(number).unwrap(), false).await.unwrap();
         }
-        let full = store.write(|tx| Ok(tx.may_begin_post())).await.unwrap();
-        assert!(!full, "a start would have many to look up");
+        let full = store.write(|tx| Ok(tx.may_begin_post() || tx.may_begin_operation()));
+        assert!(!full.await.unwrap(), "a start would have many to look up");
     }
 
     #[tokio::test]
@@ -1406,14 +1392,14 @@ mod tests {
         /// A job whose caller cannot be answered.
         struct Bomb;
         impl Job for Bomb {
-            fn run(&mut self, _: &Db, _: &UnsentPosts) -> Ran {
+            fn run(&mut self, _: &Db, _: &UnsentRequests) -> Ran {
                 Ran::Failed
             }
             fn finish(
                 self: Box<Self>,
                 _: Result<(), StoreError>,
                 _: &str,
-                _: &UnsentPosts,
+                _: &UnsentRequests,
             ) -> BTreeSet<Wake> {
                 panic!("answered badly")
             }

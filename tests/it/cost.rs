@@ -134,7 +134,7 @@ impl Command {
 const COMMANDS: [Command; 3] = [
     Command {
         text: |number| format!("done #{number}"),
-        statements: 58,
+        statements: 54,
         commits: 5,
     },
     Command {
@@ -144,7 +144,7 @@ const COMMANDS: [Command; 3] = [
     },
     Command {
         text: |_| "current".to_owned(),
-        statements: 22,
+        statements: 21,
         commits: 3,
     },
 ];
