@@ -20,7 +20,7 @@ use crate::store::{DbResult, Tx, Wake, access, messages, people, schedules};
 /// Notices about one task within this time share one message.
 const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
 
-/// All notices within this time share one message.
+/// All notices within this time share one message, after the first few.
 const TOGETHER_WITHIN: Duration = Duration::minutes(1);
 
 /// Notifies the people concerned: assignees, people with it as their current task, its requester, and people mentioned

@@ -353,8 +353,11 @@ pub fn offers_undo(tx: &Db, command: CommandId, offers: bool) -> rusqlite::Resul
 /// A notice of this many bytes is not joined by others.
 const JOINED_MAX: i64 = 4_000;
 
+/// So many notices to a person within the second time of `within` are messages of their own: Slack takes them at once.
+const APART_MAX: i64 = 5;
+
 /// Adds a notice. It joins a notice that is last in its conversation, and younger than `within`: the first time counts for
-/// one about the same task, the second for others. Nothing waits: a notice that is posted already is updated.
+/// one about the same task, the second for others, after the first few.
 pub fn notify(
     tx: &Db,
     draft: &MessageDraft,
@@ -369,7 +372,10 @@ pub fn notify(
              WHERE notice = 1 AND person_id IS ?1 AND dropped IS NULL
                AND words IS NOT NULL AND channel = ?4 AND thread IS ?5
                AND length(words) < ?7
-               AND (about = ?2 AND created_ms >= ?3 OR created_ms >= ?6)
+               AND (about = ?2 AND created_ms >= ?3
+                   OR created_ms >= ?6 AND (SELECT count(*) FROM messages AS lately
+                       WHERE lately.notice = 1 AND lately.person_id IS ?1 AND lately.channel = ?4
+                         AND lately.created_ms >= ?6) >= ?8)
                AND NOT EXISTS (SELECT 1 FROM messages later WHERE later.channel = standing.channel
                                    AND later.thread IS standing.thread AND later.id > standing.id)
              ORDER BY id DESC LIMIT 1",
@@ -381,6 +387,7 @@ pub fn notify(
                 draft.thread,
                 (now - any_within).timestamp_millis(),
                 JOINED_MAX,
+                APART_MAX,
             ],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )
