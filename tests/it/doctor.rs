@@ -548,7 +548,6 @@ async fn looking_at_the_store_makes_no_file() {
 async fn a_full_disk_is_found_beside_the_daemon() {
     let mut ivan = two_tasks().disk_can_fill().start().await;
     ivan.start().await;
-    ivan.forgive("rejects writes");
     let of_daemon = async |ivan: &Ivan| {
         let found = checkup(&mut ivan.command(&["doctor", "--json"])).await;
         found.finding("daemon.ready").cloned()
