@@ -134,7 +134,7 @@ impl Command {
 const COMMANDS: [Command; 3] = [
     Command {
         text: |number| format!("done #{number}"),
-        statements: 54,
+        statements: 58,
         commits: 5,
     },
     Command {
@@ -144,7 +144,7 @@ const COMMANDS: [Command; 3] = [
     },
     Command {
         text: |_| "current".to_owned(),
-        statements: 21,
+        statements: 22,
         commits: 3,
     },
 ];

@@ -128,7 +128,8 @@ async fn a_home_that_looks_the_same_is_not_published_again_and_one_that_nobody_o
     ivan_test(two_tasks(), async |ivan| {
         ivan.dm(ANA, "current").await;
         ivan.dm(ANA, "next").await;
-        ivan.slack().opens_tab(ANA, "messages");
+        let welcome = ivan.hears(ANA, |slack, _| slack.opens_tab(ANA, "messages"));
+        welcome.answers().await.begins("Hi, I'm Ivan.");
         ivan.dm(ANA, "status").await;
         assert_eq!(publications(ivan), 0);
         ivan.opens_home(ANA).await;
