@@ -380,10 +380,10 @@ impl Inner {
                 .filter(|wait| !wait.is_zero());
             let wait = match answers {
                 Some(_) => wait,
-                // A restart may have fixed the reason of an earlier wait. Only a second look needs its time.
-                None => wait
-                    .filter(|_| row.operation.looks > 0)
-                    .map(|wait| wait.min(MAY_STILL_ARRIVE)),
+                // A restart may have fixed the reason of an earlier wait. Only a second look needs its time. If that is
+                // over, the clock may have been put forward since: the whole time is waited again.
+                None => (row.operation.looks > 0)
+                    .then(|| wait.unwrap_or(MAY_STILL_ARRIVE).min(MAY_STILL_ARRIVE)),
             };
             if let Some(wait) = wait {
                 let woken = async {
