@@ -1669,7 +1669,7 @@ impl Drop for Took {
 
 /// A free port below the range of outgoing connections, so that the system gives it to no other process while its
 /// daemon is down. This process owns it until it ends, also among other test runs on the machine.
-fn lasting_port() -> u16 {
+pub fn lasting_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     static OURS: Mutex<Vec<File>> = Mutex::new(Vec::new());
     const FIRST: u16 = 12_000;

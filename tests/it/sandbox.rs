@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::harness::{Took, binary, client};
+use crate::harness::{Took, binary, client, lasting_port};
 
 /// The time limit of any wait here.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -729,8 +729,9 @@ async fn a_port_is_as_asked_or_it_does_not_start(
     #[case] variable: &str,
     #[case] service: &str,
 ) {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
+    let port = lasting_port();
+    let taken = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let port = port.to_string();
     let ran = ivan_sandbox(&[option, &port]).output();
     let ran = tokio::time::timeout(PATIENCE, ran)
         .await
