@@ -113,8 +113,8 @@ impl Mailbox {
         self.inner.store.read(read).await
     }
 
-    /// Compares our posts in a DM with this store. A recent post that it lacks shows that the store was put back, and so
-    /// does the final answer to a command that waits here; that command has ended.
+    /// Compares our posts in a DM with this store. A recent post that it lacks shows that the store was put back. Commands
+    /// that wait here and have their final answer there have ended.
     pub async fn compare_posts(&self, posts: Vec<Post>) -> Result<(), StoreError> {
         let found = self
             .inner
@@ -135,8 +135,7 @@ impl Mailbox {
             .await?;
         let (unknown, ended) = found;
         let now = self.inner.clock.now();
-        // An outcome is stored before it is posted.
-        let is_sign = unknown.is_some_and(|at| now - at < SIGN_FOR) || !ended.is_empty();
+        let is_sign = unknown.is_some_and(|at| now - at < SIGN_FOR);
         let is_news = is_sign && self.inner.lost.is_none();
         if is_news {
             tracing::warn!(
