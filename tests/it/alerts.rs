@@ -214,7 +214,7 @@ async fn a_source_that_is_away_raises_one_alert_after_the_other_and_one_warning(
         let warnings: Vec<String> = ivan
             .log()
             .lines()
-            .filter(|line| line.contains("\"level\":\"WARN\"") && !line.contains("mode 0"))
+            .filter(|line| line.contains("\"level\":\"WARN\"") && line.contains("ClickUp"))
             .map(str::to_owned)
             .collect();
         assert!(

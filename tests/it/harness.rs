@@ -1682,7 +1682,8 @@ pub fn lasting_port() -> u16 {
         let Ok(lock) = File::create(lock) else {
             continue;
         };
-        if lock.try_lock().is_ok() && std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        // A look without listening: a copy of the socket would stay open in processes that are just started.
+        if lock.try_lock().is_ok() && std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             OURS.lock().unwrap().push(lock);
             return port;
         }

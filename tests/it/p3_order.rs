@@ -133,7 +133,10 @@ async fn a_stuck_lane_delays_no_second_person_even_on_the_same_task() {
         let cert = ivan.clickup().task("Renew cert");
         let runbook = ivan.clickup().task("Write the runbook");
         front.fault(Fault::new(FaultKind::Hang).on("GET", cert.id()));
-        ivan.says(ANA, &format!("comment on clickup:{}: from Ana", cert.id()));
+        ivan.says(ANA, &format!("comment on clickup:{}: from Ana", cert.id()))
+            .answers()
+            .await
+            .begins("… Comment on Renew cert");
         ivan.asks(front, "GET", cert.id(), 1).await;
         for (task, title) in [(&runbook, "Write the runbook"), (&cert, "Renew cert")] {
             ivan.says(BO, &format!("comment on clickup:{}: from Bo", task.id()))

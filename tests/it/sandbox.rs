@@ -729,9 +729,15 @@ async fn a_port_is_as_asked_or_it_does_not_start(
     #[case] variable: &str,
     #[case] service: &str,
 ) {
-    let port = lasting_port();
-    let taken = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
-    let port = port.to_string();
+    // Another process holds the port: a socket that this one closes stays open until the processes that it is just
+    // starting have closed their copy.
+    let port = lasting_port().to_string();
+    let sandbox = Alone::start(&[option, &port]).await;
+    assert!(
+        sandbox.env[variable].contains(&format!("127.0.0.1:{port}")),
+        "{:?}",
+        sandbox.env
+    );
     let ran = ivan_sandbox(&[option, &port]).output();
     let ran = tokio::time::timeout(PATIENCE, ran)
         .await
@@ -746,12 +752,5 @@ async fn a_port_is_as_asked_or_it_does_not_start(
     assert!(
         said.starts_with(&why) && said.trim_end().ends_with(option),
         "{said}"
-    );
-    drop(taken);
-    let sandbox = Alone::start(&[option, &port]).await;
-    assert!(
-        sandbox.env[variable].contains(&format!("127.0.0.1:{port}")),
-        "{:?}",
-        sandbox.env
     );
 }
