@@ -16,7 +16,7 @@ use crate::runtime::{CancellationToken, lock};
 
 /// How long a new connection may wait for its first request before it can be closed for another. In a burst all
 /// connections are accepted before the first one is read.
-pub(super) const FIRST_WAIT: Duration = Duration::from_millis(500);
+pub(super) const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// The open connections of one listener.
 #[derive(Clone)]
@@ -149,9 +149,11 @@ impl OpenConnection {
         &self.close
     }
 
-    /// A whole request has arrived.
-    pub(super) fn is_asked(&self) {
-        self.change(|open| open.waits_since = None);
+    /// A whole request has arrived; `false` if the connection was closed for another before, so that the request must not
+    /// begin.
+    #[must_use]
+    pub(super) fn is_asked(&self) -> bool {
+        self.change(|open| open.waits_since = None).is_some()
     }
 
     /// Whether a whole request has arrived and is not answered yet.
@@ -163,17 +165,16 @@ impl OpenConnection {
 
     /// The request is answered, and the connection waits for the next one.
     pub(super) fn is_answered(&self) {
-        self.change(|open| {
+        let _ = self.change(|open| {
             open.waits_since = Some(Instant::now());
             open.answered = true;
         });
         self.inner.changed.notify_one();
     }
 
-    fn change(&self, change: impl FnOnce(&mut Open)) {
-        if let Some(open) = lock(&self.inner.table).open.get_mut(&self.id) {
-            change(open);
-        }
+    /// `None` if it was closed for another.
+    fn change(&self, change: impl FnOnce(&mut Open)) -> Option<()> {
+        lock(&self.inner.table).open.get_mut(&self.id).map(change)
     }
 }
 
@@ -214,23 +215,24 @@ mod tests {
         let (start, connections) = (Instant::now(), Connections::new(3, 3));
         let places = [0, 10, 20].map(|ms| connections.admit(None, at(start, ms)).unwrap());
         assert!(connections.is_full());
-        places[0].is_asked();
-        let fourth = connections.admit(None, at(start, 1_000)).unwrap();
+        assert!(places[0].is_asked());
+        let fourth = connections.admit(None, at(start, 1_100)).unwrap();
         let closed = places.each_ref().map(|place| place.close().is_cancelled());
         assert_eq!(closed, [false, true, false]);
         assert!(!fourth.close().is_cancelled());
         assert!(places[0].has_request() && !fourth.has_request());
+        assert!(!places[1].is_asked(), "it is being closed");
     }
 
     #[test]
     fn no_request_is_closed_for_another_and_no_connection_before_its_first_wait() {
         let (start, connections) = (Instant::now(), Connections::new(2, 2));
         let asked = connections.admit(None, start).unwrap();
-        asked.is_asked();
+        assert!(asked.is_asked());
         let young = connections.admit(None, at(start, 100)).unwrap();
-        let refused = connections.admit(None, at(start, 599)).err().unwrap();
-        assert_eq!(refused, NoPlace::All(Some(at(start, 600))));
-        young.is_asked();
+        let refused = connections.admit(None, at(start, 1_099)).err().unwrap();
+        assert_eq!(refused, NoPlace::All(Some(at(start, 1_100))));
+        assert!(young.is_asked());
         let refused = connections.admit(None, at(start, 9_000)).err().unwrap();
         assert_eq!(refused, NoPlace::All(None));
         // After its answer it can make room at once.
@@ -243,7 +245,7 @@ mod tests {
     fn an_address_has_its_share_and_a_proxy_has_all() {
         let (start, connections) = (Instant::now(), Connections::new(5, 2));
         let theirs = [0, 1].map(|ms| connections.admit(host(1), at(start, ms)).unwrap());
-        theirs.iter().for_each(OpenConnection::is_asked);
+        assert!(theirs.iter().all(OpenConnection::is_asked));
         let refused = connections.admit(host(1), at(start, 900)).err();
         assert_eq!(refused, Some(NoPlace::Address));
         let other = connections.admit(host(2), at(start, 900)).unwrap();
@@ -261,7 +263,7 @@ mod tests {
     async fn a_closed_connection_leaves_its_place() {
         let connections = Connections::new(1, 1);
         let only = connections.admit(None, Instant::now()).unwrap();
-        only.is_asked();
+        assert!(only.is_asked());
         assert!(connections.admit(None, Instant::now()).is_err());
         drop(only);
         connections.changed().await;

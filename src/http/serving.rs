@@ -206,12 +206,16 @@ impl Accepted {
         let close = self.place.close().clone();
         // In its own allocation: it is large, and would be copied with each future around it.
         let served = Box::pin(self.serve_requests(serving, router, &shutdown));
-        if close.run_until_cancelled(served).await.is_none() {
-            let listener = serving.name;
-            tracing::debug!(
-                listener,
-                "connection closed for another: it waited longest for a request"
-            );
+        tokio::select! {
+            biased;
+            () = close.cancelled() => {
+                let listener = serving.name;
+                tracing::debug!(
+                    listener,
+                    "connection closed for another: it waited longest for a request"
+                );
+            }
+            () = served => {}
         }
     }
 
@@ -279,6 +283,9 @@ async fn answer(
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     let (parts, body) = request.into_parts();
+    if body.is_end_stream() && !place.is_asked() {
+        return Ok(closed(place));
+    }
     let body = Arriving::new(body, Arc::clone(&place));
     let request = Request::from_parts(parts, Body::new(body));
     let mut response = router.call(request).await?;
@@ -299,7 +306,24 @@ async fn answer(
     }))
 }
 
+/// The answer to a request that came when its connection was already closed for another, if it can still be sent.
+fn closed(place: Arc<OpenConnection>) -> Response<Answer> {
+    let mut answer = Response::new(Answer {
+        body: Body::empty(),
+        sent: Sent(place),
+    });
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let close = HeaderValue::from_static("close");
+    answer.headers_mut().insert(header::CONNECTION, close);
+    answer
+}
+
 // ---------------------------------------------------------------- bodies
+
+/// The connection was closed for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the connection is closed: it waited longest for a request")]
+struct Closed;
 
 /// The body of a request came too slowly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -325,9 +349,6 @@ struct Arriving {
 
 impl Arriving {
     fn new(body: Incoming, place: Arc<OpenConnection>) -> Arriving {
-        if body.is_end_stream() {
-            place.is_asked();
-        }
         Arriving {
             body,
             place,
@@ -376,8 +397,9 @@ impl HttpBody for Arriving {
             let bytes = frame.data_ref().map_or(0, Bytes::len);
             self.received += u64::try_from(bytes).unwrap_or(u64::MAX);
         }
-        if frame.is_none() || self.body.is_end_stream() {
-            self.place.is_asked();
+        let is_whole = frame.is_none() || self.body.is_end_stream();
+        if is_whole && !self.place.is_asked() {
+            return Poll::Ready(Some(Err(Closed.into())));
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }

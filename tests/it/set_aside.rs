@@ -213,6 +213,32 @@ async fn an_operation_is_set_aside_and_its_retry_looks_before_it_sends(
     .await;
 }
 
+/// Meanwhile its answer in the DM stays ✗, which is no sign of an older copy of the store.
+#[tokio::test]
+async fn a_restart_during_a_retry_goes_on_with_it() {
+    ivan_test(two_issues(), async |ivan| {
+        let id = a_comment_ends_it_twice(ivan, FaultKind::Hang).await;
+        let told = ivan.answer(ANA, 0).settles().await;
+        told.begins("✗ Comment not added: Login fails.");
+        ivan.github().front().down();
+        let slack = ivan.slack().front().clone();
+        holds(&slack, "POST", "chat.update");
+        retries(ivan, &id).await;
+        is_under_way(ivan, &slack, "POST", "chat.update").await;
+        slack.clear_faults();
+        ivan.stop().await;
+        ivan.github().front().up();
+        ivan.start().await;
+        ivan.answer(ANA, 0)
+            .until(|posted| shown(&posted.text) == "✓ Comment added in GitHub: Login fails")
+            .await;
+        ivan.github().issue(REPO, 1).has_comments(["shipped"]);
+        let log = ivan.log();
+        assert!(!log.contains("older copy"), "{log}");
+    })
+    .await;
+}
+
 /// An undo of work that is set aside waits with it, and reverts the effect that the retry finds.
 #[rstest]
 #[case::applied(FaultKind::ApplyThenHang, "✓ Undone")]

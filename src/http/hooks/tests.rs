@@ -971,6 +971,7 @@ async fn a_body_over_the_limit_is_refused_and_the_sender_learns_it() {
     let shelf = Shelf::new();
     let roomy = Limits {
         room: 1 << 20,
+        body_within: Duration::from_secs(60),
         ..SHORT
     };
     let server = listener(&shelf, roomy, HOOKS).await;

