@@ -6,6 +6,7 @@
 
 mod reload;
 pub mod services;
+mod systemd;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -432,6 +433,7 @@ impl App {
             let is_proxy = Arc::clone(&self.is_proxy);
             async move { Ok(http::serve(self.listener, router, is_proxy, stopping).await?) }
         });
+        let news = self.slack.is_some().then(|| self.mailbox.news());
         if self.slack.is_none() {
             looked.cancel();
         }
@@ -485,6 +487,13 @@ impl App {
             let (gaps, stopping) = (self.gaps, stopping.clone());
             async move {
                 gaps.run(stopping).await;
+                Ok(())
+            }
+        });
+        parts.start("the reports to systemd", {
+            let (store, stopping) = (self.store.clone(), stopping.clone());
+            async move {
+                systemd::report(store, news, stopping).await;
                 Ok(())
             }
         });

@@ -7,7 +7,7 @@
 //! ├── main.rs        command line, logging, exit status
 //! ├── lib.rs         this map
 //! ├── app.rs         wiring: Config → App → run until told to stop; app/services.rs: the services of `ivan init` ·
-//! │                  app/reload.rs: changes of bot.toml while it runs
+//! │                  app/reload.rs: changes of bot.toml while it runs · app/systemd.rs: ready, state, not stuck
 //! ├── runtime.rs     shutdown token, supervisor of named tasks, back-off, rate limiter, lock, reloadable settings: one of each
 //! ├── limits.rs      every limit, by name: counted and logged where it is reached
 //! ├── clock.rs       the app's clock, which tests can shift

@@ -514,6 +514,55 @@ async fn a_source_that_hangs_does_not_hold_the_end_up() {
     ivan.finish().await;
 }
 
+/// What systemd reads of a service of `Type=notify`.
+#[tokio::test]
+async fn systemd_is_told_what_it_needs() {
+    let mut ivan = two_tasks().start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = tokio::net::UnixDatagram::bind(&path).unwrap();
+    let mut told = Vec::new();
+    let mut until = async |ivan: &Ivan, line: &str| {
+        let comes = async {
+            let mut message = [0; 1024];
+            while !told.iter().any(|one| one == line) {
+                let read = socket.recv(&mut message).await.unwrap();
+                let text = std::str::from_utf8(&message[..read]).unwrap();
+                told.extend(text.lines().map(str::to_owned));
+            }
+            told.clear();
+        };
+        ivan.within(line, comes).await;
+    };
+    ivan.env("NOTIFY_SOCKET", path.as_path());
+    ivan.env("WATCHDOG_USEC", "300000");
+    ivan.start().await;
+    until(&ivan, "READY=1").await;
+    until(&ivan, "STATUS=ready; connected to Slack").await;
+    until(&ivan, "WATCHDOG=1").await;
+    until(&ivan, "WATCHDOG=1").await;
+    ivan.forgive("cannot connect to Slack");
+    ivan.slack().front().down();
+    for link in ivan.slack().link_ids() {
+        ivan.slack().cut_link(link);
+    }
+    let mut news = String::new();
+    let comes = async {
+        let mut message = [0; 1024];
+        while !news.contains("STATUS=Slack: ") {
+            let read = socket.recv(&mut message).await.unwrap();
+            news = String::from_utf8(message[..read].to_vec()).unwrap();
+        }
+    };
+    ivan.within("Slack is away", comes).await;
+    ivan.slack().front().up();
+    until(&ivan, "STATUS=ready; connected to Slack").await;
+    assert!(ivan.stop().await.success());
+    until(&ivan, "STOPPING=1").await;
+    ivan.start().await;
+    ivan.finish().await;
+}
+
 /// As a container or a monitor asks: by the exit status, and without a token.
 #[tokio::test]
 async fn a_health_check_tells_running_from_ready_and_from_gone() {
