@@ -4,6 +4,7 @@
 //! that it is queued. Messages are rendered here from committed state only.
 
 pub mod pins;
+pub mod several;
 
 use std::collections::BTreeSet;
 
@@ -59,7 +60,7 @@ pub fn settle(
     }
 }
 
-/// The same for a command that was just read, with the stored task of its outcome.
+/// The same for a command that was just read, with the stored task of its outcome. The whole of a part has the message.
 pub fn settle_with(
     tx: &Tx<'_>,
     command: CommandRow,
@@ -68,13 +69,33 @@ pub fn settle_with(
     now: DateTime<Utc>,
     weights: &Weights,
 ) -> DbResult<()> {
+    if command.has_parts {
+        return several::settle(tx, &command, true, occasion, now, weights);
+    }
+    let whole = command.part_of;
+    let has_changed = settle_alone(tx, command, seen, occasion, now, weights)?;
+    match whole.filter(|_| has_changed) {
+        Some(whole) => several::settle_whole_of(tx, whole, occasion, now, weights),
+        None => Ok(()),
+    }
+}
+
+/// Settles one command that has no parts. Returns whether its report changed.
+fn settle_alone(
+    tx: &Tx<'_>,
+    command: CommandRow,
+    seen: Option<&StoredTask>,
+    occasion: CompletionTrigger,
+    now: DateTime<Utc>,
+    weights: &Weights,
+) -> DbResult<bool> {
     if command.settled {
-        return Ok(());
+        return Ok(false);
     }
     let mut rows = operations::of_command(tx, command.id)?;
     let ended = rows.iter().all(|row| row.state != OperationState::Pending);
     if !ended && occasion == CompletionTrigger::Ended && !command.queued {
-        return Ok(());
+        return Ok(false);
     }
     let person = people::by_id(tx, command.person)?;
     let by_key = |key: &TaskKey| match seen {
@@ -113,7 +134,7 @@ pub fn settle_with(
         steps.push(step(tx, row, known.as_ref(), called, now)?);
     }
     let Some(mut report) = reply::report(&steps, person.alone, person.zone) else {
-        return Ok(());
+        return Ok(false);
     };
     let acted_on = known
         .first()
@@ -151,10 +172,10 @@ pub fn settle_with(
     }
     let json = tasks::json(&report)?;
     if !ended && command.report.as_ref() == Some(&json) {
-        return match moved {
-            Some(pin) => operations::moved(tx, command.id, pin),
-            None => Ok(()),
-        };
+        if let Some(pin) = moved {
+            operations::moved(tx, command.id, pin)?;
+        }
+        return Ok(false);
     }
     operations::report_and_move(tx, command.id, &json, ended, moved, now)?;
     if ended {
@@ -177,6 +198,9 @@ pub fn settle_with(
             .zip(known.iter().map(|known| known.as_ref().or(seen)));
         tell_others(tx, &person, command.via, rows, now)?;
     }
+    if command.part_of.is_some() {
+        return Ok(true);
+    }
     let can_undo = ended && changed && report.state == ReportState::Done && !command.undone;
     let undo = can_undo.then_some(command.uid.as_str());
     let next = match next {
@@ -192,7 +216,7 @@ pub fn settle_with(
     tx.wake(Wake::Messages);
     tx.wake(Wake::Settled);
     tx.wake(Wake::Homes);
-    Ok(())
+    Ok(true)
 }
 
 /// An open task in the same place whose title is nearly that of a task just made. In a channel only if everybody may

@@ -27,7 +27,7 @@
 //! │   ├── operation.rs · change.rs · undo.rs · writes.rs · source.rs           writes, their undo, and the traits of a source
 //! │   ├── carry_out.rs                                                         the one decision about sending a write
 //! │   ├── event.rs · log.rs · set_aside.rs                                     reports of sources, entries of the log, work set aside
-//! │   ├── reply.rs · reply/acts.rs · reply/arrivals.rs · reply/tokens.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
+//! │   ├── reply.rs · reply/acts.rs · reply/arrivals.rs · reply/several.rs: receipts of several tasks · reply/tokens.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
 //! │   ├── reason.rs · spelling.rs                                              reasons of failures for people and operators, typos
 //! │   └── mention_text.rs · signature.rs · markdown.rs · pings.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, the author's name below, Markdown, strangers' mentions, control characters, reactions, scopes
 //! ├── command_tx/    CommandTx: the reads and writes of verbs in their transaction
@@ -36,7 +36,7 @@
 //! │   ├── done.rs · comment.rs · create.rs · current.rs · next.rs · start.rs · pause.rs · snooze.rs · reopen.rs · assign.rs ·
 //! │   │   claim.rs · due.rs · prio.rs · undo.rs · why.rs · list.rs · find.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs ·
 //! │   │   status.rs · whoami.rs · link.rs · unlink.rs · token.rs · mute.rs · unmute.rs · help.rs · offers.rs: texts that are no command
-//! │   └── grammar.rs: words, options, REFs · line.rs: command lines · line_format.rs: lines for prompts · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
+//! │   └── many.rs: one verb for several tasks · grammar.rs: words, options, REFs · line.rs: command lines · line_format.rs: lines for prompts · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
 //! ├── commands/      runs a verb for a person: an answer now, or a durable operation
 //! │   └── run.rs: limits, idempotency keys · transaction.rs: commit or roll back · identity.rs: accounts ·
 //! │       find.rs, log.rs, morning.rs, schedule.rs, why.rs: reads over HTTP · set_aside.rs: retry · tokens.rs: people's own tokens and their logins
@@ -46,7 +46,7 @@
 //! │   ├── arrivals.rs · home.rs · forms.rs · schedule.rs    members who come to Ivan, Home tabs, forms, due briefings and held notices
 //! │   └── shown.rs · lost.rs · status.rs · strangers.rs · attempts.rs · progress.rs · tokens.rs    what people have seen, a store that was put back, health, unknown members, attempts, messages with tokens
 //! ├── outbox.rs      carries operations out: a lane per person and task, repeating, giving up
-//! ├── completion.rs  a command's operations → its report, its message and the pin (completion/pins.rs)
+//! ├── completion.rs  a command's operations → its report, its message and the pin (completion/pins.rs); completion/several.rs: one receipt for several tasks
 //! ├── inbox.rs       webhook deliveries → source events → ingest; inbox/flood.rs: waits while many come in
 //! ├── reconcile.rs   polls → source events → ingest; reconcile/comments.rs: comments · reconcile/failing.rs: logging of failures
 //! ├── ingest.rs      a source's report about a task → the mirror, and notices

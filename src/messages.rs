@@ -22,8 +22,8 @@ use crate::domain::queue::{EmptyQueue, FirstRead, HeldBack};
 use crate::domain::reason::{with_details, with_remedy};
 use crate::domain::receipts::ReceiptMode;
 use crate::domain::reply::{
-    self, Hidden, ListedToken, Missing, Rank, Report, SlackHealth, SourceHealth, Span, Step,
-    StepState, Text,
+    self, Hidden, ListedToken, Missing, Rank, Report, ReportState, SlackHealth, SourceHealth, Span,
+    Step, StepState, Text,
 };
 use crate::domain::schedule::QuietHours;
 use crate::domain::scope;
@@ -410,6 +410,41 @@ fn outcomes() -> Vec<Group> {
         moved_on.words(),
     );
     moved_on.held_back = HeldBack::default();
+    let part = |write: &Write, end: StepState<'_>, task: &Task| report(write, end, task, false);
+    let closed = Outcome::Applied(WriteReceipt {
+        task: login(),
+        trace: None,
+    });
+    let close = Write::Complete { task: login().key };
+    let both = vec![
+        part(&completion, StepState::Well(&applied), &done_task),
+        part(&close, StepState::Well(&closed), &login()),
+    ];
+    let mut receipt = reply::several(both.clone());
+    receipt.next = Some((&login()).into());
+    done.row("`done 1 3`", receipt.words());
+    (receipt.next, receipt.emptied) = (None, true);
+    done.row("`done 1 3`, with nothing left", receipt.words());
+    let with_second = |second: Report| reply::several(vec![both[0].clone(), second]).words();
+    let waits = StepState::Pending {
+        why: None,
+        turn: None,
+    };
+    pending.row("`done 1 3`", with_second(part(&close, waits, &login())));
+    let refused = StepState::Refused(Refusal::Other, "must have admin rights");
+    failed.row("`done 1 3`", with_second(part(&close, refused, &login())));
+    let rejected = |task: &Task| Report {
+        state: ReportState::Refused(Refusal::Other),
+        message: verbs::due::no_due_in_github(),
+        operation_id: None,
+        task: Some(task.into()),
+        ..both[1].clone()
+    };
+    failed.row("`due 1 3 fri`", with_second(rejected(&login())));
+    failed.row(
+        "`due 1 3 fri`, none of which can have one",
+        reply::several(vec![rejected(&login()), rejected(&cert())]).words(),
+    );
     done.row(
         "`done -c TEXT`",
         with_comment(|| StepState::Well(Box::leak(Box::new(Outcome::AlreadySo { task: cert() })))),
@@ -1388,6 +1423,7 @@ fn refusals() -> Vec<Group> {
     let (clickup, github) = (Source::ClickUp, Source::GitHub);
     unfit.refused("a number before any list", reply::no_list_yet());
     unfit.refused("a number that is not in the list", reply::not_in_list(99));
+    unfit.refused("`done 1-12`", reply::too_many_tasks(12, 10));
     unfit.refused(
         "a number that only an issue has, with a button",
         reply::did_you_mean_issue(reply::not_in_list(7), "done #7", "Login fails"),
@@ -1972,6 +2008,11 @@ const NO_MESSAGES: &[&str] = &[
     "new",
     "not_assigned",
     "not_then",
+    "one_message",
+    "heading",
+    "lines",
+    "receipt",
+    "receipt_lines",
     "nowhere_to_move",
     "operators",
     "queued",

@@ -99,12 +99,12 @@ impl SetAsideContext {
             &self.weights.get(),
         )?;
         tx.wake(Wake::Released);
-        if messages::tells(tx, command)? {
-            return Ok(());
-        }
         let Some(command) = operations::command(tx, command)? else {
             return Ok(());
         };
+        if messages::tells(tx, command.part_of.unwrap_or(command.id))? {
+            return Ok(());
+        }
         let person = people::by_id(tx, command.person)?;
         let (Some(slack), Some(report)) = (person.slack, command.report) else {
             return Ok(());

@@ -483,10 +483,10 @@ mod tests {
         assert_snapshot!(help_of(&["done"]), @r"
         Complete the current task, or REF; -c adds a comment
 
-        Usage: ivan done [OPTIONS] [REF]
+        Usage: ivan done [OPTIONS] [REF]...
 
         Arguments:
-          [REF]  A task other than the current one
+          [REF]...  Tasks other than the current one
 
         Options:
           -c, --comment <TEXT>  Add a comment
@@ -513,6 +513,7 @@ mod tests {
           ivan done
           ivan done 2 -c 'shipped in 2.1'
           ivan done github:acme/widgets#7
+          ivan done 1 3-5
         ");
     }
 

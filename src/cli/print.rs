@@ -113,21 +113,50 @@ pub fn as_json(words: Printed, reply: &ApiAnswer) -> Printed {
     }
 }
 
-/// `✓ message`, and the next task.
+/// `✓ message`, and the next task. Of several tasks some may have failed.
 fn done(json: &Value) -> Option<Printed> {
-    let mut out = format!("✓ {}\n", text(json, "message")?);
+    let failed = json.get("results").is_some() && json.get("success") == Some(&false.into());
+    let (mark, exit) = if failed {
+        ("✗", EXIT_FAILED)
+    } else {
+        ("✓", EXIT_OK)
+    };
+    let mut out = format!("{mark} {}\n", lines(json)?);
     if let Some(title) = json.get("next_task").and_then(|next| text(next, "title")) {
         let _ = writeln!(out, "Next: {title}");
     }
-    Some(Printed::ok(out))
+    Some(Printed {
+        exit,
+        ..Printed::ok(out)
+    })
 }
 
 fn queued(json: &Value) -> Option<Printed> {
     Some(Printed {
-        out: format!("… {}\n", text(json, "message")?),
+        out: format!("… {}\n", lines(json)?),
         err: String::new(),
         exit: EXIT_QUEUED,
     })
+}
+
+/// The message. Several tasks have a line each, unless one reason is the same for all; no title makes a line of its own.
+fn lines(json: &Value) -> Option<String> {
+    let message = json.get("message")?.as_str()?;
+    let results = json.get("results").and_then(Value::as_array);
+    let (Some(results), Some((heading, _))) = (results, message.split_once('\n')) else {
+        return Some(clean(message));
+    };
+    let is = |result: &Value, member: &str| result.get(member) == Some(&true.into());
+    let mut lines = vec![clean(heading)];
+    for result in results {
+        let mark = match (is(result, "success"), is(result, "queued")) {
+            (true, _) => "✓",
+            (false, true) => "…",
+            (false, false) => "✗",
+        };
+        lines.push(format!("{mark} {}", text(result, "message")?));
+    }
+    Some(lines.join("\n"))
 }
 
 /// The address of a new task is the last line, and alone on an output that is no terminal: the words are for people.
@@ -713,6 +742,37 @@ mod tests {
         });
         let printed = print(AnswerKind::Write, 200, answer);
         assert_eq!(printed, Printed::ok("✓ Was already complete\n".into()));
+    }
+
+    #[test]
+    fn several_tasks_have_a_line_each_and_a_failure_fails_the_command() {
+        let mut answer = json!({
+            "success": true,
+            "message": "2 of 2 tasks:\n✓ Closed: A\n✓ Closed: B",
+            "next_task": {"title": "C"},
+            "results": [
+                {"success": true, "queued": false, "message": "Closed: A"},
+                {"success": true, "queued": false, "message": "Closed: B\n✓ Closed: D"},
+            ],
+        });
+        let printed = print(AnswerKind::Write, 200, answer.clone());
+        assert_eq!(
+            printed.out,
+            "✓ 2 of 2 tasks:\n✓ Closed: A\n✓ Closed: B ✓ Closed: D\nNext: C\n"
+        );
+        assert_eq!(printed.exit, EXIT_OK);
+        answer["success"] = json!(false);
+        answer["results"][0] = json!({"success": false, "queued": true, "message": "Waits: A"});
+        let printed = print(AnswerKind::Write, 202, answer.clone());
+        assert!(printed.out.contains("\n… Waits: A\n"), "{}", printed.out);
+        answer["results"][0] = json!({"success": false, "queued": false, "message": "No: A"});
+        let printed = print(AnswerKind::Write, 200, answer);
+        assert!(
+            printed.out.starts_with("✗ 2 of 2 tasks:\n✗ No: A\n"),
+            "{}",
+            printed.out
+        );
+        assert_eq!(printed.exit, EXIT_FAILED);
     }
 
     #[test]

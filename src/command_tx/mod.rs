@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::completion::pins::PinMover;
+use crate::completion::several;
 use crate::completion::{
     self, CompletionTrigger, OpenTasks, first_of_queue, parts, points, record, shown,
 };
@@ -148,6 +149,7 @@ impl From<Text> for Reply {
 }
 
 /// The place and time at which a command was typed.
+#[derive(Clone)]
 pub struct Context {
     /// The side that it came from: Slack or the API.
     pub surface: Surface,
@@ -169,6 +171,8 @@ pub struct Context {
     pub email: Option<bool>,
     /// In Slack: the id of the member, if nobody else reads the conversation.
     pub alone_with: Option<String>,
+    /// The command for several tasks that it is a part of.
+    pub part_of: Option<CommandId>,
 }
 
 impl Context {
@@ -185,6 +189,7 @@ impl Context {
             from: None,
             email: None,
             alone_with: None,
+            part_of: None,
         }
     }
 }
@@ -638,7 +643,73 @@ impl CommandTx<'_> {
                 .clone()
                 .map(|once| (once.key, once.fingerprint)),
         };
-        operations::add_command(self.db, &command, self.now)
+        let command = operations::add_command(self.db, &command, self.now)?;
+        if let Some(whole) = context.part_of {
+            operations::is_part(self.db, command, whole)?;
+        }
+        Ok(command)
+    }
+
+    /// The context of the parts of a command for several tasks, which is `whole`.
+    pub fn part_of(whole: CommandId, context: &Context) -> Context {
+        Context {
+            once: None,
+            part_of: Some(whole),
+            ..context.clone()
+        }
+    }
+
+    /// A part of a command for several tasks that is rejected: a line of the receipt, and nothing else.
+    pub fn rejected_part(
+        &self,
+        person: &Person,
+        context: &Context,
+        words: Text,
+        task: Option<&Task>,
+    ) -> DbResult<()> {
+        let command = self.command(person, context, "none")?;
+        let report = Report {
+            state: ReportState::Refused(Refusal::Other),
+            current_state: None,
+            ..local(words, task)
+        };
+        let json = tasks::json(&report)?;
+        operations::report(self.db, command, &json, true, self.now)
+    }
+
+    /// Ends the decision of a command for several tasks, whose parts are stored. `first` is their first operation.
+    /// Without one, nothing is sent to a source, and the receipt is complete.
+    pub fn accept_parts(
+        &self,
+        person: &Person,
+        whole: CommandId,
+        first: Option<String>,
+    ) -> Result<Handled, Stop> {
+        if let Some(operation_id) = first {
+            self.db.wake(Wake::Operations);
+            return Ok(Handled::Accepted {
+                command: whole,
+                operation_id,
+            });
+        }
+        let weights = &self.settings.weights;
+        let receipt = several::conclude(self.db, person, whole, self.now, weights)?;
+        let reply = Reply {
+            refused: receipt
+                .report
+                .parts
+                .iter()
+                .all(|part| part.state != ReportState::Done),
+            words: receipt.report.words(),
+            parts: receipt.parts,
+            pin: receipt.pin,
+            command: Some(whole),
+            ..Reply::default()
+        };
+        Ok(Handled::Settled {
+            reply,
+            report: Box::new(receipt.report),
+        })
     }
 
     /// A command whose whole effect is local.
@@ -735,6 +806,7 @@ pub fn local(message: Text, task: Option<&Task>) -> Report {
         next: None,
         emptied: false,
         held_back: HeldBack::default(),
+        parts: Vec::new(),
     }
 }
 

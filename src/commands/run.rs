@@ -129,6 +129,15 @@ fn answered_before(
         });
     }
     let row = operations::command(tx.db, command)?;
+    if let Some(whole) = row.as_ref().filter(|row| row.has_parts) {
+        return Ok(match report_of(whole).filter(|_| whole.settled) {
+            Some(report) => CommandAnswer::Settled(Box::new(report)),
+            None => CommandAnswer::Accepted {
+                command,
+                operation_id: operations::first_of_parts(tx.db, command)?.unwrap_or_default(),
+            },
+        });
+    }
     let Some(report) = row.as_ref().and_then(report_of) else {
         return Err(Rejection::KeyReused.into());
     };

@@ -7,6 +7,7 @@ mod acts;
 mod arrivals;
 mod identity;
 mod morning;
+mod several;
 mod tokens;
 
 use chrono::{DateTime, Utc};
@@ -39,6 +40,8 @@ pub use morning::{
     HELD_BLOCK, briefing_by_config, digest, held, home_briefing, home_quiet, morning_lead,
     morning_rest,
 };
+
+pub use several::{receipt_lines, several, too_many_tasks};
 
 pub use tokens::{
     ListedToken, login_allowed, no_such_login, no_such_token, only_in_the_dm, token_is_hidden,
@@ -314,6 +317,9 @@ pub struct Report {
     /// The numbers of tasks that were blocked and snoozed then.
     #[serde(default)]
     pub held_back: HeldBack,
+    /// The reports of its parts, if it is for several tasks, in the order of the tasks. Then it has no task of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Report>,
 }
 
 /// The state of a command.
@@ -346,6 +352,9 @@ impl ReportState {
 impl Report {
     /// The text for Slack: mark, event, next task.
     pub fn words(&self) -> Text {
+        if !self.parts.is_empty() {
+            return several::receipt(self);
+        }
         let words = self.lead();
         match &self.next {
             Some(next) => stopped(words).text(" Next: ").link(&next.title, &next.url),
@@ -567,6 +576,7 @@ fn first_step(step: &Step<'_>, zone: Tz) -> Report {
         next: None,
         emptied: false,
         held_back: HeldBack::default(),
+        parts: Vec::new(),
     }
 }
 

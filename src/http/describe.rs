@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::WAIT_MAX;
 use super::answers::WriteAnswer;
 use super::request::WRITE_WAIT;
+use crate::verbs::many::refs_schema;
 use crate::verbs::{Info, Row};
 
 /// The description of one operation, placed beside its route.
@@ -38,6 +39,9 @@ pub(super) fn verb(row: &Row, named: bool) -> Description {
     let mut about = String::new();
     if let RefOr::T(Schema::Object(object)) = &mut body {
         about.extend(object.description.take());
+        if info.many && !named {
+            object.properties.insert("refs".to_owned(), refs_schema());
+        }
         if named {
             object.properties.remove("ref");
             object.required.retain(|field| field != "ref");

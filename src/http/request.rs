@@ -189,8 +189,9 @@ impl WriteRequest {
     pub fn command_about(&self, row: &Row, task: Ref) -> Result<Command, Problem> {
         let command = self.command(row)?;
         let members = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&self.body);
-        if members.is_ok_and(|members| members.contains_key("ref")) {
-            let why = "Bad body: unknown field `ref`: the path names the task";
+        let names_it = |field: &&str| members.as_ref().is_ok_and(|all| all.contains_key(*field));
+        if let Some(field) = ["ref", "refs"].iter().copied().find(names_it) {
+            let why = format!("Bad body: unknown field `{field}`: the path names the task");
             return Err(Problem::new(ProblemKind::BadBody, why));
         }
         Ok(command.about(task))

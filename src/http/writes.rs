@@ -111,11 +111,14 @@ async fn write(api: &ApiState, sent: WriteRequest, command: Command) -> Result<R
         report = api.commands.outcome(command, wait) => report?,
         () = sent.stopping() => api.commands.outcome(command, Duration::ZERO).await?,
     };
-    report.operation_id.get_or_insert(operation_id);
+    if report.parts.is_empty() {
+        report.operation_id.get_or_insert(operation_id);
+    }
     answer(&report, creates)
 }
 
-/// The answer to a report: 200 with an outcome, 202 queued, else a problem. `creates`: the command names no task.
+/// The answer to a report: 200 with an outcome, 202 queued, else a problem. `creates`: the command names no task. That of
+/// several tasks has a result for each, so it is no problem.
 fn answer(report: &Report, creates: bool) -> Result<Response, Problem> {
     let created = report.task.as_ref().filter(|_| creates);
     let answered = WriteAnswer {
@@ -127,6 +130,7 @@ fn answer(report: &Report, creates: bool) -> Result<Response, Problem> {
         ReportState::Queued | ReportState::SetAside => {
             return Ok((StatusCode::ACCEPTED, Json(answered)).into_response());
         }
+        _ if !report.parts.is_empty() => return Ok(Json(answered).into_response()),
         ReportState::Refused(Refusal::Gone) => ProblemKind::Gone,
         ReportState::Refused(Refusal::Changed) => ProblemKind::Changed,
         // It was never mirrored, and its source has no such task, or hides it.

@@ -141,6 +141,7 @@ impl MailTx<'_> {
                     },
                     email: Some(member.email.is_some()),
                     alone_with: is_alone(heard).then(|| heard.user.clone()),
+                    part_of: None,
                 };
                 run(&self.command_tx(), person, command, &context)
             }

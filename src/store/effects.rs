@@ -47,10 +47,12 @@ pub struct RecentCommand {
     pub undone: bool,
     /// Its newest report, as JSON.
     pub report: Option<String>,
+    /// Whether it is for several tasks: its parts have the effects.
+    pub has_parts: bool,
 }
 
-const COLUMNS: &str =
-    "id, verb, settled_ms, snoozed, next_pin, undone_by IS NOT NULL, report, typed_us";
+const COLUMNS: &str = "id, verb, settled_ms, snoozed, next_pin, undone_by IS NOT NULL, report, typed_us, \
+     EXISTS (SELECT 1 FROM commands part WHERE part.part_of = commands.id)";
 
 fn doing(row: &rusqlite::Row<'_>) -> rusqlite::Result<RecentCommand> {
     let snoozed = match row.get_ref(3)? {
@@ -66,15 +68,36 @@ fn doing(row: &rusqlite::Row<'_>) -> rusqlite::Result<RecentCommand> {
         undone: row.get(5)?,
         report: row.get(6)?,
         typed_at: micros(row.get(7)?),
+        has_parts: row.get(8)?,
     })
 }
 
-/// A person's newest commands that are not undone, newest first.
+/// The parts of a command for several tasks, in the order in which they were stored.
+pub fn parts(connection: &Db, whole: CommandId) -> rusqlite::Result<Vec<RecentCommand>> {
+    connection.query_map(
+        &format!("SELECT {COLUMNS} FROM commands WHERE part_of = ?1 ORDER BY id"),
+        [whole],
+        doing,
+    )
+}
+
+/// Whether a part of a command for several tasks changed anything that an `undo` can take back.
+pub fn parts_changed(connection: &Db, whole: CommandId) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM commands part WHERE part.part_of = ?1 AND part.snoozed IS NOT NULL)
+             OR EXISTS (SELECT 1 FROM commands part JOIN operations o ON o.command_id = part.id
+                        WHERE part.part_of = ?1 AND o.state = 'applied')",
+        [whole],
+        |row| row.get(0),
+    )
+}
+
+/// A person's newest commands that are not undone, newest first. Those for several tasks come without their parts.
 pub fn newest(connection: &Db, person: PersonId) -> rusqlite::Result<Vec<RecentCommand>> {
     connection.query_map(
         &format!(
             "SELECT {COLUMNS} FROM commands
-             WHERE person_id = ?1 AND undone_by IS NULL AND verb NOT IN ('next', 'none', 'undo')
+             WHERE person_id = ?1 AND undone_by IS NULL AND part_of IS NULL AND verb NOT IN ('next', 'none', 'undo')
              ORDER BY id DESC LIMIT ?2"
         ),
         params![person, LOOKED_THROUGH],

@@ -19,6 +19,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0011_personal_tokens.sql"),
     include_str!("../../migrations/0012_generation.sql"),
     include_str!("../../migrations/0013_search.sql"),
+    include_str!("../../migrations/0014_parts.sql"),
 ];
 
 /// `application_id` in the header of every store: "Ivan" in ASCII. Stores from before the first schema lack it.

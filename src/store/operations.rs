@@ -87,6 +87,10 @@ pub struct CommandRow {
     pub undone: bool,
     /// Whether a reaction shows its outcome.
     pub has_reaction: bool,
+    /// The command for several tasks that this one is a part of.
+    pub part_of: Option<CommandId>,
+    /// Whether it is for several tasks: its parts have the operations.
+    pub has_parts: bool,
 }
 
 /// The state of an operation.
@@ -235,7 +239,8 @@ pub fn once(
 /// The columns of a command, `c`.
 const OF_COMMAND: &str = "c.id, person_id, surface, queued_ms IS NOT NULL, settled_ms IS NOT NULL, moved, report, via, \
                           verb, typed_us, uid, undone_by IS NOT NULL, \
-                          EXISTS (SELECT 1 FROM reactions WHERE command_id = c.id), token";
+                          EXISTS (SELECT 1 FROM reactions WHERE command_id = c.id), token, part_of, \
+                          EXISTS (SELECT 1 FROM commands part WHERE part.part_of = c.id)";
 
 /// The command in this row; `None` if there is none.
 pub fn command(connection: &Db, id: CommandId) -> rusqlite::Result<Option<CommandRow>> {
@@ -297,7 +302,39 @@ fn command_row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
         undone: row.get(11)?,
         has_reaction: row.get(12)?,
         token: row.get(13)?,
+        part_of: row.get(14)?,
+        has_parts: row.get(15)?,
     })
+}
+
+/// Makes a command a part of the `whole` one, which is for several tasks.
+pub fn is_part(tx: &Db, command: CommandId, whole: CommandId) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE commands SET part_of = ?2 WHERE id = ?1",
+        [command, whole],
+    )?;
+    Ok(())
+}
+
+/// The parts of a command for several tasks, in the order in which they were stored.
+pub fn parts(connection: &Db, whole: CommandId) -> rusqlite::Result<Vec<CommandRow>> {
+    connection.query_map(
+        &format!("SELECT {OF_COMMAND} FROM commands c WHERE c.part_of = ?1 ORDER BY c.id"),
+        [whole],
+        command_row,
+    )
+}
+
+/// The id of the first operation of a command's parts; `None` if no part sends anything to a source.
+pub fn first_of_parts(connection: &Db, whole: CommandId) -> rusqlite::Result<Option<String>> {
+    connection
+        .query_row(
+            "SELECT o.id FROM commands part JOIN operations o ON o.command_id = part.id
+             WHERE part.part_of = ?1 ORDER BY o.seq LIMIT 1",
+            [whole],
+            |row| row.get(0),
+        )
+        .optional()
 }
 
 /// Stores the current report of a command; `settled` if that is final.

@@ -12,7 +12,8 @@ use utoipa::ToSchema;
 use super::claim::Claim;
 use super::grammar::{ParseError, parse_ref, split_word, trim};
 use super::line::{Call, CommandLine, Line, REF_HELP};
-use super::{Http, Info, Names, ShownContext, Verb, body};
+use super::many::Refs;
+use super::{Http, Info, Names, ShownContext, Verb, body, many};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::change::TaskChange;
 use crate::domain::command::Ref;
@@ -39,8 +40,9 @@ impl Verb for Assign {
         name: "assign",
         usage: "assign [REF] @PERSON",
         effect: "assign the current task, or REF, to someone else",
-        examples: &["assign @bo", "assign 2 to Ana Lima"],
+        examples: &["assign @bo", "assign 2 to Ana Lima", "assign 2-4 @bo"],
         writes: true,
+        many: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("assign", "assign"),
         line: Some(CommandLine::of::<AssignWords>(&[
@@ -66,6 +68,13 @@ impl Verb for Assign {
             let hint =
                 "Assign it to whom? `assign @bo`, or `assign 2 @bo` for number 2 of your list.";
             return Err(ParseError::Slip(hint.to_owned()));
+        }
+        if !task.is_empty() && names_several(to) {
+            // `assign 1 3 bo`: no person is called `3 bo`.
+            return Err(ParseError::NotARefOf {
+                verb: "assign",
+                found: format!("{task} {to}"),
+            });
         }
         let task = match task {
             "" | "to" => None,
@@ -123,6 +132,12 @@ impl Verb for Assign {
     }
 }
 
+/// Whether a name of several words begins with a REF.
+fn names_several(to: &str) -> bool {
+    let (word, after) = split_word(to);
+    !trim(after).is_empty() && Refs::parse(word.trim_end_matches(',')).is_some()
+}
+
 /// The words after `ivan assign`.
 #[derive(Debug, Args)]
 #[command(after_help = REF_HELP, override_usage = "ivan assign [REF] PERSON")]
@@ -134,6 +149,10 @@ struct AssignWords {
 
 impl Line for AssignWords {
     fn call(self, info: &Info) -> Call {
+        if let Some((refs, person)) = many::of_line::<Assign>(&self.words.join(" ")) {
+            let person = person.strip_prefix("to ").unwrap_or(&person);
+            return Call::effect(info, json!({ "refs": refs, "person": person }));
+        }
         let (task, person) = match self.words.as_slice() {
             // A name may be of several words; a REF is one.
             [task, person @ ..] if !person.is_empty() && parse_ref(task).is_some() => {

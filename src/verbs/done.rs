@@ -12,7 +12,7 @@ use super::grammar::{
 };
 use super::line::{self, Call, CommandLine, Line};
 use super::texts::{fits, signed};
-use super::{Http, Info, Names, ShownContext, Verb, body};
+use super::{Http, Info, Names, ShownContext, Verb, body, many};
 use crate::command_tx::{CommandTx, Context, Decided};
 use crate::domain::command::Ref;
 use crate::domain::operation::Write;
@@ -39,14 +39,16 @@ impl Verb for Done {
         aliases: &["finished", "completed", "finish", "complete", "close"],
         usage: "done [REF] [-c TEXT]",
         effect: "complete the current task, or REF; -c adds a comment",
-        examples: &["done", "done 2", "done #12 -c shipped in 2.1"],
+        examples: &["done", "done 2", "done #12 -c shipped in 2.1", "done 1 3-5"],
         writes: true,
+        many: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("done", "complete"),
         line: Some(CommandLine::of::<DoneWords>(&[
             "ivan done",
             "ivan done 2 -c 'shipped in 2.1'",
             "ivan done github:acme/widgets#7",
+            "ivan done 1 3-5",
         ])),
         ..Info::SHOWS
     };
@@ -127,9 +129,9 @@ impl Verb for Done {
 #[derive(Debug, Args)]
 #[command(after_help = line::REF_HELP)]
 struct DoneWords {
-    /// A task other than the current one
+    /// Tasks other than the current one
     #[arg(value_name = "REF")]
-    task: Option<String>,
+    tasks: Vec<String>,
     /// Add a comment
     #[arg(short, long, value_name = "TEXT")]
     comment: Option<String>,
@@ -137,7 +139,14 @@ struct DoneWords {
 
 impl Line for DoneWords {
     fn call(self, info: &Info) -> Call {
-        Call::effect(info, json!({ "ref": self.task, "comment": self.comment }))
+        let words = self.tasks.join(" ");
+        match many::of_line::<Done>(&words) {
+            Some((refs, _)) => Call::effect(info, json!({ "refs": refs, "comment": self.comment })),
+            None => {
+                let task = (!words.is_empty()).then_some(words);
+                Call::effect(info, json!({ "ref": task, "comment": self.comment }))
+            }
+        }
     }
 }
 

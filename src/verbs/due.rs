@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::body::{self, start_of};
 use super::grammar::{ParseError, excerpt, is_mere_punctuation, is_none, parse_ref, split_when};
 use super::line::{Call, CommandLine, Line, WHEN_AND_REF_HELP};
-use super::{Http, Info, ShownContext, Verb};
+use super::{Http, Info, ShownContext, Verb, many};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::change::TaskChange;
 use crate::domain::command::Ref;
@@ -38,8 +38,9 @@ impl Verb for Due {
         name: "due",
         usage: "due [REF] WHEN|none",
         effect: "set the due date of the current task, or REF, in ClickUp",
-        examples: &["due fri", "due 2 1 dec 17:00", "due none"],
+        examples: &["due fri", "due 2 1 dec 17:00", "due none", "due 1 3 fri"],
         writes: true,
+        many: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("due", "due"),
         line: Some(CommandLine::of::<DueWords>(&[
@@ -111,6 +112,9 @@ struct DueWords {
 impl Line for DueWords {
     fn call(self, info: &Info) -> Call {
         let words = self.words.join(" ");
+        if let Some((refs, due)) = many::of_line::<Due>(&words) {
+            return Call::effect(info, json!({ "refs": refs, "due": due }));
+        }
         let (task, due) = split_when(&words);
         Call::effect(info, json!({ "ref": task, "due": due }))
     }

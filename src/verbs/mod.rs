@@ -36,6 +36,7 @@ pub mod line_format;
 pub mod link;
 pub mod list;
 pub mod log;
+pub mod many;
 pub mod morning;
 pub mod mute;
 pub mod next;
@@ -70,6 +71,7 @@ use grammar::{split_word, spoken, trim, unmarked, without_smiles};
 
 pub use create::{is_bare_create, is_create_alone};
 use line::CommandLine;
+pub use many::Many;
 
 pub use grammar::{ParseError, parse_ref};
 
@@ -77,6 +79,11 @@ pub use grammar::{ParseError, parse_ref};
 pub trait Verb: DeserializeOwned + ToSchema {
     /// The name, the help and the routes of the verb.
     const INFO: &'static Info;
+
+    /// The name, the help and the routes of the verb.
+    fn info(&self) -> &'static Info {
+        Self::INFO
+    }
 
     /// Parses the text after the verb, which begins with the space or newline after it, if it is not empty.
     fn read(rest: &str) -> Result<Self, ParseError>;
@@ -141,6 +148,8 @@ pub struct Info {
     pub writes: bool,
     /// Whether free text follows it, in which an emoji at the end stays.
     pub text: bool,
+    /// Whether it takes several REFs at once (`many.rs`).
+    pub many: bool,
     /// When it depends on the task or list that its author had been shown.
     pub shown: ShownContext,
     /// The routes with an effect; `Http::NONE` for a verb that only shows.
@@ -159,6 +168,7 @@ impl Info {
         examples: &[],
         writes: false,
         text: false,
+        many: false,
         shown: ShownContext::Never,
         http: Http::NONE,
         line: None,
@@ -269,14 +279,16 @@ macro_rules! verbs {
                 /// The verb of this name, with its arguments.
                 $Verb($Verb),
             )*
+            /// One of these verbs for several tasks.
+            Many(Many),
         }
 
         /// The verbs, in the order that `help` shows them.
         pub const VERBS: &[Row] = &[
             $(Row {
                 info: $Verb::INFO,
-                read: |rest| <$Verb as Verb>::read(rest).map(Command::$Verb),
-                body: |json| serde_json::from_str(json).map(Command::$Verb),
+                read: many::read::<$Verb>,
+                body: many::body::<$Verb>,
                 schema: |others| {
                     $Verb::schemas(others);
                     $Verb::schema()
@@ -289,6 +301,7 @@ macro_rules! verbs {
             ($command:expr, $verb:ident => $does:expr) => {
                 match $command {
                     $(Command::$Verb($verb) => $does,)*
+                    Command::Many($verb) => $does,
                 }
             };
         }
@@ -331,7 +344,7 @@ verbs! {
 impl Command {
     /// The name, the help and the routes of its verb.
     pub fn info(&self) -> &'static Info {
-        each!(self, verb => info_of(verb))
+        each!(self, verb => verb.info())
     }
 
     /// Decides it. Writes for a source are durable when the transaction is committed.
@@ -339,7 +352,7 @@ impl Command {
         each!(self, verb => verb.decide(tx, person, context))
     }
 
-    /// The named task.
+    /// The named task; `None` for several.
     pub fn task(&self) -> Option<&Ref> {
         each!(self, verb => verb.task())
     }
@@ -380,10 +393,6 @@ impl Command {
     pub fn add(&mut self, pieces: &[String]) -> bool {
         each!(self, verb => verb.add(pieces))
     }
-}
-
-fn info_of<V: Verb>(_: &V) -> &'static Info {
-    V::INFO
 }
 
 /// Appends lines to a text, with `between` between two of them.

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::body::{self, start_of};
 use super::grammar::{ParseError, excerpt, is_none, parse_ref, trim};
 use super::line::{Call, CommandLine, Line, REF_HELP};
-use super::{Http, Info, ShownContext, Verb, schema};
+use super::{Http, Info, ShownContext, Verb, many, schema};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::change::TaskChange;
 use crate::domain::command::Ref;
@@ -36,8 +36,9 @@ impl Verb for Prio {
         aliases: &["priority"],
         usage: "prio [REF] urgent|high|normal|low|none",
         effect: "set the priority of the current task, or of REF",
-        examples: &["prio high", "prio 2 urgent", "prio #12 none"],
+        examples: &["prio high", "prio 2 urgent", "prio #12 none", "prio 2-4 high"],
         writes: true,
+        many: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("priority", "priority"),
         line: Some(CommandLine::of::<PrioWords>(&["ivan prio high", "ivan prio 2 none"]).about(
@@ -97,15 +98,19 @@ impl Verb for Prio {
 #[command(after_help = REF_HELP, override_usage = "ivan prio [REF] LEVEL")]
 struct PrioWords {
     /// A task other than the current one, and its priority
-    #[arg(required = true, num_args = 1..=2, value_name = "[REF] LEVEL")]
+    #[arg(required = true, value_name = "[REF] LEVEL")]
     words: Vec<String>,
 }
 
 impl Line for PrioWords {
     fn call(self, info: &Info) -> Call {
-        let (level, task) = match self.words.as_slice() {
-            [task, level] => (Some(level), Some(task)),
-            words => (words.first(), None),
+        let words = self.words.join(" ");
+        if let Some((refs, level)) = many::of_line::<Prio>(&words) {
+            return Call::effect(info, json!({ "refs": refs, "priority": level }));
+        }
+        let (task, level) = match words.rsplit_once(' ') {
+            Some((task, level)) => (Some(task), level),
+            None => (None, words.as_str()),
         };
         Call::effect(info, json!({ "ref": task, "priority": level }))
     }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::body::{self, start_of};
 use super::grammar::{ParseError, excerpt, is_mere_punctuation, parse_ref, split_when};
 use super::line::{Call, CommandLine, Line, WHEN_AND_REF_HELP};
-use super::{Http, Info, ShownContext, Verb};
+use super::{Http, Info, ShownContext, Verb, many};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection, local};
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
@@ -38,7 +38,13 @@ impl Verb for Snooze {
         name: "snooze",
         usage: "snooze [REF] WHEN",
         effect: "hide the current task, or REF, from your queue until then",
-        examples: &["snooze tomorrow", "snooze 2 mon 9:00", "snooze #12 2h"],
+        examples: &[
+            "snooze tomorrow",
+            "snooze 2 mon 9:00",
+            "snooze #12 2h",
+            "snooze 2-4 mon",
+        ],
+        many: true,
         shown: ShownContext::WithoutRef,
         http: Http::both("snooze", "snooze"),
         line: Some(
@@ -106,6 +112,9 @@ struct SnoozeWords {
 impl Line for SnoozeWords {
     fn call(self, info: &Info) -> Call {
         let words = self.words.join(" ");
+        if let Some((refs, until)) = many::of_line::<Snooze>(&words) {
+            return Call::effect(info, json!({ "refs": refs, "until": until }));
+        }
         let (task, until) = split_when(&words);
         Call::effect(info, json!({ "ref": task, "until": until }))
     }

@@ -89,11 +89,49 @@ fn take_back(
         tx.remember_refusal(person, once.clone(), Refusal::Changed, &words)?;
     }
     let doing = found?;
+    match doing.has_parts {
+        true => take_back_parts(tx, person, &doing, context),
+        false => take_back_alone(tx, person, &doing, context),
+    }
+}
+
+/// Takes back a command for several tasks: each part that still has an effect, guarded on its own. The last one goes
+/// first, so that the pin goes back the way it came.
+fn take_back_parts(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    doing: &RecentCommand,
+    context: &Context,
+) -> Result<Handled, Stop> {
+    let whole = tx.command(person, context, "undo")?;
+    effects::take(tx.db, doing.command, whole)?;
+    take_button(tx, doing.command)?;
+    let context = CommandTx::part_of(whole, context);
+    let mut first = None;
+    for part in effects::parts(tx.db, doing.command)?.iter().rev() {
+        if part.undone || !has_effect(tx, person, part)? {
+            continue;
+        }
+        if let Handled::Accepted { operation_id, .. } = take_back_alone(tx, person, part, &context)?
+        {
+            first.get_or_insert(operation_id);
+        }
+    }
+    tx.accept_parts(person, whole, first)
+}
+
+/// Takes back a command that has no parts.
+fn take_back_alone(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    doing: &RecentCommand,
+    context: &Context,
+) -> Result<Handled, Stop> {
     let command = tx.command(person, context, "undo")?;
     effects::take(tx.db, doing.command, command)?;
     take_button(tx, doing.command)?;
     if let Some(snoozed) = &doing.snoozed {
-        return unsnooze(tx, person, context, command, &doing, snoozed);
+        return unsnooze(tx, person, context, command, doing, snoozed);
     }
     let cancelled = effects::withdraw(tx.db, doing.command, tx.now)? > 0;
     let rows = operations::of_command(tx.db, doing.command)?;
@@ -122,7 +160,7 @@ fn take_back(
             operation_id,
         });
     }
-    undone_here(tx, person, context, command, &doing, &rows)
+    undone_here(tx, person, context, command, doing, &rows)
 }
 
 /// The removal of a check mark from a card: undoes the person's completion of that task, if still possible.
@@ -214,6 +252,14 @@ fn is_recent(tx: &CommandTx<'_>, doing: &RecentCommand) -> bool {
 
 /// Whether anything is left to undo, as far as it is known here.
 fn has_effect(tx: &CommandTx<'_>, person: &Person, doing: &RecentCommand) -> DbResult<bool> {
+    if doing.has_parts {
+        for part in effects::parts(tx.db, doing.command)? {
+            if !part.undone && has_effect(tx, person, &part)? {
+                return Ok(true);
+            }
+        }
+        return Ok(false);
+    }
     if let Some(snoozed) = &doing.snoozed {
         let until = snoozes::until(tx.db, person.id, snoozed.task, tx.now)?;
         return Ok(

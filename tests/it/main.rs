@@ -56,6 +56,7 @@ mod init;
 mod limits;
 mod list;
 mod log;
+mod many;
 mod markdown;
 mod markers;
 mod membership;

@@ -54,6 +54,48 @@ pub struct WriteAnswer {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(schema_with = schemas::queued)]
     pub queued: bool,
+    /// The results of a command for several tasks, in the order of the tasks. Present only then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub results: Vec<PartAnswer>,
+}
+
+/// The result for one of several tasks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Result)]
+pub struct PartAnswer {
+    /// Whether the source has it now; false while queued.
+    pub success: bool,
+    /// The result, as plain text.
+    pub message: String,
+    /// Whether another author had done it already.
+    pub conflict: bool,
+    /// The source's own word for the task's status.
+    pub current_state: Option<String>,
+    /// A ULID; `null` if nothing is sent to a source.
+    pub operation_id: Option<String>,
+    /// The task; `null` if it was never read.
+    pub task_id: Option<TaskId>,
+    /// Whether it is stored, and not accepted by the source yet.
+    pub queued: bool,
+}
+
+impl From<&Report> for PartAnswer {
+    fn from(report: &Report) -> PartAnswer {
+        PartAnswer {
+            success: report.state == ReportState::Done,
+            message: report.message.plain(),
+            conflict: report.conflict,
+            current_state: report.current_state.clone(),
+            operation_id: report.operation_id.clone(),
+            task_id: report.task.as_ref().map(|task| task.task_id.clone()),
+            queued: is_queued(report),
+        }
+    }
+}
+
+fn is_queued(report: &Report) -> bool {
+    matches!(report.state, ReportState::Queued | ReportState::SetAside)
 }
 
 /// A task by its name and URL.
@@ -83,7 +125,8 @@ impl WriteAnswer {
             task_id,
             url: None,
             next_task: report.next.as_ref().map(NextTask::from),
-            queued: matches!(report.state, ReportState::Queued | ReportState::SetAside),
+            queued: is_queued(report),
+            results: report.parts.iter().map(PartAnswer::from).collect(),
         }
     }
 
@@ -100,6 +143,7 @@ impl WriteAnswer {
             url: None,
             next_task: current.map(|scored| NextTask::from(&scored.task)),
             queued: false,
+            results: Vec::new(),
         }
     }
 }

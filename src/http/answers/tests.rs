@@ -93,6 +93,7 @@ pub(in crate::http) fn completed() -> Report {
         operation_id: Some("01JOP".into()),
         emptied: false,
         held_back: HeldBack::default(),
+        parts: Vec::new(),
         next: Some(brief(&login())),
     }
 }

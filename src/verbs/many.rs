@@ -1,0 +1,462 @@
+//! One command for several tasks: `done 1 3 5`, `snooze 2-4 mon`.
+//!
+//! A text is read as such a command only if the verb cannot read it by itself, so that `due 1 2 dec` stays one task. Each
+//! task gets a command of its own, which its verb decides as always; one receipt shows them all.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde::de::Error;
+use serde_json::{Map, Value};
+use utoipa::openapi::{ArrayBuilder, RefOr, Schema};
+
+use super::body::read_ref;
+use super::grammar::{ParseError, digits, parse_ref, split_word, trim};
+use super::{Command, Info, Names, ShownContext, Verb, names_no_task, schema};
+use crate::command_tx::{CommandTx, Context, Decided, Handled, Rejection, Stop};
+use crate::domain::command::Ref;
+use crate::domain::person::Person;
+use crate::domain::reply;
+use crate::store::tasks::StoredTask;
+
+/// The most tasks of one command.
+pub const TASKS_MAX: usize = 10;
+/// The most REFs that are read; a longer text is no command.
+const TYPED_MAX: usize = 100;
+
+/// One or more tasks, as typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refs {
+    /// One task.
+    One(Ref),
+    /// Numbers of the last list, from the first to the last one.
+    Range(usize, usize),
+}
+
+impl Refs {
+    /// Parses a REF, or a range of numbers: `2-4`.
+    pub fn parse(text: &str) -> Option<Refs> {
+        if let Some((first, last)) = text.split_once(['-', '–', '—']) {
+            let number = |text: &str| usize::try_from(digits(text)?).ok();
+            if let (Some(first), Some(last)) = (number(first), number(last)) {
+                return (first <= last).then_some(Refs::Range(first, last));
+            }
+        }
+        parse_ref(text).map(Refs::One)
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Refs::One(_) => 1,
+            Refs::Range(first, last) => (last - first).saturating_add(1),
+        }
+    }
+
+    fn all(&self) -> Vec<Ref> {
+        match self {
+            Refs::One(task) => vec![task.clone()],
+            Refs::Range(first, last) => (*first..=*last).map(Ref::Nth).collect(),
+        }
+    }
+
+    fn is_number(&self) -> bool {
+        match self {
+            Refs::One(task) => names_no_task(Some(task)),
+            Refs::Range(..) => true,
+        }
+    }
+}
+
+/// A verb for several tasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Many {
+    tasks: Vec<Refs>,
+    /// The command without a task.
+    each: Box<Command>,
+}
+
+impl From<Many> for Command {
+    fn from(many: Many) -> Command {
+        Command::Many(many)
+    }
+}
+
+/// Parses the text after a verb: as one command, else as one for several tasks.
+pub fn read<V: Verb + Into<Command>>(rest: &str) -> Result<Command, ParseError> {
+    match V::read(rest) {
+        Ok(verb) => Ok(verb.into()),
+        Err(error) if V::INFO.many => {
+            let Some((typed, verb, _)) = split::<V>(rest) else {
+                return Err(error);
+            };
+            let tasks = typed.iter().filter_map(|text| Refs::parse(text)).collect();
+            Ok(Command::Many(Many {
+                tasks,
+                each: Box::new(verb.into()),
+            }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Splits `1 3-5 REST` into the REFs as typed and the command without a task that `REST` is. The longest such rest counts:
+/// `1 2 3 dec` is the third of December for two tasks. `None` for a single task.
+pub fn split<V: Verb>(rest: &str) -> Option<(Vec<&str>, V, &str)> {
+    let mut typed: Vec<&str> = Vec::new();
+    let mut rest = trim(rest);
+    let mut has_range = false;
+    while let Some((found, after)) = next_refs(rest) {
+        let is_range = |text: &&str| matches!(Refs::parse(text), Some(Refs::Range(..)));
+        has_range |= found.iter().any(is_range);
+        typed.extend(found);
+        rest = after;
+        if typed.len() > TYPED_MAX {
+            return None;
+        }
+        if (typed.len() > 1 || has_range)
+            && let Ok(verb) = V::read(rest)
+            && verb.task().is_none()
+        {
+            return Some((typed, verb, rest));
+        }
+    }
+    None
+}
+
+/// The REFs of the next word, which commas may separate, and the text after it. `and` before it is left out.
+fn next_refs(text: &str) -> Option<(Vec<&str>, &str)> {
+    let (word, after) = split_word(text);
+    let after = trim(after);
+    if word.eq_ignore_ascii_case("and") || word == "&" {
+        let (word, _) = split_word(after);
+        // Two of them are no list.
+        return match word.eq_ignore_ascii_case("and") || word == "&" {
+            true => None,
+            false => next_refs(after),
+        };
+    }
+    let end = if after.is_empty() {
+        &['.', '!', ','][..]
+    } else {
+        &[','][..]
+    };
+    let word = word.trim_end_matches(end);
+    if word.is_empty() {
+        return None;
+    }
+    if Refs::parse(word).is_some() {
+        return Some((vec![word], after));
+    }
+    let found: Vec<&str> = word.split(',').collect();
+    let all = found.iter().all(|one| Refs::parse(one).is_some());
+    all.then_some((found, after))
+}
+
+/// Reads the body of a request. `refs` in place of `ref` names several tasks.
+pub fn body<V: Verb + Into<Command>>(json: &str) -> serde_json::Result<Command> {
+    // Only a body that may have the member is read twice, because the errors of the other way name a position.
+    if !V::INFO.many || !json.contains("refs") {
+        return serde_json::from_str::<V>(json).map(Into::into);
+    }
+    let mut members: Map<String, Value> = serde_json::from_str(json)?;
+    let Some(refs) = members.remove("refs") else {
+        return serde_json::from_str::<V>(json).map(Into::into);
+    };
+    let error = |why: String| serde_json::Error::custom(why);
+    if members.contains_key("ref") {
+        return Err(error("`ref` and `refs` exclude each other".to_owned()));
+    }
+    let named = Vec::<String>::deserialize(refs)?;
+    if named.is_empty() {
+        return Err(error("`refs` is empty. Name at least one task".to_owned()));
+    }
+    let tasks: Result<Vec<Refs>, String> = named
+        .iter()
+        .map(|text| match Refs::parse(trim(text)) {
+            Some(refs) => Ok(refs),
+            None => read_ref(text).map(Refs::One),
+        })
+        .collect();
+    Ok(Command::Many(Many {
+        tasks: tasks.map_err(error)?,
+        each: Box::new(serde_json::from_value::<V>(Value::Object(members))?.into()),
+    }))
+}
+
+/// The member `refs`, for the API's description.
+pub fn refs_schema() -> RefOr<Schema> {
+    let item = schema::text(
+        "As `ref`; or numbers of the last list from the first to the last one.",
+        &["2", "2-4", "clickup:86tst0001"],
+    );
+    ArrayBuilder::new()
+        .items(item)
+        .min_items(Some(1))
+        .description(Some(format!(
+            "Several tasks, {TASKS_MAX} at most, instead of `ref`. The answer has `results`, one for each."
+        )))
+        .into()
+}
+
+/// The REFs at the beginning of a command line, and the rest: `ref` for one, `refs` for several.
+pub fn of_line<V: Verb>(words: &str) -> Option<(Vec<String>, String)> {
+    if V::read(words).is_ok() {
+        return None;
+    }
+    let (typed, _, rest) = split::<V>(words)?;
+    Some((
+        typed.into_iter().map(str::to_owned).collect(),
+        rest.to_owned(),
+    ))
+}
+
+impl Many {
+    /// The name, the help and the routes of its verb.
+    pub fn info(&self) -> &'static Info {
+        self.each.info()
+    }
+
+    /// It has several tasks.
+    pub fn task(&self) -> Option<&Ref> {
+        None
+    }
+
+    /// The verb for this one task.
+    #[must_use]
+    pub fn about(self, task: Ref) -> Many {
+        Many {
+            tasks: vec![Refs::One(task)],
+            ..self
+        }
+    }
+
+    /// Whether its meaning depends on the list that its author had been shown.
+    pub fn depends_on_what_was_shown(&self) -> bool {
+        self.info().shown != ShownContext::Never && self.tasks.iter().any(Refs::is_number)
+    }
+
+    /// Whether it changes tasks of the list that its author was shown last.
+    pub fn changes_what_was_shown(&self) -> bool {
+        self.info().shown == ShownContext::WithoutRef && self.tasks.iter().any(Refs::is_number)
+    }
+
+    /// Whether its verb accepts words that only the store can resolve.
+    pub fn takes_any_word(&self) -> bool {
+        self.each.takes_any_word()
+    }
+
+    /// The same with people's names.
+    #[must_use]
+    pub fn with_names(self, names: &Names<'_>) -> Many {
+        Many {
+            each: Box::new(self.each.with_names(names.is_person, names.name_of)),
+            ..self
+        }
+    }
+
+    /// Appends pieces to the text of its verb.
+    pub fn add(&mut self, pieces: &[String]) -> bool {
+        self.each.add(pieces)
+    }
+
+    /// Decides it. If one of the tasks is unknown, nothing is done.
+    pub fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
+        let mut targets = self.targets(tx, person, context)?;
+        match (targets.pop(), targets.is_empty()) {
+            (Some((only, _)), true) => self.each.about(only).decide(tx, person, context),
+            (last, _) => {
+                targets.extend(last);
+                each_of(&self.each, targets, tx, person, context)
+            }
+        }
+    }
+
+    /// The tasks, each once, in the order of their naming.
+    fn targets(
+        &self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Vec<(Ref, Option<StoredTask>)>, Stop> {
+        let count = self.tasks.iter().map(Refs::count).sum();
+        if count > TASKS_MAX {
+            return Err(Rejection::Unfit(reply::too_many_tasks(count, TASKS_MAX)).into());
+        }
+        let mut seen = BTreeSet::new();
+        let mut targets = Vec::new();
+        for task in self.tasks.iter().flat_map(Refs::all) {
+            let target = tx.target(person, Some(task.clone()), context)?;
+            if !seen.insert(target.key.clone()) {
+                continue;
+            }
+            let task = match &target.stored {
+                Some(_) => Ref::Key(target.key),
+                None => task,
+            };
+            targets.push((task, target.stored));
+        }
+        Ok(targets)
+    }
+}
+
+/// Decides a command for each of several tasks, as parts of one.
+fn each_of(
+    command: &Command,
+    targets: Vec<(Ref, Option<StoredTask>)>,
+    tx: &CommandTx<'_>,
+    person: &Person,
+    context: &Context,
+) -> Decided {
+    let whole = tx.command(person, context, command.info().name)?;
+    let context = CommandTx::part_of(whole, context);
+    let mut first = None;
+    for (task, stored) in targets {
+        let part = command.clone().about(task);
+        match part.decide(tx, person, &context) {
+            Ok(Handled::Accepted { operation_id, .. }) => {
+                first.get_or_insert(operation_id);
+            }
+            // No verb of this kind only replies.
+            Ok(Handled::Settled { .. } | Handled::Replied(_)) => {}
+            Err(stop) => {
+                let words = stop.rejection()?.words();
+                let task = stored.as_ref().map(|stored| &stored.task);
+                tx.rejected_part(person, &context, words, task)?;
+            }
+        }
+    }
+    tx.accept_parts(person, whole, first)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::super::parse;
+    use super::*;
+
+    /// The tasks of a command and its verb without them, as `Debug` shows them.
+    fn many(text: &str) -> Option<(Vec<Refs>, Command)> {
+        match parse(text) {
+            Ok(Command::Many(many)) => Some((many.tasks, *many.each)),
+            _ => None,
+        }
+    }
+
+    fn nth(numbers: &[usize]) -> Vec<Refs> {
+        let one = |number: &usize| Refs::One(Ref::Nth(*number));
+        numbers.iter().map(one).collect()
+    }
+
+    #[rstest]
+    #[case("done 1 3 5", "done", &[1, 3, 5])]
+    #[case("done 1, 3 and 5.", "done", &[1, 3, 5])]
+    #[case("Finished 1,3", "done", &[1, 3])]
+    #[case("done 1 & 3!", "done", &[1, 3])]
+    #[case("done 1 3 -c shipped in 2", "done -c shipped in 2", &[1, 3])]
+    #[case("due 1 3 fri", "due fri", &[1, 3])]
+    // The longest time counts: the third of December, for two tasks.
+    #[case("due 1 2 3 dec", "due 3 dec", &[1, 2])]
+    #[case("snooze 1 2 3d", "snooze 3d", &[1, 2])]
+    #[case("snooze 1 2 mon 9:00", "snooze mon 9:00", &[1, 2])]
+    #[case("prio 1 3 high", "prio high", &[1, 3])]
+    #[case("priority 1 3 none", "prio none", &[1, 3])]
+    #[case("assign 1 3 @bo", "assign @bo", &[1, 3])]
+    #[case("assign 1 3 to bo", "assign bo", &[1, 3])]
+    #[case("assign 1 3 bo", "assign bo", &[1, 3])]
+    #[case("assign 1 3 @Bo Diaz", "assign @Bo Diaz", &[1, 3])]
+    fn several_numbers_are_several_tasks(
+        #[case] text: &str,
+        #[case] each: &str,
+        #[case] numbers: &[usize],
+    ) {
+        assert_eq!(
+            many(text),
+            Some((nth(numbers), parse(each).unwrap())),
+            "{text}"
+        );
+    }
+
+    #[rstest]
+    #[case("done 2-4", vec![Refs::Range(2, 4)])]
+    #[case("done 2–4", vec![Refs::Range(2, 4)])]
+    #[case("done 7 2-4", vec![Refs::One(Ref::Nth(7)), Refs::Range(2, 4)])]
+    #[case("done #12 2-2", vec![Refs::One(Ref::Issue(12)), Refs::Range(2, 2)])]
+    fn a_range_has_its_first_and_last_number(#[case] text: &str, #[case] tasks: Vec<Refs>) {
+        assert_eq!(many(text), Some((tasks, parse("done").unwrap())), "{text}");
+    }
+
+    /// What a verb reads by itself stays as it was.
+    #[rstest]
+    #[case("done 1")]
+    #[case("done -c 1 3 5")]
+    #[case("done 1 -c 3 5")]
+    #[case("due 1 2 dec")]
+    #[case("due 2 dec")]
+    #[case("snooze 1 2 dec 9:00")]
+    #[case("snooze 2026-12-01")]
+    #[case("assign 1 3")]
+    #[case("comment 1 2 3")]
+    #[case("comment on 1: 2-4")]
+    #[case("create 1 2 3")]
+    #[case("list 5")]
+    fn one_task_stays_one(#[case] text: &str) {
+        let read = parse(text);
+        assert!(
+            matches!(&read, Ok(command) if !matches!(command, Command::Many(_))),
+            "{read:?}"
+        );
+    }
+
+    /// A text that is no command, or lacks a part, is none for several tasks either.
+    #[rstest]
+    #[case("due 3 5")]
+    #[case("due 1-2")]
+    #[case("snooze 1 2")]
+    #[case("prio 1 3")]
+    #[case("prio 1 3 huge")]
+    #[case("assign 1 3 @")]
+    #[case("done 4-2")]
+    #[case("done 0-3")]
+    #[case("done 1 to 3")]
+    #[case("done 1 3 of them")]
+    #[case("done and 3")]
+    #[case("start 1 3")]
+    #[case("reopen 1-3")]
+    fn others_are_hints(#[case] text: &str) {
+        assert!(parse(text).is_err(), "{text}");
+    }
+
+    #[test]
+    fn a_very_long_list_is_no_command() {
+        assert!(parse(&format!("done {}", "1 ".repeat(TYPED_MAX))).is_ok());
+        assert!(parse(&format!("done {}", "1 ".repeat(20_000))).is_err());
+    }
+
+    #[rstest]
+    #[case(r#"{"refs": ["1", "3-4"], "due": "fri"}"#, "due 1 3-4 fri")]
+    #[case(r##"{"due": "fri", "refs": ["#12"]}"##, "due #12 #12 fri")]
+    fn a_body_names_several_tasks(#[case] json: &str, #[case] typed: &str) {
+        let mut read = body::<super::super::Due>(json).unwrap();
+        let mut wanted = parse(typed).unwrap();
+        for command in [&mut read, &mut wanted] {
+            if let Command::Many(many) = command {
+                many.tasks.dedup();
+            }
+        }
+        assert_eq!(read, wanted);
+    }
+
+    #[rstest]
+    #[case(
+        r#"{"refs": ["1"], "ref": "2"}"#,
+        "`ref` and `refs` exclude each other"
+    )]
+    #[case(r#"{"refs": []}"#, "`refs` is empty. Name at least one task")]
+    #[case(r#"{"refs": ["soon"]}"#, "`soon` is not a task. ")]
+    #[case(r#"{"refs": "1"}"#, "invalid type: string \"1\", expected a sequence")]
+    fn a_bad_body_says_why(#[case] json: &str, #[case] why: &str) {
+        let error = body::<super::super::Done>(json).unwrap_err().to_string();
+        assert!(error.starts_with(why), "{error}");
+    }
+}
