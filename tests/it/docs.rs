@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use ivan::verbs::VERBS;
 
+use crate::harness::{binary, ran};
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -181,6 +183,78 @@ fn the_table_of_keys_is_the_one_of_the_example() {
     }
     let all: BTreeSet<String> = example.into_keys().collect();
     assert_eq!(documented, all);
+}
+
+/// The command lines of `ivan` in a page: those of its blocks of code, and those in backticks.
+fn command_lines(text: &str) -> Vec<String> {
+    let mut in_block = false;
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            in_block = !in_block;
+        } else if in_block {
+            lines.push(line.trim_start().trim_start_matches("$ ").to_owned());
+        }
+    }
+    lines.extend(in_code(&prose(text).replace('\n', " ")));
+    let is_ours = |line: &String| {
+        let rest = line.trim_start_matches("sudo ").strip_prefix("ivan ");
+        rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '-'))
+    };
+    lines.into_iter().filter(is_ours).collect()
+}
+
+/// The arguments of a command line as a shell reads them, without brackets around what may be left out, and up to what the
+/// shell does with the output.
+fn arguments(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in line.trim_start_matches("sudo ").chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, ' ') => words.extend(word.take()),
+            (None, '#' | '|' | '>' | '&') if word.is_none() => break,
+            (None, '[' | ']') => {}
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words.remove(0);
+    words
+}
+
+#[test]
+fn a_command_line_is_read_as_a_shell_does() {
+    let page = "Type `ivan log\n--all`, not `ivandone`.\n```\n$ ivan done -c \"shipped in 2.1\" | tee out # yes\n```\n";
+    let read: Vec<_> = command_lines(page)
+        .iter()
+        .map(|line| arguments(line))
+        .collect();
+    let done = ["done", "-c", "shipped in 2.1"].map(str::to_owned);
+    assert_eq!(read, [done.to_vec(), vec!["log".into(), "--all".into()]]);
+    assert_eq!(arguments("sudo ivan open [REF]"), ["open", "REF"]);
+}
+
+/// With `--help` the binary reads all other arguments, refuses those that it does not know, and does nothing.
+#[tokio::test]
+async fn every_command_line_of_the_documentation_is_one() {
+    let mut seen = BTreeSet::new();
+    for page in pages() {
+        let lines = command_lines(&fs::read_to_string(&page).unwrap());
+        seen.extend(lines.iter().map(|line| arguments(line)));
+    }
+    assert!(seen.len() > 40, "{seen:?}");
+    let mut wrong = Vec::new();
+    for arguments in seen {
+        let ran = ran(binary().args(&arguments).arg("--help")).await;
+        if ran.exit != 0 {
+            wrong.push((arguments, ran.err));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// The pieces of a text that stand in backticks, as a table escapes them.
