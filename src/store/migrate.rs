@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_types)] // each statement of a migration runs once
 
+use std::time::{Duration, Instant};
+
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// `migrations/NNNN_name.sql`, in order, without gaps, never edited once released.
@@ -24,6 +26,11 @@ pub(super) const MIGRATIONS: &[&str] = &[
 
 /// `application_id` in the header of every store: "Ivan" in ASCII. Stores from before the first schema lack it.
 pub(super) const APPLICATION_ID: i64 = 0x4976_616e;
+
+/// The time between two lines about a migration that goes on.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+/// The virtual instructions of SQLite between two looks at the time.
+const LOOK_EVERY: std::ffi::c_int = 100_000;
 
 /// Brings a database up to date. `user_version` is the number of migrations that have run.
 ///
@@ -62,6 +69,27 @@ pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Resul
         return Ok(());
     }
     let whole = |e: rusqlite::Error| format!("it cannot be migrated: {e}");
+    let begun = Instant::now();
+    let to = migrations.len();
+    // A new store is made in a moment.
+    let is_news = found > 0;
+    if is_news {
+        tracing::info!(from = found, to, "migrating the store");
+        let mut said = begun;
+        let goes_on = move || {
+            if said.elapsed() >= PROGRESS_EVERY {
+                said = Instant::now();
+                tracing::info!(
+                    seconds = begun.elapsed().as_secs(),
+                    "still migrating the store"
+                );
+            }
+            false
+        };
+        connection
+            .progress_handler(LOOK_EVERY, Some(goes_on))
+            .map_err(whole)?;
+    }
     let mut tx = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(whole)?;
@@ -77,6 +105,15 @@ pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Resul
         }
     }
     tx.commit().map_err(whole)?;
+    if is_news {
+        connection
+            .progress_handler(0, None::<fn() -> bool>)
+            .map_err(whole)?;
+        if done.is_ok() {
+            let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(ms, "store migrated");
+        }
+    }
     done
 }
 

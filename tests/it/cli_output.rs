@@ -305,7 +305,7 @@ async fn manual_pages_are_written_for_all_commands() {
     let told = format!("✓ {pages} pages in {}\n", folder.path().display());
     assert_eq!(written.out, told);
     let done = std::fs::read_to_string(folder.path().join("ivan-done.1")).unwrap();
-    assert!(done.contains("A task other than the current one"), "{done}");
+    assert!(done.contains("Tasks other than the current one"), "{done}");
     let main = ran(binary().arg("man")).await;
     assert!(main.out.starts_with(".ie"), "{main:?}");
 }

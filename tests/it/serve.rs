@@ -514,6 +514,38 @@ async fn a_source_that_hangs_does_not_hold_the_end_up() {
     ivan.finish().await;
 }
 
+/// A store of the version before is brought up to date, and the log says so.
+#[tokio::test]
+async fn a_store_of_an_earlier_version_is_migrated_and_the_log_says_so() {
+    let mut ivan = two_tasks().start().await;
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let files = std::fs::read_dir(folder).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let newest = files.len();
+    files.pop();
+    let store = ivan.store();
+    for file in &files {
+        let sql = std::fs::read_to_string(file).unwrap();
+        store.execute_batch(&sql).unwrap();
+    }
+    let application = 0x4976_616e;
+    store
+        .execute_batch(&format!(
+            "PRAGMA application_id = {application}; PRAGMA user_version = {}",
+            files.len()
+        ))
+        .unwrap();
+    drop(store);
+    ivan.start().await;
+    let from = files.len();
+    ivan.logs(&format!("migrating the store from={from} to={newest}"))
+        .await;
+    ivan.logs("store migrated").await;
+    ivan.dm(ANA, "current").await.mentions("Renew cert");
+    ivan.finish().await;
+}
+
 /// What systemd reads of a service of `Type=notify`.
 #[tokio::test]
 async fn systemd_is_told_what_it_needs() {
