@@ -1423,7 +1423,14 @@ fn refusals() -> Vec<Group> {
     let (clickup, github) = (Source::ClickUp, Source::GitHub);
     unfit.refused("a number before any list", reply::no_list_yet());
     unfit.refused("a number that is not in the list", reply::not_in_list(99));
-    unfit.refused("`done 1-12`", reply::too_many_tasks(12, 10));
+    unfit.refused("`done 1-99`", reply::too_many_tasks(99, 50));
+    unfit.row(
+        "`done overdue`, or more than ten tasks",
+        reply::asks_first("done", &[&cert(), &login()]),
+    );
+    unfit.row("*No* below that question", reply::nothing_was_done());
+    unfit.refused("*Do it* once more, or too late", reply::question_is_over());
+    unfit.refused("*Do it* by another person", reply::not_your_question());
     unfit.refused(
         "a number that only an issue has, with a button",
         reply::did_you_mean_issue(reply::not_in_list(7), "done #7", "Login fails"),
@@ -2013,6 +2020,7 @@ const NO_MESSAGES: &[&str] = &[
     "lines",
     "receipt",
     "receipt_lines",
+    "asks_first_lines",
     "nowhere_to_move",
     "operators",
     "queued",

@@ -115,6 +115,14 @@ pub fn as_json(words: Printed, reply: &ApiAnswer) -> Printed {
 
 /// `✓ message`, and the next task. Of several tasks some may have failed.
 fn done(json: &Value) -> Option<Printed> {
+    if let Some(id) = text(json, "confirm") {
+        let question: Vec<String> = json.get("message")?.as_str()?.lines().map(clean).collect();
+        let out = format!("{}\n`ivan confirm {id}` does it.\n", question.join("\n"));
+        return Some(Printed {
+            exit: EXIT_FAILED,
+            ..Printed::ok(out)
+        });
+    }
     let failed = json.get("results").is_some() && json.get("success") == Some(&false.into());
     let (mark, exit) = if failed {
         ("✗", EXIT_FAILED)

@@ -17,9 +17,9 @@ use crate::completion::several;
 use crate::completion::{
     self, CompletionTrigger, OpenTasks, first_of_queue, parts, points, record, shown,
 };
-use crate::domain::card::{CardPart, link_buttons};
+use crate::domain::card::{CardPart, link_buttons, question_buttons};
 use crate::domain::change;
-use crate::domain::command::Ref;
+use crate::domain::command::{AskedCommand, Ref};
 use crate::domain::form::SourceMessage;
 use crate::domain::ids::{CommandId, ListId, PinId, TaskRow, TokenId};
 use crate::domain::log::{LoggedChange, Via};
@@ -32,7 +32,7 @@ use crate::domain::score::Score;
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
 use crate::store::operations::{self, NewCommand, Surface};
 use crate::store::tasks::{self, StoredTask};
-use crate::store::{Db, DbResult, Tx, Wake, access, effects, people, snoozes};
+use crate::store::{Db, DbResult, Tx, Wake, access, effects, people, questions, snoozes};
 
 pub use health::LiveHealth;
 pub use logins::{CodeAnswer, LOGIN_VALID, LoginRequest, Logins, NoLogin};
@@ -137,6 +137,8 @@ pub struct Reply {
     pub command: Option<CommandId>,
     /// The new token that it shows.
     pub token: Option<TokenId>,
+    /// The uid of the command that asks before it acts.
+    pub asks: Option<String>,
 }
 
 impl From<Text> for Reply {
@@ -657,6 +659,34 @@ impl CommandTx<'_> {
             part_of: Some(whole),
             ..context.clone()
         }
+    }
+
+    /// Asks a person before a command acts on these tasks, in the lines of the question.
+    pub fn ask(
+        &self,
+        person: &Person,
+        context: &Context,
+        asked: &AskedCommand,
+        lines: &[Text],
+    ) -> Decided {
+        /// The lines in one block of a message.
+        const LINES_A_BLOCK: usize = 8;
+        let command = self.command(person, context, "none")?;
+        questions::ask(self.db, command, asked)?;
+        let words = reply::joined(lines.iter().cloned(), "\n");
+        let json = tasks::json(&local(words.clone(), None))?;
+        operations::report(self.db, command, &json, true, self.now)?;
+        let uid = operations::uid(self.db, command)?;
+        let block = |lines: &[Text]| CardPart::Text(reply::joined(lines.iter().cloned(), "\n"));
+        let mut parts: Vec<CardPart> = lines.chunks(LINES_A_BLOCK).map(block).collect();
+        parts.push(question_buttons(&uid));
+        Ok(Handled::Replied(Reply {
+            words,
+            parts,
+            command: Some(command),
+            asks: Some(uid),
+            ..Reply::default()
+        }))
     }
 
     /// A part of a command for several tasks that is rejected: a line of the receipt, and nothing else.

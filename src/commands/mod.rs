@@ -122,6 +122,13 @@ pub enum CommandAnswer {
     },
     /// Its whole effect is local, without a request to a source (`snooze`, some kinds of `undo`).
     Settled(Box<Report>),
+    /// It asks before it acts on many tasks.
+    Asked {
+        /// The question, with the tasks.
+        message: Text,
+        /// The id for `confirm`.
+        id: String,
+    },
     /// Without a request to a source (`next`).
     Moved {
         /// The result, for the person.

@@ -10,7 +10,7 @@ use crate::domain::person::Person;
 use crate::domain::queue::EmptyQueue;
 use crate::domain::reply::{self, Report, ReportState, TaskBrief};
 use crate::limits::Limit;
-use crate::store::{DbResult, operations, people, tasks};
+use crate::store::{DbResult, operations, people, questions, tasks};
 use crate::verbs::Command;
 
 pub(super) fn answer_request(
@@ -50,6 +50,11 @@ pub(super) fn answer_request(
             operation_id,
         },
         Handled::Settled { report, .. } => CommandAnswer::Settled(report),
+        Handled::Replied(Reply {
+            asks: Some(id),
+            words: message,
+            ..
+        }) => CommandAnswer::Asked { message, id },
         Handled::Replied(mut said) => {
             shown_by_the_answer(tx, person)?;
             let mut current = match said.about {
@@ -141,6 +146,12 @@ fn answered_before(
     let Some(report) = row.as_ref().and_then(report_of) else {
         return Err(Rejection::KeyReused.into());
     };
+    if questions::of(tx.db, command)?.is_some() {
+        return Ok(CommandAnswer::Asked {
+            message: report.message,
+            id: operations::uid(tx.db, command)?,
+        });
+    }
     if report.state == ReportState::Refused(Refusal::Other) {
         return Err(Rejection::NoCurrent(report.message).into());
     }

@@ -237,6 +237,18 @@ pub fn undo_button(command: &str) -> CardPart {
     CardPart::Buttons(vec![Button::new("Undo", ButtonAction::Undo(command))])
 }
 
+/// The buttons below the question of a command, given by uid.
+pub fn question_buttons(command: &str) -> CardPart {
+    let answer = |yes| ButtonAction::Answer {
+        uid: command.to_owned(),
+        yes,
+    };
+    CardPart::Buttons(vec![
+        Button::new("Do it", answer(true)).main(),
+        Button::new("No", answer(false)),
+    ])
+}
+
 /// The task of a button or a form. The key is valid in every store. A row means another task in another store, or in an
 /// older copy of this one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -274,7 +286,7 @@ impl fmt::Display for TaskRef {
 }
 
 /// Whether this can be the uid of a command: 26 capital letters and digits.
-fn is_uid(text: &str) -> bool {
+pub fn is_uid(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
     text.len() == 26 && text.chars().all(fits)
 }
@@ -353,6 +365,13 @@ pub enum ButtonAction {
     Snooze(TaskRef),
     /// Undo this command.
     Undo(CommandRef),
+    /// Answer the question of a command before it acts on many tasks.
+    Answer {
+        /// The uid of the command.
+        uid: String,
+        /// Whether to do it.
+        yes: bool,
+    },
     /// Approve or refuse a request to link an account.
     Link {
         /// The uid of the request.
@@ -411,6 +430,8 @@ impl fmt::Display for ButtonAction {
                 uid,
                 approve: false,
             } => write!(f, "refuse:{uid}"),
+            ButtonAction::Answer { uid, yes: true } => write!(f, "confirm:{uid}"),
+            ButtonAction::Answer { uid, yes: false } => write!(f, "decline:{uid}"),
             ButtonAction::Pause(task) => write!(f, "pause:{task}"),
             ButtonAction::Say(text) => write!(f, "say:{text}"),
             ButtonAction::Draft(ts) => write!(f, "draft:{ts}"),
@@ -460,6 +481,10 @@ impl FromStr for ButtonAction {
             "approve" | "refuse" if is_uid(of) => Ok(ButtonAction::Link {
                 uid: of.to_owned(),
                 approve: verb == "approve",
+            }),
+            "confirm" | "decline" if is_uid(of) => Ok(ButtonAction::Answer {
+                uid: of.to_owned(),
+                yes: verb == "confirm",
             }),
             "pause" => Ok(ButtonAction::Pause(task?)),
             "say" if !of.is_empty() => Ok(ButtonAction::Say(of.to_owned())),

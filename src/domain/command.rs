@@ -46,6 +46,17 @@ pub enum Assignee {
 /// The value of `-a` for a task without an assignee.
 pub const NOBODY: &str = "nobody";
 
+/// A command that asks before it acts on many tasks, and the tasks that its question names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedCommand {
+    /// The verb's name: `done`.
+    pub verb: String,
+    /// Its comment, its person, or the text after it; `None` if it has none.
+    pub text: Option<String>,
+    /// The tasks, in the order shown.
+    pub tasks: Vec<TaskKey>,
+}
+
 /// The command that a button is to undo.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

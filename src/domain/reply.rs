@@ -41,7 +41,10 @@ pub use morning::{
     morning_rest,
 };
 
-pub use several::{receipt_lines, several, too_many_tasks};
+pub use several::{
+    asks_first, asks_first_lines, not_your_question, nothing_was_done, question_is_over,
+    receipt_lines, several, too_many_tasks,
+};
 
 pub use tokens::{
     ListedToken, login_allowed, no_such_login, no_such_token, only_in_the_dm, token_is_hidden,

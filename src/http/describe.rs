@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::WAIT_MAX;
 use super::answers::WriteAnswer;
 use super::request::WRITE_WAIT;
-use crate::verbs::many::refs_schema;
+use crate::verbs::many::{filter_schema, refs_schema};
 use crate::verbs::{Info, Row};
 
 /// The description of one operation, placed beside its route.
@@ -41,6 +41,9 @@ pub(super) fn verb(row: &Row, named: bool) -> Description {
         about.extend(object.description.take());
         if info.many && !named {
             object.properties.insert("refs".to_owned(), refs_schema());
+            object
+                .properties
+                .insert("filter".to_owned(), filter_schema());
         }
         if named {
             object.properties.remove("ref");

@@ -190,7 +190,7 @@ impl WriteRequest {
         let command = self.command(row)?;
         let members = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&self.body);
         let names_it = |field: &&str| members.as_ref().is_ok_and(|all| all.contains_key(*field));
-        if let Some(field) = ["ref", "refs"].iter().copied().find(names_it) {
+        if let Some(field) = ["ref", "refs", "filter"].iter().copied().find(names_it) {
             let why = format!("Bad body: unknown field `{field}`: the path names the task");
             return Err(Problem::new(ProblemKind::BadBody, why));
         }

@@ -104,6 +104,9 @@ async fn write(api: &ApiState, sent: WriteRequest, command: Command) -> Result<R
                 Json(WriteAnswer::moved(message.plain(), current.as_deref())).into_response(),
             );
         }
+        CommandAnswer::Asked { message, id } => {
+            return Ok(Json(WriteAnswer::asked(message.plain(), id)).into_response());
+        }
         CommandAnswer::Settled(report) => return answer(&report, creates),
     };
     let wait = sent.wait.unwrap_or(WRITE_WAIT);

@@ -241,7 +241,7 @@ impl MailTx<'_> {
             return Ok(false);
         };
         Ok(match press {
-            ButtonAction::Undo(_) => true,
+            ButtonAction::Undo(_) | ButtonAction::Answer { .. } => true,
             ButtonAction::Done(task) | ButtonAction::Next(task) | ButtonAction::Snooze(task) => {
                 match (pressed, self.command_tx().pressed_task(&task.named())?) {
                     (Some(one), Some(stored)) => one.stays && is_card_alone(&one.parts, stored.row),

@@ -350,6 +350,28 @@ pub fn offers_undo(tx: &Db, command: CommandId, offers: bool) -> rusqlite::Resul
     Ok(true)
 }
 
+/// Removes the buttons from the answer to a command; ephemeral answers stay as they are. Returns whether anything changed.
+pub fn loses_buttons(tx: &Db, command: CommandId) -> rusqlite::Result<bool> {
+    let answer: Option<(MessageId, Vec<CardPart>)> = tx
+        .query_row(
+            "SELECT id, parts FROM messages
+             WHERE command_id = ?1 AND dropped IS NULL AND parts IS NOT NULL AND whisper_to IS NULL",
+            [command],
+            |row| Ok((row.get(0)?, from_json(row, 1)?)),
+        )
+        .optional()?;
+    let Some((id, mut parts)) = answer else {
+        return Ok(false);
+    };
+    let all = parts.len();
+    parts.retain(|part| !matches!(part, CardPart::Buttons(_)));
+    if parts.len() == all {
+        return Ok(false);
+    }
+    redraw(tx, id, &parts)?;
+    Ok(true)
+}
+
 /// A notice of this many bytes is not joined by others.
 const JOINED_MAX: i64 = 4_000;
 

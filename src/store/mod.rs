@@ -32,6 +32,7 @@ pub mod personal_tokens;
 mod pool;
 mod private;
 pub mod prune;
+pub mod questions;
 pub mod reactions;
 pub mod restored;
 pub mod schedules;

@@ -149,9 +149,8 @@ struct AssignWords {
 
 impl Line for AssignWords {
     fn call(self, info: &Info) -> Call {
-        if let Some((refs, person)) = many::of_line::<Assign>(&self.words.join(" ")) {
-            let person = person.strip_prefix("to ").unwrap_or(&person);
-            return Call::effect(info, json!({ "refs": refs, "person": person }));
+        if let Some(body) = many::of_line::<Assign>(&self.words.join(" "), "person") {
+            return Call::effect(info, body);
         }
         let (task, person) = match self.words.as_slice() {
             // A name may be of several words; a REF is one.

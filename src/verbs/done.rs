@@ -140,8 +140,13 @@ struct DoneWords {
 impl Line for DoneWords {
     fn call(self, info: &Info) -> Call {
         let words = self.tasks.join(" ");
-        match many::of_line::<Done>(&words) {
-            Some((refs, _)) => Call::effect(info, json!({ "refs": refs, "comment": self.comment })),
+        match many::of_line::<Done>(&words, "comment") {
+            Some(mut body) => {
+                if let (Some(members), Some(comment)) = (body.as_object_mut(), self.comment) {
+                    members.insert("comment".to_owned(), comment.into());
+                }
+                Call::effect(info, body)
+            }
             None => {
                 let task = (!words.is_empty()).then_some(words);
                 Call::effect(info, json!({ "ref": task, "comment": self.comment }))

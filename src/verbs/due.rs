@@ -112,8 +112,8 @@ struct DueWords {
 impl Line for DueWords {
     fn call(self, info: &Info) -> Call {
         let words = self.words.join(" ");
-        if let Some((refs, due)) = many::of_line::<Due>(&words) {
-            return Call::effect(info, json!({ "refs": refs, "due": due }));
+        if let Some(body) = many::of_line::<Due>(&words, "due") {
+            return Call::effect(info, body);
         }
         let (task, due) = split_when(&words);
         Call::effect(info, json!({ "ref": task, "due": due }))

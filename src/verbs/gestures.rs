@@ -5,8 +5,8 @@ use super::quiet::QuietChange;
 use super::receipts::ReceiptsBy;
 use super::undo::Undone;
 use super::{
-    Briefing, Command, Comment, Create, Current, Done, Help, Link, Mute, Next, Pause, Quiet,
-    Receipts, Snooze, Start, Undo, Unmute, parse,
+    Briefing, Command, Comment, Confirm, Create, Current, Done, Help, Link, Mute, Next, Pause,
+    Quiet, Receipts, Snooze, Start, Undo, Unmute, parse,
 };
 use crate::domain::card::ButtonAction;
 use crate::domain::command::Ref;
@@ -53,6 +53,11 @@ pub fn pressed(press: &ButtonAction) -> Option<Command> {
         ButtonAction::Usual(ScheduleSetting::Quiet) => quiet(QuietChange::Default),
         ButtonAction::Usual(ScheduleSetting::Receipts) => receipts(ReceiptsBy::Default),
         ButtonAction::Link { uid, approve } => Link::answer(uid, *approve).into(),
+        ButtonAction::Answer { uid, yes } => Confirm {
+            id: uid.clone(),
+            yes: *yes,
+        }
+        .into(),
         ButtonAction::Current => Current {}.into(),
         ButtonAction::Help => Help::default().into(),
         ButtonAction::Pause(task) => Pause {

@@ -25,7 +25,7 @@ pub struct Help {
 const USES: [(&str, &[&str]); 8] = [
     ("Your next task", &["current", "next", "why"]),
     ("Your day", &["list", "find", "morning", "log"]),
-    ("Finish", &["done", "reopen", "undo"]),
+    ("Finish", &["done", "reopen", "undo", "confirm"]),
     ("Write", &["comment", "create"]),
     ("Plan", &["start", "pause", "snooze", "due", "prio"]),
     ("Share", &["assign", "claim"]),

@@ -2,25 +2,35 @@
 //!
 //! A text is read as such a command only if the verb cannot read it by itself, so that `due 1 2 dec` stays one task. Each
 //! task gets a command of its own, which its verb decides as always; one receipt shows them all.
+//!
+//! A filter in place of the REFs (`snooze overdue mon`), or more than ten tasks, asks first. What a filter matches is
+//! decided when it asks.
 
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde::de::Error;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::openapi::{ArrayBuilder, RefOr, Schema};
 
 use super::body::read_ref;
-use super::grammar::{ParseError, digits, parse_ref, split_word, trim};
-use super::{Command, Info, Names, ShownContext, Verb, names_no_task, schema};
+use super::grammar::{ParseError, before, digits, excerpt, parse_ref, split_word, trim};
+use super::list::{filtered, nothing_listed};
+use super::{Assign, Command, Done, Info, Names, ShownContext, Verb, names_no_task, parse, schema};
 use crate::command_tx::{CommandTx, Context, Decided, Handled, Rejection, Stop};
-use crate::domain::command::Ref;
+use crate::domain::command::{AskedCommand, Ref};
+use crate::domain::filter::Filter;
 use crate::domain::person::Person;
-use crate::domain::reply;
-use crate::store::tasks::StoredTask;
+use crate::domain::reply::{self, LIST_MAX};
+use crate::domain::task::Task;
+use crate::store::tasks::{self, StoredTask};
 
 /// The most tasks of one command.
-pub const TASKS_MAX: usize = 10;
+pub const TASKS_MAX: usize = LIST_MAX;
+/// More tasks than these are asked about first.
+pub const WITHOUT_ASKING: usize = 10;
+/// The most clients in a filter: a longer text may be prose.
+const CLIENTS_MAX: usize = 2;
 /// The most REFs that are read; a longer text is no command.
 const TYPED_MAX: usize = 100;
 
@@ -67,12 +77,32 @@ impl Refs {
     }
 }
 
+/// The tasks of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Tasks {
+    /// By their REFs.
+    Named(Vec<Refs>),
+    /// Those of the person's queue that match.
+    Filter(Filter),
+}
+
 /// A verb for several tasks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Many {
-    tasks: Vec<Refs>,
+    tasks: Tasks,
     /// The command without a task.
     each: Box<Command>,
+    /// The text after the verb and its tasks.
+    rest: String,
+}
+
+/// The tasks of a command as typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Typed<'a> {
+    /// REFs and ranges.
+    Refs(Vec<&'a str>),
+    /// Words of a filter.
+    Filter(&'a str),
 }
 
 impl From<Many> for Command {
@@ -86,13 +116,19 @@ pub fn read<V: Verb + Into<Command>>(rest: &str) -> Result<Command, ParseError> 
     match V::read(rest) {
         Ok(verb) => Ok(verb.into()),
         Err(error) if V::INFO.many => {
-            let Some((typed, verb, _)) = split::<V>(rest) else {
+            let Some((typed, verb, rest)) = split::<V>(rest) else {
                 return Err(error);
             };
-            let tasks = typed.iter().filter_map(|text| Refs::parse(text)).collect();
+            let tasks = match typed {
+                Typed::Refs(refs) => {
+                    Tasks::Named(refs.into_iter().filter_map(Refs::parse).collect())
+                }
+                Typed::Filter(words) => Tasks::Filter(Filter::read(words)),
+            };
             Ok(Command::Many(Many {
                 tasks,
                 each: Box::new(verb.into()),
+                rest: rest.to_owned(),
             }))
         }
         Err(error) => Err(error),
@@ -101,7 +137,10 @@ pub fn read<V: Verb + Into<Command>>(rest: &str) -> Result<Command, ParseError> 
 
 /// Splits `1 3-5 REST` into the REFs as typed and the command without a task that `REST` is. The longest such rest counts:
 /// `1 2 3 dec` is the third of December for two tasks. `None` for a single task.
-pub fn split<V: Verb>(rest: &str) -> Option<(Vec<&str>, V, &str)> {
+pub fn split<V: Verb>(rest: &str) -> Option<(Typed<'_>, V, &str)> {
+    if let Some(filtered) = split_filter(trim(rest)) {
+        return Some(filtered);
+    }
     let mut typed: Vec<&str> = Vec::new();
     let mut rest = trim(rest);
     let mut has_range = false;
@@ -117,10 +156,32 @@ pub fn split<V: Verb>(rest: &str) -> Option<(Vec<&str>, V, &str)> {
             && let Ok(verb) = V::read(rest)
             && verb.task().is_none()
         {
-            return Some((typed, verb, rest));
+            return Some((Typed::Refs(typed), verb, rest));
         }
     }
     None
+}
+
+/// Splits `overdue acme REST`. The first word is one of a filter; the others may be clients.
+fn split_filter<V: Verb>(text: &str) -> Option<(Typed<'_>, V, &str)> {
+    let (mut rest, mut clients) = (text, 0);
+    loop {
+        let (word, after) = split_word(rest);
+        let word = word.trim_end_matches([',', '.', '!']).to_lowercase();
+        if !Filter::WORDS.contains(&word.as_str()) {
+            clients += 1;
+            if word.is_empty() || rest == text || clients > CLIENTS_MAX {
+                return None;
+            }
+        }
+        rest = trim(after);
+        if let Ok(verb) = V::read(rest)
+            && verb.task().is_none()
+        {
+            let words = trim(before(text, rest)).trim_end_matches([',', '.', '!']);
+            return Some((Typed::Filter(words), verb, rest));
+        }
+    }
 }
 
 /// The REFs of the next word, which commas may separate, and the text after it. `and` before it is left out.
@@ -152,34 +213,49 @@ fn next_refs(text: &str) -> Option<(Vec<&str>, &str)> {
     all.then_some((found, after))
 }
 
-/// Reads the body of a request. `refs` in place of `ref` names several tasks.
+/// Reads the body of a request. `refs` in place of `ref` names several tasks, and `filter` those that match.
 pub fn body<V: Verb + Into<Command>>(json: &str) -> serde_json::Result<Command> {
-    // Only a body that may have the member is read twice, because the errors of the other way name a position.
-    if !V::INFO.many || !json.contains("refs") {
+    // Only a body that may have the members is read twice, because the errors of the other way name a position.
+    if !V::INFO.many || !json.contains("refs") && !json.contains("filter") {
         return serde_json::from_str::<V>(json).map(Into::into);
     }
     let mut members: Map<String, Value> = serde_json::from_str(json)?;
-    let Some(refs) = members.remove("refs") else {
-        return serde_json::from_str::<V>(json).map(Into::into);
-    };
     let error = |why: String| serde_json::Error::custom(why);
+    let tasks = match (members.remove("refs"), members.remove("filter")) {
+        (None, None) => return serde_json::from_str::<V>(json).map(Into::into),
+        (Some(_), Some(_)) => {
+            return Err(error("`refs` and `filter` exclude each other".to_owned()));
+        }
+        (Some(refs), None) => {
+            let named = Vec::<String>::deserialize(refs)?;
+            if named.is_empty() {
+                return Err(error("`refs` is empty. Name at least one task".to_owned()));
+            }
+            let refs = |text: &String| match Refs::parse(trim(text)) {
+                Some(refs) => Ok(refs),
+                None => read_ref(text).map(Refs::One),
+            };
+            let named: Result<Vec<Refs>, String> = named.iter().map(refs).collect();
+            Tasks::Named(named.map_err(error)?)
+        }
+        (None, Some(filter)) => match Filter::read(&String::deserialize(filter)?) {
+            filter if filter.is_empty() => {
+                return Err(error(
+                    "`filter` is empty. Give at least one word".to_owned(),
+                ));
+            }
+            filter => Tasks::Filter(filter),
+        },
+    };
     if members.contains_key("ref") {
         return Err(error("`ref` and `refs` exclude each other".to_owned()));
     }
-    let named = Vec::<String>::deserialize(refs)?;
-    if named.is_empty() {
-        return Err(error("`refs` is empty. Name at least one task".to_owned()));
-    }
-    let tasks: Result<Vec<Refs>, String> = named
-        .iter()
-        .map(|text| match Refs::parse(trim(text)) {
-            Some(refs) => Ok(refs),
-            None => read_ref(text).map(Refs::One),
-        })
-        .collect();
+    let rest: Vec<&str> = members.values().filter_map(Value::as_str).collect();
+    let rest = rest.join(" ");
     Ok(Command::Many(Many {
-        tasks: tasks.map_err(error)?,
+        tasks,
         each: Box::new(serde_json::from_value::<V>(Value::Object(members))?.into()),
+        rest,
     }))
 }
 
@@ -193,21 +269,36 @@ pub fn refs_schema() -> RefOr<Schema> {
         .items(item)
         .min_items(Some(1))
         .description(Some(format!(
-            "Several tasks, {TASKS_MAX} at most, instead of `ref`. The answer has `results`, one for each."
+            "Several tasks, {TASKS_MAX} at most, instead of `ref`. The answer has `results`, one for each. With more \
+             than {WITHOUT_ASKING}, nothing is done before `POST /confirm`."
         )))
         .into()
 }
 
-/// The REFs at the beginning of a command line, and the rest: `ref` for one, `refs` for several.
-pub fn of_line<V: Verb>(words: &str) -> Option<(Vec<String>, String)> {
+/// The member `filter`, for the API's description.
+pub fn filter_schema() -> RefOr<Schema> {
+    schema::text(
+        "Words of `list`, instead of `ref`. Nothing is done before `POST /confirm`.",
+        &["overdue", "github acme"],
+    )
+    .into()
+}
+
+/// The body of a command line for several tasks: `member` is the rest of the words. `None` for one task.
+pub fn of_line<V: Verb>(words: &str, member: &str) -> Option<Value> {
     if V::read(words).is_ok() {
         return None;
     }
     let (typed, _, rest) = split::<V>(words)?;
-    Some((
-        typed.into_iter().map(str::to_owned).collect(),
-        rest.to_owned(),
-    ))
+    let rest = rest.strip_prefix("to ").unwrap_or(rest);
+    let mut body = match typed {
+        Typed::Refs(refs) => json!({ "refs": refs }),
+        Typed::Filter(words) => json!({ "filter": words }),
+    };
+    if let Some(members) = body.as_object_mut().filter(|_| !rest.is_empty()) {
+        members.insert(member.to_owned(), rest.into());
+    }
+    Some(body)
 }
 
 impl Many {
@@ -225,19 +316,26 @@ impl Many {
     #[must_use]
     pub fn about(self, task: Ref) -> Many {
         Many {
-            tasks: vec![Refs::One(task)],
+            tasks: Tasks::Named(vec![Refs::One(task)]),
             ..self
         }
     }
 
     /// Whether its meaning depends on the list that its author had been shown.
     pub fn depends_on_what_was_shown(&self) -> bool {
-        self.info().shown != ShownContext::Never && self.tasks.iter().any(Refs::is_number)
+        self.info().shown != ShownContext::Never && self.has_numbers()
     }
 
     /// Whether it changes tasks of the list that its author was shown last.
     pub fn changes_what_was_shown(&self) -> bool {
-        self.info().shown == ShownContext::WithoutRef && self.tasks.iter().any(Refs::is_number)
+        self.info().shown == ShownContext::WithoutRef && self.has_numbers()
+    }
+
+    fn has_numbers(&self) -> bool {
+        match &self.tasks {
+            Tasks::Named(refs) => refs.iter().any(Refs::is_number),
+            Tasks::Filter(_) => false,
+        }
     }
 
     /// Whether its verb accepts words that only the store can resolve.
@@ -261,7 +359,20 @@ impl Many {
 
     /// Decides it. If one of the tasks is unknown, nothing is done.
     pub fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
-        let mut targets = self.targets(tx, person, context)?;
+        let mut targets = match &self.tasks {
+            Tasks::Named(refs) => targets(refs, tx, person, context)?,
+            Tasks::Filter(filter) => {
+                let matching = matching(filter, tx, person)?;
+                return self.ask(matching, tx, person, context);
+            }
+        };
+        if targets.len() > WITHOUT_ASKING {
+            let mut stored = Vec::new();
+            for (task, _) in targets {
+                stored.push(tx.known(person, Some(task), context)?);
+            }
+            return self.ask(stored, tx, person, context);
+        }
         match (targets.pop(), targets.is_empty()) {
             (Some((only, _)), true) => self.each.about(only).decide(tx, person, context),
             (last, _) => {
@@ -271,32 +382,113 @@ impl Many {
         }
     }
 
-    /// The tasks, each once, in the order of their naming.
-    fn targets(
-        &self,
+    /// Asks before it acts on these tasks.
+    fn ask(
+        self,
+        stored: Vec<StoredTask>,
         tx: &CommandTx<'_>,
         person: &Person,
         context: &Context,
-    ) -> Result<Vec<(Ref, Option<StoredTask>)>, Stop> {
-        let count = self.tasks.iter().map(Refs::count).sum();
-        if count > TASKS_MAX {
-            return Err(Rejection::Unfit(reply::too_many_tasks(count, TASKS_MAX)).into());
+    ) -> Decided {
+        if stored.len() > TASKS_MAX {
+            let words = reply::too_many_tasks(stored.len(), TASKS_MAX);
+            return Err(Rejection::Unfit(words).into());
         }
-        let mut seen = BTreeSet::new();
-        let mut targets = Vec::new();
-        for task in self.tasks.iter().flat_map(Refs::all) {
-            let target = tx.target(person, Some(task.clone()), context)?;
-            if !seen.insert(target.key.clone()) {
-                continue;
+        let name = self.info().name;
+        let (text, typed) = match *self.each {
+            Command::Done(Done { comment, .. }) => {
+                let typed = comment.as_ref().map(|text| format!("-c {}", excerpt(text)));
+                (comment, typed)
             }
-            let task = match &target.stored {
-                Some(_) => Ref::Key(target.key),
-                None => task,
-            };
-            targets.push((task, target.stored));
-        }
-        Ok(targets)
+            Command::Assign(Assign { to, .. }) => (Some(to.clone()), Some(format!("@{to}"))),
+            _ => (Some(self.rest.clone()), Some(self.rest)),
+        };
+        let typed = typed.map_or(name.to_owned(), |rest| format!("{name} {rest}"));
+        let tasks: Vec<&Task> = stored.iter().map(|stored| &stored.task).collect();
+        let asked = AskedCommand {
+            verb: name.to_owned(),
+            text,
+            tasks: tasks.iter().map(|task| task.key.clone()).collect(),
+        };
+        tx.ask(
+            person,
+            context,
+            &asked,
+            &reply::asks_first_lines(&typed, &tasks),
+        )
     }
+}
+
+/// The tasks that REFs name, each once, in the order of their naming.
+fn targets(
+    refs: &[Refs],
+    tx: &CommandTx<'_>,
+    person: &Person,
+    context: &Context,
+) -> Result<Vec<(Ref, Option<StoredTask>)>, Stop> {
+    let count = refs.iter().map(Refs::count).fold(0, usize::saturating_add);
+    if count > TASKS_MAX {
+        return Err(Rejection::Unfit(reply::too_many_tasks(count, TASKS_MAX)).into());
+    }
+    let mut seen = BTreeSet::new();
+    let mut targets = Vec::new();
+    for task in refs.iter().flat_map(Refs::all) {
+        let target = tx.target(person, Some(task.clone()), context)?;
+        if !seen.insert(target.key.clone()) {
+            continue;
+        }
+        let task = match &target.stored {
+            Some(_) => Ref::Key(target.key),
+            None => task,
+        };
+        targets.push((task, target.stored));
+    }
+    Ok(targets)
+}
+
+/// The tasks that a filter matches, in the order of the list.
+fn matching(filter: &Filter, tx: &CommandTx<'_>, person: &Person) -> Result<Vec<StoredTask>, Stop> {
+    let found = filtered(tx, person, filter)?;
+    if found.is_empty() {
+        let words = nothing_listed(tx, person, filter)?.words();
+        return Err(Rejection::Unfit(words).into());
+    }
+    if found.len() > TASKS_MAX {
+        let words = reply::too_many_tasks(found.len(), TASKS_MAX);
+        return Err(Rejection::Unfit(words).into());
+    }
+    let mut stored = Vec::new();
+    for (row, ..) in found {
+        stored.extend(tasks::by_row(tx.db, row)?);
+    }
+    Ok(stored)
+}
+
+/// Carries out a command that asked first, on the tasks that its question named.
+pub fn carry_out(
+    asked: &AskedCommand,
+    tx: &CommandTx<'_>,
+    person: &Person,
+    context: &Context,
+) -> Decided {
+    let text = asked.text.clone();
+    let each = match (asked.verb.as_str(), text) {
+        ("done", comment) => Some(Command::from(Done {
+            task: None,
+            comment,
+        })),
+        ("assign", Some(to)) => Some(Command::from(Assign { task: None, to })),
+        (verb, text) => parse(&format!("{verb} {}", text.unwrap_or_default())).ok(),
+    };
+    let Some(each) = each else {
+        return Err(Rejection::Unfit(reply::question_is_over()).into());
+    };
+    let mut targets = Vec::new();
+    for key in &asked.tasks {
+        let stored = tasks::by_key(tx.db, key)?;
+        targets.push((Ref::Key(key.clone()), stored));
+    }
+    each_of(&each, targets, tx, person, context)
 }
 
 /// Decides a command for each of several tasks, as parts of one.
@@ -338,7 +530,11 @@ mod tests {
     /// The tasks of a command and its verb without them, as `Debug` shows them.
     fn many(text: &str) -> Option<(Vec<Refs>, Command)> {
         match parse(text) {
-            Ok(Command::Many(many)) => Some((many.tasks, *many.each)),
+            Ok(Command::Many(Many {
+                tasks: Tasks::Named(refs),
+                each,
+                ..
+            })) => Some((refs, *each)),
             _ => None,
         }
     }
@@ -386,6 +582,23 @@ mod tests {
         assert_eq!(many(text), Some((tasks, parse("done").unwrap())), "{text}");
     }
 
+    #[rstest]
+    #[case("done overdue", "overdue", "done")]
+    #[case("done GitHub overdue.", "overdue github", "done")]
+    #[case("snooze overdue mon", "overdue", "snooze mon")]
+    #[case("snooze overdue acme mon 9:00", "overdue acme", "snooze mon 9:00")]
+    #[case("due clickup, overdue 2 dec", "overdue clickup", "due 2 dec")]
+    #[case("prio blocked high", "blocked", "prio high")]
+    #[case("assign github @bo", "github", "assign @bo")]
+    #[case("assign github overdue to bo", "overdue github", "assign bo")]
+    fn a_filter_names_its_tasks(#[case] text: &str, #[case] filter: &str, #[case] each: &str) {
+        let Ok(Command::Many(many)) = parse(text) else {
+            panic!("{text}: {:?}", parse(text));
+        };
+        assert_eq!(many.tasks, Tasks::Filter(Filter::read(filter)), "{text}");
+        assert_eq!(*many.each, parse(each).unwrap(), "{text}");
+    }
+
     /// What a verb reads by itself stays as it was.
     #[rstest]
     #[case("done 1")]
@@ -422,6 +635,12 @@ mod tests {
     #[case("done 1 3 of them")]
     #[case("done and 3")]
     #[case("start 1 3")]
+    #[case("start overdue")]
+    #[case("done acme")]
+    #[case("done overdue stuff is gone")]
+    #[case("done 1 overdue")]
+    #[case("snooze overdue")]
+    #[case("due github 3")]
     #[case("reopen 1-3")]
     fn others_are_hints(#[case] text: &str) {
         assert!(parse(text).is_err(), "{text}");
@@ -440,8 +659,12 @@ mod tests {
         let mut read = body::<super::super::Due>(json).unwrap();
         let mut wanted = parse(typed).unwrap();
         for command in [&mut read, &mut wanted] {
-            if let Command::Many(many) = command {
-                many.tasks.dedup();
+            if let Command::Many(Many {
+                tasks: Tasks::Named(refs),
+                ..
+            }) = command
+            {
+                refs.dedup();
             }
         }
         assert_eq!(read, wanted);
@@ -452,6 +675,11 @@ mod tests {
         r#"{"refs": ["1"], "ref": "2"}"#,
         "`ref` and `refs` exclude each other"
     )]
+    #[case(
+        r#"{"refs": ["1"], "filter": "overdue"}"#,
+        "`refs` and `filter` exclude each other"
+    )]
+    #[case(r#"{"filter": " "}"#, "`filter` is empty. Give at least one word")]
     #[case(r#"{"refs": []}"#, "`refs` is empty. Name at least one task")]
     #[case(r#"{"refs": ["soon"]}"#, "`soon` is not a task. ")]
     #[case(r#"{"refs": "1"}"#, "invalid type: string \"1\", expected a sequence")]

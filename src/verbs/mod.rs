@@ -23,6 +23,7 @@ pub mod body;
 pub mod briefing;
 pub mod claim;
 pub mod comment;
+pub mod confirm;
 pub mod create;
 pub mod current;
 pub mod done;
@@ -323,6 +324,7 @@ verbs! {
     due: Due,
     prio: Prio,
     undo: Undo,
+    confirm: Confirm,
     why: Why,
     list: List,
     find: Find,

@@ -105,8 +105,8 @@ struct PrioWords {
 impl Line for PrioWords {
     fn call(self, info: &Info) -> Call {
         let words = self.words.join(" ");
-        if let Some((refs, level)) = many::of_line::<Prio>(&words) {
-            return Call::effect(info, json!({ "refs": refs, "priority": level }));
+        if let Some(body) = many::of_line::<Prio>(&words, "priority") {
+            return Call::effect(info, body);
         }
         let (task, level) = match words.rsplit_once(' ') {
             Some((task, level)) => (Some(task), level),

@@ -112,8 +112,8 @@ struct SnoozeWords {
 impl Line for SnoozeWords {
     fn call(self, info: &Info) -> Call {
         let words = self.words.join(" ");
-        if let Some((refs, until)) = many::of_line::<Snooze>(&words) {
-            return Call::effect(info, json!({ "refs": refs, "until": until }));
+        if let Some(body) = many::of_line::<Snooze>(&words, "until") {
+            return Call::effect(info, body);
         }
         let (task, until) = split_when(&words);
         Call::effect(info, json!({ "ref": task, "until": until }))

@@ -1439,6 +1439,7 @@ async fn answers_are_as_the_api_describes_itself() {
             ("POST", "/done", None, 200),
             ("POST", "/done", Some(json!({ "ref": "9" })), 404),
             ("POST", "/undo", None, 200),
+            ("POST", "/confirm", Some(json!({ "id": "01J" })), 422),
             ("POST", "/reopen", Some(json!({ "ref": "1" })), 200),
             ("POST", "/tasks/{task_id}/reopen", None, 200),
             ("POST", "/tasks/{task_id}/start", None, 200),

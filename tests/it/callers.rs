@@ -105,7 +105,7 @@ impl ApiToken {
 }
 
 /// A verb: its line after `/ivan`, and its request with the API's token. `ISSUE` is an issue's number, `TASK` a task's
-/// id in ClickUp.
+/// id in ClickUp, `QUESTION` the id of a question.
 struct Deed {
     verb: &'static str,
     line: &'static str,
@@ -124,7 +124,7 @@ const fn deed(
     }
 }
 
-const DEEDS: [Deed; 30] = [
+const DEEDS: [Deed; 31] = [
     deed(
         "done",
         "done #ISSUE",
@@ -199,6 +199,11 @@ const DEEDS: [Deed; 30] = [
         )),
     ),
     deed("undo", "undo", Some(("POST", "/undo", "{}"))),
+    deed(
+        "confirm",
+        "confirm QUESTION",
+        Some(("POST", "/confirm", r#"{"id": "QUESTION"}"#)),
+    ),
     deed("why", "why #ISSUE", Some(("GET", "/why?ref=%23ISSUE", ""))),
     deed("list", "list", Some(("GET", "/queue", ""))),
     deed("find", "find task", Some(("GET", "/find?words=task", ""))),
@@ -241,6 +246,18 @@ fn filled(text: &str, number: usize, ivan: &Ivan) -> String {
     let task = format!("Task {number}");
     text.replace("ISSUE", &number.to_string())
         .replace("TASK", ivan.clickup().task(&task).id())
+        .replace("QUESTION", &question(ivan))
+}
+
+/// A command that asks first, about issues that have no priority anyway.
+const ASKS: &str = "prio #1 #2 #3 #4 #5 #6 #7 #8 #9 #10 #11 none";
+
+/// The id of the newest question that waits, which somebody else may have been asked.
+fn question(ivan: &Ivan) -> String {
+    ivan.sql(
+        "SELECT ifnull((SELECT uid FROM commands WHERE asks IS NOT NULL ORDER BY id DESC LIMIT 1),
+             '01JTESTTESTTESTTESTTESTTG9')",
+    )
 }
 
 /// An answer as a cell of the table.
@@ -330,6 +347,9 @@ async fn every_verb_is_for_the_callers_of_the_table() {
         let tried = async |number: usize, who: &str, channel: &str| {
             let mut cells = Vec::new();
             for deed in &DEEDS {
+                if deed.verb == "confirm" {
+                    ivan.slash(who, channel, ASKS).await;
+                }
                 let line = filled(deed.line, number, ivan);
                 let mut told = ivan.slash(who, channel, &line).await;
                 if told.starts_with("✗ Not linked yet.") {
@@ -384,6 +404,23 @@ async fn every_verb_is_for_the_callers_of_the_table() {
 async fn over_http(ivan: &Ivan, number: usize, token: &ApiToken, text: &str) -> Vec<String> {
     let mut cells = Vec::new();
     for deed in &DEEDS {
+        if deed.verb == "confirm" {
+            let refs: Vec<&str> = ASKS
+                .split(' ')
+                .filter(|word| word.starts_with('#'))
+                .collect();
+            let body = json!({"refs": refs, "priority": "none"});
+            let actor = (!token.is_bos).then_some("Bo");
+            asked(
+                ivan,
+                "POST",
+                "/priority",
+                Some(&body),
+                text.to_owned(),
+                actor,
+            )
+            .await;
+        }
         let Some((method, path, body)) = request(deed, number, ivan) else {
             cells.push("–".to_owned());
             continue;

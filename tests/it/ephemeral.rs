@@ -70,6 +70,29 @@ async fn an_outcome_takes_the_place_of_the_card_alone() {
 }
 
 #[tokio::test]
+async fn the_receipt_takes_the_place_of_a_question() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.slash(ANA, RANDOM, "done clickup").await;
+        let question = shown_to_ana(ivan.slack())[0].clone();
+        let yes = action(&question, "confirm:");
+        // Twice: the second has no effect, and an ephemeral message says so.
+        ivan.slack().clicks_whisper(&question.ts, &yes);
+        ivan.slack().clicks_whisper(&question.ts, &yes);
+        ivan.is_whispered(ANA, 1, |text| text.contains("That question was answered"))
+            .await;
+        let is_replaced =
+            |now: &[EphemeralPost]| shown(&now[0].text).starts_with("✓ 2 of 2 tasks:\n");
+        let now = ivan.until_whispers("it is replaced", is_replaced).await;
+        assert_eq!(now.len(), 2, "{now:?}");
+        assert!(!actions(&now[0].blocks).contains(&yes));
+        action(&now[0], "undo:");
+        ivan.clickup().task("Renew cert").is("complete");
+        ivan.clickup().task("Write the runbook").is("complete");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn next_and_snooze_turn_the_card_over() {
     ivan_test(two_tasks(), async |ivan| {
         ivan.slash(ANA, RANDOM, "current").await;

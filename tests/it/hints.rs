@@ -117,6 +117,7 @@ async fn help_lists_every_verb() {
         • `due [REF] WHEN|none`: set the due date of the current task, or REF, in ClickUp
         • `prio [REF] urgent|high|normal|low|none`: set the priority of the current task, or of REF
         • `undo`: undo your last action, within 15 minutes
+        • `confirm ID`: do what I asked you about before acting on many tasks
         • `why [REF]`: show why the current task, or REF, is where it is in your queue
         • `list [N] [FILTER]`: show your tasks in order; use their numbers as REF until the next list
         • `find WORDS [FILTER] [-n N]`: find tasks by words in their title, description and comments; their numbers work as REF

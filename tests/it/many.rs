@@ -168,9 +168,9 @@ async fn a_number_that_means_nothing_stops_all_of_it() {
         ivan.dm(ANA, "done 1 #99")
             .await
             .begins("✗ 1 of 2 tasks:\n✓ Task completed in ClickUp: Renew cert\n✗ Not completed: ");
-        ivan.dm(ANA, "done 1-11")
+        ivan.dm(ANA, "done 1-51")
             .await
-            .replies("✗ That is 11 tasks. I take at most 10 at once, so nothing changed.");
+            .replies("✗ That is 51 tasks. I take at most 50 at once, so nothing changed.");
         // A task that is named twice is done once; one task alone is answered as always.
         ivan.dm(ANA, "done 2 #1")
             .await
@@ -384,6 +384,176 @@ async fn over_http_and_on_the_command_line_it_is_the_same() {
         let (status, _) = ivan
             .http("POST", "/tasks/github:acme%2Fwidgets%231/complete", Some(json!({"refs": ["1"]})))
             .await;
+        assert_eq!(status, 422);
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ asks first
+
+/// Two tasks are overdue, one is not, and an issue has no date.
+fn overdue() -> Setup {
+    let late = |name: &str| json!({"name": name, "due_date": 1_700_000_000_000_i64});
+    Setup::new()
+        .clickup_tasks([
+            late("Renew cert"),
+            late("Write the runbook"),
+            json!({"name": "Rotate keys"}),
+        ])
+        .github_issues([json!({"title": "Login fails"})])
+}
+
+#[tokio::test]
+async fn a_filter_asks_first_and_acts_on_what_was_shown() {
+    ivan_test(overdue(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        let question = ivan.dm(ANA, "done overdue").await;
+        question.replies(
+            "`done` for these 2 tasks? Nothing is done yet.\n• Renew cert\n• Write the runbook",
+        );
+        assert_eq!(question.buttons(), ["Do it", "No"]);
+        assert_eq!(writes(ivan.clickup().front()), 0);
+        // What matches by now does not count, and a stranger to the question cannot answer it.
+        ivan.clickup()
+            .add_task(json!({"name": "Late, too", "due_date": 1_700_000_000_000_i64}));
+        ivan.sync().await;
+        let action = question.action("Do it");
+        let done = ivan.presses(ANA, &question, "Do it").settles().await;
+        done.replies(
+            "✓ 2 of 2 tasks:\n✓ Task completed in ClickUp: Renew cert\n\
+             ✓ Task completed in ClickUp: Write the runbook\nNext: Late, too",
+        );
+        ivan.clickup().task("Late, too").is("to do");
+        ivan.within("the buttons go", async {
+            while !question.buttons().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        // Once more, as a second press on the way.
+        let uid = action.strip_prefix("confirm:").unwrap();
+        ivan.dm(ANA, &format!("confirm {uid}")).await.replies(
+            "✗ That question was answered, or is older than an hour. Type the command again.",
+        );
+        assert_eq!(writes(ivan.clickup().front()), 2);
+        ivan.dm(ANA, "undo")
+            .await
+            .begins("✓ 2 of 2 tasks:\n✓ Undone: Renew cert");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_presses_act_once_and_no_does_nothing() {
+    ivan_test(overdue(), async |ivan| {
+        let question = ivan.dm(ANA, "prio overdue high").await;
+        question.begins("`prio high` for these 2 tasks?");
+        let (one, other) = (
+            ivan.presses(ANA, &question, "Do it"),
+            ivan.presses(ANA, &question, "Do it"),
+        );
+        one.settles()
+            .await
+            .begins("✓ 2 of 2 tasks:\n✓ Priority is now high");
+        other.settles().await.begins("✗ That question was answered");
+        assert_eq!(writes(ivan.clickup().front()), 2);
+        let question = ivan.dm(ANA, "snooze clickup overdue 2h").await;
+        question.begins("`snooze 2h` for these 2 tasks?");
+        ivan.presses(ANA, &question, "No")
+            .answers()
+            .await
+            .replies("OK, nothing was done.");
+        ivan.dm(ANA, "list snoozed")
+            .await
+            .replies("None of your tasks is snoozed.");
+        ivan.dm(ANA, "done blocked").await.begins("✗ ");
+        ivan.dm(ANA, "done overdue nobodys-client")
+            .await
+            .begins("✗ ");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_person_cannot_answer_and_an_hour_is_the_limit() {
+    let late = |who: i64| json!({"name": format!("Task of {who}"), "due_date": 1_700_000_000_000_i64, "assignees": [who]});
+    let setup = Setup::new()
+        .people()
+        .clickup_tasks([late(ANA_CLICKUP), late(BO_CLICKUP)]);
+    ivan_test(setup, async |ivan| {
+        let question = ivan.dm(ANA, "done overdue").await;
+        question.begins("`done` for this task? Nothing is done yet.");
+        let action = question.action("Do it");
+        let uid = action.strip_prefix("confirm:").unwrap();
+        ivan.dm(BO, &format!("confirm {uid}"))
+            .await
+            .replies("✗ Only the person who was asked can answer that.");
+        ivan.minutes_pass(61);
+        ivan.presses(ANA, &question, "Do it")
+            .settles()
+            .await
+            .begins("✗ That question was answered, or is older than an hour.");
+        assert_eq!(writes(ivan.clickup().front()), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn more_than_ten_ask_first_through_each_surface() {
+    let setup = Setup::new().before(|sandbox| {
+        for number in 1..=12 {
+            let title = format!("Issue {number:02}");
+            sandbox.github.add_issue(REPO, json!({"title": title}));
+        }
+    });
+    ivan_test(setup, async |ivan| {
+        let dm = ivan.slack().dm(ANA);
+        ivan.slash(ANA, &dm, "list 12").await;
+        let question = ivan.slash(ANA, &dm, "done 1-11").await;
+        assert!(
+            question.starts_with("`done` for these 11 tasks? Nothing is done yet.\n• Issue 01\n"),
+            "{question}"
+        );
+        ivan.cli(&["list", "12"]).await;
+        let asked = ivan.cli(&["done", "1-11"]).await;
+        assert_eq!(asked.exit, 1, "{asked:?}");
+        let line = asked.out.lines().last().unwrap().to_owned();
+        let id = line
+            .split('`')
+            .nth(1)
+            .unwrap()
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .to_owned();
+        let done = ivan.cli(&["confirm", &id]).await;
+        assert!(
+            done.exit == 0 && done.out.starts_with("✓ 11 of 11 tasks:\n"),
+            "{done:?}"
+        );
+        assert_eq!(writes(ivan.github().front()), 11);
+        let undone = ivan.cli(&["undo"]).await;
+        assert!(
+            undone
+                .out
+                .starts_with("✓ 11 of 11 tasks:\n✓ Undone: Issue 01"),
+            "{undone:?}"
+        );
+        let body = json!({"filter": "github", "comment": "shipped"});
+        let key = [("Idempotency-Key", "asks")];
+        let (status, asked) = ivan
+            .http_with("POST", "/done", Some(body.clone()), &key)
+            .await;
+        assert_eq!((status, &asked["success"]), (200, &json!(false)), "{asked}");
+        let again = ivan.http_with("POST", "/done", Some(body), &key).await;
+        assert_eq!(again, (200, asked.clone()));
+        let body = json!({"id": asked["confirm"]});
+        let (status, done) = ivan
+            .http("POST", "/confirm?wait=60", Some(body.clone()))
+            .await;
+        assert_eq!(status, 200, "{done}");
+        assert_eq!(done["results"].as_array().unwrap().len(), 12);
+        let (status, _) = ivan.http("POST", "/confirm", Some(body)).await;
         assert_eq!(status, 422);
     })
     .await;

@@ -3,6 +3,7 @@
 use super::{Report, ReportState, Text, held_back, joined};
 use crate::domain::operation::Refusal;
 use crate::domain::queue::HeldBack;
+use crate::domain::task::Task;
 
 /// The report of a command from those of its parts, without the next task. A reason that is the same for all parts is
 /// given once.
@@ -127,4 +128,40 @@ pub fn too_many_tasks(count: usize, most: usize) -> Text {
     Text::new().text(format!(
         "That is {count} tasks. I take at most {most} at once, so nothing changed."
     ))
+}
+
+/// The question of a command before it acts on many tasks, or on those that match a filter.
+pub fn asks_first(typed: &str, tasks: &[&Task]) -> Text {
+    joined(asks_first_lines(typed, tasks), "\n")
+}
+
+/// The lines of that question: the command first, and then its tasks.
+pub fn asks_first_lines(typed: &str, tasks: &[&Task]) -> Vec<Text> {
+    let which = match tasks.len() {
+        1 => "this task".to_owned(),
+        many => format!("these {many} tasks"),
+    };
+    let question = Text::new()
+        .code(typed)
+        .text(format!(" for {which}? Nothing is done yet."));
+    let line = |task: &&Task| Text::new().text("• ").link(&task.title, &task.url);
+    std::iter::once(question)
+        .chain(tasks.iter().map(line))
+        .collect()
+}
+
+/// The answer `No` to that question.
+pub fn nothing_was_done() -> Text {
+    Text::new().text("OK, nothing was done.")
+}
+
+/// A question that has its answer, or is too old.
+pub fn question_is_over() -> Text {
+    Text::new()
+        .text("That question was answered, or is older than an hour. Type the command again.")
+}
+
+/// A question that another person was asked.
+pub fn not_your_question() -> Text {
+    Text::new().text("Only the person who was asked can answer that.")
 }

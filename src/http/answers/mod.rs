@@ -58,6 +58,10 @@ pub struct WriteAnswer {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub results: Vec<PartAnswer>,
+    /// Nothing is done yet: the `id` for `POST /confirm`. Present only then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
+    pub confirm: Option<String>,
 }
 
 /// The result for one of several tasks.
@@ -127,6 +131,7 @@ impl WriteAnswer {
             next_task: report.next.as_ref().map(NextTask::from),
             queued: is_queued(report),
             results: report.parts.iter().map(PartAnswer::from).collect(),
+            confirm: None,
         }
     }
 
@@ -144,6 +149,16 @@ impl WriteAnswer {
             next_task: current.map(|scored| NextTask::from(&scored.task)),
             queued: false,
             results: Vec::new(),
+            confirm: None,
+        }
+    }
+
+    /// The question of a command before it acts on many tasks.
+    pub(super) fn asked(message: String, id: String) -> WriteAnswer {
+        WriteAnswer {
+            success: false,
+            confirm: Some(id),
+            ..WriteAnswer::moved(message, None)
         }
     }
 }
