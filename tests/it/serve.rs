@@ -517,7 +517,7 @@ async fn a_source_that_hangs_does_not_hold_the_end_up() {
 /// A store of the version before is brought up to date, and the log says so.
 #[tokio::test]
 async fn a_store_of_an_earlier_version_is_migrated_and_the_log_says_so() {
-    let mut ivan = two_tasks().start().await;
+    let mut ivan = two_tasks().without_a_store().start().await;
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     let files = std::fs::read_dir(folder).unwrap();
     let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
