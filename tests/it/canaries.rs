@@ -37,6 +37,13 @@ struct Canary {
     kept_in: &'static [(&'static str, &'static str)],
 }
 
+impl Canary {
+    /// Stories search megabytes: a search that is built with optimization takes a tenth of what they spend otherwise.
+    fn is_in(&self, bytes: &[u8]) -> bool {
+        memchr::memmem::find(bytes, self.text.as_bytes()).is_some()
+    }
+}
+
 impl Canaries {
     /// `made`: the API's token, if the daemon made it.
     pub fn of(sandbox: &Sandbox, made: Option<&str>) -> Canaries {
@@ -78,7 +85,7 @@ impl Canaries {
 
     /// The leaks in a text that may have no secret.
     pub fn leaks(&self, place: &str, text: &str) -> Vec<String> {
-        let leaked = self.0.iter().filter(|one| text.contains(&one.text));
+        let leaked = self.0.iter().filter(|one| one.is_in(text.as_bytes()));
         leaked
             .map(|one| {
                 format!(
@@ -114,13 +121,16 @@ impl Canaries {
     /// The leaks in a file of a store. Secrets with a place in it are looked for row by row, if they are there at all.
     fn leaks_of_store(&self, path: &Path) -> Vec<String> {
         let bytes = std::fs::read(path).unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
-        let there = |one: &&Canary| text.contains(&one.text);
+        let there = |one: &&Canary| one.is_in(&bytes);
         let (kept, others): (Vec<&Canary>, Vec<&Canary>) = self
             .0
             .iter()
             .filter(there)
             .partition(|one| !one.kept_in.is_empty());
+        if kept.is_empty() && others.is_empty() {
+            return Vec::new();
+        }
+        let text = String::from_utf8_lossy(&bytes);
         let name = path.file_name().unwrap().to_string_lossy();
         let mut leaks: Vec<String> = others
             .iter()
