@@ -588,6 +588,19 @@ pub(crate) fn not_taken(why: String, retry_after: Option<Duration>) -> WriteErro
     WriteError::NotTaken { why, retry_after }
 }
 
+/// The same error of a write that takes several requests. Once one of them is applied, it is not certain any more that
+/// nothing changed.
+pub(crate) fn after_a_part(is_begun: bool, error: WriteError) -> WriteError {
+    match (is_begun, error) {
+        (true, WriteError::NotTaken { why, .. }) => WriteError::Unknown { why },
+        (true, WriteError::Refused { what, why }) => WriteError::Refused {
+            what,
+            why: format!("Only a part was changed. {why}"),
+        },
+        (_, error) => error,
+    }
+}
+
 /// The longest error text of a source, and the longest URL in it.
 const SAID_MAX: usize = 200;
 const ADDRESS_MAX: usize = 300;

@@ -333,7 +333,9 @@ fn is_recorded(tx: &Tx<'_>, task: &StoredTask, act: &Activity) -> DbResult<bool>
                     && change.holds_in(&task.task)
             }),
             TaskField::Priority => made(&|change| {
-                matches!(change, TaskChange::Priority(_)) && change.holds_in(&task.task)
+                // A label may be a priority.
+                matches!(change, TaskChange::Priority(_) | TaskChange::Labels(_))
+                    && change.holds_in(&task.task)
             }),
         },
         ActivityKind::Deleted => effects::deletes(tx, key, act.at),

@@ -28,13 +28,13 @@
 //! │   ├── carry_out.rs                                                         the one decision about sending a write
 //! │   ├── event.rs · log.rs · set_aside.rs                                     reports of sources, entries of the log, work set aside
 //! │   ├── reply.rs · reply/acts.rs · reply/arrivals.rs · reply/several.rs: receipts of several tasks · reply/tokens.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
-//! │   ├── reason.rs · spelling.rs                                              reasons of failures for people and operators, typos
+//! │   ├── reason.rs · spelling.rs · labels.rs                                  reasons of failures for people and operators, typos, labels and tags
 //! │   └── mention_text.rs · signature.rs · markdown.rs · pings.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, the author's name below, Markdown, strangers' mentions, control characters, reactions, scopes
 //! ├── command_tx/    CommandTx: the reads and writes of verbs in their transaction
 //! │   └── stop.rs: Rejection, Stop, CommandError · settings.rs · health.rs · logins.rs: waiting logins, unshown tokens
 //! ├── verbs/         one file a verb: its arguments, its grammar, its decision, its words; mod.rs has the table
 //! │   ├── done.rs · comment.rs · create.rs · current.rs · next.rs · start.rs · pause.rs · snooze.rs · reopen.rs · assign.rs ·
-//! │   │   claim.rs · due.rs · prio.rs · undo.rs · confirm.rs · why.rs · list.rs · find.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs ·
+//! │   │   claim.rs · due.rs · prio.rs · label.rs · undo.rs · confirm.rs · why.rs · list.rs · find.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs ·
 //! │   │   status.rs · whoami.rs · link.rs · unlink.rs · token.rs · mute.rs · unmute.rs · help.rs · offers.rs: texts that are no command
 //! │   └── many.rs: one verb for several tasks · grammar.rs: words, options, REFs · line.rs: command lines · line_format.rs: lines for prompts · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
 //! ├── commands/      runs a verb for a person: an answer now, or a durable operation
@@ -65,8 +65,8 @@
 //! ├── tls.rs         the TLS configuration of all clients
 //! ├── http_client.rs one HTTP exchange with a source
 //! │   └── request.rs · verdict.rs: meanings of answers · webhook.rs: signatures · clients.rs, fake.rs, damage.rs: tests of both clients
-//! ├── clickup/       a source: wire.rs, client.rs, writer.rs, undo.rs, hook.rs, poll.rs, due.rs, accounts.rs, checkup.rs, directory.rs
-//! ├── github/        a source: the same files, and links.rs, dependencies.rs, fields.rs, change.rs
+//! ├── clickup/       a source: wire.rs, client.rs, writer.rs, undo.rs, hook.rs, poll.rs, due.rs, accounts.rs, checkup.rs, directory.rs, tags.rs
+//! ├── github/        a source: the same files, and links.rs, dependencies.rs, fields.rs, change.rs, labels.rs
 //! ├── slack/         a surface
 //! │   ├── socket.rs · socket/queue.rs · socket/reopening.rs · proxy.rs         Socket Mode: envelope → stored → acknowledged
 //! │   ├── filter.rs · gestures.rs · attached.rs · forms.rs · modals.rs · dispatch.rs    which events are commands; forms; the mailbox's input

@@ -13,6 +13,7 @@ use crate::domain::change::TaskChange;
 use crate::domain::event::{Activity, ActivityKind, Actor, TaskField};
 use crate::domain::filter::Filter;
 use crate::domain::ids::{PersonId, TaskRow, TokenId};
+use crate::domain::labels::{self, LabelChange};
 use crate::domain::link::{AccountLink, LinkOrigin, LinkProof, LinkRequest};
 use crate::domain::log::{self, ActivityResult, Entry, Via};
 use crate::domain::morning::{BriefingContent, WaitingPerson};
@@ -218,6 +219,10 @@ fn writes(task: &Task) -> Vec<Write> {
             title: task.title.clone(),
         })
     };
+    let labels = LabelChange {
+        add: vec!["bug".to_owned()],
+        remove: vec!["wontfix".to_owned()],
+    };
     let all = vec![
         Write::Complete { task: key.clone() },
         Write::Comment {
@@ -252,6 +257,7 @@ fn writes(task: &Task) -> Vec<Write> {
             "of high priority",
         ),
         change(TaskChange::Priority(None), "without a priority"),
+        change(TaskChange::Labels(labels.clone()), &labels.result(source)),
         change(TaskChange::Pause { status: None }, "paused"),
         undo(UndoKind::Completion),
         undo(UndoKind::Comment),
@@ -266,7 +272,7 @@ fn writes(task: &Task) -> Vec<Write> {
 }
 
 /// The kinds that [`kind`] can name, but `Resume`, which only an undo makes.
-const KINDS: usize = 17;
+const KINDS: usize = 18;
 
 fn kind(write: &Write) -> &'static str {
     match write {
@@ -281,6 +287,7 @@ fn kind(write: &Write) -> &'static str {
             TaskChange::Due(None) => "due none",
             TaskChange::DueOn(_) => "due",
             TaskChange::Priority(_) => "prio",
+            TaskChange::Labels(_) => "label",
             TaskChange::Pause { .. } => "pause",
             TaskChange::Resume { .. } => "undo of pause",
         },
@@ -290,7 +297,7 @@ fn kind(write: &Write) -> &'static str {
             UndoKind::Creation => "undo of create",
             UndoKind::Start => "undo of start",
             UndoKind::Reopening => "undo of reopen",
-            UndoKind::Change => "undo of assign, due, prio, pause",
+            UndoKind::Change => "undo of assign, due, prio, label, pause",
         },
     }
 }
@@ -678,6 +685,10 @@ fn answers() -> Vec<Group> {
         blocked: true,
         ..Filter::default()
     };
+    let labelled = Filter {
+        labels: ["bug".to_owned()].into(),
+        ..Filter::default()
+    };
     let overdue = Filter {
         overdue: true,
         sources: [Source::GitHub].into(),
@@ -731,6 +742,10 @@ fn answers() -> Vec<Group> {
     queue.row(
         "`list overdue github` without a task",
         verbs::list::nothing_to_list(&overdue),
+    );
+    queue.row(
+        "`list label:bug` without a task",
+        verbs::list::nothing_to_list(&labelled),
     );
     let clients = ["acme".to_owned()];
     queue.refused("`list bogus`", verbs::list::no_client("bogus", &clients));
@@ -1191,6 +1206,7 @@ fn history() -> Group {
         ("rescheduled", None, Some("2026-12-01")),
         ("prioritized", Some("high"), None),
         ("prio", None, Some("of high priority")),
+        ("label", None, Some("with the label “bug”")),
         ("assigned", None, Some("bo")),
         ("unassigned", Some("bo"), None),
     ] {
@@ -1365,6 +1381,8 @@ fn refusals() -> Vec<Group> {
         "due someday",
         "prio",
         "prio 2 higher",
+        "label 2",
+        "label 2 +bug -bug",
         "assign 2 @",
         "briefing early",
         "quiet please",
@@ -1505,6 +1523,15 @@ fn refusals() -> Vec<Group> {
     unfit.refused(
         "`prio low` in GitHub",
         verbs::prio::no_such_priority_in_github(Priority::Low),
+    );
+    unfit.refused(
+        "`label +bgu`",
+        Text::new().text(labels::unknown(
+            "acme/widgets",
+            github,
+            &["bgu"],
+            &["bug", "ops"],
+        )),
     );
     unfit.refused("`reopen` without a task", verbs::reopen::reopen_which());
     unfit.refused(

@@ -494,7 +494,10 @@ impl Inner {
             let (begins, now) = (sending.begins, self.clock.now());
             let read = (row.seq, row.operation.interrupted || begun.is_some());
             let before = sending.now.map(|now| match &row.operation.write {
-                Write::Change { change, .. } => operations::back(&change.back_to(now)),
+                Write::Change { change, .. } => {
+                    let earlier = operations::back_of_earlier(&row.operation);
+                    operations::back(&change.back_before(now, earlier))
+                }
                 _ => now.source_status.clone(),
             });
             let may = self

@@ -19,8 +19,8 @@ const GROUPS: [(&str, &[&str]); 4] = [
         "Tasks",
         &[
             "current", "next", "list", "find", "why", "open", "done", "comment", "create", "start",
-            "pause", "snooze", "reopen", "claim", "assign", "due", "prio", "undo", "confirm",
-            "log", "morning",
+            "pause", "snooze", "reopen", "claim", "assign", "due", "prio", "label", "undo",
+            "confirm", "log", "morning",
         ],
     ),
     ("People", &["login", "logout", "whoami", "link", "unlink"]),

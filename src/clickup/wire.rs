@@ -225,6 +225,24 @@ pub(super) struct WireList {
     pub(super) permission_level: Option<String>,
     #[serde(default, deserialize_with = "each")]
     pub(super) statuses: Vec<WireStatus>,
+    /// Its tags belong to the space.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) space: Option<SpaceRef>,
+}
+
+/// The space of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct SpaceRef {
+    pub(super) id: Id,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) name: Option<String>,
+}
+
+/// `GET /space/{id}/tag`
+#[derive(Debug, Deserialize)]
+pub(super) struct SpaceTags {
+    #[serde(default, deserialize_with = "each")]
+    pub(super) tags: Vec<Tag>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -413,8 +431,8 @@ impl Dependency {
 }
 
 #[derive(Debug, Deserialize)]
-struct Tag {
-    name: String,
+pub(super) struct Tag {
+    pub(super) name: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::change::TaskChange;
 use crate::domain::mention_text::MentionText;
-use crate::domain::operation::{NewTask, Operation, Place, WriteError, WriteReceipt};
+use crate::domain::operation::{NewTask, Operation, Place, Write, WriteError, WriteReceipt};
 use crate::domain::reason::with_remedy;
 use crate::domain::source::{SourceStanding, SourceWriter};
 use crate::domain::task::{Account, Priority, Source, Task, TaskKey};
@@ -55,6 +55,17 @@ impl SourceWriter for ClickUp {
         writes::send(self, op, now).await
     }
 
+    async fn check_names(&self, op: &Operation, now: &Task) -> Result<(), WriteError> {
+        if let Write::Change {
+            change: TaskChange::Labels(tags),
+            ..
+        } = &op.write
+        {
+            self.spelled_in_space(now, tags).await?;
+        }
+        Ok(())
+    }
+
     async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<EffectState, WriteError> {
         writes::still_as_left(self, op, now).await
     }
@@ -91,6 +102,7 @@ impl Writes for ClickUp {
     /// Contract clickup 6.1.
     async fn change(&self, now: &Task, change: &TaskChange) -> Result<Task, WriteError> {
         let fields = match change {
+            TaskChange::Labels(tags) => return self.retag(now, tags).await,
             TaskChange::Pause { status } => return self.open(now, status.as_deref()).await,
             TaskChange::Resume { status } => return self.open(now, Some(status)).await,
             TaskChange::Assign { add, remove } => {
@@ -248,7 +260,10 @@ impl ClickUp {
 
     /// The list whose statuses a task has. If our account cannot see the home, it is the list that the task was added
     /// to, whose statuses are often the same.
-    async fn home_of<'a>(&self, now: &'a Task) -> Result<(WireList, &'a str), WriteError> {
+    pub(super) async fn home_of<'a>(
+        &self,
+        now: &'a Task,
+    ) -> Result<(WireList, &'a str), WriteError> {
         if let Some(home) = &now.home {
             match self.list(home).await {
                 Ok(list) => return Ok((list, home)),
@@ -522,7 +537,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::domain::mention_text::Piece;
-    use crate::domain::operation::{OperationHistory, Refusal, Write};
+    use crate::domain::operation::{OperationHistory, Refusal};
     use crate::domain::task::TaskStatus;
     use crate::http_client::fake::{Fake, FakeResponse, SeenRequest, json as says};
 

@@ -465,6 +465,10 @@ impl Commands {
             };
             let filter = with_clients(connection, &inner.settings.get().entities, &asked.filter)?;
             let (_, waits) = open_tasks::waits(connection, now)?;
+            let labelled = Filter {
+                labels: filter.labels.clone(),
+                ..Filter::default()
+            };
             let mut sources = filter.sources;
             if let Some(source) = asked.source {
                 let fits = sources.is_empty() || sources.contains(&source);
@@ -506,7 +510,7 @@ impl Commands {
                         Some(who) if !sees_all => access::may_name(connection, who, &stored)?,
                         _ => true,
                     };
-                    if may {
+                    if may && labelled.has_labels(&stored.task) {
                         found.push(stored);
                     }
                 }

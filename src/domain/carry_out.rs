@@ -70,6 +70,9 @@ where
     if let Some(key) = op.write.task() {
         let task = writer.read(key).await?;
         if op.write.holds_in(&task) {
+            if !op.interrupted {
+                writer.check_names(op, &task).await?;
+            }
             // An interrupted write whose effect holds is our own, unless the source names another author.
             let by_another = task.closed.as_ref().and_then(|closed| closed.by_us) == Some(false);
             return Ok(if op.interrupted && !by_another {
@@ -149,6 +152,8 @@ where
     };
     let standing = match effect.stands(&now) {
         EffectState::AsLeft => writer.still_as_left(op, &now).await?,
+        // A part of it was put back by that attempt; the rest is still to be sent.
+        EffectState::Changed(_) if op.interrupted && effect.has_parts() => EffectState::AsLeft,
         other => other,
     };
     match standing {

@@ -1,4 +1,4 @@
-//! The changes to a task by `assign`, `claim`, `due` and `prio`, and their opposites.
+//! The changes to a task by `assign`, `claim`, `due`, `prio` and `label`, and their opposites.
 //!
 //! Such a change is idempotent: sending it twice has one effect, and the task shows whether it holds. So a lost
 //! response needs no search. `undo` checks the same two states: the one that we left, and the one before.
@@ -6,6 +6,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::labels::{LabelChange, on_task};
 use super::profile::HandleKind;
 use super::task::{Account, Priority, Source, Task, TaskStatus};
 
@@ -26,6 +27,8 @@ pub enum TaskChange {
     DueOn(NaiveDate),
     /// The priority; `None` for the source's "no priority".
     Priority(Option<Priority>),
+    /// The labels by their names, or ClickUp's tags. The others stay.
+    Labels(LabelChange),
     /// Not in progress any more: in the status before `start`; `None` for the source's first status.
     Pause {
         /// In the source's own word; `None` for its first status.
@@ -55,6 +58,7 @@ impl TaskChange {
             }
             TaskChange::DueOn(day) => task.due.and_then(|due| due.day) == Some(*day),
             TaskChange::Priority(priority) => *priority == task.priority,
+            TaskChange::Labels(labels) => labels.holds_in(task),
             TaskChange::Pause { .. } => task.status == TaskStatus::Todo,
             TaskChange::Resume { .. } => task.status == TaskStatus::InProgress,
         }
@@ -77,6 +81,18 @@ impl TaskChange {
                 None => TaskChange::Due(now.due.map(|due| due.at)),
             },
             TaskChange::Priority(_) => TaskChange::Priority(now.priority),
+            TaskChange::Labels(LabelChange { add, remove }) => TaskChange::Labels(LabelChange {
+                add: remove
+                    .iter()
+                    .filter_map(|name| on_task(now, name))
+                    .cloned()
+                    .collect(),
+                remove: add
+                    .iter()
+                    .filter(|name| on_task(now, name).is_none())
+                    .cloned()
+                    .collect(),
+            }),
             TaskChange::Pause { .. } => TaskChange::Resume {
                 status: now.source_status.clone(),
             },
@@ -86,12 +102,24 @@ impl TaskChange {
         }
     }
 
+    /// The same after earlier attempts, which may have made a part of the change: `earlier` restores the state before
+    /// them.
+    pub fn back_before(&self, now: &Task, earlier: Option<TaskChange>) -> TaskChange {
+        match (self.back_to(now), earlier) {
+            (TaskChange::Labels(back), Some(TaskChange::Labels(earlier))) => {
+                TaskChange::Labels(back.with(earlier))
+            }
+            (back, _) => back,
+        }
+    }
+
     /// The name in metrics and logs.
     pub fn kind(&self) -> &'static str {
         match self {
             TaskChange::Assign { .. } => "assign",
             TaskChange::Due(_) | TaskChange::DueOn(_) => "due",
             TaskChange::Priority(_) => "priority",
+            TaskChange::Labels(_) => "label",
             TaskChange::Pause { .. } | TaskChange::Resume { .. } => "pause",
         }
     }
@@ -102,14 +130,16 @@ impl TaskChange {
             TaskChange::Assign { .. }
             | TaskChange::Due(_)
             | TaskChange::DueOn(_)
-            | TaskChange::Priority(_) => false,
+            | TaskChange::Priority(_)
+            | TaskChange::Labels(_) => false,
             TaskChange::Pause { .. } | TaskChange::Resume { .. } => true,
         }
     }
 
     /// The start of `… is waiting`, and the words for a change that failed.
-    pub(super) fn words(&self) -> (&'static str, &'static str) {
+    pub(super) fn words(&self, source: Source) -> (&'static str, &'static str) {
         match self {
+            TaskChange::Labels(_) => source.profile().label_change,
             TaskChange::Assign { .. } => ("Assignment of ", "Not assigned"),
             TaskChange::Due(_) | TaskChange::DueOn(_) => ("Due date of ", "Due date not changed"),
             TaskChange::Priority(_) => ("Priority of ", "Priority not changed"),
@@ -118,13 +148,15 @@ impl TaskChange {
     }
 
     /// How the task differs from the state that we left, as the end of a sentence.
-    pub fn difference(&self) -> &'static str {
-        match self {
-            TaskChange::Assign { .. } => "its assignees changed",
-            TaskChange::Due(_) | TaskChange::DueOn(_) => "its due date changed",
-            TaskChange::Priority(_) => "its priority changed",
-            TaskChange::Pause { .. } | TaskChange::Resume { .. } => "its status changed",
-        }
+    pub fn difference(&self, source: Source) -> String {
+        let what = match self {
+            TaskChange::Assign { .. } => "assignees",
+            TaskChange::Due(_) | TaskChange::DueOn(_) => "due date",
+            TaskChange::Priority(_) => "priority",
+            TaskChange::Labels(_) => source.profile().labels,
+            TaskChange::Pause { .. } | TaskChange::Resume { .. } => "status",
+        };
+        format!("its {what} changed")
     }
 }
 
@@ -222,6 +254,49 @@ mod tests {
         assert_eq!(change.back_to(&task), back);
         // A state that already holds needs no restoring; a restored one holds.
         assert!(change.back_to(&task).holds_in(&task));
+    }
+
+    fn labels(add: &[&str], remove: &[&str]) -> LabelChange {
+        let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        LabelChange {
+            add: all(add),
+            remove: all(remove),
+        }
+    }
+
+    #[rstest]
+    #[case::new(labels(&["bug"], &[]), false, labels(&[], &["bug"]))]
+    #[case::there(labels(&["OPS"], &[]), true, labels(&[], &[]))]
+    #[case::taken_off(labels(&[], &["ops"]), false, labels(&["Ops"], &[]))]
+    #[case::was_not_there(labels(&[], &["bug"]), true, labels(&[], &[]))]
+    #[case::both(labels(&["bug", "ops"], &["ops", "p1"]), false, labels(&["Ops"], &["bug"]))]
+    fn labels_hold_in_any_case(
+        #[case] change: LabelChange,
+        #[case] holds: bool,
+        #[case] back: LabelChange,
+    ) {
+        let task = Task {
+            labels: vec!["Ops".to_owned()],
+            ..task(TaskKey::github(1001, 7), &[])
+        };
+        let change = TaskChange::Labels(change);
+        assert_eq!(change.holds_in(&task), holds);
+        assert_eq!(change.back_to(&task), TaskChange::Labels(back));
+    }
+
+    #[test]
+    fn what_an_interrupted_attempt_has_made_is_put_back_too() {
+        let change = TaskChange::Labels(labels(&["bug", "urgent"], &["ops", "p1"]));
+        let mut task = task(TaskKey::github(1001, 7), &[]);
+        task.labels = vec!["ops".to_owned(), "p1".to_owned()];
+        let earlier = change.back_to(&task);
+        task.labels = vec!["p1".to_owned(), "bug".to_owned()];
+        let back = change.back_before(&task, Some(earlier.clone()));
+        assert_eq!(
+            back,
+            TaskChange::Labels(labels(&["p1", "ops"], &["urgent", "bug"]))
+        );
+        assert_eq!(change.back_before(&task, None), change.back_to(&task));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Filters of a list: `list overdue github`.
+//! Filters of a list: `list overdue github label:bug`.
 //!
-//! Words of different kinds narrow the list further; two sources, or two clients, match either. The verb `list` resolves
-//! clients, blocked tasks and snoozes.
+//! Words of different kinds narrow the list further; two sources, or two clients, match either. A task has to have each of
+//! several labels. The verb `list` resolves clients, blocked tasks and snoozes.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,6 +9,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
+use super::labels::on_task;
 use super::score::is_overdue;
 use super::task::{Source, Task};
 
@@ -25,6 +26,8 @@ pub struct Filter {
     pub sources: BTreeSet<Source>,
     /// Clients, in lower case.
     pub entities: BTreeSet<String>,
+    /// Labels or tags, in lower case. A task has all of them.
+    pub labels: BTreeSet<String>,
     /// The text as it was typed, for an answer about it.
     pub typed: String,
 }
@@ -36,6 +39,7 @@ impl PartialEq for Filter {
         fits(self) == fits(other)
             && self.sources == other.sources
             && self.entities == other.entities
+            && self.labels == other.labels
     }
 }
 
@@ -45,14 +49,42 @@ impl Filter {
     /// The words that are no names of clients.
     pub const WORDS: [&str; 5] = ["overdue", "blocked", "snoozed", "clickup", "github"];
 
-    /// Reads words separated by spaces or commas. A word outside [`Filter::WORDS`] may be a client.
+    /// The words, and the forms with a name, for hints.
+    pub const FORMS: [&str; 6] = [
+        "overdue",
+        "blocked",
+        "snoozed",
+        "clickup",
+        "github",
+        "label:NAME",
+    ];
+
+    /// The beginnings of a filter by label.
+    const LABEL: [&str; 2] = ["label:", "tag:"];
+
+    /// Whether a word is a filter and no client.
+    pub fn is_word(word: &str) -> bool {
+        let word = word.to_lowercase();
+        Filter::WORDS.contains(&word.as_str()) || label_of(&word).is_some()
+    }
+
+    /// Splits at white space. A name in quotation marks after a colon stays whole: `label:"good first issue"`.
+    pub fn split(text: &str) -> Vec<&str> {
+        split(text, char::is_whitespace)
+    }
+
+    /// The first of these words, and the text after it.
+    pub fn split_first(text: &str) -> (&str, &str) {
+        next_word(text, char::is_whitespace).unwrap_or((text, ""))
+    }
+
+    /// Reads words separated by spaces or commas. A word that is no [`Filter::is_word`] may be a client.
     pub fn read(text: &str) -> Filter {
         let mut filter = Filter {
             typed: text.trim().to_owned(),
             ..Filter::default()
         };
-        let words = text.split(|c: char| c.is_whitespace() || c == ',');
-        for word in words.filter(|word| !word.is_empty()) {
+        for word in split(text, |c: char| c.is_whitespace() || c == ',') {
             filter.narrow(word);
         }
         filter
@@ -64,11 +96,14 @@ impl Filter {
             "overdue" => self.overdue = true,
             "blocked" => self.blocked = true,
             "snoozed" => self.snoozed = true,
-            _ => match Source::parse(&word) {
-                Some(source) => {
+            _ => match (Source::parse(&word), label_of(&word)) {
+                (Some(source), _) => {
                     self.sources.insert(source);
                 }
-                None => {
+                (None, Some(label)) => {
+                    self.labels.insert(label.to_owned());
+                }
+                (None, None) => {
                     self.entities.insert(word);
                 }
             },
@@ -94,7 +129,58 @@ impl Filter {
         (!self.overdue || is_overdue(task, now, zone))
             && (self.sources.is_empty() || self.sources.contains(&task.key.source()))
             && (self.entities.is_empty() || of_client())
+            && self.has_labels(task)
     }
+
+    /// Whether the task has all the labels.
+    pub fn has_labels(&self, task: &Task) -> bool {
+        let mut labels = self.labels.iter();
+        labels.all(|label| on_task(task, label).is_some())
+    }
+}
+
+/// The name in `label:NAME`, without quotation marks. The word is in lower case.
+fn label_of(word: &str) -> Option<&str> {
+    let mut begins = Filter::LABEL.iter();
+    let name = begins.find_map(|begin| word.strip_prefix(begin))?;
+    let name = name.trim_matches(is_quote).trim();
+    (!name.is_empty()).then_some(name)
+}
+
+fn is_quote(c: char) -> bool {
+    matches!(c, '"' | '“' | '”' | '„')
+}
+
+/// Words between these characters, which count as letters within quotation marks.
+fn split(text: &str, is_between: impl Fn(char) -> bool) -> Vec<&str> {
+    let (mut words, mut rest) = (Vec::new(), text);
+    while let Some((word, after)) = next_word(rest, &is_between) {
+        words.push(word);
+        rest = after;
+    }
+    words
+}
+
+fn next_word(text: &str, is_between: impl Fn(char) -> bool) -> Option<(&str, &str)> {
+    let text = text.trim_start_matches(&is_between);
+    let (mut before, mut is_quoted) = (' ', false);
+    for (at, c) in text.char_indices() {
+        match is_quoted {
+            true => is_quoted = !is_quote(c),
+            false => is_quoted = before == ':' && is_quote(c) && closes(text, at, c),
+        }
+        if !is_quoted && is_between(c) {
+            return text.split_at_checked(at);
+        }
+        before = c;
+    }
+    (!text.is_empty()).then_some((text, ""))
+}
+
+/// Whether another mark follows the one at this place.
+fn closes(text: &str, at: usize, mark: char) -> bool {
+    let after = text.get(at + mark.len_utf8()..);
+    after.is_some_and(|after| after.contains(is_quote))
 }
 
 impl fmt::Display for Filter {
@@ -110,7 +196,19 @@ impl fmt::Display for Filter {
             .filter_map(|(is, word)| is.then_some(word));
         let sources = self.sources.iter().map(|source| source.as_str());
         let entities = self.entities.iter().map(String::as_str);
-        let words: Vec<&str> = plain.chain(sources).chain(entities).collect();
+        let mut words: Vec<String> = plain
+            .chain(sources)
+            .chain(entities)
+            .map(str::to_owned)
+            .collect();
+        words.extend(
+            self.labels
+                .iter()
+                .map(|label| match label.contains([' ', ',']) {
+                    true => format!("label:\"{label}\""),
+                    false => format!("label:{label}"),
+                }),
+        );
         f.write_str(&words.join(" "))
     }
 }
@@ -126,11 +224,27 @@ mod tests {
     #[case("GitHub Overdue", "overdue github")]
     #[case("acme, snoozed,blocked", "blocked snoozed acme")]
     #[case("github clickup Globex acme", "clickup github acme globex")]
+    #[case("label:Bug overdue", "overdue label:bug")]
+    #[case("tag:ops,label:bug acme", "acme label:bug label:ops")]
+    #[case(
+        "label:\"Good first issue\" github",
+        "github label:\"good first issue\""
+    )]
+    #[case("label:“phase 2”,x", "x label:\"phase 2\"")]
+    #[case("label: bug", "bug label:")]
+    #[case("label:\"bug fix", "fix label:bug")]
     fn words_are_read_in_any_order(#[case] typed: &str, #[case] shown: &str) {
         let filter = Filter::read(typed);
         assert_eq!(filter.to_string(), shown);
         assert_eq!(Filter::read(shown), filter);
         assert_eq!(filter.is_empty(), shown.is_empty());
+    }
+
+    #[test]
+    fn forms_are_the_words_and_a_label() {
+        assert_eq!(Filter::FORMS[..5], Filter::WORDS);
+        assert!(Filter::is_word("Overdue") && Filter::is_word("Label:x"));
+        assert!(!Filter::is_word("label:") && !Filter::is_word("acme"));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod finding;
 pub mod form;
 pub mod home;
 pub mod ids;
+pub mod labels;
 pub mod link;
 pub mod log;
 pub mod markdown;

@@ -52,6 +52,10 @@ pub struct Profile {
     pub unassignable: &'static str,
     /// Its words on tasks, as it calls them.
     pub labels: &'static str,
+    /// One of them.
+    pub label: &'static str,
+    /// The start of `… is waiting` for a change of them, and the words for one that failed.
+    pub label_change: (&'static str, &'static str),
     /// The thing that marks work in progress.
     pub progress_mark: &'static str,
     /// Its statuses have names that their people chose. Elsewhere a task is open or closed.
@@ -132,6 +136,8 @@ impl Source {
                 has_profile_text: false,
                 unassignable: "they have no access to the list.",
                 labels: "tags",
+                label: "tag",
+                label_change: ("Change of tags of ", "Tags not changed"),
                 progress_mark: "status",
                 named_statuses: true,
                 due_dates: true,
@@ -158,6 +164,8 @@ impl Source {
                 has_profile_text: true,
                 unassignable: "they have no access to the repository, or I may not assign there.",
                 labels: "labels",
+                label: "label",
+                label_change: ("Change of labels of ", "Labels not changed"),
                 progress_mark: "label",
                 named_statuses: false,
                 due_dates: false,

@@ -687,7 +687,7 @@ fn queued(
         Write::Create(_) => "Creation of ",
         Write::Start { .. } => "Start of ",
         Write::Reopen { .. } => "Reopening of ",
-        Write::Change { change, .. } => change.words().0,
+        Write::Change { change, .. } => change.words(write.source()).0,
         Write::Undo(_) => "Undo for ",
     };
     let words = Text::new().text(what).then(subject).text(" is waiting: ");
@@ -713,7 +713,7 @@ fn not_done(write: &Write) -> &'static str {
         Write::Create(_) => "Not created",
         Write::Start { .. } => "Not started",
         Write::Reopen { .. } => "Not reopened",
-        Write::Change { change, .. } => change.words().1,
+        Write::Change { change, .. } => change.words(write.source()).1,
         Write::Undo(_) => "Not undone",
     }
 }

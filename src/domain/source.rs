@@ -38,6 +38,12 @@ pub trait SourceWriter: Send + Sync {
     /// trace (`Write::is_repeatable`) has none. Fails as `read` does.
     async fn find(&self, op: &Operation) -> Result<Option<WriteReceipt>, WriteError>;
 
+    /// Refuses a write with a name that the source does not know (a label), for a task that is as requested already:
+    /// nothing is sent then. `now` is the task as it was just read. Fails as `read` does.
+    async fn check_names(&self, _op: &Operation, _now: &Task) -> Result<(), WriteError> {
+        Ok(())
+    }
+
     /// For an undo: the state of the effect, as far as the task itself does not show it (a comment, the dependents of a
     /// task that is to be deleted). `now` is the task as it was just read. Fails as `read` does.
     async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<EffectState, WriteError>;

@@ -40,6 +40,29 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     Some(nearest)
 }
 
+/// The known names that a person may have meant, the nearest first: with a typo, or with more or fewer words. In any case.
+pub fn similar<'a>(name: &str, known: &[&'a str]) -> Vec<&'a str> {
+    /// A shorter part of a name means nothing.
+    const PART_MIN: usize = 3;
+    const FEW: usize = 3;
+    let name = name.to_lowercase();
+    let letters = name.chars().count();
+    let is_part =
+        |part: &str, whole: &str| part.chars().count() >= PART_MIN && whole.contains(part);
+    let mut near: Vec<(usize, &str)> = known
+        .iter()
+        .filter_map(|one| {
+            let lower = one.to_lowercase();
+            let typo = nearest(&name, [lower.as_str()]).map(|_| distance(&name, &lower));
+            let part = (is_part(&name, &lower) || is_part(&lower, &name))
+                .then(|| lower.chars().count().abs_diff(letters).saturating_add(2));
+            Some((typo.or(part)?, *one))
+        })
+        .collect();
+    near.sort_unstable();
+    near.into_iter().take(FEW).map(|(_, one)| one).collect()
+}
+
 /// Whether two titles are nearly the same: the same words in any order, or one or two letters apart.
 pub fn is_alike(a: &str, b: &str) -> bool {
     /// Longer titles are compared by their words alone.
@@ -105,6 +128,26 @@ mod tests {
     fn titles_are_nearly_the_same(#[case] a: &str, #[case] b: &str, #[case] alike: bool) {
         assert_eq!(is_alike(a, b), alike);
         assert_eq!(is_alike(b, a), alike);
+    }
+
+    #[rstest]
+    #[case("bgu", &["bug"])]
+    #[case("BUGS", &["bug"])]
+    #[case("first issue", &["good first issue"])]
+    #[case("wont fix", &["wontfix"])]
+    #[case("ops", &["ops", "devops"])]
+    #[case("en", &[])]
+    #[case("design", &[])]
+    fn names_that_may_be_meant(#[case] name: &str, #[case] meant: &[&str]) {
+        let known = [
+            "bug",
+            "enhancement",
+            "devops",
+            "ops",
+            "good first issue",
+            "wontfix",
+        ];
+        assert_eq!(similar(name, &known), meant);
     }
 
     #[rstest]

@@ -121,6 +121,17 @@ pub enum EffectState {
 }
 
 impl Effect {
+    /// Whether its reversal takes several requests, so that an interrupted attempt may have sent some of them.
+    pub(super) fn has_parts(&self) -> bool {
+        matches!(
+            self,
+            Effect::Changed {
+                left: TaskChange::Labels(_),
+                ..
+            }
+        )
+    }
+
     /// The state as far as the task itself shows it.
     pub(super) fn stands(&self, now: &Task) -> EffectState {
         let is_now = || EffectState::Changed(format!("it is now {}", now.source_status));
@@ -161,7 +172,7 @@ impl Effect {
             Effect::Commented { .. } => EffectState::AsLeft,
             Effect::Changed { left, .. } if left.holds_in(now) => EffectState::AsLeft,
             Effect::Changed { back, .. } if back.holds_in(now) => EffectState::Gone,
-            Effect::Changed { left, .. } => EffectState::Changed(left.difference().to_owned()),
+            Effect::Changed { left, .. } => EffectState::Changed(left.difference(now.key.source())),
             Effect::Created { left } => match difference(left, now) {
                 // The task that is to be closed was closed by another actor.
                 _ if now.status == TaskStatus::Done && !profile(now).deletes_tasks => {

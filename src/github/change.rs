@@ -51,6 +51,7 @@ impl GitHub {
                 Ok(task)
             }
             TaskChange::Priority(priority) => self.prioritise(now, *priority).await,
+            TaskChange::Labels(labels) => self.relabel(now, labels).await,
             TaskChange::Pause { .. } => self.remove_progress_label(now).await,
             TaskChange::Resume { .. } => self.add_progress_label(now).await,
             TaskChange::Due(_) | TaskChange::DueOn(_) => {
@@ -130,7 +131,7 @@ impl GitHub {
             }
         }
         if let Some(label) = missing {
-            task = self.put_on(&task, &label).await?;
+            task = self.put_on(&task, &[label]).await?;
         }
         Ok(task)
     }
@@ -163,18 +164,18 @@ impl GitHub {
         }))
     }
 
-    async fn put_on(&self, now: &Task, label: &str) -> Result<Task, WriteError> {
+    pub(super) async fn put_on(&self, now: &Task, added: &[String]) -> Result<Task, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
         let post = |name: &RepoName| {
             let path = format!("/repos/{name}/issues/{number}/labels");
-            Request::post(path, named(name, number), json!({ "labels": [label] }))
+            Request::post(path, named(name, number), json!({ "labels": added }))
         };
         let (labels, _): (Listed<Label>, _) = self.write(repository, name, post).await?;
         Ok(self.labelled(now, labels))
     }
 
-    async fn take_off(&self, now: &Task, label: &str) -> Result<Task, WriteError> {
+    pub(super) async fn take_off(&self, now: &Task, label: &str) -> Result<Task, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
         let delete = |name: &RepoName| {

@@ -17,6 +17,7 @@ mod fields;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod hook;
+mod labels;
 mod links;
 mod poll;
 mod undo;

@@ -148,9 +148,11 @@ impl GitHub {
                 .mapping
                 .priority(&labels)
                 .or_else(|| self.mapping.field_priority(now)),
-            status: match is_in_progress {
-                true => TaskStatus::InProgress,
-                false => TaskStatus::Todo,
+            status: match (now.status, is_in_progress) {
+                // A label opens no closed issue.
+                (TaskStatus::Done, _) => TaskStatus::Done,
+                (_, true) => TaskStatus::InProgress,
+                (_, false) => TaskStatus::Todo,
             },
             labels,
             ..now.clone()

@@ -12,7 +12,9 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::change::TaskChange;
 use crate::domain::mention_text::MentionText;
-use crate::domain::operation::{NewTask, Operation, Place, Refusal, WriteError, WriteReceipt};
+use crate::domain::operation::{
+    NewTask, Operation, Place, Refusal, Write, WriteError, WriteReceipt,
+};
 use crate::domain::reason::with_remedy;
 use crate::domain::source::{SourceStanding, SourceWriter};
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
@@ -59,6 +61,17 @@ impl SourceWriter for GitHub {
 
     async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<WriteReceipt, WriteError> {
         writes::send(self, op, now).await
+    }
+
+    async fn check_names(&self, op: &Operation, now: &Task) -> Result<(), WriteError> {
+        if let Write::Change {
+            change: TaskChange::Labels(labels),
+            ..
+        } = &op.write
+        {
+            self.spelled_in_repository(now, labels).await?;
+        }
+        Ok(())
     }
 
     async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<EffectState, WriteError> {
@@ -515,7 +528,7 @@ mod tests {
     use super::super::tests::{github, name, repository, world};
     use super::*;
     use crate::clock::Clock;
-    use crate::domain::operation::{OperationHistory, Write};
+    use crate::domain::operation::OperationHistory;
     use crate::domain::task::TaskStatus;
     use crate::http_client::fake::{Fake, FakeResponse, SeenRequest, json as says};
 

@@ -670,6 +670,13 @@ pub fn back(change: &TaskChange) -> String {
     json(change).unwrap_or_default()
 }
 
+/// The change that restores the task as it was before earlier attempts of an interrupted operation.
+pub fn back_of_earlier(operation: &Operation) -> Option<TaskChange> {
+    let before = operation.past.before.as_deref()?;
+    let back = operation.interrupted.then(|| serde_json::from_str(before));
+    back?.ok()
+}
+
 /// Whether a request may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sendable {

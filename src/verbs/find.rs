@@ -75,8 +75,9 @@ impl Verb for Find {
                 rest = after;
                 continue;
             }
-            let (word, after) = split_word(rest);
-            match Filter::WORDS.contains(&word.to_lowercase().as_str()) {
+            // A name after `label:` may have several words.
+            let (word, after) = Filter::split_first(rest);
+            match Filter::is_word(word) {
                 true => filters.push(word.to_owned()),
                 false => words.push(word.to_owned()),
             }
@@ -152,7 +153,7 @@ impl Verb for Find {
 /// The words after `ivan find`.
 #[derive(Debug, Args)]
 struct FindWords {
-    /// Words of titles, descriptions and comments, and filters: overdue, blocked, snoozed, clickup, github
+    /// Words of titles, descriptions and comments, and filters: overdue, blocked, snoozed, clickup, github, label:NAME
     #[arg(required = true)]
     words: Vec<String>,
     /// The most tasks to show

@@ -27,7 +27,10 @@ const USES: [(&str, &[&str]); 8] = [
     ("Your day", &["list", "find", "morning", "log"]),
     ("Finish", &["done", "reopen", "undo", "confirm"]),
     ("Write", &["comment", "create"]),
-    ("Plan", &["start", "pause", "snooze", "due", "prio"]),
+    (
+        "Plan",
+        &["start", "pause", "snooze", "due", "prio", "label"],
+    ),
     ("Share", &["assign", "claim"]),
     (
         "Notices",
@@ -148,7 +151,7 @@ pub(crate) fn help_all() -> Text {
          WHEN is {WHEN_HELP}.\n\
          FILTER is {} or a client; combine them as you like.\n\
          React to a card with ✅ for `done`, 💤 for `snooze` or 👀 for `start`.",
-        Filter::WORDS.join(", ")
+        Filter::FORMS.join(", ")
     ))
 }
 

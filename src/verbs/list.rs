@@ -47,7 +47,7 @@ impl Verb for List {
         aliases: &["tasks", "show my tasks", "my tasks", "ls"],
         usage: "list [N] [FILTER]",
         effect: "show your tasks in order; use their numbers as REF until the next list",
-        examples: &["list", "list 5", "list overdue github"],
+        examples: &["list", "list 5", "list overdue github", "list label:bug"],
         shown: ShownContext::Always,
         line: Some(CommandLine::of::<ListWords>(&[
             "ivan list",
@@ -64,7 +64,7 @@ impl Verb for List {
         let unclear = || not_a_filter(rest);
         let (mut limit, mut words) = (None, String::new());
         if !is_mere_punctuation(rest) {
-            for word in rest.trim_end_matches(['.', '!']).split_whitespace() {
+            for word in Filter::split(rest.trim_end_matches(['.', '!'])) {
                 match digits(word) {
                     Some(number) if limit.is_none() => {
                         limit = Some(usize::try_from(number).map_err(|_| unclear())?);
@@ -131,7 +131,7 @@ impl Verb for List {
 /// The words after `ivan list`.
 #[derive(Debug, Args)]
 struct ListWords {
-    /// The number of tasks, and filters: overdue, blocked, snoozed, clickup, github, or a client
+    /// The number of tasks, and filters: overdue, blocked, snoozed, clickup, github, label:NAME, or a client
     #[arg(value_name = "N|FILTER")]
     words: Vec<ListWord>,
 }
@@ -180,7 +180,7 @@ fn not_a_filter(typed: &str) -> ParseError {
     ParseError::Prose(format!(
         "I can't filter by `{}`. Type `list`, `list 5`, or a filter: {}, or a client.",
         excerpt(typed),
-        Filter::WORDS.join(", ")
+        Filter::FORMS.join(", ")
     ))
 }
 
@@ -365,7 +365,7 @@ pub(crate) fn no_client(word: &str, clients: &[String]) -> Text {
     };
     Text::new().text(format!(
         "I can't filter by `{word}`. Filters: {}.{clients}",
-        Filter::WORDS.join(", ")
+        Filter::FORMS.join(", ")
     ))
 }
 
@@ -373,12 +373,18 @@ pub(crate) fn no_client(word: &str, clients: &[String]) -> Text {
 pub(crate) fn nothing_to_list(filter: &Filter) -> Text {
     let sources: Vec<&str> = filter.sources.iter().map(|source| source.name()).collect();
     let entities: Vec<&str> = filter.entities.iter().map(String::as_str).collect();
+    let labels: Vec<String> = filter
+        .labels
+        .iter()
+        .map(|label| format!("“{label}”"))
+        .collect();
     let said = [
         filter.overdue.then(|| "overdue".to_owned()),
         filter.blocked.then(|| "blocked".to_owned()),
         filter.snoozed.then(|| "snoozed".to_owned()),
         (!sources.is_empty()).then(|| format!("in {}", sources.join(" or "))),
         (!entities.is_empty()).then(|| format!("for {}", entities.join(" or "))),
+        (!labels.is_empty()).then(|| format!("labelled {}", labels.join(" and "))),
     ];
     let said: Vec<String> = said.into_iter().flatten().collect();
     let of = match filter.is_of_what_is_held_back() {

@@ -168,7 +168,7 @@ fn split_filter<V: Verb>(text: &str) -> Option<(Typed<'_>, V, &str)> {
     loop {
         let (word, after) = split_word(rest);
         let word = word.trim_end_matches([',', '.', '!']).to_lowercase();
-        if !Filter::WORDS.contains(&word.as_str()) {
+        if !Filter::is_word(&word) {
             clients += 1;
             if word.is_empty() || rest == text || clients > CLIENTS_MAX {
                 return None;

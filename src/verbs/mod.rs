@@ -32,6 +32,7 @@ pub mod find;
 pub mod gestures;
 pub mod grammar;
 pub mod help;
+pub mod label;
 pub mod line;
 pub mod line_format;
 pub mod link;
@@ -323,6 +324,7 @@ verbs! {
     claim: Claim,
     due: Due,
     prio: Prio,
+    label: Relabel,
     undo: Undo,
     confirm: Confirm,
     why: Why,

@@ -59,7 +59,7 @@ fn tells_nothing(told: &str) {
 }
 
 /// Every command that takes a REF, with its words before and after it.
-const NAMED: [(&str, &str); 12] = [
+const NAMED: [(&str, &str); 13] = [
     ("done ", ""),
     ("done ", " -c seen"),
     ("comment on ", ": seen"),
@@ -70,6 +70,7 @@ const NAMED: [(&str, &str); 12] = [
     ("assign ", " @bo"),
     ("claim ", ""),
     ("prio ", " high"),
+    ("label ", " +bug"),
     ("why ", ""),
     ("log ", ""),
 ];

@@ -1465,6 +1465,13 @@ async fn answers_are_as_the_api_describes_itself() {
                 Some(json!({ "priority": "none" })),
                 200,
             ),
+            (
+                "POST",
+                "/tasks/{task_id}/label",
+                Some(json!({ "labels": "+no such label" })),
+                502,
+            ),
+            ("POST", "/label", Some(json!({ "labels": "bug" })), 422),
             ("POST", "/assign", Some(json!({ "person": "bo" })), 422),
             ("POST", "/claim", Some(json!({ "ref": "9" })), 404),
             (

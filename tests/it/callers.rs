@@ -124,7 +124,7 @@ const fn deed(
     }
 }
 
-const DEEDS: [Deed; 31] = [
+const DEEDS: [Deed; 32] = [
     deed(
         "done",
         "done #ISSUE",
@@ -196,6 +196,15 @@ const DEEDS: [Deed; 31] = [
             "POST",
             "/priority",
             r#"{"ref": "clickup:TASK", "priority": "high"}"#,
+        )),
+    ),
+    deed(
+        "label",
+        "label #ISSUE +triaged",
+        Some((
+            "POST",
+            "/label",
+            r##"{"ref": "#ISSUE", "labels": "+triaged"}"##,
         )),
     ),
     deed("undo", "undo", Some(("POST", "/undo", "{}"))),
@@ -308,6 +317,7 @@ fn setup() -> Setup {
             let single = json!({"is_restricted": true, "is_ultra_restricted": true});
             slack.changes_silently(SINGLE_CHANNEL, single);
             slack.changes_silently(OTHER_WORKSPACE, json!({"team_id": "T0TEAM9"}));
+            sandbox.github.add_label(REPO, "triaged");
             for number in 1..=CALLERS.len() + TOKENS.len() {
                 sandbox
                     .clickup

@@ -53,6 +53,7 @@ mod home;
 mod huge;
 mod identity;
 mod init;
+mod label;
 mod limits;
 mod list;
 mod log;

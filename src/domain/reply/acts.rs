@@ -120,7 +120,7 @@ pub(super) fn undone(undo: &UndoRequest, outcome: &Outcome, subject: Text) -> Te
     }
 }
 
-/// After an `assign`, `claim`, `due` or `prio`; `said` is the requested change in words.
+/// After an `assign`, `claim`, `due`, `prio` or `label`; `said` is the requested change in words.
 pub(super) fn changed(
     change: &TaskChange,
     said: &str,
@@ -152,7 +152,7 @@ pub(super) fn changed(
         }
         TaskChange::Priority(None) => words.text("Priority removed"),
         TaskChange::Pause { .. } => words.text(format!("Paused in {source}")),
-        TaskChange::Resume { .. } | TaskChange::Assign { .. } => {
+        TaskChange::Resume { .. } | TaskChange::Assign { .. } | TaskChange::Labels(_) => {
             words.text(format!("Now {said} in {source}"))
         }
     };

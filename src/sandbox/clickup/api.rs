@@ -97,6 +97,13 @@ impl ClickUpWorld {
                 let is_loose = |list: &Value| list["folder"]["hidden"] == json!(true);
                 Ok(json!({ "lists": self.lists_of(call, space, is_loose)? }))
             }
+            ("GET", ["space", space, "tag"]) => {
+                self.in_space(space)?;
+                let tags = self.tags.get(*space).into_iter().flatten();
+                let shown =
+                    |name| json!({ "name": name, "tag_fg": "#ffffff", "tag_bg": "#000000" });
+                Ok(json!({ "tags": tags.map(shown).collect::<Vec<_>>() }))
+            }
             ("GET", ["list", list]) => {
                 let mut list = self.list(list)?.clone();
                 if let Some(list) = list.as_object_mut() {
@@ -148,6 +155,15 @@ impl ClickUpWorld {
                 let id = self.visible(call, task)?;
                 if tag.is_empty() {
                     return Err(no_route());
+                }
+                // It is not certain that ClickUp refuses this (docs/contracts/clickup.md#writing).
+                let space = self.place(&id).space;
+                if !self
+                    .tags
+                    .get(&space)
+                    .is_some_and(|tags| tags.contains(*tag))
+                {
+                    return Err(ClickUpRefusal::bad("Tag not found"));
                 }
                 self.tag(&id, tag, call.method == "POST", self.me);
                 Ok(json!({}))

@@ -321,6 +321,17 @@ impl SandboxClickUp {
         self.house.with(|world| world.depend(&task, &first, waits));
     }
 
+    /// Adds a tag to the space of the default list. Tagging a task with a new one adds it too.
+    pub fn add_tag(&self, tag: &str) {
+        self.house.with(|world| {
+            let list = world.lists.get(&world.default_list);
+            let space = list
+                .map(|list| text(&list["space"]["id"]))
+                .unwrap_or_default();
+            world.add_tag(&space, tag);
+        });
+    }
+
     /// A user adds or removes a tag.
     #[track_caller]
     pub fn tag(&self, task: &str, tag: &str, on: bool, by: i64) {

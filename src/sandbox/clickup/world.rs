@@ -28,6 +28,8 @@ pub(super) struct ClickUpWorld {
     pub lists: BTreeMap<String, Value>,
     pub default_list: String,
     pub tasks: BTreeMap<String, ClickUpTask>,
+    /// The tags of each space, by its id. Using a new tag on a task adds it.
+    pub tags: BTreeMap<String, BTreeSet<String>>,
     pub hooks: Vec<Value>,
     pub outgoing: Vec<DeliveryAttempt>,
     pub rate: TokenRate,
@@ -165,6 +167,7 @@ impl ClickUpWorld {
                 .map(|list| (text(&list["id"]), list))
                 .collect(),
             tasks: BTreeMap::new(),
+            tags: BTreeMap::new(),
             hooks: Vec::new(),
             outgoing: Vec::new(),
             rate: TokenRate {
@@ -298,6 +301,9 @@ impl ClickUpWorld {
                 .collect::<Result<Vec<_>, _>>()?,
             Some(_) => return Err(ClickUpRefusal::bad("tags must be an array of names")),
         };
+        for tag in &tags {
+            self.add_tag(&text(&list["space"]["id"]), tag);
+        }
         let at = self.tick();
         let parent = self.parent_for(wish)?;
         let ago = |key: &str| {
@@ -586,7 +592,16 @@ impl ClickUpWorld {
         }
     }
 
+    /// Adds a tag to a space.
+    pub fn add_tag(&mut self, space: &str, tag: &str) {
+        let tags = self.tags.entry(space.to_owned()).or_default();
+        tags.insert(tag.to_owned());
+    }
+
     pub fn tag(&mut self, id: &str, tag: &str, on: bool, by: i64) {
+        if on {
+            self.add_tag(&self.place(id).space, tag);
+        }
         let at = self.tick();
         let Some(task) = self.tasks.get_mut(id) else {
             return;
@@ -842,7 +857,7 @@ impl ClickUpWorld {
         );
     }
 
-    fn place(&self, id: &str) -> WebhookPlace {
+    pub fn place(&self, id: &str) -> WebhookPlace {
         let Some(task) = self.tasks.get(id) else {
             return WebhookPlace::default();
         };

@@ -327,6 +327,11 @@ impl GitHubWorld {
         }
         match (method, rest) {
             ("GET", []) => Ok(ApiReply::new(200, self.repo_json(repo))),
+            ("GET", ["labels"]) => {
+                let labels = known.labels.iter();
+                let shown = labels.map(|(name, id)| label_json(name, *id)).collect();
+                self.page(call, &format!("/repositories/{repo}/labels"), shown)
+            }
             ("GET", ["labels", name]) => {
                 let label = known
                     .labels
@@ -428,12 +433,11 @@ impl GitHubWorld {
                     return Err(forbidden("issues=write"));
                 }
                 let mut names = self.names_in(repo, number, "labels", "name");
-                names.extend(
-                    wanted
-                        .into_iter()
-                        .filter(|name| !names.contains(name))
-                        .collect::<Vec<_>>(),
-                );
+                for name in wanted {
+                    if !names.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+                        names.push(name);
+                    }
+                }
                 self.change(
                     repo,
                     number,

@@ -561,8 +561,12 @@ impl GitHubWorld {
             let Some(known) = self.repos.get_mut(&repo) else {
                 continue;
             };
+            // A repository has one label of a name, in any case.
+            let mut spelled = known.labels.keys();
+            let spelled = spelled.find(|known| known.eq_ignore_ascii_case(name));
+            let name = spelled.unwrap_or(name).clone();
             let id = *known.labels.entry(name.clone()).or_insert(new);
-            let label = label_json(name, id);
+            let label = label_json(&name, id);
             if !labels.contains(&label) {
                 labels.push(label);
             }
