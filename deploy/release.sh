@@ -2,12 +2,18 @@
 # Builds the daemon for production, without the demo and its sandbox, and a bill of materials beside it. The same commit
 # with the same toolchain gives the same bytes in every folder (deploy/reproduce.sh shows it).
 #
-#   deploy/release.sh [PROFILE]      PROFILE is `release` (the default) or `dist`
+#   deploy/release.sh [PROFILE [TARGET]]
+#
+# PROFILE is `release` (the default) or `dist`. TARGET is a target of rustc, such as x86_64-unknown-linux-musl, whose
+# binaries are static; without it the binary is for this machine. cargo-zigbuild is used for a TARGET where it is installed.
+# FEATURES are `jq` unless they are set.
 #
 # Result: target/package/ with ivan, ivan.cdx.json (if cargo-cyclonedx is installed) and SHA256SUMS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 profile=${1:-release}
+triple=${2:-}
+features=${FEATURES:-jq}
 target=$PWD/target
 package=$target/package
 
@@ -22,12 +28,17 @@ export SOURCE_DATE_EPOCH
 export CARGO_TARGET_DIR=$target
 export CARGO_INCREMENTAL=0
 
-cargo build --locked --no-default-features --features jq --profile "$profile" --bin ivan
+build=build
+if [ -n "$triple" ] && command -v cargo-zigbuild >/dev/null; then
+    build=zigbuild
+fi
+cargo "$build" --locked --no-default-features --features "$features" --profile "$profile" ${triple:+--target "$triple"} --bin ivan
 
 rm -rf "$package"
 mkdir -p "$package"
-cp "$target/$profile/ivan" "$package/ivan"
-if grep -qE '^  (demo|sandbox) ' <<<"$("$package/ivan" --help)"; then
+cp "$target/${triple:+$triple/}$profile/ivan" "$package/ivan"
+# A sentence of the sandbox's control API, which also shows for binaries of another machine that they are without it.
+if [[ " ${features//,/ } " != *" demo "* ]] && grep -qaF 'docs/sandbox.md lists them' "$package/ivan"; then
     echo "the build has the sandbox in it" >&2
     exit 1
 fi
@@ -37,7 +48,8 @@ if grep -qaF -e "$PWD" -e "$cargo_home" "$package/ivan"; then
 fi
 
 if command -v cargo-cyclonedx >/dev/null; then
-    cargo cyclonedx --quiet --format json --no-default-features --features jq --target "$(rustc -vV | sed -n 's/^host: //p')" \
+    cargo cyclonedx --quiet --format json --no-default-features --features "$features" \
+        --target "${triple:-$(rustc -vV | sed -n 's/^host: //p')}" \
         --override-filename ivan.cdx
     sed "s|$PWD|/ivan|g" ivan.cdx.json >"$package/ivan.cdx.json"
     rm ivan.cdx.json

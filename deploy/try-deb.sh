@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Installs the .deb into a new Debian root and runs it there without a network: version, manual page, unit, completions, and
+# the demo if it was packaged (FEATURES="demo jq" deploy/package.sh). Needs root and Debian's debootstrap.
+#
+#   deploy/try-deb.sh [FILE]      FILE is the newest .deb of target/packages unless it is given
+set -euo pipefail
+cd "$(dirname "$0")/.."
+deb=${1:-$(ls -t target/packages/*.deb | head -n 1)}
+root=$(mktemp -d)
+# Nothing stays behind, whatever ended the script.
+trap 'rm -rf "$root"' EXIT
+chmod 755 "$root"
+debootstrap --variant=minbase --include=man-db stable "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$root.log" 2>&1 || {
+    tail -n 5 "$root.log" >&2
+    exit 1
+}
+rm -f "$root.log"
+cp "$deb" "$root/ivan.deb"
+
+# In a network of its own, which has only a loopback.
+inside() {
+    unshare --net -- chroot "$root" /bin/sh -euc "$1"
+}
+inside 'dpkg -i /ivan.deb && dpkg -s ivan | grep -q "^Status: install ok installed"'
+inside 'ivan --version'
+inside 'test -f /lib/systemd/system/ivan.service -o -f /usr/lib/systemd/system/ivan.service'
+inside 'zcat /usr/share/man/man1/ivan-done.1.gz | grep -q "ivan-done"'
+inside 'grep -q ivan /usr/share/bash-completion/completions/ivan'
+inside 'test ! -e /etc/ivan/bot.toml'
+if inside 'ivan --help' | grep -q '^  demo '; then
+    # The demo needs a loopback that is up.
+    said=$(unshare --net -- sh -euc 'ip link set lo up; exec chroot "$1" /bin/sh -c "printf \"done 1\nundo\n!quit\n\" | ivan demo"' - "$root")
+    grep -q '✓ Task completed' <<<"$said"
+    grep -q 'open again' <<<"$said" || echo "$said"
+    echo "The demo completes a task, without a network."
+else
+    echo "This package has no demo."
+fi
+inside 'dpkg -r ivan && test ! -e /usr/bin/ivan'
+echo "The package installs, runs and is removed."
