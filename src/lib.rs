@@ -8,7 +8,7 @@
 //! ├── lib.rs         this map
 //! ├── app.rs         wiring: Config → App → run until told to stop; app/services.rs: the services of `ivan init` ·
 //! │                  app/reload.rs: changes of bot.toml while it runs · app/systemd.rs: ready, state, not stuck
-//! ├── runtime.rs     shutdown token, supervisor of named tasks, back-off, rate limiter, lock, reloadable settings: one of each
+//! ├── runtime.rs     shutdown token, supervisor of named tasks, back-off, rate limiter, lock, reloadable settings, log throttle: one of each
 //! ├── limits.rs      every limit, by name: counted and logged where it is reached
 //! ├── clock.rs       the app's clock, which tests can shift
 //! ├── lenient.rs     JSON from outside, read leniently and in little memory
@@ -48,7 +48,7 @@
 //! ├── outbox.rs      carries operations out: a lane per person and task, repeating, giving up
 //! ├── completion.rs  a command's operations → its report, its message and the pin (completion/pins.rs); completion/several.rs: one receipt for several tasks
 //! ├── inbox.rs       webhook deliveries → source events → ingest; inbox/flood.rs: waits while many come in
-//! ├── reconcile.rs   polls → source events → ingest; reconcile/comments.rs: comments · reconcile/failing.rs: logging of failures
+//! ├── reconcile.rs   polls → source events → ingest; reconcile/comments.rs: comments
 //! ├── ingest.rs      a source's report about a task → the mirror, and notices
 //! ├── linking.rs     proofs of accounts → links, and news of them to operators
 //! ├── notices.rs     changes of a task → notices to the people concerned

@@ -9,7 +9,6 @@
 //! rate limit is reserved for them. Only the first walk uses the reserve too: before it there is no task to write to.
 
 mod comments;
-mod failing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +27,7 @@ use crate::domain::source::{Container, SourceReader, SourceWriter};
 use crate::domain::task::{Source, TaskKey};
 use crate::ingest::{self, Applied, ReportOrigin};
 use crate::limits::Limit;
-use crate::runtime::{Backoff, CancellationToken, Reloadable, lock};
+use crate::runtime::{Backoff, CancellationToken, LastingFailure, Reloadable, lock};
 use crate::store::{Store, StoreError, Wake, tasks};
 
 /// How far before the newest known change a walk begins, because clocks and listings of sources lag
@@ -127,7 +126,7 @@ struct Mirrored {
     /// Whether a poll of this run has ended.
     polled: AtomicBool,
     /// The state of logging failed polls.
-    failing: std::sync::Mutex<failing::PollFailures>,
+    failing: std::sync::Mutex<LastingFailure>,
 }
 
 impl Reconciler {
@@ -333,7 +332,8 @@ impl Inner {
         let changed = synced.changed;
         let first = !mirrored.polled.swap(true, Ordering::Relaxed);
         let mut failing = lock(&mirrored.failing);
-        let lasted = failing.went(self.clock.now(), synced.error.as_deref());
+        let now = self.clock.now() - DateTime::UNIX_EPOCH;
+        let lasted = failing.went(now.to_std().unwrap_or_default(), synced.error.as_deref());
         match (&synced.error, lasted) {
             // Without news it is no event.
             (None, None) if changed == 0 && !full && !first => {

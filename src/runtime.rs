@@ -1,7 +1,9 @@
 //! Tools for long-lived tasks: a shutdown token, a supervisor of named tasks, a back-off, a rate limiter, a lock, a value
-//! that a reload replaces.
+//! that a reload replaces, a log throttle for what is tried again and again.
 //!
 //! There is one of each, our own where no crate fits: see [`Backoff`], [`RateLimiter`] and [`lock`].
+
+mod failing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -11,6 +13,8 @@ use std::time::Duration;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 pub use tokio_util::sync::CancellationToken;
+
+pub use failing::LastingFailure;
 
 /// Sleeps; returns `false` if the shutdown begins first.
 pub async fn slept(wait: Duration, shutdown: &CancellationToken) -> bool {

@@ -51,7 +51,8 @@ use crate::mailbox::{
     Gesture, IncomingMessage, Inserted, Mailbox, StoreError, ThreadReplies, conversation_of,
 };
 use crate::runtime::{
-    Backoff, CancellationToken, EndReason, Reloadable, Supervisor, TaskEnded, panic_text, slept,
+    Backoff, CancellationToken, EndReason, LastingFailure, Reloadable, Supervisor, TaskEnded,
+    panic_text, slept,
 };
 use catch_up::{CatchUp, Outage};
 use compare::Compare;
@@ -492,6 +493,7 @@ async fn introduce(
     shutdown: CancellationToken,
 ) -> Option<BotIdentity> {
     let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
+    let (begun, mut failing) = (tokio::time::Instant::now(), LastingFailure::default());
     loop {
         let error = match shutdown.run_until_cancelled(web.who_am_i()).await? {
             Ok(own) => return Some(own),
@@ -500,13 +502,18 @@ async fn introduce(
         let wait = wait_after(&error, &mut backoff, timings);
         slack_is(mailbox, SlackHealth::Trouble(error.to_string()));
         let wait_ms = millis(wait);
-        match &error {
+        let lasted = failing.went(begun.elapsed(), Some(&error.to_string()));
+        match (&error, lasted) {
+            (_, None) => tracing::debug!(wait_ms, %error, "still cannot reach Slack (auth.test)"),
             // Nothing will change until a person repairs it.
-            WebError::Credentials { .. } | WebError::Refused { .. } => {
-                tracing::error!(wait_ms, %error, "cannot reach Slack (auth.test); retrying");
+            (WebError::Credentials { .. } | WebError::Refused { .. }, Some(failing)) => {
+                tracing::error!(wait_ms, failing, %error, "cannot reach Slack (auth.test); retrying");
             }
-            WebError::Limited { .. } | WebError::NotTaken { .. } | WebError::Unknown { .. } => {
-                tracing::warn!(wait_ms, %error, "cannot reach Slack (auth.test); retrying");
+            (
+                WebError::Limited { .. } | WebError::NotTaken { .. } | WebError::Unknown { .. },
+                Some(failing),
+            ) => {
+                tracing::warn!(wait_ms, failing, %error, "cannot reach Slack (auth.test); retrying");
             }
         }
         if !slept(wait, &shutdown).await {

@@ -34,7 +34,7 @@ use crate::domain::controls;
 use crate::domain::reply::SlackHealth;
 use crate::limits::{Limit, LogThrottle};
 use crate::mailbox::{IncomingMessage, Inserted, StoreError};
-use crate::runtime::{Backoff, CancellationToken};
+use crate::runtime::{Backoff, CancellationToken, LastingFailure};
 use crate::tls;
 use queue::{Budget, ENVELOPES_MAX, GESTURES_RESERVE, Held, JOB_BYTES, JobQueue};
 use reopening::Reopening;
@@ -145,6 +145,7 @@ async fn hold(
     let mut retired: Vec<watch::Receiver<State>> = Vec::new();
     // How often in a row Slack counted more links than are held here.
     let mut counted = 0_u32;
+    let mut unlinked = Unlinked::new();
     loop {
         let opened = meanwhile(links, shutdown, connect(door, timings)).await?;
         let greeted = match opened {
@@ -167,7 +168,12 @@ async fn hold(
                 }
                 retired.retain(|state| !is_over(state));
                 let held = retired.len() + 1;
-                tracing::info!(connections, held, "Slack connected");
+                match unlinked.ends() {
+                    None => tracing::info!(connections, held, "Slack connected"),
+                    Some(failed) => {
+                        tracing::info!(connections, held, failed, "Slack connected after failures")
+                    }
+                }
                 let held = u32::try_from(held).unwrap_or(u32::MAX);
                 let others = connections.unwrap_or(0).saturating_sub(held);
                 counted = if others > 0 {
@@ -219,16 +225,15 @@ async fn hold(
                     }
                     State::Disabled => {
                         current = None;
-                        alarm(
-                            intake.as_ref(),
-                            Failure::disabled(),
-                            timings,
-                            &mut reopening,
-                        )
+                        let wait = Failure::disabled().wait(timings, &mut reopening);
+                        unlinked.goes_on(intake.as_ref(), Failure::disabled(), wait);
+                        wait
                     }
                     State::Crowded => {
                         current = None;
-                        alarm(intake.as_ref(), Failure::crowded(), timings, &mut reopening)
+                        let wait = Failure::crowded().wait(timings, &mut reopening);
+                        unlinked.goes_on(intake.as_ref(), Failure::crowded(), wait);
+                        wait
                     }
                     State::Over(why) => {
                         current = None;
@@ -241,13 +246,13 @@ async fn hold(
                 }
             }
             Err(failure) => {
+                let wait = failure.wait(timings, &mut reopening);
                 if current.as_ref().is_some_and(|link| !is_over(&link.state)) {
-                    let wait = failure.wait(timings, &mut reopening);
                     tracing::warn!(wait_ms = millis(wait), error = %failure.why, "cannot open the next connection to Slack; the old one still works");
-                    wait
                 } else {
-                    alarm(intake.as_ref(), failure, timings, &mut reopening)
+                    unlinked.goes_on(intake.as_ref(), failure, wait);
                 }
+                wait
             }
         };
         if meanwhile(links, shutdown, tokio::time::sleep(wait))
@@ -278,21 +283,40 @@ async fn meanwhile<T>(
     }
 }
 
-/// Reports that Slack is not connected, and returns the wait before the next attempt.
-fn alarm(
-    intake: &dyn EventHandler,
-    failure: Failure,
-    timings: &Timings,
-    reopening: &mut Reopening,
-) -> Duration {
-    let wait = failure.wait(timings, reopening);
-    let (why, wait_ms) = (&failure.why, millis(wait));
-    match failure.patience {
-        Patience::Mend => tracing::error!(wait_ms, error = %why, "cannot connect to Slack"),
-        _ => tracing::warn!(wait_ms, error = %why, "not connected to Slack; retrying"),
+/// A time without a link, which is logged at growing intervals.
+struct Unlinked {
+    begun: Instant,
+    failing: LastingFailure,
+}
+
+impl Unlinked {
+    fn new() -> Unlinked {
+        Unlinked {
+            begun: Instant::now(),
+            failing: LastingFailure::default(),
+        }
     }
-    intake.slack_is(SlackHealth::Trouble(failure.why));
-    wait
+
+    /// Reports that Slack is not connected.
+    fn goes_on(&mut self, intake: &dyn EventHandler, failure: Failure, wait: Duration) {
+        let (why, wait_ms) = (&failure.why, millis(wait));
+        let lasted = self.failing.went(self.begun.elapsed(), Some(why));
+        match (&failure.patience, lasted) {
+            (Patience::Mend, Some(failing)) => {
+                tracing::error!(wait_ms, failing, error = %why, "cannot connect to Slack");
+            }
+            (_, Some(failing)) => {
+                tracing::warn!(wait_ms, failing, error = %why, "not connected to Slack; retrying");
+            }
+            (_, None) => tracing::debug!(wait_ms, error = %why, "still not connected to Slack"),
+        }
+        intake.slack_is(SlackHealth::Trouble(failure.why));
+    }
+
+    /// Its duration as the end of a sentence, if there was one.
+    fn ends(&mut self) -> Option<String> {
+        self.failing.went(self.begun.elapsed(), None)
+    }
 }
 
 /// The reason why there is no link, with its retry policy.

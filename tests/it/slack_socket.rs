@@ -30,6 +30,7 @@
 //! | 21 | a long outage: history, and nothing twice | `what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_and_acts_once`; `recovery.rs`: `what_was_typed_while_nobody_listened_is_acted_on_once`, `old_commands_are_listed_once_and_not_acted_on` |
 //! | 22 | one TLS connection | `tls.rs`: `every_client_of_the_daemon_speaks_tls` |
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ivan::clock::Clock;
@@ -43,6 +44,7 @@ use ivan::sandbox::slack::{SandboxEvent, SandboxSlack};
 use ivan::slack::{SlackError, SlackSettings, SlackToken, Timings};
 use ivan::store::{Store, StoreSettings, people};
 use rstest::rstest;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::connect_async;
@@ -324,6 +326,33 @@ async fn what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_an
 }
 
 // ---------------------------------------------------------------- alarms
+
+#[tokio::test]
+async fn an_outage_is_logged_once_and_not_at_each_attempt() {
+    let setup = two_tasks().set("log.level", "\"debug\"");
+    ivan_test(setup, async |ivan| {
+        ivan.slack().front().down();
+        ivan.slack().cut();
+        ivan.logs_times("still not connected to Slack", 3).await;
+        let log = ivan.log();
+        let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+        let told: Vec<String> = lines
+            .filter(|line: &Value| line["level"] == "WARN")
+            .filter(|line| line["fields"]["message"] == "not connected to Slack; retrying")
+            .map(|line| line["fields"]["error"].to_string())
+            .collect();
+        let reasons: BTreeSet<&String> = told.iter().collect();
+        assert!(!told.is_empty(), "{log}");
+        assert_eq!(
+            told.len(),
+            reasons.len(),
+            "a reason was told twice: {told:#?}"
+        );
+        ivan.slack().front().up();
+        ivan.logs("Slack connected after failures").await;
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn a_refused_token_is_an_alarm_that_everybody_can_see() {

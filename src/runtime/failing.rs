@@ -1,34 +1,37 @@
-//! The log throttle for failed polls: the first failure, each new reason, then growing intervals. Otherwise a source
-//! that is down for a day would fill the log.
+//! The log throttle for what is tried again and again, such as a poll: the first failure, each new reason, then growing
+//! intervals. Otherwise a source that is down for a day would fill the log.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::time::Duration;
 
+const MINUTE: Duration = Duration::from_secs(60);
 /// The first interval; each further one doubles.
-const AGAIN_FIRST: TimeDelta = TimeDelta::minutes(10);
-const AGAIN_MAX: TimeDelta = TimeDelta::hours(6);
-/// New reasons that are logged at once during a failure. Some reasons contain a time and are new at each poll.
+const AGAIN_FIRST: Duration = Duration::from_secs(10 * 60);
+const AGAIN_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+/// New reasons that are logged at once during a failure. Some reasons contain a time and are new at each attempt.
 const REASONS: usize = 8;
 
-/// Consecutive failed polls of one source.
+/// Consecutive failed attempts at one thing.
 #[derive(Debug, Default)]
-pub struct PollFailures {
+pub struct LastingFailure {
     of: Option<Row>,
 }
 
 #[derive(Debug)]
 struct Row {
-    since: DateTime<Utc>,
+    since: Duration,
     /// The time of the next log line, and the interval after it.
-    again_at: DateTime<Utc>,
-    wait: TimeDelta,
+    again_at: Duration,
+    wait: Duration,
     told: Vec<String>,
 }
 
-impl PollFailures {
-    /// Handles the end of a poll. Returns the duration of the failure as the end of a sentence, if a line is due.
-    pub fn went(&mut self, now: DateTime<Utc>, error: Option<&str>) -> Option<String> {
+impl LastingFailure {
+    /// Handles the end of an attempt, without an error or with one. `now` is the time since any moment that stays the same.
+    /// Returns the duration of the failure as the end of a sentence, if a line is due.
+    pub fn went(&mut self, now: Duration, error: Option<&str>) -> Option<String> {
         let Some(why) = error else {
-            return self.of.take().map(|row| lasting(now - row.since));
+            let over = self.of.take();
+            return over.map(|row| lasting(now.saturating_sub(row.since)));
         };
         let Some(row) = &mut self.of else {
             self.of = Some(Row {
@@ -37,7 +40,7 @@ impl PollFailures {
                 wait: AGAIN_FIRST,
                 told: vec![why.to_owned()],
             });
-            return Some(lasting(TimeDelta::zero()));
+            return Some(lasting(Duration::ZERO));
         };
         let new = row.told.len() < REASONS && !row.told.iter().any(|told| told == why);
         if now < row.again_at && !new {
@@ -50,12 +53,12 @@ impl PollFailures {
             row.wait = (row.wait * 2).min(AGAIN_MAX);
             row.again_at = now + row.wait;
         }
-        Some(lasting(now - row.since))
+        Some(lasting(now.saturating_sub(row.since)))
     }
 }
 
-fn lasting(time: TimeDelta) -> String {
-    match time.num_minutes() {
+fn lasting(time: Duration) -> String {
+    match time.as_secs() / MINUTE.as_secs() {
         ..1 => "for less than a minute".to_owned(),
         minutes @ 1..120 => format!("for {minutes} min"),
         minutes => format!("for {} h", minutes / 60),
@@ -66,13 +69,13 @@ fn lasting(time: TimeDelta) -> String {
 mod tests {
     use super::*;
 
-    fn at(minute: i64) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
+    fn at(minute: u32) -> Duration {
+        MINUTE * minute
     }
 
-    /// The minutes with a log line, for polls that fail every minute for a day and a half.
-    fn logged(why: impl Fn(i64) -> String) -> Vec<i64> {
-        let mut failing = PollFailures::default();
+    /// The minutes with a log line, for attempts that fail every minute for a day and a half.
+    fn logged(why: impl Fn(u32) -> String) -> Vec<u32> {
+        let mut failing = LastingFailure::default();
         (0..2160)
             .filter(|&minute| failing.went(at(minute), Some(&why(minute))).is_some())
             .collect()
@@ -98,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_end_is_told_once_and_the_next_failure_is_a_new_one() {
-        let mut failing = PollFailures::default();
+        let mut failing = LastingFailure::default();
         assert_eq!(failing.went(at(0), None), None);
         assert_eq!(
             failing.went(at(1), Some("no")).as_deref(),
