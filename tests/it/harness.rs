@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::Write as _;
+use std::net::{TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -1671,19 +1671,19 @@ impl Drop for Took {
 /// daemon is down. This process owns it until it ends, also among other test runs on the machine.
 pub fn lasting_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    static OURS: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    // A port of UDP of the same number stands for the port. Unlike files, such locks leave nothing behind.
+    static OURS: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
     const FIRST: u16 = 12_000;
     const COUNT: u16 = 20_000;
     let start = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap();
     loop {
         let nth = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(start);
         let port = FIRST + nth % COUNT;
-        let lock = std::env::temp_dir().join(format!("ivan-tests-port-{port}"));
-        let Ok(lock) = File::create(lock) else {
+        let Ok(lock) = UdpSocket::bind(("127.0.0.1", port)) else {
             continue;
         };
         // A look without listening: a copy of the socket would stay open in processes that are just started.
-        if lock.try_lock().is_ok() && std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        if TcpStream::connect(("127.0.0.1", port)).is_err() {
             OURS.lock().unwrap().push(lock);
             return port;
         }
