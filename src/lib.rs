@@ -8,7 +8,7 @@
 //! ├── lib.rs         this map
 //! ├── app.rs         wiring: Config → App → run until told to stop; app/services.rs: the services of `ivan init` ·
 //! │                  app/reload.rs: changes of bot.toml while it runs · app/systemd.rs: ready, state, not stuck
-//! ├── runtime.rs     shutdown token, supervisor of named tasks, back-off, rate limiter, lock, reloadable settings, log throttle: one of each
+//! ├── runtime.rs     shutdown token, supervisor of named tasks, back-off, rate limiter, lock, reloadable settings: one of each; runtime/failing.rs: log throttle
 //! ├── limits.rs      every limit, by name: counted and logged where it is reached
 //! ├── clock.rs       the app's clock, which tests can shift
 //! ├── lenient.rs     JSON from outside, read leniently and in little memory
