@@ -5,8 +5,9 @@ use chrono::DateTime;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::app::{self, AppRefusal, GitHubCaller, SandboxApp, SandboxInstallation};
 use super::world::{
-    COMMENTS, GitHubWorld, Gone, ISSUES, IssueChange, Repo, RepoWebhook, label_json,
+    COMMENTS, GitHubWorld, Gone, ISSUES, IssueChange, Repo, RepoWebhook, iso, label_json,
 };
 use crate::sandbox::webhook_sender::is_loopback;
 use crate::sandbox::wire::{ReadRequest, digest};
@@ -82,11 +83,6 @@ fn not_found() -> ApiReply {
     no(404, "Not Found")
 }
 
-fn forbidden(permission: &str) -> ApiReply {
-    no(403, "Resource not accessible by personal access token")
-        .with("x-accepted-github-permissions", permission)
-}
-
 /// A 422 about one field.
 fn invalid(resource: &str, field: &str, code: &str, message: Option<&str>) -> ApiReply {
     let mut error = json!({ "resource": resource, "field": field, "code": code });
@@ -102,11 +98,17 @@ fn invalid(resource: &str, field: &str, code: &str, message: Option<&str>) -> Ap
 
 impl GitHubWorld {
     pub(super) fn answer(&mut self, call: &ReadRequest) -> ApiReply {
+        self.caller = GitHubCaller::User;
         let mut reply = match self.admitted(call) {
+            // It counts towards no installation's limit.
+            Ok(()) if self.caller == GitHubCaller::App => {
+                self.as_app(call).unwrap_or_else(|refusal| refusal)
+            }
             Ok(()) => {
                 let reply = self.routed(call).unwrap_or_else(|refusal| refusal);
                 let reply = tagged(call, reply);
                 let reply = match self.token_expires {
+                    _ if self.caller != GitHubCaller::User => reply,
                     Some(at) => reply.with("github-authentication-token-expiration", expiry(at)),
                     None => reply,
                 };
@@ -137,7 +139,35 @@ impl GitHubWorld {
         ] {
             reply.headers.push((name.to_owned(), value));
         }
+        // Other people's acts follow.
+        self.caller = GitHubCaller::User;
         reply
+    }
+
+    fn forbidden(&self, permission: &str) -> ApiReply {
+        let message = match self.caller {
+            GitHubCaller::Installation(_) => "Resource not accessible by integration",
+            GitHubCaller::User | GitHubCaller::App => {
+                "Resource not accessible by personal access token"
+            }
+        };
+        no(403, message).with("x-accepted-github-permissions", permission)
+    }
+
+    /// Whether the caller may change issues: a person with push access, an App with the permission.
+    fn may_push(&self, repo: u64) -> bool {
+        match self.installation() {
+            Some(_) => self.has_permission("issues", "write"),
+            None => self.repos.get(&repo).is_some_and(|repo| repo.push),
+        }
+    }
+
+    /// Whether the installation that calls has a permission at this level; true for a person.
+    fn has_permission(&self, name: &str, level: &str) -> bool {
+        self.installation().is_none_or(|one| {
+            let granted = one.permissions.get(name);
+            granted.is_some_and(|granted| granted == "write" || granted == level)
+        })
     }
 
     /// Contract 2, 3 and 5: the checks for every request.
@@ -157,8 +187,14 @@ impl GitHubWorld {
             .map(|header| header.strip_prefix("Bearer "))
         {
             None => return Err(no(401, "Requires authentication")),
-            Some(Some(token)) if token == self.token && !self.revoked => {}
-            Some(_) => return Err(no(401, "Bad credentials")),
+            Some(Some(token)) => self.caller = self.caller_of(token)?,
+            Some(None) => return Err(no(401, "Bad credentials")),
+        }
+        if self.caller == GitHubCaller::App {
+            return Ok(());
+        }
+        if is_of_the_app(call) {
+            return Err(refusal(app::UNDECODABLE));
         }
         self.rate.renew();
         if self.rate.remaining == 0 {
@@ -219,6 +255,9 @@ impl GitHubWorld {
 
     fn routed(&mut self, call: &ReadRequest) -> Answer {
         let steps = call.steps();
+        if self.installation().is_some() && is_of_a_person(call) {
+            return Err(no(403, "Resource not accessible by integration"));
+        }
         match (call.method.as_str(), steps.as_slice()) {
             ("GET", ["user"]) => Ok(ApiReply::new(200, self.user(&self.me))),
             ("GET", ["user", "repos"]) => self.own_repos(call),
@@ -268,6 +307,73 @@ impl GitHubWorld {
         }
     }
 
+    /// The sender of a request with this credential, or the refusal.
+    fn caller_of(&self, token: &str) -> Result<GitHubCaller, ApiReply> {
+        if token == self.token && !self.revoked {
+            return Ok(GitHubCaller::User);
+        }
+        match &self.app {
+            Some(app) => app.caller_of(token, self.time()).map_err(refusal),
+            None if app::is_jwt(token) => Err(refusal(app::NO_APP)),
+            None => Err(refusal(app::BAD)),
+        }
+    }
+
+    /// The endpoints of the App itself (docs/contracts/github.md#github-apps).
+    fn as_app(&mut self, call: &ReadRequest) -> Answer {
+        let steps = call.steps();
+        let now = self.time();
+        let known = self.app.as_ref().ok_or_else(not_found)?;
+        let shown = |id: u64, one: &SandboxInstallation| {
+            known.installation_json((id, one), self.user(&one.account), &self.base)
+        };
+        match (call.method.as_str(), steps.as_slice()) {
+            ("GET", ["app"]) => Ok(ApiReply::new(200, known.json(self.user("acme")))),
+            ("GET", ["app", "installations"]) => {
+                let all = known.installations.iter();
+                let all = all.map(|(id, one)| shown(*id, one));
+                self.page(call, "/app/installations", all.collect())
+            }
+            ("GET", ["app", "installations", id]) => {
+                let (id, one) = installation(known, id)?;
+                Ok(ApiReply::new(200, shown(id, one)))
+            }
+            ("POST", ["app", "installations", id, "access_tokens"]) => {
+                let (id, one) = installation(known, id)?;
+                if one.suspended_at.is_some() {
+                    return Err(refusal(app::SUSPENDED));
+                }
+                if !call.body.is_empty() && !call.is_json() {
+                    return Err(no(415, "Unsupported Media Type"));
+                }
+                let permissions = json!(one.permissions);
+                let (token, expires) = self.app().grant(id, now);
+                let body = json!({
+                    "token": token, "expires_at": iso(expires), "permissions": permissions,
+                    "repository_selection": "all",
+                });
+                Ok(ApiReply::new(201, body))
+            }
+            ("GET", ["repos", owner, name, "installation"]) => {
+                let is_there = self.named(&format!("{owner}/{name}")).is_some();
+                let mut installed = known.installations.iter().filter(|_| is_there);
+                let found = installed.find(|(_, one)| one.account.eq_ignore_ascii_case(owner));
+                let (id, one) = found.ok_or_else(not_found)?;
+                Ok(ApiReply::new(200, shown(*id, one)))
+            }
+            ("GET", ["app", "hook", "config"]) => {
+                let hook = self.app_hook.as_ref();
+                let secret = hook.and_then(|hook| hook.secret.as_ref());
+                let body = json!({
+                    "content_type": "json", "insecure_ssl": "0", "secret": secret.map(|_| "********"),
+                    "url": hook.map(|hook| &hook.url),
+                });
+                Ok(ApiReply::new(200, body))
+            }
+            _ => Err(refusal(app::BAD)),
+        }
+    }
+
     /// `GET /user/repos`: the repositories that the token's account can see (docs/contracts/github.md#calls).
     fn own_repos(&self, call: &ReadRequest) -> Answer {
         if call.one("type").is_some()
@@ -291,7 +397,13 @@ impl GitHubWorld {
     }
 
     fn sees(&self, repo: u64) -> bool {
-        self.repos.get(&repo).is_some_and(|repo| !repo.hidden)
+        let its = |repo: &Repo| {
+            let installation = self.installation();
+            installation.is_none_or(|one| one.account.eq_ignore_ascii_case(repo.owner()))
+        };
+        self.repos
+            .get(&repo)
+            .is_some_and(|repo| !repo.hidden && its(repo))
     }
 
     /// Contract 8: for a repository 301, and 307 for writes; for a transferred issue always 301.
@@ -321,6 +433,10 @@ impl GitHubWorld {
         let known = self.repos.get(&repo).ok_or_else(not_found)?;
         if known.archived && method != "GET" {
             return Err(no(403, "Repository was archived so is read-only."));
+        }
+        let level = if method == "GET" { "read" } else { "write" };
+        if rest.first() == Some(&"issues") && !self.has_permission("issues", level) {
+            return Err(self.forbidden(&format!("issues={level}")));
         }
         if rest.first() == Some(&"issues") && !known.has_issues {
             return Err(no(410, "Issues are disabled for this repo"));
@@ -377,8 +493,12 @@ impl GitHubWorld {
                 }
             }
             (_, ["hooks", rest @ ..]) => {
-                if !known.admin {
-                    return Err(forbidden("repository_hooks=write"));
+                let may = match self.installation() {
+                    Some(_) => self.has_permission("repository_hooks", "write"),
+                    None => known.admin,
+                };
+                if !may {
+                    return Err(self.forbidden("repository_hooks=write"));
                 }
                 self.in_hooks(call, repo, rest)
             }
@@ -387,8 +507,8 @@ impl GitHubWorld {
     }
 
     fn in_issue(&mut self, call: &ReadRequest, repo: u64, number: u64, rest: &[&str]) -> Answer {
-        let push = self.repos.get(&repo).is_some_and(|repo| repo.push);
-        let me = self.me.clone();
+        let push = self.may_push(repo);
+        let me = self.actor();
         match (call.method.as_str(), rest) {
             ("GET", []) => Ok(ApiReply::new(200, self.shown(call, repo, number))),
             ("PATCH", []) => {
@@ -397,7 +517,7 @@ impl GitHubWorld {
                     .issue(repo, number)
                     .is_some_and(|issue| issue.json["user"]["login"] == *me);
                 if !push && !author {
-                    return Err(forbidden("issues=write"));
+                    return Err(self.forbidden("issues=write"));
                 }
                 self.change(repo, number, &me, &change);
                 Ok(ApiReply::new(200, self.shown(call, repo, number)))
@@ -430,7 +550,7 @@ impl GitHubWorld {
                 let wanted = labels(json_body(call)?.get("labels"))?
                     .ok_or_else(|| invalid("Label", "labels", "missing_field", None))?;
                 if !push {
-                    return Err(forbidden("issues=write"));
+                    return Err(self.forbidden("issues=write"));
                 }
                 let mut names = self.names_in(repo, number, "labels", "name");
                 for name in wanted {
@@ -454,7 +574,7 @@ impl GitHubWorld {
             }
             ("DELETE", ["labels", name]) => {
                 if !push {
-                    return Err(forbidden("issues=write"));
+                    return Err(self.forbidden("issues=write"));
                 }
                 let mut names = self.names_in(repo, number, "labels", "name");
                 let before = names.len();
@@ -535,14 +655,14 @@ impl GitHubWorld {
     /// Contract 4.2.
     fn create_issue(&mut self, call: &ReadRequest, repo: u64) -> Answer {
         let body = json_body(call)?;
-        let push = self.repos.get(&repo).is_some_and(|repo| repo.push);
+        let push = self.may_push(repo);
         if !body.contains_key("title") {
             return Err(invalid("Issue", "title", "missing_field", None));
         }
         let change = self.read_change(&body, push)?;
         let wish = json!({
             "title": change.title, "body": change.body.flatten(), "labels": change.labels,
-            "assignees": change.assignees, "user": self.me,
+            "assignees": change.assignees, "user": self.actor(),
         });
         let number = self.add_issue(repo, &wish);
         let issue = self.shown(call, repo, number);
@@ -799,7 +919,7 @@ impl GitHubWorld {
 
     fn one_comment(&mut self, call: &ReadRequest, repo: u64, id: &str) -> Answer {
         let id: u64 = id.parse().map_err(|_| not_found())?;
-        let me = self.me.clone();
+        let me = self.actor();
         let (_, number, place) = self
             .where_is(id)
             .filter(|(of, _, _)| *of == repo)
@@ -1015,6 +1135,34 @@ impl GitHubWorld {
             format!("<{}{path}?{}>; rel=\"next\"", self.base, query.finish()),
         ))
     }
+}
+
+fn refusal((status, message): AppRefusal) -> ApiReply {
+    no(status, message)
+}
+
+fn installation<'a>(
+    app: &'a SandboxApp,
+    id: &str,
+) -> Result<(u64, &'a SandboxInstallation), ApiReply> {
+    let id: u64 = id.parse().map_err(|_| not_found())?;
+    let one = app.installations.get(&id).ok_or_else(not_found)?;
+    Ok((id, one))
+}
+
+/// Whether an endpoint is about a person, who does not exist for an installation.
+fn is_of_a_person(call: &ReadRequest) -> bool {
+    let steps = call.steps();
+    let of_a_person = matches!(steps.as_slice(), ["user"] | ["user", "repos"] | ["issues"]);
+    call.method == Method::GET && of_a_person
+}
+
+/// Whether an endpoint takes a JWT only.
+fn is_of_the_app(call: &ReadRequest) -> bool {
+    matches!(
+        call.steps().as_slice(),
+        ["app", ..] | ["repos", _, _, "installation"]
+    )
 }
 
 /// A time in the form `2027-01-31 09:00:00 UTC` (docs/contracts/github.md#tokens).

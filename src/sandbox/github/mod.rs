@@ -10,6 +10,7 @@
 )]
 
 mod api;
+mod app;
 #[cfg(test)]
 mod tests;
 mod world;
@@ -474,6 +475,89 @@ impl SandboxGitHub {
     pub fn token_expires_in(&self, time: Option<Duration>) {
         let time = time.map(|time| now() + i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 4));
         locked(&self.house.world).token_expires = time;
+    }
+
+    // The GitHub App.
+
+    /// The App ID.
+    pub fn app_id(&self) -> String {
+        app::app_id()
+    }
+
+    /// The App's client ID, which may be used instead.
+    pub fn app_client_id(&self) -> &'static str {
+        app::client_id()
+    }
+
+    /// The App's private key, as PEM in PKCS#1.
+    pub fn app_key(&self) -> &'static str {
+        app::KEY
+    }
+
+    /// The login that its installations act as.
+    pub fn app_login(&self) -> String {
+        app::bot()
+    }
+
+    /// Installs the App for an account, for all its repositories, with the permissions that Ivan needs. Returns the
+    /// installation's id.
+    pub fn install_app(&self, account: &str) -> u64 {
+        self.house.with(|world| world.install_app(account))
+    }
+
+    /// Removes an installation; its tokens are rejected.
+    pub fn uninstall_app(&self, installation: u64) {
+        locked(&self.house.world)
+            .app()
+            .installations
+            .remove(&installation);
+    }
+
+    /// The ids of the installations.
+    pub fn app_installations(&self) -> Vec<u64> {
+        let mut world = locked(&self.house.world);
+        world.app().installations.keys().copied().collect()
+    }
+
+    /// Suspends an installation, or ends that.
+    pub fn suspend_app(&self, installation: u64, suspended: bool) {
+        let mut world = locked(&self.house.world);
+        let at = world::iso(world.time());
+        if let Some(one) = world.app().installations.get_mut(&installation) {
+            one.suspended_at = suspended.then_some(at);
+        }
+    }
+
+    /// Sets a permission of all installations: `read`, `write`, or `None` for none.
+    pub fn permit_app(&self, permission: &str, level: Option<&str>) {
+        let mut world = locked(&self.house.world);
+        for one in world.app().installations.values_mut() {
+            match level {
+                Some(level) => one
+                    .permissions
+                    .insert(permission.to_owned(), level.to_owned()),
+                None => one.permissions.remove(permission),
+            };
+        }
+    }
+
+    /// Ends all tokens of installations at once, as their hour does.
+    pub fn expire_app_tokens(&self) {
+        locked(&self.house.world).app().expire_tokens();
+    }
+
+    /// The tokens of installations that were granted so far.
+    pub fn app_tokens(&self) -> Vec<String> {
+        let world = locked(&self.house.world);
+        world
+            .app
+            .as_ref()
+            .map_or(Vec::new(), app::SandboxApp::granted)
+    }
+
+    /// Gives the App its one webhook, as its owner does in the App's settings. Returns the webhook's id.
+    pub fn add_app_hook(&self, url: &str, secret: &str) -> u64 {
+        self.house.with(|world| world.hook_app(url, secret))
     }
 
     #[track_caller]

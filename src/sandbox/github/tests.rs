@@ -964,3 +964,361 @@ async fn repositories_and_assignable_people_are_listed() {
     let bo = github.ask("GET", "/users/bo", None).await;
     assert_eq!(bo.body["email"], Value::Null);
 }
+
+mod app {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{PrivatePkcs1KeyDer, PrivatePkcs8KeyDer};
+
+    use super::*;
+
+    fn key() -> RsaKeyPair {
+        let key = include_bytes!("../../../fixtures/github/app-key.pem");
+        let der = PrivatePkcs1KeyDer::from_pem_slice(key).unwrap();
+        RsaKeyPair::from_der(der.secret_pkcs1_der()).unwrap()
+    }
+
+    fn another_key() -> RsaKeyPair {
+        let key = include_bytes!("../../../fixtures/github/app-key-other.pem");
+        let der = PrivatePkcs8KeyDer::from_pem_slice(key).unwrap();
+        RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).unwrap()
+    }
+
+    fn signed(key: &RsaKeyPair, head: &Value, claims: &Value) -> String {
+        let [head, claims] = [head, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+        let text = format!("{head}.{claims}");
+        let mut signature = vec![0; key.public().modulus_len()];
+        let random = ring::rand::SystemRandom::new();
+        key.sign(&RSA_PKCS1_SHA256, &random, text.as_bytes(), &mut signature)
+            .unwrap();
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    fn seconds() -> i64 {
+        now() / 1000
+    }
+
+    fn rs256() -> Value {
+        json!({"alg": "RS256", "typ": "JWT"})
+    }
+
+    /// A JWT as GitHub asks for one.
+    fn jwt() -> String {
+        let claims = json!({"iat": seconds() - 60, "exp": seconds() + 540, "iss": "123456"});
+        signed(&key(), &rs256(), &claims)
+    }
+
+    impl SandboxGitHub {
+        async fn asked_by(
+            &self,
+            token: &str,
+            method: &str,
+            path: &str,
+            body: Option<Value>,
+        ) -> Got {
+            let url = format!("{}{path}", self.api_url());
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let mut request = http_client()
+                .request(method, url)
+                .bearer_auth(token)
+                .header("user-agent", "test");
+            if let Some(body) = body {
+                request = request.json(&body);
+            }
+            let answer = request.send().await.unwrap();
+            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+            let body = serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default();
+            Got {
+                status,
+                headers,
+                body,
+            }
+        }
+
+        async fn granted(&self, installation: u64) -> String {
+            let path = format!("/app/installations/{installation}/access_tokens");
+            let got = self.asked_by(&jwt(), "POST", &path, None).await;
+            assert_eq!(got.status, 201, "{}", got.body);
+            got.body["token"].as_str().unwrap().to_owned()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_app_sees_itself_and_its_installations() {
+        let github = github().await;
+        let id = github.install_app("acme");
+        let app = github.asked_by(&jwt(), "GET", "/app", None).await;
+        assert_eq!((app.status, &app.body["slug"]), (200, &json!("ivan-app")));
+        assert_eq!(
+            app.body["permissions"],
+            json!({"issues": "write", "metadata": "read"})
+        );
+        let all = github
+            .asked_by(&jwt(), "GET", "/app/installations", None)
+            .await;
+        assert_eq!(all.body[0]["id"], id);
+        let path = format!("/app/installations/{id}");
+        let one = github.asked_by(&jwt(), "GET", &path, None).await;
+        assert_eq!(one.body, all.body[0]);
+        let of_repo = "/repos/acme/widgets/installation";
+        let of_repo = github.asked_by(&jwt(), "GET", of_repo, None).await;
+        assert_eq!(of_repo.body["id"], id);
+        let nowhere = "/repos/other/widgets/installation";
+        let nowhere = github.asked_by(&jwt(), "GET", nowhere, None).await;
+        assert_eq!(nowhere.status, 404);
+    }
+
+    #[tokio::test]
+    async fn a_jwt_is_checked() {
+        let github = github().await;
+        github.install_app("acme");
+        let now = seconds();
+        let claims =
+            |iat: Value, exp: Value, iss: Value| json!({"iat": iat, "exp": exp, "iss": iss});
+        let well = claims(json!(now), json!(now + 500), json!("123456"));
+        let undecodable = "A JSON web token could not be decoded";
+        let iat = "'Issued at' claim";
+        let exp = "must be a numeric value";
+        for (token, status, words) in [
+            (signed(&key(), &rs256(), &well), 200, ""),
+            (
+                signed(
+                    &key(),
+                    &rs256(),
+                    &claims(json!(now), json!(now + 500), json!(123_456)),
+                ),
+                200,
+                "",
+            ),
+            (
+                signed(
+                    &key(),
+                    &rs256(),
+                    &claims(json!(now), json!(now + 500), json!("Iv23liSANDBOX0APP001")),
+                ),
+                200,
+                "",
+            ),
+            (signed(&another_key(), &rs256(), &well), 401, undecodable),
+            (
+                signed(&key(), &json!({"alg": "HS256"}), &well),
+                401,
+                undecodable,
+            ),
+            (
+                signed(&key(), &json!({"alg": "none"}), &well),
+                401,
+                undecodable,
+            ),
+            ("a.b.c".to_owned(), 401, undecodable),
+            (
+                signed(
+                    &key(),
+                    &rs256(),
+                    &claims(json!(now), json!(now + 500), json!("999")),
+                ),
+                404,
+                "Integration",
+            ),
+            (
+                signed(
+                    &key(),
+                    &rs256(),
+                    &claims(json!(now + 90), json!(now + 500), json!("123456")),
+                ),
+                401,
+                iat,
+            ),
+            (
+                signed(
+                    &key(),
+                    &rs256(),
+                    &claims(json!("now"), json!(now + 500), json!("123456")),
+                ),
+                401,
+                iat,
+            ),
+            (
+                signed(
+                    &key(),
+                    &rs256(),
+                    &claims(json!(now), json!(now + 660), json!("123456")),
+                ),
+                401,
+                "too far in the future",
+            ),
+            (
+                signed(
+                    &key(),
+                    &rs256(),
+                    &claims(json!(now), json!(now - 1), json!("123456")),
+                ),
+                401,
+                exp,
+            ),
+            (
+                signed(
+                    &key(),
+                    &rs256(),
+                    &claims(json!(now), Value::Null, json!("123456")),
+                ),
+                401,
+                exp,
+            ),
+            (github.token().to_owned(), 401, undecodable),
+        ] {
+            let got = github.asked_by(&token, "GET", "/app", None).await;
+            let said = got.body["message"].as_str().unwrap_or_default();
+            assert_eq!(got.status, status, "{said}");
+            assert!(said.contains(words), "{said}");
+        }
+        // And its own clock decides.
+        github.clock_is_ahead(20 * 60 * 1000);
+        let got = github.asked_by(&jwt(), "GET", "/app", None).await;
+        assert_eq!(got.status, 401);
+    }
+
+    #[tokio::test]
+    async fn a_token_of_an_installation_acts_as_the_bot_for_an_hour() {
+        let github = github().await;
+        let id = github.install_app("acme");
+        let token = github.granted(id).await;
+        assert!(token.starts_with("ghs_"), "{token}");
+        let path = "/repos/acme/widgets/issues";
+        let body = json!({"title": "x", "labels": ["bug"], "assignees": ["ana"]});
+        let made = github.asked_by(&token, "POST", path, Some(body)).await;
+        assert_eq!(made.body["user"]["login"], "ivan-app[bot]");
+        assert_eq!(made.body["labels"][0]["name"], "bug");
+        assert!(
+            !made
+                .headers
+                .contains_key("github-authentication-token-expiration")
+        );
+        for path in ["/user", "/user/repos", "/issues"] {
+            let got = github.asked_by(&token, "GET", path, None).await;
+            let message = &got.body["message"];
+            assert_eq!(
+                (got.status, message),
+                (403, &json!("Resource not accessible by integration"))
+            );
+        }
+        let bot = github
+            .asked_by(&token, "GET", "/users/ivan-app%5Bbot%5D", None)
+            .await;
+        assert_eq!(
+            (&bot.body["type"], &bot.body["id"]),
+            (&json!("Bot"), &json!(9001))
+        );
+        let got = github.asked_by(&token, "GET", "/user/31", None).await;
+        assert_eq!(got.body["login"], "ana");
+        let hooks = "/repos/acme/widgets/hooks";
+        assert_eq!(
+            github.asked_by(&token, "GET", hooks, None).await.status,
+            403
+        );
+        // A JWT is for the App alone, and a token for the rest.
+        assert_eq!(github.asked_by(&jwt(), "GET", path, None).await.status, 401);
+        assert_eq!(
+            github.asked_by(&token, "GET", "/app", None).await.status,
+            401
+        );
+        github.clock_is_ahead(59 * 60 * 1000);
+        assert_eq!(github.asked_by(&token, "GET", path, None).await.status, 200);
+        github.clock_is_ahead(60 * 60 * 1000 + 1000);
+        let ended = github.asked_by(&token, "GET", path, None).await;
+        assert_eq!(
+            (ended.status, &ended.body["message"]),
+            (401, &json!("Bad credentials"))
+        );
+    }
+
+    #[tokio::test]
+    async fn an_installation_reaches_its_own_repositories_with_its_permissions() {
+        let github = github().await;
+        github.add_repo("other/things", 7001);
+        let token = github.granted(github.install_app("acme")).await;
+        let got = github
+            .asked_by(&token, "GET", "/repos/other/things", None)
+            .await;
+        assert_eq!(got.status, 404);
+        let path = "/repos/acme/widgets/issues";
+        github.permit_app("issues", Some("read"));
+        assert_eq!(github.asked_by(&token, "GET", path, None).await.status, 200);
+        let refused = github
+            .asked_by(&token, "POST", path, Some(json!({"title": "x"})))
+            .await;
+        assert_eq!(refused.status, 403);
+        assert_eq!(
+            refused.header("x-accepted-github-permissions"),
+            "issues=write"
+        );
+        github.permit_app("issues", None);
+        assert_eq!(github.asked_by(&token, "GET", path, None).await.status, 403);
+    }
+
+    #[tokio::test]
+    async fn a_suspended_installation_and_a_removed_one_have_no_tokens() {
+        let github = github().await;
+        let id = github.install_app("acme");
+        let token = github.granted(id).await;
+        let grant = format!("/app/installations/{id}/access_tokens");
+        let path = "/repos/acme/widgets";
+        github.suspend_app(id, true);
+        for (token, method, path) in [(&token, "GET", path), (&jwt(), "POST", grant.as_str())] {
+            let got = github.asked_by(token, method, path, None).await;
+            assert_eq!(got.status, 403);
+            assert_eq!(got.body["message"], "This installation has been suspended");
+        }
+        let listed = github
+            .asked_by(&jwt(), "GET", "/app/installations", None)
+            .await;
+        assert!(listed.body[0]["suspended_at"].is_string());
+        github.suspend_app(id, false);
+        assert_eq!(github.asked_by(&token, "GET", path, None).await.status, 200);
+        github.uninstall_app(id);
+        assert_eq!(github.asked_by(&token, "GET", path, None).await.status, 401);
+        assert_eq!(
+            github.asked_by(&jwt(), "POST", &grant, None).await.status,
+            404
+        );
+    }
+
+    #[tokio::test]
+    async fn the_webhook_of_the_app_gets_the_events_of_all_its_repositories() {
+        let github = github().await;
+        github.add_repo("acme/gadgets", 7001);
+        github.add_repo("other/things", 7002);
+        let id = github.install_app("acme");
+        let (end, url) = hook_end().await;
+        let hook = github.add_app_hook(&url, "sesame");
+        for repo in ["acme/widgets", "acme/gadgets", "other/things"] {
+            github.add_issue(repo, json!({"title": "x"}));
+        }
+        github.settled().await;
+        let sent = end.journal();
+        assert_eq!(sent.len(), 3, "the ping and two issues");
+        for seen in &sent {
+            let signature = format!("sha256={}", hmac_sha256("sesame", seen.body.as_bytes()));
+            let target = seen.header("x-github-hook-installation-target-type");
+            assert_eq!(seen.header("x-hub-signature-256"), Some(signature.as_str()));
+            assert_eq!(
+                seen.header("x-github-hook-id"),
+                Some(hook.to_string().as_str())
+            );
+            assert_eq!(target, Some("integration"));
+        }
+        for seen in sent.iter().skip(1) {
+            let body: Value = serde_json::from_str(&seen.body).unwrap();
+            assert_eq!(body["installation"]["id"], id);
+        }
+        let got = github
+            .asked_by(&jwt(), "GET", "/app/hook/config", None)
+            .await;
+        assert_eq!(
+            (&got.body["url"], &got.body["secret"]),
+            (&json!(url), &json!("********"))
+        );
+    }
+}

@@ -6,6 +6,7 @@ use std::io;
 use chrono::DateTime;
 use serde_json::{Map, Value, json};
 
+use super::app::{self, GitHubCaller, SandboxApp, SandboxInstallation};
 use crate::sandbox::now;
 use crate::sandbox::webhook_sender::{AttemptEnd, DeliveryAttempt};
 use crate::sandbox::wire::{hmac_sha256, random, uuid};
@@ -23,6 +24,12 @@ pub(super) struct GitHubWorld {
     /// The sandbox's own address, used for links in answers.
     pub base: String,
     pub token: String,
+    /// The App, once it was installed.
+    pub app: Option<SandboxApp>,
+    /// The App's one webhook, for all repositories of its installations.
+    pub app_hook: Option<RepoWebhook>,
+    /// The sender of the request that is being answered.
+    pub caller: GitHubCaller,
     pub revoked: bool,
     /// The token's expiry in milliseconds since the epoch, as answers show it.
     pub token_expires: Option<i64>,
@@ -171,6 +178,9 @@ impl GitHubWorld {
                 .as_str()
                 .ok_or_else(|| missing("token"))?
                 .to_owned(),
+            app: None,
+            app_hook: None,
+            caller: GitHubCaller::User,
             revoked: false,
             token_expires: Some(now() + 90 * DAY),
             me: seed["me"].as_str().ok_or_else(|| missing("me"))?.to_owned(),
@@ -214,7 +224,7 @@ impl GitHubWorld {
             .is_none_or(|last| thing["id"].as_u64() <= Some(base + last))
     }
 
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.number += 1;
         self.number
     }
@@ -256,6 +266,39 @@ impl GitHubWorld {
 
     pub fn user(&self, login: &str) -> Value {
         self.users.get(login).cloned().unwrap_or_default()
+    }
+
+    // The App.
+
+    pub fn app(&mut self) -> &mut SandboxApp {
+        let created_at = iso(self.time());
+        self.app.get_or_insert_with(|| SandboxApp::new(created_at))
+    }
+
+    /// Installs the App for an account; returns the installation's id.
+    pub fn install_app(&mut self, account: &str) -> u64 {
+        self.users.insert(app::bot(), app::bot_json());
+        let id = 50_000_000 + self.next() % 1_000_000;
+        self.app()
+            .installations
+            .insert(id, app::installed_by(account));
+        id
+    }
+
+    /// The login that the caller of this request acts as.
+    pub fn actor(&self) -> String {
+        match self.caller {
+            GitHubCaller::Installation(_) => app::bot(),
+            GitHubCaller::User | GitHubCaller::App => self.me.clone(),
+        }
+    }
+
+    /// The installation that sends this request, if one does.
+    pub fn installation(&self) -> Option<&SandboxInstallation> {
+        match self.caller {
+            GitHubCaller::Installation(id) => self.app.as_ref()?.installations.get(&id),
+            GitHubCaller::User | GitHubCaller::App => None,
+        }
     }
 
     // Repositories.
@@ -355,14 +398,16 @@ impl GitHubWorld {
         if owner.is_null() {
             owner = json!({ "login": repo.owner(), "id": 20, "type": "Organization" });
         }
+        // An App's rights are those of its installation; this field is about a person's.
+        let person = self.installation().is_none();
         json!({
             "id": id, "node_id": format!("R_{id}"), "name": repo.name(), "full_name": repo.full_name, "private": true,
             "owner": owner, "html_url": format!("https://github.com/{}", repo.full_name),
             "url": format!("{}/repos/{}", self.base, repo.full_name), "has_issues": repo.has_issues,
             "archived": repo.archived, "disabled": false, "fork": false, "default_branch": "main",
             "visibility": "private",
-            "permissions": { "admin": repo.admin, "maintain": repo.admin, "push": repo.push, "triage": repo.push,
-                             "pull": true },
+            "permissions": { "admin": person && repo.admin, "maintain": person && repo.admin,
+                             "push": person && repo.push, "triage": person && repo.push, "pull": person },
         })
     }
 
@@ -941,9 +986,63 @@ impl GitHubWorld {
             .filter(|hook| {
                 hook.active && hook.events.iter().any(|name| name == event || name == "*")
             })
-            .map(|hook| parcel(repo, hook, event, action, &guid, &payload))
+            .map(|hook| parcel(("repository", repo), hook, event, action, &guid, &payload))
             .collect();
         self.outgoing.extend(parcels);
+        self.tell_app(repo, event, action, &guid, payload);
+    }
+
+    /// Makes a delivery for the App's webhook, if an installation that is not suspended has the repository.
+    fn tell_app(&mut self, repo: u64, event: &str, action: &str, guid: &str, mut payload: Value) {
+        let Some(owner) = self.repos.get(&repo).map(|repo| repo.owner().to_owned()) else {
+            return;
+        };
+        let Some(app) = &self.app else { return };
+        let mut installed = app.installations.iter();
+        let here = installed.find(|(_, one)| one.account.eq_ignore_ascii_case(&owner));
+        let Some((id, _)) = here.filter(|(_, one)| one.suspended_at.is_none()) else {
+            return;
+        };
+        payload["installation"] = json!({"id": id, "node_id": format!("I_{id}")});
+        let hook = self.app_hook.as_ref().filter(|hook| hook.active);
+        let hook = hook.filter(|_| app.events.iter().any(|name| name == event));
+        let Some(hook) = hook else { return };
+        let parcel = parcel(
+            ("integration", hook.id),
+            hook,
+            event,
+            action,
+            guid,
+            &payload,
+        );
+        self.outgoing.push(parcel);
+    }
+
+    /// Gives the App its webhook, and sends its ping.
+    pub fn hook_app(&mut self, url: &str, secret: &str) -> u64 {
+        let id = self.next();
+        let hook = RepoWebhook {
+            id,
+            active: true,
+            events: self.app().events.clone(),
+            url: url.to_owned(),
+            form: false,
+            secret: Some(secret.to_owned()),
+            log: Vec::new(),
+            created_at: iso(self.time()),
+        };
+        let ping = json!({"zen": "Approachable is better than simple.", "hook_id": id});
+        let guid = uuid(&random());
+        self.outgoing
+            .push(parcel(("integration", id), &hook, "ping", "", &guid, &ping));
+        self.app_hook = Some(hook);
+        id
+    }
+
+    fn hooks(&self) -> impl Iterator<Item = &RepoWebhook> {
+        let of_the_app = self.app_hook.iter();
+        let of_repos = self.repos.values().flat_map(|repo| &repo.hooks);
+        of_repos.chain(of_the_app)
     }
 
     /// Adds the fields that every payload has (docs/contracts/github.md#events).
@@ -958,8 +1057,9 @@ impl GitHubWorld {
 
     /// The secrets of all webhooks.
     pub fn hook_secrets(&self) -> Vec<String> {
-        let hooks = self.repos.values().flat_map(|repo| &repo.hooks);
-        hooks.filter_map(|hook| hook.secret.clone()).collect()
+        self.hooks()
+            .filter_map(|hook| hook.secret.clone())
+            .collect()
     }
 
     pub fn hook_everywhere(&mut self, url: &str, secret: &str) -> u64 {
@@ -1013,7 +1113,8 @@ impl GitHubWorld {
         };
         let mut payload = json!({ "zen": "Keep it logically awesome.", "hook_id": id, "hook": self.hook_json(repo, hook) });
         self.complete(repo, &self.me, &mut payload);
-        let parcel = parcel(repo, hook, "ping", "", &uuid(&random()), &payload);
+        let guid = uuid(&random());
+        let parcel = parcel(("repository", repo), hook, "ping", "", &guid, &payload);
         self.outgoing.push(parcel);
     }
 
@@ -1026,9 +1127,7 @@ impl GitHubWorld {
     }
 
     pub fn hook_is_there(&self, id: &str) -> bool {
-        self.repos
-            .values()
-            .flat_map(|repo| &repo.hooks)
+        self.hooks()
             .any(|hook| hook.active && hook.id.to_string() == id)
     }
 
@@ -1085,9 +1184,10 @@ impl GitHubWorld {
             "event": event, "action": if action.is_empty() { Value::Null } else { json!(action) },
             "installation_id": null, "repository_id": repository, "throttled_at": null,
         });
+        let of_the_app = self.app_hook.iter_mut();
         let hooks = self.repos.values_mut().flat_map(|repo| &mut repo.hooks);
         if let Some(hook) = hooks
-            .into_iter()
+            .chain(of_the_app)
             .find(|hook| hook.id.to_string() == parcel.hook)
         {
             hook.log.push((delivery, parcel.clone()));
@@ -1102,7 +1202,7 @@ pub(super) fn label_json(name: &str, id: u64) -> Value {
 
 /// Contract 9.2 and 9.3.
 fn parcel(
-    repo: u64,
+    (kind_of_target, target): (&str, u64),
     hook: &RepoWebhook,
     event: &str,
     action: &str,
@@ -1125,10 +1225,10 @@ fn parcel(
         ("x-github-delivery", guid.to_owned()),
         ("x-github-event", event.to_owned()),
         ("x-github-hook-id", hook.id.to_string()),
-        ("x-github-hook-installation-target-id", repo.to_string()),
+        ("x-github-hook-installation-target-id", target.to_string()),
         (
             "x-github-hook-installation-target-type",
-            "repository".to_owned(),
+            kind_of_target.to_owned(),
         ),
     ];
     if let Some(secret) = &hook.secret {
