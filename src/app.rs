@@ -17,12 +17,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
+use zeroize::Zeroizing;
 
 use crate::cli;
 use crate::clickup::{ClickUp, ClickUpSettings};
 use crate::clock::Clock;
 use crate::commands::{ChannelDefaults, CommandSettings, Commands, ReceiptMode};
-use crate::config::{self, Config};
+use crate::config::{self, Config, GitHubAccessConfig};
 use crate::doctor::{self, CheckedSource, Patient};
 use crate::domain::checkup::SourceCheckup;
 use crate::domain::entity::Entities;
@@ -33,7 +34,7 @@ use crate::domain::reason::for_operators;
 use crate::domain::source::{Container, SourceReader, SourceStanding, SourceWriter, TokenStanding};
 use crate::domain::source::{WebhookKeeper, WebhookReader};
 use crate::domain::task::Source;
-use crate::github::{GitHub, GitHubSettings, PriorityLabels};
+use crate::github::{AppSettings, GitHub, GitHubAccess, GitHubSettings, PriorityLabels};
 use crate::http::{self, ApiState, SyncOutcome, Synchronize};
 use crate::inbox::Inbox;
 use crate::mailbox::{Mailbox, MailboxSettings, SlackNews, ThreadReplies};
@@ -1047,6 +1048,17 @@ fn trust(config: &Config) -> Result<(), AppError> {
     }
 }
 
+fn github_access(access: &GitHubAccessConfig) -> GitHubAccess {
+    match access {
+        GitHubAccessConfig::Token(token) => GitHubAccess::Token(token.expose().to_owned()),
+        GitHubAccessConfig::App(app) => GitHubAccess::App(AppSettings {
+            app_id: app.app_id.clone(),
+            key: Zeroizing::new(app.key.expose().to_owned()),
+            installation_id: app.installation_id,
+        }),
+    }
+}
+
 fn sources(config: &Config, known: Known, clock: &Clock) -> Result<Sources, AppError> {
     trust(config)?;
     let mut sources = Sources::default();
@@ -1071,7 +1083,7 @@ fn sources(config: &Config, known: Known, clock: &Clock) -> Result<Sources, AppE
     }
     if let Some(github) = &config.github {
         let settings = GitHubSettings {
-            token: github.token.expose().to_owned(),
+            access: github_access(&github.access),
             repo: github.repo.clone(),
             repos: github.repos.clone(),
             api_url: github.api_url.clone(),

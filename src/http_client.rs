@@ -323,11 +323,21 @@ impl HttpClient {
         request: &Request,
         url: Url,
     ) -> Result<RawResponse, WriteError> {
+        self.exchange_as(request, url, &self.authorization).await
+    }
+
+    /// As [`HttpClient::exchange`], with another value of the header `authorization`: a token that changes.
+    pub(crate) async fn exchange_as(
+        &self,
+        request: &Request,
+        url: Url,
+        authorization: &HeaderValue,
+    ) -> Result<RawResponse, WriteError> {
         self.check_open()?;
         let mut sending = self
             .http
             .request(request.method.clone(), url)
-            .header(AUTHORIZATION, self.authorization.clone());
+            .header(AUTHORIZATION, authorization.clone());
         for (name, value) in self.system.headers {
             sending = sending.header(*name, *value);
         }
@@ -348,7 +358,7 @@ impl HttpClient {
                 status,
                 headers,
                 body: match status {
-                    300.. => self.without_token(body),
+                    300.. => without_token(authorization, body),
                     _ => body,
                 },
             }),
@@ -359,16 +369,6 @@ impl HttpClient {
                 body: String::new(),
             }),
             Err(why) => Err(self.lost(request, &why)),
-        }
-    }
-
-    /// The body of a refusal, whose words people and the log get. A proxy may repeat the request in it, and so the token.
-    fn without_token(&self, body: String) -> String {
-        let sent = self.authorization.to_str().unwrap_or_default();
-        let token = sent.rsplit(' ').next().unwrap_or_default();
-        match token.len() >= TOKEN_MIN && body.contains(token) {
-            true => body.replace(token, "…"),
-            false => body,
         }
     }
 
@@ -574,6 +574,16 @@ pub(crate) async fn exchange_once(
         text.extend_from_slice(&chunk);
     }
     Ok((status, String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// The body of a refusal, whose words people and the log get. A proxy may repeat the request in it, and so the token.
+fn without_token(authorization: &HeaderValue, body: String) -> String {
+    let sent = authorization.to_str().unwrap_or_default();
+    let token = sent.rsplit(' ').next().unwrap_or_default();
+    match token.len() >= TOKEN_MIN && body.contains(token) {
+        true => body.replace(token, "…"),
+        false => body,
+    }
 }
 
 /// A refusal for a reason of its own.

@@ -66,7 +66,7 @@
 //! ├── http_client.rs one HTTP exchange with a source
 //! │   └── request.rs · verdict.rs: meanings of answers · webhook.rs: signatures · clients.rs, fake.rs, damage.rs: tests of both clients
 //! ├── clickup/       a source: wire.rs, client.rs, writer.rs, undo.rs, hook.rs, poll.rs, due.rs, accounts.rs, checkup.rs, directory.rs, tags.rs
-//! ├── github/        a source: the same files, and links.rs, dependencies.rs, fields.rs, change.rs, labels.rs
+//! ├── github/        a source: the same files, and links.rs, dependencies.rs, fields.rs, change.rs, labels.rs, app.rs: a GitHub App and its tokens
 //! ├── slack/         a surface
 //! │   ├── socket.rs · socket/queue.rs · socket/reopening.rs · proxy.rs         Socket Mode: envelope → stored → acknowledged
 //! │   ├── filter.rs · gestures.rs · attached.rs · forms.rs · modals.rs · dispatch.rs    which events are commands; forms; the mailbox's input
@@ -88,7 +88,7 @@
 //! ├── demo.rs        `ivan demo`; demo/blocks.rs, complete.rs, forms.rs, terminal.rs, wrap.rs
 //! └── sandbox/       Slack, ClickUp and GitHub on loopback (feature `demo`)
 //!     ├── fault_server.rs: faults · webhook_sender.rs: webhooks · wire.rs · control.rs: `ivan sandbox` and its control API
-//!     ├── clickup/api.rs · clickup/refusal.rs · clickup/world.rs · github/api.rs · github/world.rs
+//!     ├── clickup/api.rs · clickup/refusal.rs · clickup/world.rs · github/api.rs · github/app.rs · github/world.rs
 //!     └── slack/web.rs · slack/socket.rs · slack/interact.rs · slack/pages.rs · slack/people.rs · slack/blocks.rs · slack/text.rs ·
 //!         slack/ids.rs · slack/wire.rs · slack/world.rs
 //! ```

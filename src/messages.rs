@@ -1811,6 +1811,15 @@ fn operators() -> Group {
         );
     }
     group.row("a token is rejected", reply::token_refused(&token));
+    let suspended = with_remedy(
+        "The installation of the GitHub App is suspended (This installation has been suspended)",
+        "The owner of the installation must end the suspension (GitHub → Settings → GitHub Apps → Configure → Unsuspend). \
+         Queued work is safe",
+    );
+    group.row(
+        "a GitHub App is suspended",
+        reply::token_refused(&suspended),
+    );
     group.row("it is accepted again", reply::token_well(github));
     group.row("a rule is lifted", reply::rule_well(github, "acme"));
     group.row(

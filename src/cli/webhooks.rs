@@ -303,6 +303,10 @@ impl At<'_> {
 
     /// Ensures a webhook for `url` in every place.
     async fn register(&self, url: &str, report: &mut Report) -> Result<(), Trouble> {
+        // Before a secret is stored that the source never gets.
+        if let Some(refusal) = self.keeper.registered_elsewhere(url).await {
+            return Err(refusal.into());
+        }
         // A place that refuses to list also refuses to change: the error follows then.
         let before = self.keeper.list().await.found;
         let secret = self.secret_to_give(url).await?;

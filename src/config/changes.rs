@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::layers::LISTS_OF_TABLES;
-use super::{Config, Secret};
+use super::{Config, GitHubConfig, Secret};
 
 /// One key whose value is another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,11 @@ fn secrets(config: &Config) -> impl Iterator<Item = (&'static str, &Secret)> {
             "clickup.webhook_secret",
             clickup.and_then(|clickup| clickup.webhook_secret.as_ref()),
         ),
-        ("github.token", github.map(|github| &github.token)),
+        ("github.token", github.and_then(GitHubConfig::token)),
+        (
+            "github.app_key_file",
+            github.and_then(GitHubConfig::app_key),
+        ),
         (
             "github.webhook_secret",
             github.and_then(|github| github.webhook_secret.as_ref()),

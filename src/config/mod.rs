@@ -196,8 +196,8 @@ impl ClickUpConfig {
 /// `[github]`
 #[derive(Debug, Clone)]
 pub struct GitHubConfig {
-    /// A personal access token with the permission to write issues.
-    pub token: Secret,
+    /// The token, or the App whose installation's tokens are used.
+    pub access: GitHubAccessConfig,
     /// The default repository.
     pub repo: RepoName,
     /// Further mirrored repositories.
@@ -215,6 +215,22 @@ pub struct GitHubConfig {
 }
 
 impl GitHubConfig {
+    /// `github.token`, unless an App is used.
+    pub fn token(&self) -> Option<&Secret> {
+        match &self.access {
+            GitHubAccessConfig::Token(token) => Some(token),
+            GitHubAccessConfig::App(_) => None,
+        }
+    }
+
+    /// The App's private key, unless a token is used.
+    pub fn app_key(&self) -> Option<&Secret> {
+        match &self.access {
+            GitHubAccessConfig::Token(_) => None,
+            GitHubAccessConfig::App(app) => Some(&app.key),
+        }
+    }
+
     /// Every mirrored repository once; the default one first.
     pub fn all_repos(&self) -> Vec<&RepoName> {
         let mut all = vec![&self.repo];
@@ -225,6 +241,26 @@ impl GitHubConfig {
         }
         all
     }
+}
+
+/// How Ivan proves itself to GitHub.
+#[derive(Debug, Clone)]
+pub enum GitHubAccessConfig {
+    /// `github.token`: a personal access token with the permission to write issues.
+    Token(Secret),
+    /// `github.app_id` and `github.app_key_file`.
+    App(GitHubAppConfig),
+}
+
+/// A GitHub App of one's own.
+#[derive(Debug, Clone)]
+pub struct GitHubAppConfig {
+    /// The App ID, or the client ID, which GitHub takes as well.
+    pub app_id: String,
+    /// The private key in the file of `github.app_key_file`, as PEM.
+    pub key: Secret,
+    /// `None`: the only installation of the App.
+    pub installation_id: Option<u64>,
 }
 
 /// Labels that stand for a priority.
@@ -1144,14 +1180,83 @@ fn clickup(reader: &mut Reader) -> Option<ClickUpConfig> {
     })
 }
 
-fn github(reader: &mut Reader) -> Option<GitHubConfig> {
-    let here = reader.has("github");
+/// `github.token`, or the keys of an App.
+fn github_access(reader: &mut Reader, here: bool) -> Option<GitHubAccessConfig> {
+    const KEY_FILE: &str = "github.app_key_file";
+    let app_id = reader.optional("github.app_id", &APP_ID, "github.token is used");
+    let key = reader.secret_file(KEY_FILE, "github.token is used");
+    let installation_id = reader.optional(
+        "github.installation_id",
+        &NUMBER,
+        "the only installation of the App",
+    );
+    let of_an_app = ["github.app_id", KEY_FILE, "github.installation_id"];
+    let named = of_an_app.into_iter().find(|key| reader.was_given(key));
     let token = reader.required_secret(
         "github.token",
         "",
-        here,
-        "a fine-grained token with Issues: read and write, from GitHub's Settings → Developer settings",
+        here && named.is_none(),
+        "a fine-grained token with Issues: read and write, from GitHub's Settings → Developer settings; or the keys of a \
+         GitHub App, github.app_id and github.app_key_file",
     );
+    let Some(named) = named else {
+        return token.map(GitHubAccessConfig::Token);
+    };
+    if token.is_some() {
+        let why = format!(
+            "{named} is set as well: Ivan works with a token or as a GitHub App, not with both; remove one of the two"
+        );
+        reader.error("github.token", why);
+        return None;
+    }
+    if !reader.was_given("github.app_id") {
+        let why = format!("missing: the App ID, from the App's settings, since {named} is set");
+        reader.unset("github.app_id", &why);
+    }
+    if !reader.was_given(KEY_FILE) {
+        let why = format!(
+            "missing: the file with the App's private key (the App's settings → Private keys), since {named} is set"
+        );
+        reader.unset(KEY_FILE, &why);
+    }
+    let key = key?;
+    if let Err(why) = private_key(key.expose()) {
+        reader.error(KEY_FILE, why);
+        return None;
+    }
+    Some(GitHubAccessConfig::App(GitHubAppConfig {
+        app_id: app_id?,
+        key,
+        installation_id,
+    }))
+}
+
+/// Whether a file looks like a private key in one of the two forms that are read. Nothing of it is repeated.
+fn private_key(pem: &str) -> Result<(), &'static str> {
+    const FORMS: [&str; 2] = [
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----",
+    ];
+    match pem {
+        _ if pem.contains("ENCRYPTED") => {
+            Err("holds a key with a passphrase; use the file as GitHub generated it")
+        }
+        _ if FORMS.iter().any(|form| pem.contains(form)) => Ok(()),
+        _ if pem.contains("-----BEGIN OPENSSH PRIVATE KEY-----") => {
+            Err("holds an SSH key; use the file that the App's settings → Private keys generate")
+        }
+        _ if pem.contains("-----BEGIN PUBLIC KEY-----") => {
+            Err("holds a public key; the private one is needed")
+        }
+        _ => Err(
+            "holds no private key in PEM form; use the file that the App's settings → Private keys generate",
+        ),
+    }
+}
+
+fn github(reader: &mut Reader) -> Option<GitHubConfig> {
+    let here = reader.has("github");
+    let access = github_access(reader, here);
     let repo = reader.required(
         "github.repo",
         &REPO,
@@ -1161,7 +1266,10 @@ fn github(reader: &mut Reader) -> Option<GitHubConfig> {
     let repos = reader.or("github.repos", &REPOS, Vec::new());
     let webhook_secret = reader.phrase(
         "github.webhook_secret",
-        "`ivan webhooks register` creates one in the store",
+        match &access {
+            Some(GitHubAccessConfig::App(_)) => "deliveries of the App's webhook are refused",
+            _ => "`ivan webhooks register` creates one in the store",
+        },
     );
     let api_url = reader.or("github.api_url", &ADDRESS, "https://api.github.com".into());
     let in_progress_label = reader.or("github.in_progress_label", &TEXT, "in progress".into());
@@ -1174,7 +1282,7 @@ fn github(reader: &mut Reader) -> Option<GitHubConfig> {
         reader.hide("github");
     }
     Some(GitHubConfig {
-        token: token?,
+        access: access?,
         repo: repo?,
         repos,
         webhook_secret,
@@ -2001,6 +2109,31 @@ const LOG_LEVEL: ValueFormat<String> = ValueFormat {
         }
     },
     show: |level| quote(level),
+};
+
+/// The ID of a GitHub App: digits, or its client ID (`Iv23li…`).
+const APP_ID: ValueFormat<String> = ValueFormat {
+    parse: |value| {
+        let id = text(value)?;
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '.';
+        match id.len() <= 64 && id.chars().all(fits) {
+            true => Ok(id),
+            false => Err(format!(
+                "expected the App ID (digits) or the client ID of a GitHub App, found `{id}`"
+            )),
+        }
+    },
+    show: |id| quote(id),
+};
+
+/// An id of GitHub: a whole number above 0.
+const NUMBER: ValueFormat<u64> = ValueFormat {
+    parse: |value| {
+        let text = text(value)?;
+        let number = text.parse().ok().filter(|&number| number > 0);
+        number.ok_or_else(|| format!("expected a whole number, found `{text}`"))
+    },
+    show: u64::to_string,
 };
 
 const RATE: ValueFormat<u32> = ValueFormat {

@@ -1056,13 +1056,16 @@ mod example {
         assert_eq!(shown, known);
     }
 
-    /// The keys that the example only shows are valid as they stand, except for secret files and a channel's list
-    /// beside its repository.
+    /// The keys that the example only shows are valid as they stand, except for secret files, a channel's list beside its
+    /// repository, and the keys of a GitHub App beside a token.
     #[test]
     fn what_it_only_shows_is_valid() {
         let text: Vec<String> = with_every_key()
             .lines()
             .filter(|line| !line.contains("_file = ") && !line.starts_with("list = "))
+            .filter(|line| {
+                !line.starts_with("app_id = ") && !line.starts_with("installation_id = ")
+            })
             .map(str::to_owned)
             .collect();
         if let Err(errors) = read(&text.join("\n"), &[]) {
@@ -1093,6 +1096,121 @@ mod example {
         for (key, default) in defaults {
             assert_eq!(named.get(&key), Some(&default), "{key}");
         }
+    }
+}
+
+mod github_app {
+    use super::*;
+    use rstest::rstest;
+
+    const KEY: &str = include_str!("../../fixtures/github/app-key.pem");
+    const KEY_IN_PKCS8: &str = include_str!("../../fixtures/github/app-key-other.pem");
+
+    /// Reads `[github]` with these lines; `KEY_FILE` is the path of a file with this text.
+    fn github(lines: &str, key: &str) -> Result<GitHubConfig, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("app.pem");
+        std::fs::write(&file, key).unwrap();
+        let path = file.display().to_string();
+        let toml = format!("[github]\nrepo = 'acme/widgets'\n{lines}").replace("KEY_FILE", &path);
+        let read = read(&toml, &[]).map_err(|errors| errors.to_string().replace(&path, "KEY_FILE"));
+        Ok(read?.github.unwrap())
+    }
+
+    #[rstest]
+    #[case::by_number("app_id = 123456", "123456", None)]
+    #[case::by_client_id("app_id = 'Iv23liABCdef.1'", "Iv23liABCdef.1", None)]
+    #[case::of_one_installation("app_id = 1\ninstallation_id = 42", "1", Some(42))]
+    fn an_app_is_read(
+        #[case] lines: &str,
+        #[case] id: &str,
+        #[case] installation: Option<u64>,
+        #[values(KEY, KEY_IN_PKCS8)] key: &str,
+    ) {
+        let github = github(&format!("{lines}\napp_key_file = 'KEY_FILE'"), key).unwrap();
+        assert!(github.token().is_none());
+        assert_eq!(github.app_key().unwrap().expose(), key.trim());
+        let printed = format!("{github:?}");
+        assert!(!printed.contains("PRIVATE KEY"), "{printed}");
+        let GitHubAccessConfig::App(app) = github.access else {
+            panic!("{printed}");
+        };
+        assert_eq!(
+            (app.app_id.as_str(), app.installation_id),
+            (id, installation)
+        );
+    }
+
+    #[rstest]
+    #[case::both(
+        "token = 'github_pat_x'\napp_id = 1\napp_key_file = 'KEY_FILE'",
+        KEY,
+        "github.token: github.app_id is set as well: Ivan works with a token or as a GitHub App, not with both"
+    )]
+    #[case::a_token_and_an_installation(
+        "token = 'github_pat_x'\ninstallation_id = 1",
+        KEY,
+        "github.token: github.installation_id is set as well"
+    )]
+    #[case::neither("", KEY, "github.token: missing: a fine-grained token")]
+    #[case::without_the_id("app_key_file = 'KEY_FILE'", KEY, "github.app_id: missing: the App ID")]
+    #[case::without_the_key("app_id = 1", KEY, "github.app_key_file: missing: the file with")]
+    #[case::no_id("app_id = 'a b'\napp_key_file = 'KEY_FILE'", KEY, "found `a b`")]
+    #[case::no_installation(
+        "app_id = 1\ninstallation_id = 'acme'\napp_key_file = 'KEY_FILE'",
+        KEY,
+        "github.installation_id: expected a whole number, found `acme`"
+    )]
+    #[case::no_file(
+        "app_id = 1\napp_key_file = 'KEY_FILE.gone'",
+        KEY,
+        "github.app_key_file: cannot read KEY_FILE.gone"
+    )]
+    #[case::a_token_in_the_file(
+        "app_id = 1\napp_key_file = 'KEY_FILE'",
+        "ghp_SESAME",
+        "github.app_key_file: holds no private key in PEM form"
+    )]
+    #[case::a_public_key(
+        "app_id = 1\napp_key_file = 'KEY_FILE'",
+        "-----BEGIN PUBLIC KEY-----\nSESAME",
+        "github.app_key_file: holds a public key"
+    )]
+    #[case::a_passphrase(
+        "app_id = 1\napp_key_file = 'KEY_FILE'",
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nSESAME",
+        "github.app_key_file: holds a key with a passphrase"
+    )]
+    fn a_mistake_is_told(#[case] lines: &str, #[case] key: &str, #[case] why: &str) {
+        let errors = github(lines, key).unwrap_err();
+        assert!(errors.contains(why), "{errors}");
+        assert!(!errors.contains("SESAME"), "{errors}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_that_others_can_read_is_named() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("app.pem");
+        std::fs::write(&file, KEY).unwrap();
+        let toml = format!(
+            "[github]\nrepo = 'acme/widgets'\napp_id = 1\napp_key_file = '{}'",
+            file.display()
+        );
+        let config = read(&toml, &[]).unwrap();
+        let set = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode));
+        set(0o644).unwrap();
+        let exposed = config.remarks().exposed();
+        assert!(
+            exposed[0].contains("can read github.app_key_file"),
+            "{exposed:?}"
+        );
+        set(0o600).unwrap();
+        assert_eq!(config.remarks().exposed(), Vec::<String>::new());
+        let shown = config.show();
+        assert!(shown.contains("app_key_file = "), "{shown}");
+        assert!(!shown.contains("PRIVATE KEY"), "{shown}");
     }
 }
 

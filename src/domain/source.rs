@@ -428,6 +428,11 @@ pub trait WebhookKeeper: Send + Sync {
     /// The facts about the source's webhooks.
     fn facts(&self) -> WebhookFacts;
 
+    /// The refusal, if webhooks are not registered from here: a sentence with the place where that is done for `url`.
+    async fn registered_elsewhere(&self, _url: &str) -> Option<WriteError> {
+        None
+    }
+
     /// Every webhook that the token can see, of every mirrored place. A place fails with the permission that is
     /// missing.
     async fn list(&self) -> Places<Webhook>;

@@ -45,7 +45,7 @@ impl GitHub {
                         remove: remove.clone(),
                     };
                     if !removed.holds_in(&task) {
-                        return Err(may_not(now));
+                        return Err(may_not(self.account(), now));
                     }
                 }
                 Ok(task)
@@ -77,7 +77,7 @@ impl GitHub {
                 "{} already has {ASSIGNEES_MAX} assignees, the most in GitHub. Remove one first",
                 now.id.short()
             )),
-            _ => may_not(now),
+            _ => may_not(self.account(), now),
         })
     }
 
@@ -188,10 +188,9 @@ impl GitHub {
 }
 
 /// The token's account may read the issue, but not assign it.
-fn may_not(now: &Task) -> WriteError {
+fn may_not(account: &str, now: &Task) -> WriteError {
     refused(format!(
-        "GitHub does not let me say to whom {} is assigned. Give the account of github.token write access to the \
-             repository",
+        "GitHub does not let me say to whom {} is assigned. Give {account} write access to the repository",
         now.id.short()
     ))
 }

@@ -13,15 +13,22 @@ use crate::domain::checkup::{
 };
 use crate::domain::finding::{Finding, FindingArea};
 use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::reason::{for_operators, with_remedy};
 use crate::domain::task::{Account, RepoName, Source};
 
 use super::GitHub;
-use super::client::{GitHubClient, Request, segment, token_ends};
-use super::wire::{Listed, Repository, User};
+use super::app::{AppAccess, AppFailure};
+use super::client::{GitHubClient, NoToken, Request, segment, token_ends};
+use super::wire::{Listed, Repository, User, WireApp, WireInstallation};
 
 const AREA: FindingArea = FindingArea::Source(Source::GitHub);
 const TOKEN_REMEDY: &str = "Make a new token (GitHub → Settings → Developer settings → Personal access tokens → Fine-grained \
      tokens) for the repositories, with Issues: read and write, set github.token, and restart Ivan";
+const APP_REMEDY: &str = "See the line above; docs/getting-started.md#github-app has each step of making and installing a GitHub App";
+const TOKEN_ISSUES: &str =
+    "Give the token the permission Issues: read and write for this repository";
+const APP_ISSUES: &str = "Give the App the permission Issues: read and write (the App's settings → Permissions & events), and let the owner of \
+     the installation accept it";
 /// How long before its end a token is reported.
 const ENDS_SOON: TimeDelta = TimeDelta::days(14);
 /// The scopes of a classic token that Ivan uses. One of the first two is needed.
@@ -94,18 +101,23 @@ impl SourceCheckup for GitHub {
     }
 
     async fn check_up(&self, live: bool) -> SourceFindings {
-        let facts = match facts(&self.client).await {
-            Ok(facts) => facts,
-            Err(trouble) => {
-                return SourceFindings {
-                    findings: vec![trouble.finding(AREA, "github.token", TOKEN_REMEDY)],
-                    token: None,
-                };
-            }
+        let (facts, mut findings) = match &self.app {
+            Some(app) => match self.app_findings(app).await {
+                Ok(checked) => checked,
+                Err(trouble) => return only(app_trouble(&trouble)),
+            },
+            None => match facts(&self.client).await {
+                Ok(facts) => {
+                    let mut findings = vec![token_finding(AREA, "github.token", &facts)];
+                    findings.extend(self.end(&facts));
+                    findings.extend(scopes(&facts));
+                    (facts, findings)
+                }
+                Err(trouble) => {
+                    return only(trouble.finding(AREA, "github.token", TOKEN_REMEDY));
+                }
+            },
         };
-        let mut findings = vec![token_finding(AREA, "github.token", &facts)];
-        findings.extend(self.end(&facts));
-        findings.extend(scopes(&facts));
         let configured: Vec<RepoName> = {
             let followed = self.lock_followed();
             followed.iter().map(|one| one.configured.clone()).collect()
@@ -116,7 +128,7 @@ impl SourceCheckup for GitHub {
                     self.repository_findings(&name, &found, live, &mut findings)
                         .await
                 }
-                Err(error) => findings.push(unseen(&name, &error)),
+                Err(error) => findings.push(self.unseen(&name, &error)),
             }
         }
         let limits = self.client.rest.limits();
@@ -128,7 +140,76 @@ impl SourceCheckup for GitHub {
     }
 }
 
+/// The only finding where nothing else can be asked.
+fn only(finding: Finding) -> SourceFindings {
+    SourceFindings {
+        findings: vec![finding],
+        token: None,
+    }
+}
+
+/// The finding about an App that cannot work.
+fn app_trouble(trouble: &TokenTrouble) -> Finding {
+    let check = "github.app";
+    match trouble {
+        TokenTrouble::Rejected(why) => Finding::broken(
+            AREA,
+            check,
+            "The GitHub App cannot work",
+            for_operators(why),
+            APP_REMEDY,
+        ),
+        TokenTrouble::NoAnswer(_) => trouble.finding(AREA, check, APP_REMEDY),
+    }
+}
+
 impl GitHub {
+    /// The App, its installation and its permissions. Fails where it gets no token.
+    async fn app_findings(
+        &self,
+        app: &AppAccess,
+    ) -> Result<(TokenFacts, Vec<Finding>), TokenTrouble> {
+        let trouble = |failure: AppFailure| match NoToken::from(failure) {
+            NoToken::Refused(why) => TokenTrouble::Rejected(why),
+            NoToken::NotNow(error) => TokenTrouble::NoAnswer(error.to_string()),
+        };
+        let identity = app.identity().await.map_err(trouble)?;
+        let installation = app.installation().await.map_err(trouble)?;
+        if installation.suspended_at.is_some() {
+            let page = &installation.html_url;
+            return Err(TokenTrouble::Rejected(with_remedy(
+                format_args!(
+                    "The installation {} of {} is suspended",
+                    installation.id, identity.slug
+                ),
+                format_args!("Its owner must end the suspension at {page}. Queued work is safe"),
+            )));
+        }
+        // With a token of the installation.
+        let bot = self.me().await;
+        let bot = bot.map_err(|error| self.client.rest.token_trouble(&error))?;
+        let facts = TokenFacts {
+            account: bot.map(User::account),
+            limits: self.client.rest.limits(),
+            ahead: self.client.rest.skew(),
+            ..TokenFacts::default()
+        };
+        let mut findings = vec![Finding::well(
+            AREA,
+            "github.app",
+            in_words(&identity, &installation),
+        )];
+        findings.extend(permissions(&identity, &installation));
+        Ok((facts, findings))
+    }
+
+    fn issues_remedy(&self) -> &'static str {
+        match self.app {
+            Some(_) => APP_ISSUES,
+            None => TOKEN_ISSUES,
+        }
+    }
+
     fn end(&self, facts: &TokenFacts) -> Option<Finding> {
         let ends = facts.ends?;
         let day = ends.format("%-d %B %Y");
@@ -181,10 +262,12 @@ impl GitHub {
                 format!("Turn them on (`gh repo edit {name} --enable-issues`), or take it out of github.repo and github.repos"),
             ));
         }
-        if found
-            .permissions
-            .as_ref()
-            .is_some_and(|may| !may.push && !may.triage)
+        // For an App they say nothing: its own permissions count, whatever they are of.
+        if self.app.is_none()
+            && found
+                .permissions
+                .as_ref()
+                .is_some_and(|may| !may.push && !may.triage)
         {
             findings.push(Finding::broken(
                 AREA,
@@ -223,7 +306,7 @@ impl GitHub {
             "github.issues",
             format!("The issues of {name} cannot be read"),
             error.to_string(),
-            "Give the token the permission Issues: read and write for this repository",
+            self.issues_remedy(),
         ))
     }
 
@@ -253,7 +336,7 @@ impl GitHub {
         let path = format!("/repos/{name}/issues");
         let request = Request::post(path, format!("the issues of {name}"), json!({}));
         let url = self.client.rest.address(&request);
-        let why = match self.client.rest.exchange(&request, url).await {
+        let why = match self.client.exchange(&request, url).await {
             Ok(answer) if answer.status == 422 => return None,
             Ok(answer) => format!("GitHub answers an issue with HTTP {}", answer.status),
             Err(error) => error.to_string(),
@@ -263,9 +346,72 @@ impl GitHub {
             "github.issues_write",
             format!("Issues of {name} cannot be written"),
             why,
-            "Give the token the permission Issues: read and write for this repository",
+            self.issues_remedy(),
         ))
     }
+
+    /// A repository that cannot be read.
+    fn unseen(&self, name: &RepoName, error: &WriteError) -> Finding {
+        let check = "github.repository";
+        match (error, &self.app) {
+            (
+                WriteError::Refused {
+                    what: Refusal::Invisible,
+                    ..
+                },
+                Some(_),
+            ) => Finding::broken(
+                AREA,
+                check,
+                format!("The GitHub App does not see the repository {name}"),
+                "Its issues are not read, and nothing can be created there",
+                "Correct github.repo or github.repos, or add the repository to the App's installation (GitHub → Settings → \
+                 GitHub Apps → Configure → Repository access)",
+            ),
+            _ => unseen(name, error),
+        }
+    }
+}
+
+/// The App in the words of a finding.
+fn in_words(app: &WireApp, installation: &WireInstallation) -> String {
+    let at = installation.account.as_ref();
+    let at = at.map_or(String::new(), |account| format!(" ({})", account.login));
+    format!(
+        "The GitHub App is accepted; Ivan acts as {}[bot] in the installation {}{at}",
+        app.slug, installation.id
+    )
+}
+
+/// The permission that an App must have, and those that Ivan does not use.
+fn permissions(app: &WireApp, installation: &WireInstallation) -> Option<Finding> {
+    /// What Ivan uses, and what GitHub adds to each App.
+    const USED: [&str; 2] = ["issues", "metadata"];
+    let check = "github.app_permissions";
+    let granted = &installation.permissions;
+    if granted.get("issues").is_none_or(|level| level == "read") {
+        return Some(Finding::broken(
+            AREA,
+            check,
+            format!("The GitHub App {} may not write issues", app.slug),
+            "Nothing can be completed, commented on or created in GitHub",
+            APP_ISSUES,
+        ));
+    }
+    let surplus = granted.keys().map(String::as_str);
+    let surplus: Vec<&str> = surplus.filter(|name| !USED.contains(name)).collect();
+    (!surplus.is_empty()).then(|| {
+        Finding::warning(
+            AREA,
+            check,
+            format!(
+                "The GitHub App has permissions that Ivan does not use: {}",
+                surplus.join(", ")
+            ),
+            "Who steals the App's key can do more than Ivan",
+            "Take them away in the App's settings → Permissions & events",
+        )
+    })
 }
 
 /// Classic tokens list their scopes.

@@ -5,10 +5,12 @@
 //! once and is never redirected here (docs/contracts/github.md#redirects, docs/contracts/github.md#names-that-change). `rest/clients.rs` has the table of both sources' responses.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, Utc};
-use reqwest::header::{ETAG, HeaderMap, LINK, LOCATION};
+use reqwest::header::{ETAG, HeaderMap, HeaderValue, LINK, LOCATION};
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -36,7 +38,7 @@ const HOPS_MAX: usize = 3;
 
 /// The window of the rate limit is an hour (docs/contracts/github.md#rate-limits).
 const WINDOW: Duration = Duration::from_secs(3_660);
-const SYSTEM: SourceFacts = SourceFacts {
+pub(super) const SYSTEM: SourceFacts = SourceFacts {
     name: "GitHub",
     label: "github",
     window: WINDOW,
@@ -88,10 +90,46 @@ pub(crate) struct MovedElsewhere;
 pub(crate) type GitHubVerdict = http_client::Verdict<MovedElsewhere>;
 pub(super) type GitHubError = http_client::SourceError<MovedElsewhere>;
 
+/// The remedy for a suspended installation of a GitHub App.
+pub(super) const SUSPENDED_REMEDY: &str = "The owner of the installation must end the suspension (GitHub → Settings → GitHub Apps → Configure → Unsuspend). \
+     Queued work is safe";
+
+/// A token of an App's installation, which lives for an hour.
+#[derive(Debug, Clone)]
+pub(super) struct InstallationToken {
+    /// The header's value; it is not printed.
+    pub(super) authorization: HeaderValue,
+    /// A later token has a greater number.
+    pub(super) serial: u64,
+}
+
+/// The reason why there is no valid token now.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoToken {
+    /// An operator or the App's owner must act.
+    #[error("{0}")]
+    Refused(String),
+    /// GitHub does not answer now.
+    #[error("{0}")]
+    NotNow(WriteError),
+}
+
+/// The holder of a token that changes.
+#[async_trait]
+pub(super) trait TokenSource: Send + Sync {
+    /// The valid token.
+    async fn token(&self) -> Result<InstallationToken, NoToken>;
+
+    /// A newer token than one that GitHub has rejected.
+    async fn newer(&self, refused: &InstallationToken) -> Result<InstallationToken, NoToken>;
+}
+
 /// The connection to GitHub, with the token.
 pub(super) struct GitHubClient {
     /// Also holds the observed limits, token status and clock.
     pub(super) rest: HttpClient,
+    /// For an App: it has the tokens.
+    tokens: Option<Arc<dyn TokenSource>>,
     writes: RateLimiter,
 }
 
@@ -104,8 +142,64 @@ impl GitHubClient {
     ) -> Result<GitHubClient, InvalidSettings> {
         Ok(GitHubClient {
             rest: HttpClient::new(SYSTEM, api_url, &format!("Bearer {token}"), clock)?,
+            tokens: None,
             writes: RateLimiter::new(spacing(writes_per_second)?, BURST),
         })
+    }
+
+    /// A client whose token changes.
+    pub(super) fn of_app(
+        api_url: &str,
+        tokens: Arc<dyn TokenSource>,
+        writes_per_second: f64,
+        clock: Clock,
+    ) -> Result<GitHubClient, InvalidSettings> {
+        Ok(GitHubClient {
+            rest: HttpClient::new(SYSTEM, api_url, "", clock)?,
+            tokens: Some(tokens),
+            writes: RateLimiter::new(spacing(writes_per_second)?, BURST),
+        })
+    }
+
+    /// Sends a request and reads the response. With an App, a token that has just ended is renewed, and the request is
+    /// sent once more. That is safe for a write, too: GitHub checks the token before it does anything, so a request that
+    /// it answers with 401 changed nothing (docs/contracts/github.md#github-apps). An answer without GitHub's own marks,
+    /// from a proxy, proves nothing and is not repeated; neither is a request without an answer.
+    pub(super) async fn exchange(
+        &self,
+        request: &Request,
+        url: Url,
+    ) -> Result<RawResponse, WriteError> {
+        let Some(tokens) = &self.tokens else {
+            return self.rest.exchange(request, url).await;
+        };
+        let token = tokens
+            .token()
+            .await
+            .map_err(|why| self.without_token(why))?;
+        let answer = self
+            .rest
+            .exchange_as(request, url.clone(), &token.authorization)
+            .await?;
+        if answer.status != 401 || !is_of_github(answer.status, &answer.headers, &answer.body) {
+            return Ok(answer);
+        }
+        let newer = tokens.newer(&token).await;
+        let newer = newer.map_err(|why| self.without_token(why))?;
+        self.rest
+            .exchange_as(request, url, &newer.authorization)
+            .await
+    }
+
+    /// Nothing was sent for want of a token. Queued work waits, as for a rejected token.
+    pub(super) fn without_token(&self, why: NoToken) -> WriteError {
+        match why {
+            NoToken::Refused(why) => {
+                self.rest.token_is_refused(why.clone());
+                not_taken(why, Some(OPERATOR_WAIT))
+            }
+            NoToken::NotNow(error) => error,
+        }
     }
 
     /// Takes the next place in the line of writes, and returns the wait until then.
@@ -197,7 +291,7 @@ impl GitHubClient {
     pub(super) async fn reach(&self, request: &Request) -> Result<(RawResponse, Url), WriteError> {
         let mut url = self.rest.address(request);
         for _ in 0..=HOPS_MAX {
-            let answer = self.rest.exchange(request, url.clone()).await?;
+            let answer = self.exchange(request, url.clone()).await?;
             match self.judge(request, &answer).taken() {
                 Ok(()) => return Ok((answer, url)),
                 Err(GitHubError::Failed(error)) => return Err(error),
@@ -228,10 +322,7 @@ impl GitHubClient {
         &self,
         request: &Request,
     ) -> Result<T, GitHubError> {
-        let answer = self
-            .rest
-            .exchange(request, self.rest.address(request))
-            .await?;
+        let answer = self.exchange(request, self.rest.address(request)).await?;
         self.judge(request, &answer).taken()?;
         Ok(self.rest.parse(request, &answer.body)?)
     }
@@ -240,6 +331,10 @@ impl GitHubClient {
     fn judge(&self, request: &Request, answer: &RawResponse) -> GitHubVerdict {
         let there = self.rest.answered_at(answer);
         let verdict = classify(request, answer.status, &answer.headers, &answer.body, there);
+        let verdict = match self.tokens {
+            Some(_) => as_an_app(verdict, &answer.body),
+            None => verdict,
+        };
         if let Some(owner) = owner(request) {
             match &verdict {
                 GitHubVerdict::Taken => self.rest.rules_allow(&owner, reach(request)),
@@ -247,7 +342,43 @@ impl GitHubClient {
                 _ => {}
             }
         }
-        self.rest.remember(verdict, token_ends(&answer.headers))
+        // The token of an App ends within the hour and is renewed: no operator is told.
+        let ends = match self.tokens {
+            Some(_) => None,
+            None => token_ends(&answer.headers),
+        };
+        self.rest.remember(verdict, ends)
+    }
+}
+
+/// A verdict in the terms of an App, which has no `github.token`: remedies name the App.
+fn as_an_app(verdict: GitHubVerdict, body: &str) -> GitHubVerdict {
+    let named = |why: String| why.replace("github.token", "the GitHub App");
+    let said = Said::read(body);
+    match verdict {
+        GitHubVerdict::DeadToken(_) => GitHubVerdict::DeadToken(with_remedy(
+            format_args!("GitHub rejects the token of the GitHub App's installation ({said})"),
+            "Run `ivan doctor`, which asks GitHub about the App. Queued work is safe",
+        )),
+        GitHubVerdict::Ruled(_) if said.mentions("suspended") && said.mentions("installation") => {
+            GitHubVerdict::DeadToken(with_remedy(
+                format_args!("The installation of the GitHub App is suspended ({said})"),
+                SUSPENDED_REMEDY,
+            ))
+        }
+        GitHubVerdict::Ruled(why) => GitHubVerdict::Ruled(named(why)),
+        GitHubVerdict::Failed(error) => GitHubVerdict::Failed(match error {
+            WriteError::Refused { what, why } => WriteError::Refused {
+                what,
+                why: named(why),
+            },
+            WriteError::NotTaken { why, retry_after } => WriteError::NotTaken {
+                why: named(why),
+                retry_after,
+            },
+            WriteError::Unknown { why } => WriteError::Unknown { why: named(why) },
+        }),
+        verdict => verdict,
     }
 }
 
@@ -279,7 +410,7 @@ fn astray(request: &Request) -> WriteError {
 
 /// An error body (docs/contracts/github.md#errors).
 #[derive(Default, Deserialize)]
-struct Said {
+pub(super) struct Said {
     #[serde(default, deserialize_with = "lenient")]
     message: Option<String>,
     #[serde(default, deserialize_with = "each")]
@@ -322,11 +453,11 @@ impl<'de> Deserialize<'de> for Detail {
 }
 
 impl Said {
-    fn read(body: &str) -> Said {
+    pub(super) fn read(body: &str) -> Said {
         serde_json::from_str(body).unwrap_or_default()
     }
 
-    fn mentions(&self, words: &str) -> bool {
+    pub(super) fn mentions(&self, words: &str) -> bool {
         let message = self.message.as_deref().unwrap_or_default();
         message.to_lowercase().contains(words)
     }

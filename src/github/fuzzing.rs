@@ -8,7 +8,7 @@ use super::links::links;
 use super::wire::{
     self, Attempt, AttemptDetail, Blocker, Listed, Repository, WireComment, WireHook, WireIssue,
 };
-use super::{GitHub, GitHubSettings, PriorityLabels, User};
+use super::{GitHub, GitHubAccess, GitHubSettings, PriorityLabels, User};
 use crate::clock::Clock;
 use crate::domain::source::Container;
 use crate::domain::task::{RepoName, Source};
@@ -18,7 +18,7 @@ use crate::http_client::{RawResponse, Request, Verdict, fuzzing};
 pub(crate) fn github() -> Option<GitHub> {
     fuzzing::provider();
     let settings = GitHubSettings {
-        token: "github_pat_fuzzing".into(),
+        access: GitHubAccess::Token("github_pat_fuzzing".into()),
         repo: RepoName::parse("acme/widgets")?,
         repos: vec![RepoName::parse("acme/gadgets")?],
         api_url: "http://127.0.0.1:1".into(),

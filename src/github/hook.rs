@@ -19,11 +19,13 @@ use crate::domain::source::{
     Webhook, WebhookFacts, WebhookKeeper, WebhookReader, WebhookRules,
 };
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
+use crate::http_client::refused;
 use crate::http_client::webhook::{self, Signature};
 use crate::lenient;
 use crate::limits::Limit;
 
 use super::GitHub;
+use super::app::{AppAccess, AppFailure};
 use super::client::{ReadAnswer, Request};
 use super::wire::{
     Attempt, AttemptDetail, HookPayload, HookRepository, Label, LastResponse, Listed, Numbered,
@@ -87,6 +89,15 @@ pub(crate) const FACTS: WebhookFacts = WebhookFacts {
          Repositories",
 };
 
+/// Of an App, whose one webhook is a part of its settings.
+const APP_FACTS: WebhookFacts = WebhookFacts {
+    chooses_secret: false,
+    on_unknown_secret: "Set github.webhook_secret to the secret in the App's settings → Webhook, and restart",
+    on_refusal: "A GitHub App has one webhook for all its repositories. In the App's settings → General → Webhook, tick Active, set \
+         the URL https://<your address>/webhooks/github and a secret; in Permissions & events, subscribe to Issues, Issue \
+         comment and Repository. Set github.webhook_secret to the same secret, and restart Ivan",
+};
+
 /// Actions on an issue that may change its task (docs/contracts/github.md#events). New ones appear without notice and are ignored.
 const ISSUE_ACTIONS: [&str; 18] = [
     "opened",
@@ -119,6 +130,8 @@ const MISSED_MAX: usize = 200;
 /// The most bytes of them.
 const MISSED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// The place of an App's webhook, where its name is not known.
+const OF_THE_APP: &str = "the GitHub App";
 const NEEDS: &str = "Managing webhooks needs the permission `Webhooks: read and write` (fine-grained token) or the scope \
      `admin:repo_hook` (classic), and an administrator's account";
 
@@ -538,11 +551,21 @@ impl WebhookKeeper for GitHub {
     }
 
     fn facts(&self) -> WebhookFacts {
-        FACTS
+        match self.app {
+            Some(_) => APP_FACTS,
+            None => FACTS,
+        }
     }
 
     async fn list(&self) -> Places<Webhook> {
         let mut hooks = Places::default();
+        if let Some(app) = &self.app {
+            match self.hooks_of_the_app(app).await {
+                Ok(found) => hooks.found.extend(found),
+                Err(error) => hooks.refused.push((OF_THE_APP.to_owned(), error)),
+            }
+            return hooks;
+        }
         for (name, place) in self.places().await {
             match self.listed(place).await {
                 Ok(found) => hooks.found.extend(found),
@@ -552,8 +575,18 @@ impl WebhookKeeper for GitHub {
         hooks
     }
 
+    async fn registered_elsewhere(&self, url: &str) -> Option<WriteError> {
+        let app = self.app.as_ref()?;
+        Some(self.app_has_its_own(app, Some(url)).await)
+    }
+
     async fn register(&self, url: &str, secret: &str) -> Places<Webhook> {
         let mut hooks = Places::default();
+        if let Some(app) = &self.app {
+            let refusal = self.app_has_its_own(app, Some(url)).await;
+            hooks.refused.push((OF_THE_APP.to_owned(), refusal));
+            return hooks;
+        }
         for (name, place) in self.places().await {
             match self.registered(place, url, secret).await {
                 Ok(hook) => hooks.found.push(hook),
@@ -564,6 +597,9 @@ impl WebhookKeeper for GitHub {
     }
 
     async fn reactivate(&self, hook: &Webhook) -> Result<(), WriteError> {
+        if let Some(app) = &self.app {
+            return Err(self.app_has_its_own(app, None).await);
+        }
         let (id, name) = self.place_of(hook).await?;
         // Without a `config`, which would remove the secret.
         let body = json!({"active": true});
@@ -573,6 +609,9 @@ impl WebhookKeeper for GitHub {
     }
 
     async fn remove(&self, hook: &Webhook) -> Result<(), WriteError> {
+        if let Some(app) = &self.app {
+            return Err(self.app_has_its_own(app, None).await);
+        }
         let (id, name) = self.place_of(hook).await?;
         let delete = |name: &RepoName| {
             let path = format!("/repos/{name}/hooks/{}", hook.id);
@@ -602,6 +641,10 @@ impl WebhookKeeper for GitHub {
         hook: &Webhook,
         since: DateTime<Utc>,
     ) -> Result<Vec<Delivery>, WriteError> {
+        if self.app.is_some() {
+            // The next poll finds the changes.
+            return Ok(Vec::new());
+        }
         let (_, name) = self.place_of(hook).await?;
         let since = since.max(self.client.rest.now() - DELIVERIES_KEPT);
         let mut failed = self.attempts(&name, hook, "failure", since).await?;
@@ -636,6 +679,55 @@ impl WebhookKeeper for GitHub {
 }
 
 impl GitHub {
+    /// The App's webhook for each followed repository, if it has an address. GitHub shows neither its number nor whether
+    /// it is active.
+    async fn hooks_of_the_app(&self, app: &AppAccess) -> Result<Vec<Webhook>, WriteError> {
+        let failed = |failure: AppFailure| self.client.without_token(failure.into());
+        let Some(url) = app.hook_url().await.map_err(failed)? else {
+            return Ok(Vec::new());
+        };
+        let identity = app.identity().await.map_err(failed)?;
+        let lacks = EVENTS.iter().filter(|event| {
+            // Older Enterprise servers have no event for dependencies; the poll finds them.
+            **event != "issue_dependencies" && !identity.events.iter().any(|known| known == *event)
+        });
+        let lacks: Vec<&str> = lacks.copied().collect();
+        let health = match lacks.is_empty() {
+            true => format!("the webhook of the App {}", identity.slug),
+            false => format!(
+                "the webhook of the App {}, without the events {}",
+                identity.slug,
+                lacks.join(", ")
+            ),
+        };
+        let followed = self.lock_followed();
+        let hooks = followed.iter().map(|one| Webhook {
+            source: Source::GitHub,
+            id: format!("app-{}", identity.slug),
+            place: one.configured.to_string(),
+            url: url.clone(),
+            events: identity.events.clone(),
+            active: true,
+            health: health.clone(),
+            secret: None,
+        });
+        Ok(hooks.collect())
+    }
+
+    /// The refusal to change the App's webhook, which serves all its installations.
+    async fn app_has_its_own(&self, app: &AppAccess, url: Option<&str>) -> WriteError {
+        let settings = match app.identity().await {
+            Ok(identity) => format!("the settings of the App {}", identity.slug),
+            Err(_) => "the App's settings".to_owned(),
+        };
+        refused(match url {
+            Some(url) => {
+                format!("a GitHub App has its own webhook. Set its URL to {url} in {settings}")
+            }
+            None => format!("a GitHub App has its own webhook, which is managed in {settings}"),
+        })
+    }
+
     /// The followed repositories, each once, by their names in bot.toml. All of them are tried, even if one refuses.
     async fn places(&self) -> Vec<(String, Result<(u64, RepoName), WriteError>)> {
         let mut seen = BTreeSet::new();
@@ -852,7 +944,7 @@ mod tests {
     use crate::http_client::damage::{damaged, fixtures};
     use crate::http_client::fake::{Fake, FakeResponse, SeenRequest, json as says, provider};
 
-    use super::super::{GitHubSettings, wire};
+    use super::super::{GitHubAccess, GitHubSettings, wire};
     use super::*;
     use crate::clock::Clock;
     use crate::domain::operation::Refusal;
@@ -1491,7 +1583,7 @@ mod tests {
         sandbox.add_repo("acme/gadgets", 1002);
         provider();
         let settings = GitHubSettings {
-            token: sandbox.token().into(),
+            access: GitHubAccess::Token(sandbox.token().into()),
             ..settings(&sandbox.api_url())
         };
         let github = GitHub::new(settings, Clock::system()).unwrap();

@@ -68,9 +68,9 @@ impl GitHub {
         match labels.holds_in(&task) {
             true => Ok(task),
             false => Err(refused(format!(
-                "GitHub did not change the labels of {}. Give the account of github.token write access to the \
-                 repository",
-                now.id.short()
+                "GitHub did not change the labels of {}. Give {} write access to the repository",
+                now.id.short(),
+                self.account()
             ))),
         }
     }

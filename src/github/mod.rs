@@ -8,6 +8,7 @@
 //! its id, so that a reused name never leads to another owner's repository.
 
 mod accounts;
+mod app;
 mod change;
 pub mod checkup;
 mod client;
@@ -26,7 +27,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::OnceCell;
 
@@ -38,7 +39,9 @@ use crate::domain::task::{RepoName, Source};
 pub use crate::http_client::InvalidSettings;
 use crate::runtime::lock;
 
-use client::{GitHubClient, Request};
+use app::AppAccess;
+pub use app::AppSettings;
+use client::{GitHubClient, Request, segment};
 #[cfg(test)]
 pub(crate) use client::{MovedElsewhere, classify};
 #[cfg(test)]
@@ -54,11 +57,20 @@ pub struct PriorityLabels {
     pub high: Vec<String>,
 }
 
+/// How requests prove themselves.
+#[derive(Clone)]
+pub enum GitHubAccess {
+    /// A personal access token. Never printed.
+    Token(String),
+    /// A GitHub App with the tokens of its installation.
+    App(AppSettings),
+}
+
 /// The configuration for [`GitHub::new`] (`github.*`).
 #[derive(Clone)]
 pub struct GitHubSettings {
-    /// A personal access token or an installation token. Never printed.
-    pub token: String,
+    /// The token or the App. Never printed.
+    pub access: GitHubAccess,
     /// The default repository; it is mirrored.
     pub repo: RepoName,
     /// Further repositories that are mirrored.
@@ -76,7 +88,7 @@ pub struct GitHubSettings {
 impl fmt::Debug for GitHubSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GitHubSettings")
-            .field("token", &"********")
+            .field("access", &"********")
             .field("repo", &self.repo)
             .field("repos", &self.repos)
             .field("api_url", &self.api_url)
@@ -100,9 +112,11 @@ struct Followed {
 /// GitHub as a source. One value serves as writer, as reader and for webhooks.
 pub struct GitHub {
     client: GitHubClient,
+    /// With `github.app_id`.
+    app: Option<AppAccess>,
     mapping: Mapping,
     followed: Mutex<Vec<Followed>>,
-    /// The account that the token belongs to; `None` for a token that cannot request it (an app's).
+    /// The account that the token belongs to, or the App's bot; `None` for a token that cannot request it.
     me: OnceCell<Option<User>>,
     /// The results of the polls' probes, by repository id and kind of listing.
     probes: Mutex<BTreeMap<(u64, poll::ListingKind), poll::Probed>>,
@@ -111,6 +125,15 @@ pub struct GitHub {
 impl GitHub {
     /// Creates the client without sending a request. A TLS provider must be installed (main does that).
     pub fn new(settings: GitHubSettings, clock: Clock) -> Result<GitHub, InvalidSettings> {
+        let (url, rate) = (&settings.api_url, settings.writes_per_second);
+        let (client, app) = match &settings.access {
+            GitHubAccess::Token(token) => (GitHubClient::new(url, token, rate, clock)?, None),
+            GitHubAccess::App(app) => {
+                let app = AppAccess::new(url, app, settings.repo.clone(), clock.clone())?;
+                let tokens = Arc::new(app.clone());
+                (GitHubClient::of_app(url, tokens, rate, clock)?, Some(app))
+            }
+        };
         let mut followed: Vec<Followed> = Vec::new();
         for configured in std::iter::once(settings.repo).chain(settings.repos) {
             if !followed.iter().any(|one| one.configured.is(&configured)) {
@@ -121,9 +144,9 @@ impl GitHub {
                 });
             }
         }
-        let rate = settings.writes_per_second;
         Ok(GitHub {
-            client: GitHubClient::new(&settings.api_url, &settings.token, rate, clock)?,
+            client,
+            app,
             mapping: Mapping {
                 pages: pages_of(&settings.api_url),
                 in_progress_label: settings.in_progress_label,
@@ -164,6 +187,9 @@ impl GitHub {
     /// The account that we write as; requested once. `None` for a token that cannot request it (docs/contracts/github.md#tokens).
     async fn me(&self) -> Result<Option<&User>, WriteError> {
         let ask = async || {
+            if let Some(app) = &self.app {
+                return self.bot(app).await;
+            }
             let request = Request::get("/user", "the account of github.token");
             match self.client.get(&request).await {
                 Ok(got) => Ok(Some(got.value)),
@@ -172,6 +198,32 @@ impl GitHub {
             }
         };
         self.me.get_or_try_init(ask).await.map(Option::as_ref)
+    }
+
+    /// The account that needs rights, in remedies.
+    fn account(&self) -> &'static str {
+        match self.app {
+            Some(_) => "the GitHub App",
+            None => "the account of github.token",
+        }
+    }
+
+    /// The account that an App writes as (docs/contracts/github.md#github-apps). Without it, our own writes are known by
+    /// their markers alone.
+    async fn bot(&self, app: &AppAccess) -> Result<Option<User>, WriteError> {
+        let identity = app.identity().await;
+        let identity = identity.map_err(|failure| self.client.without_token(failure.into()))?;
+        let login = format!("{}[bot]", identity.slug);
+        let path = format!("/users/{}", segment(&login));
+        match self
+            .client
+            .get(&Request::get(path, format!("the account {login}")))
+            .await
+        {
+            Ok(got) => Ok(Some(got.value)),
+            Err(WriteError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The current name of the repository with this id. No name is read from or written to before this has confirmed
@@ -334,7 +386,7 @@ pub(crate) mod tests {
 
     pub(crate) fn settings(url: &str) -> GitHubSettings {
         GitHubSettings {
-            token: "github_pat_SECRET".into(),
+            access: GitHubAccess::Token("github_pat_SECRET".into()),
             repo: name("acme/widgets"),
             repos: vec![name("acme/gadgets"), name("ACME/Widgets")],
             api_url: url.into(),

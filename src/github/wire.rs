@@ -3,6 +3,7 @@
 //! Users and bodies may be null, labels may be plain text, unknown fields and values are accepted (docs/contracts/github.md#issues). These types stay within the parent module.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -128,6 +129,56 @@ pub(super) struct User {
     /// Only in answers about one user.
     #[serde(default, deserialize_with = "lenient")]
     pub(super) bio: Option<String>,
+}
+
+/// A GitHub App, as it sees itself (`GET /app`).
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct WireApp {
+    /// Its name in addresses, and in the login of its bot.
+    pub(super) slug: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) html_url: String,
+    /// The events that its webhook is subscribed to.
+    #[serde(default, deserialize_with = "each")]
+    pub(super) events: Vec<String>,
+}
+
+/// An installation of a GitHub App.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct WireInstallation {
+    pub(super) id: u64,
+    /// The person or organization that installed it.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) account: Option<InstallationOwner>,
+    /// The page of its settings.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) html_url: String,
+    /// By the name of a permission: `read` or `write`.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) permissions: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) suspended_at: Option<String>,
+}
+
+/// The owner of an installation: an enterprise has a slug instead of a login.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct InstallationOwner {
+    #[serde(default, alias = "slug", deserialize_with = "lenient")]
+    pub(super) login: String,
+}
+
+/// A new token of an installation.
+#[derive(Deserialize)]
+pub(super) struct WireInstallationToken {
+    pub(super) token: String,
+    pub(super) expires_at: DateTime<Utc>,
+}
+
+/// The configuration of an App's webhook.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct WireAppHook {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) url: String,
 }
 
 /// The public part of `GET /users/{login}`.

@@ -13,7 +13,7 @@ use crate::domain::operation::{Operation, OperationHistory, Write};
 use crate::domain::reason::for_operators;
 use crate::domain::source::SourceWriter;
 use crate::domain::task::{Source, TaskKey};
-use crate::github::{self, GitHub};
+use crate::github::{self, GitHub, GitHubAccess};
 
 // ---------------------------------------------------------------- answers
 
@@ -357,7 +357,9 @@ impl Client {
             }
             Source::GitHub => {
                 let mut settings = github::tests::settings(url);
-                settings.token = token.map_or(settings.token, str::to_owned);
+                if let Some(token) = token {
+                    settings.access = GitHubAccess::Token(token.to_owned());
+                }
                 Client::GitHub(GitHub::new(settings, clock)?)
             }
         })
@@ -383,7 +385,7 @@ fn settings_do_not_print_the_token() {
     let clickup = clickup::tests::settings("http://127.0.0.1:1");
     assert!(!format!("{clickup:?}").contains(&clickup.token));
     let github = github::tests::settings("http://127.0.0.1:1");
-    assert!(!format!("{github:?}").contains(&github.token));
+    assert!(!format!("{github:?}").contains("github_pat_SECRET"));
 }
 
 #[rstest]

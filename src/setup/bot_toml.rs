@@ -103,6 +103,10 @@ impl BotToml {
         if let Some(github) = &answers.github {
             self.edit("github", |section| {
                 put_token(section, "token", &github.token);
+                // A token or a GitHub App, not both.
+                for key in ["app_id", "app_key_file", "installation_id"] {
+                    section.remove(key);
+                }
                 let repos: Vec<String> = github.repos.iter().map(ToString::to_string).collect();
                 let (first, further) = split(&repos);
                 put(section, "repo", first.as_str());

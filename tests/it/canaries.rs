@@ -23,8 +23,9 @@ const ADDRESSES: &[(&str, &str)] = &[
 ];
 /// The parts of Slack's addresses that are secrets: of ephemeral answers, and of the socket.
 const PARTS_OF_ADDRESSES: [&str; 2] = ["/resp/", "?ticket="];
-/// The files that have secrets by their purpose: what the person wrote, and the token that people give to clients.
-const FILES_WITH_SECRETS: [&str; 3] = ["bot.toml", "another.toml", "api-token"];
+/// The files that have secrets by their purpose: what the person wrote, the key of a GitHub App, and the token that people
+/// give to clients.
+const FILES_WITH_SECRETS: [&str; 4] = ["bot.toml", "another.toml", "api-token", APP_KEY];
 
 /// The secrets of a story.
 #[derive(Debug, Default)]
@@ -60,6 +61,11 @@ impl Canaries {
             .into_iter()
             .chain(made)
             .for_each(|token| all.add(token, &[]));
+        let granted = github.app_tokens();
+        granted.iter().for_each(|token| all.add(token, &[]));
+        let lines = github.app_key().lines();
+        let line = lines.skip(1).find(|line| !line.starts_with('-'));
+        all.add(line.unwrap(), &[]);
         let hooks = clickup.hooks();
         let secrets = hooks.iter().filter_map(|hook| hook["secret"].as_str());
         secrets.for_each(|secret| all.add(secret, HOOK_SECRETS));

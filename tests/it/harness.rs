@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{TcpStream, UdpSocket};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -40,6 +41,8 @@ pub const ANA_CLICKUP: i64 = 4242;
 pub const BO_CLICKUP: i64 = 4243;
 pub const REPO: &str = "acme/widgets";
 pub const TOKEN: &str = "a-token-of-the-tests";
+/// The file with the private key of a GitHub App, in the daemon's folder.
+pub const APP_KEY: &str = "app-key.pem";
 pub const HOOK_SECRET: &str = "a-webhook-secret-of-the-tests";
 
 /// The time limit of any wait before a story fails. A passing story never waits this long, even on a busy machine.
@@ -80,6 +83,8 @@ pub struct Setup {
     config: String,
     clickup: bool,
     github: bool,
+    /// GitHub is used as a GitHub App, without a token.
+    app: bool,
     slack: bool,
     wait_for_sync: bool,
     token: bool,
@@ -103,6 +108,7 @@ impl Setup {
             config: String::new(),
             clickup: true,
             github: true,
+            app: false,
             slack: true,
             wait_for_sync: true,
             token: true,
@@ -178,6 +184,12 @@ impl Setup {
         self
     }
 
+    /// GitHub as a GitHub App, which is installed for `acme`, instead of a token.
+    pub fn github_app(mut self) -> Setup {
+        self.app = true;
+        self
+    }
+
     pub fn without_slack(mut self) -> Setup {
         self.slack = false;
         self
@@ -223,6 +235,9 @@ impl Setup {
             assert_eq!(sandbox.github.add_issue(REPO, issue), number);
         }
         sandbox.github.enforce_secondary(false);
+        if self.app {
+            sandbox.github.install_app("acme");
+        }
         self.world.iter().for_each(|change| change(&sandbox));
         let folder = tempfile::tempdir().unwrap();
         let store_made = self.store_made;
@@ -242,6 +257,9 @@ impl Setup {
             _took: took,
         };
         std::fs::write(ivan.config_path(), &ivan.config).unwrap();
+        if ivan.setup.app {
+            ivan.writes_app_key(ivan.github().app_key());
+        }
         if store_made {
             std::fs::write(ivan.folder.path().join("ivan.db"), empty_store()).unwrap();
         }
@@ -294,10 +312,16 @@ impl Setup {
         }
         if self.github {
             let github = &sandbox.github;
+            let access = match self.app {
+                true => format!(
+                    "github.app_id = \"{}\"\ngithub.app_key_file = \"{APP_KEY}\"",
+                    github.app_id()
+                ),
+                false => format!("github.token = \"{}\"", github.token()),
+            };
             let _ = writeln!(
                 text,
-                "github.token = \"{}\"\ngithub.repo = \"{REPO}\"\ngithub.api_url = \"{}\"\ngithub.writes_per_second = 0",
-                github.token(),
+                "{access}\ngithub.repo = \"{REPO}\"\ngithub.api_url = \"{}\"\ngithub.writes_per_second = 0",
                 github.api_url()
             );
         }
@@ -358,6 +382,20 @@ impl Ivan {
 
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
+    }
+
+    /// Replaces the file with the GitHub App's private key.
+    pub fn writes_app_key(&self, pem: &str) {
+        let path = self.folder.path().join(APP_KEY);
+        let _ = std::fs::remove_file(&path);
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .unwrap()
+            .write_all(pem.as_bytes())
+            .unwrap();
     }
 
     fn config_path(&self) -> PathBuf {

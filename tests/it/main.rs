@@ -47,6 +47,7 @@ mod forged;
 mod forms;
 mod full_disk;
 mod gestures;
+mod github_app;
 mod harness;
 mod hints;
 mod home;

@@ -14,7 +14,7 @@ use crate::domain::event::SourceEvent;
 use crate::domain::operation::WriteError;
 use crate::domain::source::{UnreadablePayload, WebhookRules};
 use crate::domain::task::RepoName;
-use crate::github::{GitHub, GitHubSettings, PriorityLabels};
+use crate::github::{GitHub, GitHubAccess, GitHubSettings, PriorityLabels};
 use crate::limits::Limit;
 use crate::runtime::CancellationToken;
 use axum::body::to_bytes;
@@ -128,7 +128,7 @@ fn reader(source: Source) -> Arc<dyn WebhookReader> {
     match source {
         Source::GitHub => {
             let settings = GitHubSettings {
-                token: "t".into(),
+                access: GitHubAccess::Token("t".into()),
                 repo: RepoName::parse("acme/widgets").unwrap(),
                 repos: Vec::new(),
                 api_url,

@@ -143,6 +143,10 @@ impl<'a> Drive<'a> {
         }
         for step in &self.history.steps {
             assert!(self.ivan.is_running(), "the daemon ended by itself");
+            if self.history.app {
+                self.ivan.github().expire_app_tokens();
+                self.tally.fault("GitHub: the App's token ended", 1);
+            }
             self.step(step).await;
         }
         self.settles().await;

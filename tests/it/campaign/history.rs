@@ -35,6 +35,8 @@ pub struct History {
     pub gives_up: bool,
     /// Slack drops messages while the link is up.
     pub drops: bool,
+    /// GitHub is used as a GitHub App, whose tokens end again and again.
+    pub app: bool,
     pub tasks: usize,
     pub issues: usize,
     pub steps: Vec<Step>,
@@ -399,6 +401,7 @@ impl History {
         gone::strewn(seed, draw.hooks, draw.bare, &mut steps);
         History {
             drops,
+            app: seed % 3 == 1,
             seed,
             people,
             hooks: draw.hooks,

@@ -116,6 +116,9 @@ fn setup(history: &History) -> Setup {
     if history.drops {
         setup = setup.config(drops::CONFIG);
     }
+    if history.app {
+        setup = setup.github_app();
+    }
     // Some include the very first start.
     if history.seed.is_multiple_of(10) {
         setup = setup.without_a_store();
