@@ -109,7 +109,8 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-fn routes(sandbox: Sandbox) -> Router {
+/// The routes of the control API; the page of `ivan demo --web` acts through them, too.
+pub(crate) fn routes(sandbox: Sandbox) -> Router {
     Router::new()
         .route("/", get(overview))
         .route("/slack", get(read))
@@ -119,6 +120,7 @@ fn routes(sandbox: Sandbox) -> Router {
         .route("/slack/command", post(command))
         .route("/slack/shortcut", post(shortcut))
         .route("/slack/submit", post(submit))
+        .route("/slack/close", post(close))
         .route("/slack/open", post(open))
         .route("/slack/fault", post(slack_fault))
         .route("/{source}/fault", post(source_fault))
@@ -279,14 +281,17 @@ struct Press {
     ts: Option<String>,
     #[serde(default)]
     home: bool,
+    /// The value of an option, a day or a time; empty to clear a picker.
+    pick: Option<String>,
 }
 
-/// `POST /slack/press`: a button of a given or the newest fitting message, of an ephemeral message, or of the Home tab.
+/// `POST /slack/press`: a button, a menu or a picker of a given or the newest fitting message, of an ephemeral message, or of the Home tab.
 async fn press(State(sandbox): State<Sandbox>, Body(asked): Body<Press>) -> Reply {
     let (user, channel) = place(&sandbox, &asked.user, asked.channel.as_deref())?;
     let (slack, action) = (&sandbox.slack, &asked.action_id);
+    let pick = asked.pick.as_deref();
     if asked.home {
-        let pressed = slack.try_clicks_home(&user, action);
+        let pressed = slack.try_picks_at_home(&user, action, pick);
         return ok(json!({"envelope_id": pressed.map_err(impossible)?}));
     }
     let mine = |whisper: &EphemeralPost| whisper.user == user && whisper.channel == channel;
@@ -302,8 +307,8 @@ async fn press(State(sandbox): State<Sandbox>, Body(asked): Body<Press>) -> Repl
             .ok_or_else(|| impossible(format!("no message in {channel} has a button {action}")))?,
     };
     let pressed = match of(&ts) {
-        true => slack.try_clicks_whisper(&ts, action),
-        false => slack.try_clicks(&user, &channel, &ts, action),
+        true => slack.try_picks_whisper(&ts, action, pick),
+        false => slack.try_picks(&user, &channel, &ts, action, pick),
     };
     ok(json!({"envelope_id": pressed.map_err(impossible)?, "ts": ts}))
 }
@@ -393,6 +398,29 @@ async fn submit(State(sandbox): State<Sandbox>, Body(asked): Body<Submit>) -> Re
     let values = Value::Object(asked.values);
     let sent = sandbox.slack.try_submits(&user, &asked.view_id, values);
     ok(json!({"envelope_id": sent.map_err(impossible)?}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Close {
+    user: String,
+    view_id: String,
+}
+
+/// `POST /slack/close`: the app gets no event.
+async fn close(State(sandbox): State<Sandbox>, Body(asked): Body<Close>) -> Reply {
+    let user = sandbox.slack.person(&asked.user).map_err(impossible)?;
+    let modals = sandbox.slack.modals_of(&user);
+    let is_it = |view: &Value| {
+        view.get("id")
+            .is_some_and(|id| *id == asked.view_id.as_str())
+    };
+    if !modals.iter().any(is_it) {
+        let why = format!("{} has no open form {}", asked.user, asked.view_id);
+        return Err(impossible(why));
+    }
+    sandbox.slack.closes(&asked.view_id);
+    ok(json!({}))
 }
 
 #[derive(Deserialize)]
@@ -536,6 +564,8 @@ enum SourceFault {
     RateLimit { seconds: Option<u64> },
     /// The next webhook deliveries get lost.
     LoseWebhooks { count: Option<u32> },
+    /// The next webhooks are delivered twice.
+    RepeatWebhooks { count: Option<u32> },
 }
 
 async fn source_fault(
@@ -576,6 +606,13 @@ async fn source_fault(
             match source {
                 Source::Clickup => clickup.lose_next(count),
                 Source::Github => github.lose_next(count),
+            }
+        }
+        SourceFault::RepeatWebhooks { count } => {
+            let count = at_least_one(count)?;
+            match source {
+                Source::Clickup => clickup.repeat_next(count),
+                Source::Github => github.repeat_next(count),
             }
         }
     }

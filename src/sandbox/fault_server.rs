@@ -352,6 +352,11 @@ impl FaultServer {
         self.shared.state().down = false;
     }
 
+    /// Whether it is down.
+    pub fn is_down(&self) -> bool {
+        self.shared.state().down
+    }
+
     /// Breaks every open connection, WebSockets included, as a failing network does.
     pub fn cut(&self) {
         self.shared.cut.notify_waiters();

@@ -250,7 +250,7 @@ fn element(element: &Value, known: &[&str], at: &str) -> Checked {
         "datepicker" => {
             // From Slack's documentation, not in the contract.
             if let Some(date) = optional(element, "initial_date", 10, at)?
-                && date.parse::<chrono::NaiveDate>().is_err()
+                && !is_day(date)
             {
                 return Err(bad(
                     "must be a date YYYY-MM-DD",
@@ -299,8 +299,25 @@ fn element(element: &Value, known: &[&str], at: &str) -> Checked {
 }
 
 /// `08:30`
-fn is_time(text: &str) -> bool {
+pub(super) fn is_time(text: &str) -> bool {
     text.len() == 5 && chrono::NaiveTime::parse_from_str(text, "%H:%M").is_ok()
+}
+
+/// `2026-11-30`
+pub(super) fn is_day(text: &str) -> bool {
+    text.parse::<chrono::NaiveDate>().is_ok()
+}
+
+/// The option of a menu with that value, alone or in a group.
+pub(super) fn option<'m>(menu: &'m Value, value: &str) -> Option<&'m Value> {
+    let listed = |holder: &'m Value| {
+        let options = holder.get("options").and_then(Value::as_array);
+        options.into_iter().flatten()
+    };
+    let groups = menu.get("option_groups").and_then(Value::as_array);
+    let grouped = groups.into_iter().flatten().flat_map(listed);
+    let mut options = listed(menu).chain(grouped);
+    options.find(|option| option.get("value").is_some_and(|own| own == value))
 }
 
 /// Checks a menu: its options, alone or in groups, and the initial option, which must be one of them.

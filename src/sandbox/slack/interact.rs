@@ -22,8 +22,8 @@ pub(super) enum ResponseEffect {
 }
 
 impl SlackWorld {
-    /// A fresh `trigger_id`.
-    pub(super) fn trigger(&mut self) -> String {
+    /// A fresh `trigger_id` of that person.
+    pub(super) fn trigger(&mut self, user: &str) -> String {
         let id = format!(
             "{}.{}.{}",
             fastrand::u32(..),
@@ -33,6 +33,7 @@ impl SlackWorld {
         self.triggers.insert(
             id.clone(),
             Trigger {
+                user: user.to_owned(),
                 made_ms: now(),
                 used: false,
             },
@@ -47,8 +48,8 @@ impl SlackWorld {
         }
     }
 
-    /// Uses a `trigger_id` up (docs/contracts/slack.md#buttons-shortcuts-and-forms).
-    pub(super) fn exchange(&mut self, trigger: &str) -> Result<(), ErrorCode> {
+    /// Uses a `trigger_id` up (docs/contracts/slack.md#buttons-shortcuts-and-forms); returns its person.
+    pub(super) fn exchange(&mut self, trigger: &str) -> Result<String, ErrorCode> {
         let trigger = self.triggers.get_mut(trigger).ok_or("invalid_trigger_id")?;
         if trigger.used {
             return Err("exchanged_trigger_id");
@@ -57,7 +58,7 @@ impl SlackWorld {
             return Err("expired_trigger_id");
         }
         trigger.used = true;
-        Ok(())
+        Ok(trigger.user.clone())
     }
 
     /// A new id of a `response_url` for that person in that channel. `message` is the target of `replace_original`.
@@ -88,7 +89,7 @@ impl SlackWorld {
             "token": "sandbox", "team_id": self.team.id, "team_domain": self.team.domain, "channel_id": channel,
             "channel_name": self.channel_name(channel), "user_id": user, "user_name": self.name_of(user),
             "command": command, "text": text, "api_app_id": self.app.id, "is_enterprise_install": "false",
-            "response_url": format!("{base}/resp/{response}"), "trigger_id": self.trigger(),
+            "response_url": format!("{base}/resp/{response}"), "trigger_id": self.trigger(user),
         })
     }
 
@@ -226,6 +227,14 @@ impl SlackWorld {
 
     pub(super) fn close_view(&mut self, id: &str) {
         self.views.remove(id);
+        self.viewers.remove(id);
+    }
+
+    /// The open modals of a person, in the order of their ids.
+    pub(super) fn modals_of(&self, user: &str) -> Vec<Value> {
+        let theirs = self.viewers.iter().filter(|(_, viewer)| *viewer == user);
+        let views = theirs.filter_map(|(id, _)| self.views.get(id));
+        views.cloned().map(Value::Object).collect()
     }
 
     /// The open modals, and the Home tabs (under [`home_id`]).

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::interact::home_id;
 use super::world::{Changed, EphemeralPost, PostDraft, SlackWorld};
-use super::{EnvelopeKind, Inner, SandboxSlack, blocks, ids, merge, text};
+use super::{Ack, EnvelopeKind, Inner, SandboxSlack, blocks, ids, merge, text};
 
 const CANNOT_SAY: &str = "cannot say that";
 
@@ -445,6 +445,22 @@ impl SandboxSlack {
         ts: &str,
         action_id: &str,
     ) -> Result<String, String> {
+        self.try_picks(user, channel, ts, action_id, None)
+    }
+
+    /// A person uses an element of a message from the bot; returns the envelope's id. `pick` is the value of an option of a
+    /// menu, a day (`2026-11-30`) or a time (`08:30`) of a picker, empty to clear the picker, and `None` for a button.
+    ///
+    /// # Errors
+    /// When the message does not exist, has no such element, or the element takes no such value.
+    pub fn try_picks(
+        &self,
+        user: &str,
+        channel: &str,
+        ts: &str,
+        action_id: &str,
+        pick: Option<&str>,
+    ) -> Result<String, String> {
         let base = self.base();
         let payload = {
             let mut world = self.inner.world();
@@ -452,13 +468,14 @@ impl SandboxSlack {
             let buttons = message.get("blocks").cloned().unwrap_or_default();
             let (block, button) =
                 blocks::button(&buttons, action_id).ok_or_else(|| no_button(action_id))?;
+            let picked = picked(button, pick)?;
             let response = world.response(user, channel, Some(ts));
             let own = json!({
                 "container":
                     {"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": false},
                 "channel": {"id": channel, "name": world.channel_name(channel)}, "message": message,
                 "state": {"values": {}}, "response_url": format!("{base}/resp/{response}"),
-                "actions": [pressed(block, button, &world.next_ts())],
+                "actions": [used(block, button, &world.next_ts(), picked)],
             });
             interaction(&mut world, "block_actions", user, own)
         };
@@ -480,6 +497,19 @@ impl SandboxSlack {
     /// # Errors
     /// When it does not exist or has no such button.
     pub fn try_clicks_whisper(&self, ts: &str, action_id: &str) -> Result<String, String> {
+        self.try_picks_whisper(ts, action_id, None)
+    }
+
+    /// A person uses an element of an ephemeral message, as in [`SandboxSlack::try_picks`].
+    ///
+    /// # Errors
+    /// As [`SandboxSlack::try_picks`].
+    pub fn try_picks_whisper(
+        &self,
+        ts: &str,
+        action_id: &str,
+        pick: Option<&str>,
+    ) -> Result<String, String> {
         let base = self.base();
         let payload = {
             let mut world = self.inner.world();
@@ -487,6 +517,7 @@ impl SandboxSlack {
             let whisper = whisper.ok_or_else(|| no_message(ts))?;
             let (block, button) =
                 blocks::button(&whisper.blocks, action_id).ok_or_else(|| no_button(action_id))?;
+            let picked = picked(button, pick)?;
             let (user, channel) = (whisper.user.as_str(), whisper.channel.as_str());
             let response = world.response(user, channel, Some(ts));
             let own = json!({
@@ -494,7 +525,7 @@ impl SandboxSlack {
                     {"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": true},
                 "channel": {"id": channel, "name": world.channel_name(channel)},
                 "state": {"values": {}}, "response_url": format!("{base}/resp/{response}"),
-                "actions": [pressed(block, button, &world.next_ts())],
+                "actions": [used(block, button, &world.next_ts(), picked)],
             });
             interaction(&mut world, "block_actions", user, own)
         };
@@ -535,7 +566,7 @@ impl SandboxSlack {
     /// # Errors
     /// When the person has no published Home tab, or it has no such button.
     pub fn try_clicks_home(&self, user: &str, action_id: &str) -> Result<String, String> {
-        self.acts_at_home(user, action_id, json!({}))
+        self.try_picks_at_home(user, action_id, None)
     }
 
     /// A person picks a time of day in their Home tab (`08:30`) or clears it; returns the envelope's id.
@@ -544,11 +575,20 @@ impl SandboxSlack {
     /// When the person has no published Home tab, or it has no such `timepicker`.
     #[track_caller]
     pub fn picks_at_home(&self, user: &str, action_id: &str, time: Option<&str>) -> String {
-        let picked = self.acts_at_home(user, action_id, json!({"selected_time": time}));
+        let picked = self.try_picks_at_home(user, action_id, Some(time.unwrap_or_default()));
         must(picked, "cannot choose a time")
     }
 
-    fn acts_at_home(&self, user: &str, action_id: &str, with: Value) -> Result<String, String> {
+    /// A person uses an element of their Home tab, as in [`SandboxSlack::try_picks`].
+    ///
+    /// # Errors
+    /// When the person has no published Home tab, it has no such element, or the element takes no such value.
+    pub fn try_picks_at_home(
+        &self,
+        user: &str,
+        action_id: &str,
+        pick: Option<&str>,
+    ) -> Result<String, String> {
         let payload = {
             let mut world = self.inner.world();
             let view = world.view(&home_id(user)).cloned();
@@ -556,12 +596,7 @@ impl SandboxSlack {
             let buttons = view.get("blocks").cloned().unwrap_or_default();
             let (block, button) =
                 blocks::button(&buttons, action_id).ok_or_else(|| no_button(action_id))?;
-            let mut action = pressed(block, button, &world.next_ts());
-            let is_picker = button.get("type").is_some_and(|kind| kind == "timepicker");
-            if is_picker != with.get("selected_time").is_some() {
-                return Err(format!("{action_id} is not to be used like this"));
-            }
-            merge(&mut action, with);
+            let action = used(block, button, &world.next_ts(), picked(button, pick)?);
             let own = json!({
                 "container": {"type": "view", "view_id": view.get("id")}, "view": view,
                 "actions": [action],
@@ -642,6 +677,32 @@ impl SandboxSlack {
         Ok(self.inner.deliver(EnvelopeKind::Interactive, payload, 0))
     }
 
+    /// The answer to a command or an interaction, once it is there: the acknowledgement that counts. `None` if it did not
+    /// come in time, so that the person has seen an error, or if there is no such envelope.
+    pub async fn answered(&self, envelope_id: &str) -> Option<Ack> {
+        let mut changed = self.inner.changed.subscribe();
+        loop {
+            changed.borrow_and_update();
+            {
+                let wire = self.inner.wire();
+                let envelope = wire.envelope(envelope_id)?;
+                if envelope.over {
+                    return None;
+                }
+                if envelope.acked {
+                    let is_it = |ack: &&Ack| ack.counts && ack.envelope_id == envelope_id;
+                    return wire.acks.iter().rfind(is_it).cloned();
+                }
+            }
+            changed.changed().await.ok()?;
+        }
+    }
+
+    /// The open modals that a person sees.
+    pub fn modals_of(&self, user: &str) -> Vec<Value> {
+        self.inner.world().modals_of(user)
+    }
+
     /// A person closes a modal without submitting it; the app gets no event.
     pub fn closes(&self, view_id: &str) {
         self.inner.world().close_view(view_id);
@@ -668,7 +729,7 @@ impl SandboxSlack {
 
     /// A new `trigger_id`, as an interaction has it.
     pub fn trigger(&self) -> String {
-        self.inner.world().trigger()
+        self.inner.world().trigger("")
     }
 
     /// `http://127.0.0.1:port`.
@@ -698,19 +759,43 @@ fn interaction(world: &mut SlackWorld, kind: &str, user: &str, own: Value) -> Va
     let name = world.name_of(user);
     let mut payload = json!({
         "type": kind, "team": {"id": world.team.id, "domain": world.team.domain}, "enterprise": null,
-        "is_enterprise_install": false, "api_app_id": world.app.id, "token": "sandbox", "trigger_id": world.trigger(),
+        "is_enterprise_install": false, "api_app_id": world.app.id, "token": "sandbox", "trigger_id": world.trigger(user),
         "user": {"id": user, "username": name, "name": name, "team_id": world.team.id},
     });
     merge(&mut payload, own);
     payload
 }
 
-/// A button as an entry of `actions`.
-fn pressed(block: &str, button: &Value, action_ts: &str) -> Value {
-    let mut action = button.clone();
+/// An element as an entry of `actions`, with the value that was picked.
+fn used(block: &str, element: &Value, action_ts: &str, picked: Value) -> Value {
+    let mut action = element.clone();
     merge(
         &mut action,
         json!({"block_id": block, "action_ts": action_ts}),
     );
+    merge(&mut action, picked);
     action
+}
+
+/// The field with the value that was picked; none for a button.
+fn picked(element: &Value, pick: Option<&str>) -> Result<Value, String> {
+    let kind = element.get("type").and_then(Value::as_str);
+    let some = |pick: &str| (!pick.is_empty()).then(|| pick.to_owned());
+    match (kind.unwrap_or_default(), pick) {
+        ("timepicker", Some(time)) if time.is_empty() || blocks::is_time(time) => {
+            Ok(json!({"selected_time": some(time)}))
+        }
+        ("datepicker", Some(day)) if day.is_empty() || blocks::is_day(day) => {
+            Ok(json!({"selected_date": some(day)}))
+        }
+        ("static_select", Some(value)) => {
+            let option = blocks::option(element, value);
+            let option = option.ok_or_else(|| format!("the menu has no option {value}"))?;
+            Ok(json!({"selected_option": option}))
+        }
+        ("button", None) => Ok(json!({})),
+        ("button", Some(_)) => Err("a button takes no value".to_owned()),
+        (_, None) => Err("it needs a value, and is not pressed".to_owned()),
+        (kind, Some(value)) => Err(format!("`{value}` is no value of a {kind}")),
+    }
 }

@@ -517,8 +517,11 @@ fn views_open(inner: &Inner, args: &Args) -> Reply {
     if world.has_external_id(external_id) {
         return Err("duplicate_external_id".into());
     }
-    world.exchange(&trigger)?;
+    let viewer = world.exchange(&trigger)?;
     let view = world.keep_view(view, None);
+    if let Some(id) = view.get("id").and_then(Value::as_str) {
+        world.viewers.insert(id.to_owned(), viewer);
+    }
     drop(world);
     inner.tell(SandboxEvent::Viewed {
         view: Value::Object(view.clone()),

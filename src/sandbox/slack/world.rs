@@ -17,6 +17,8 @@ const LONGEST_POST: usize = 40_000;
 
 /// A `trigger_id`.
 pub(super) struct Trigger {
+    /// The person who acted.
+    pub(super) user: String,
     pub(super) made_ms: i64,
     pub(super) used: bool,
 }
@@ -46,6 +48,8 @@ pub(super) struct SlackWorld {
     pub(super) triggers: BTreeMap<String, Trigger>,
     pub(super) responses: BTreeMap<String, Response>,
     pub(super) views: BTreeMap<String, Map<String, Value>>,
+    /// The person who sees a modal, by its id.
+    pub(super) viewers: BTreeMap<String, String>,
     /// The last post in each channel, and the end of each method's block, in milliseconds (docs/contracts/slack.md#limits).
     last_post: BTreeMap<String, i64>,
     blocked: BTreeMap<String, i64>,
@@ -255,6 +259,7 @@ impl SlackWorld {
             triggers: BTreeMap::new(),
             responses: BTreeMap::new(),
             views: BTreeMap::new(),
+            viewers: BTreeMap::new(),
             last_post: BTreeMap::new(),
             blocked: BTreeMap::new(),
             enforce_rate: false,
@@ -443,7 +448,8 @@ impl SlackWorld {
         let acting = self.people.iter().filter(|(_, person)| person.acts());
         let people: Vec<Value> = acting
             .map(|(id, person)| {
-                json!({"id": id, "name": person.text("name"), "real_name": person.text("real_name")})
+                json!({"id": id, "name": person.text("name"), "real_name": person.text("real_name"),
+                    "tz": person.text("tz")})
             })
             .collect();
         let named = self
