@@ -14,6 +14,7 @@ mod blocks;
 mod complete;
 mod forms;
 mod terminal;
+mod world;
 mod wrap;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,16 +44,8 @@ use blocks::{DemoButton, Look, button_called, buttons_in, called, tame};
 use complete::Known;
 use forms::Form;
 use terminal::{Input, Interrupt, Interrupts, Screen};
+use world::{ANA, BO, DemoPerson, REPO, SECRET};
 
-/// The people at the keyboard: Slack id and name. The first of them types without `as`.
-const ANA: (&str, &str) = ("U0ANN01", "Ana");
-const BO: (&str, &str) = ("U0BOB01", "Bo");
-/// The secret that both sources sign their webhooks with.
-const SECRET: &str = "a-secret-of-the-demo";
-/// Their accounts in ClickUp.
-const ANA_IN_CLICKUP: i64 = 4242;
-const BO_IN_CLICKUP: i64 = 4243;
-const REPO: &str = "acme/widgets";
 /// The time limit for the daemon to become ready, and for an answer if the daemon never becomes idle.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the demo waits for the outcome of an answer that says `…`, when input is piped.
@@ -136,29 +129,7 @@ async fn talk() -> Result<(), DemoError> {
 
 /// The configuration that points at the sandbox.
 fn config(sandbox: &Sandbox, folder: &Path) -> Result<Config, ConfigErrors> {
-    let text = format!(
-        "[slack]\napp_token = \"{}\"\nbot_token = \"{}\"\napi_url = \"{}\"\nallowed_users = [\"*\"]\n\
-         [clickup]\ntoken = \"{}\"\nteam_id = \"{}\"\nlist_id = \"{}\"\napi_url = \"{}\"\nwebhook_secret = \"{SECRET}\"\n\
-         [github]\ntoken = \"{}\"\nrepo = \"{REPO}\"\napi_url = \"{}\"\nwebhook_secret = \"{SECRET}\"\n\
-         [outbox]\nretry_max = \"2s\"\n[store]\npath = '{}'\n[api]\nbind = \"127.0.0.1:0\"\n\
-         [webhooks]\nbind = \"127.0.0.1:0\"\n\
-         [[people]]\nname = \"{}\"\nslack = \"{}\"\ngithub = \"ana\"\nclickup = \"{ANA_IN_CLICKUP}\"\n\
-         [[people]]\nname = \"{}\"\nslack = \"{}\"\ngithub = \"bo\"\nclickup = \"{BO_IN_CLICKUP}\"\n",
-        sandbox.slack.app_token(),
-        sandbox.slack.bot_token(),
-        sandbox.slack.api_url(),
-        sandbox.clickup.token(),
-        sandbox.clickup.team_id(),
-        sandbox.clickup.list_id(),
-        sandbox.clickup.api_url(),
-        sandbox.github.token(),
-        sandbox.github.api_url(),
-        folder.join("ivan.db").display(),
-        ANA.1,
-        ANA.0,
-        BO.1,
-        BO.0,
-    );
+    let text = world::bot_toml(sandbox, folder);
     Config::read(Some((Path::new("the demo"), &text)), std::iter::empty())
 }
 
@@ -205,11 +176,11 @@ struct Side {
 }
 
 impl Side {
-    fn of((id, name): (&'static str, &'static str), sandbox: &Sandbox) -> Side {
-        let dm = sandbox.slack.dm(id);
+    fn of(person: DemoPerson, sandbox: &Sandbox) -> Side {
+        let dm = sandbox.slack.dm(person.slack);
         Side {
-            id,
-            name,
+            id: person.slack,
+            name: person.name,
             last: None,
             home: None,
             form: None,
@@ -406,7 +377,7 @@ impl Dm {
             buttons: buttons.map(|button| tame(&button.label)).collect(),
             fields: self.me.form.as_ref().map(Form::names).unwrap_or_default(),
             channels: CHANNELS.map(|name| format!("#{name}")).to_vec(),
-            people: [ANA.1, BO.1, "ivan"].map(str::to_lowercase).to_vec(),
+            people: [ANA.name, BO.name, "ivan"].map(str::to_lowercase).to_vec(),
             refs: issues.chain(tasks).collect(),
         }
     }
@@ -917,57 +888,17 @@ impl Dm {
 
     /// Bo, who does not use Ivan, completes the task with these words in its title.
     fn bo_completes(&self, words: &str) -> Option<String> {
-        let words = words.to_lowercase();
-        let fits = |title: &Value| {
-            let title = title.as_str().unwrap_or_default();
-            title.to_lowercase().contains(&words)
-        };
-        for task in self.sandbox.clickup.tasks() {
-            let open = !matches!(task["status"]["type"].as_str(), Some("closed" | "done"));
-            if open && fits(&task["name"]) {
-                let (id, title) = (task["id"].as_str()?, task["name"].as_str()?);
-                self.sandbox
-                    .clickup
-                    .set_status(id, "complete", BO_IN_CLICKUP);
-                return Some(title.to_owned());
-            }
-        }
-        for issue in self.sandbox.github.issues(REPO) {
-            if issue["state"] == "open" && fits(&issue["title"]) {
-                let (number, title) = (issue["number"].as_u64()?, issue["title"].as_str()?);
-                self.sandbox.github.close_as(REPO, number, "bo");
-                return Some(title.to_owned());
-            }
-        }
-        None
+        let found = world::with_words(&self.sandbox, words, |task| task.open)?;
+        world::complete(&self.sandbox, &found.task, BO);
+        Some(found.title)
     }
 
     /// Bo comments on the task whose title has the words before the colon.
     fn bo_comments(&self, what: &str) -> Option<String> {
         let (words, text) = what.split_once(':')?;
-        let words = words.trim().to_lowercase();
-        let fits = |title: &str| title.to_lowercase().contains(&words);
-        for task in self.sandbox.clickup.tasks() {
-            if let (Some(id), Some(title)) = (task["id"].as_str(), task["name"].as_str())
-                && fits(title)
-            {
-                self.sandbox
-                    .clickup
-                    .comment_by(id, BO_IN_CLICKUP, text.trim());
-                return Some(title.to_owned());
-            }
-        }
-        for issue in self.sandbox.github.issues(REPO) {
-            if let (Some(number), Some(title)) = (issue["number"].as_u64(), issue["title"].as_str())
-                && fits(title)
-            {
-                self.sandbox
-                    .github
-                    .comment_as(REPO, number, "bo", text.trim());
-                return Some(title.to_owned());
-            }
-        }
-        None
+        let found = world::with_words(&self.sandbox, words.trim(), |_| true)?;
+        world::comment(&self.sandbox, &found.task, BO, text.trim());
+        Some(found.title)
     }
 
     /// All messages from Ivan that one of the people can read.
@@ -1189,7 +1120,7 @@ impl Dm {
         };
         let place = place.map(|place| self.paint(DIM, &format!("  ({place})")));
         let reader = self.side(to_other).name;
-        let name = match reader == ANA.1 {
+        let name = match reader == ANA.name {
             true => "Ivan › ".to_owned(),
             false => format!("Ivan to {reader} › "),
         };
