@@ -1,4 +1,5 @@
-//! `ivan demo`: the real daemon against a sandbox Slack, ClickUp and GitHub on loopback, with the terminal as a DM.
+//! `ivan demo`: the real daemon against a sandbox Slack, ClickUp and GitHub on loopback, with the terminal as a DM, or
+//! with all of it as a page in the browser ([`run_page`]).
 //!
 //! Typed lines go to the sandbox's Slack as messages, and its replies are printed. The socket, the store and the
 //! requests are the real ones. The requests to ClickUp and GitHub are printed below each answer.
@@ -12,8 +13,10 @@
 
 mod blocks;
 mod complete;
+mod daemon;
 mod forms;
 mod terminal;
+mod web;
 mod world;
 mod wrap;
 
@@ -46,6 +49,8 @@ use forms::Form;
 use terminal::{Input, Interrupt, Interrupts, Screen};
 use world::{ANA, BO, DemoPerson, REPO, SECRET};
 
+pub use web::run as run_page;
+
 /// The time limit for the daemon to become ready, and for an answer if the daemon never becomes idle.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the demo waits for the outcome of an answer that says `…`, when input is piped.
@@ -67,6 +72,12 @@ pub enum DemoError {
     /// The daemon did not start, or ended by itself.
     #[error(transparent)]
     App(#[from] AppError),
+    /// The page's port cannot be used.
+    #[error("the page cannot listen on 127.0.0.1:{0}: {1}. Choose another --port")]
+    Port(u16, std::io::Error),
+    /// The daemon behind the page ended before it was ready.
+    #[error("the daemon ended at its start: {0}")]
+    Ended(String),
     /// The daemon was not ready within the time limit.
     #[error("the daemon was not ready within {} s; please report this bug with the output of `RUST_BACKTRACE=1`", PATIENCE.as_secs())]
     NotReady,
@@ -553,7 +564,11 @@ impl Dm {
                 let dm = self.me.dm.clone();
                 let asked = self.behind_all(dm, None);
                 match time {
-                    Some(_) => slack.picks_at_home(self.me.id, &button.action, time),
+                    Some(time) => {
+                        // Slack sends two digits of the hour.
+                        let time = format!("{time:0>5}");
+                        slack.picks_at_home(self.me.id, &button.action, Some(&time))
+                    }
                     None => slack.clicks_home(self.me.id, &button.action),
                 };
                 match opens_a_form(&button) {

@@ -85,7 +85,8 @@
 //! │   │              print.rs: answers in words · json.rs, jq.rs: `--json` and `--jq` · look.rs: colours and links · browse.rs: `ivan open` · webhooks.rs, token.rs, manifest.rs, doctor.rs: commands
 //! │   └── init.rs: `ivan init` · login.rs: `ivan login`, `logout` · prompt.rs: questions at a terminal
 //! ├── doctor.rs      `ivan doctor`; doctor/configuration.rs, doctor/database.rs, doctor/webhooks.rs, doctor/people.rs: chapters · doctor/mending.rs: `--fix`
-//! ├── demo.rs        `ivan demo`; demo/blocks.rs, complete.rs, forms.rs, terminal.rs, wrap.rs · demo/world.rs: people, colleagues' changes
+//! ├── demo.rs        `ivan demo`; demo/blocks.rs, complete.rs, forms.rs, terminal.rs, wrap.rs · demo/world.rs: people, colleagues' changes ·
+//! │                  demo/web.rs: `ivan demo --web` · demo/daemon.rs: its daemon, a process · demo/page/: HTML, CSS and the script
 //! └── sandbox/       Slack, ClickUp and GitHub on loopback (feature `demo`)
 //!     ├── fault_server.rs: faults · webhook_sender.rs: webhooks · wire.rs · control.rs: `ivan sandbox` and its control API
 //!     ├── clickup/api.rs · clickup/refusal.rs · clickup/world.rs · github/api.rs · github/app.rs · github/world.rs

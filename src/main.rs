@@ -74,14 +74,18 @@ async fn run(cli: Cli) -> ExitCode {
             Err(exit) => exit,
         },
         #[cfg(not(feature = "demo"))]
-        CliCommand::Demo | CliCommand::Sandbox(_) => fail(WITHOUT_DEMO),
+        CliCommand::Demo(_) | CliCommand::Sandbox(_) => fail(WITHOUT_DEMO),
         #[cfg(feature = "demo")]
         CliCommand::Sandbox(ports) => sandbox(ports).await,
         #[cfg(feature = "demo")]
-        CliCommand::Demo => {
+        CliCommand::Demo(options) => {
             // Faults in the demo are intended and reported in the conversation.
             let _level = start_logging(&LogFormat::Pretty, "error");
-            match ivan::demo::run().await {
+            let demo = match options.web {
+                true => ivan::demo::run_page(options.port.unwrap_or_default(), options.open),
+                false => ivan::demo::run(),
+            };
+            match demo.await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => fail(&error.to_string()),
             }

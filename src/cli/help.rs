@@ -188,7 +188,11 @@ const ENTRIES: &[Entry] = &[
     Entry {
         name: "demo",
         heeds: &[],
-        examples: &["ivan demo", "ivan demo < lines.txt"],
+        examples: &[
+            "ivan demo",
+            "ivan demo --web --open",
+            "ivan demo < lines.txt",
+        ],
     },
     Entry {
         name: "sandbox",

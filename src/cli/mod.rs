@@ -162,7 +162,7 @@ pub enum CliCommand {
     Serve,
     /// Try Ivan without accounts or network, against a simulated Slack, ClickUp and GitHub
     #[command(hide = cfg!(not(feature = "demo")))]
-    Demo,
+    Demo(DemoOptions),
     /// Run the simulated services of the demo alone, to test your own Slack bot
     #[command(hide = cfg!(not(feature = "demo")), after_help = SANDBOX_HELP)]
     Sandbox(SandboxPorts),
@@ -248,6 +248,20 @@ pub enum CliCommand {
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
     },
+}
+
+/// The form of the demo.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
+pub struct DemoOptions {
+    /// Show Slack, ClickUp and GitHub as a page in the browser, on this machine alone
+    #[arg(long)]
+    pub web: bool,
+    /// The port of the page; by default any free one
+    #[arg(long, value_name = "N", requires = "web")]
+    pub port: Option<u16>,
+    /// Open the page in the browser
+    #[arg(long, requires = "web")]
+    pub open: bool,
 }
 
 /// The ports of the sandbox on 127.0.0.1; 0 is any free port.
@@ -837,7 +851,18 @@ mod tests {
     fn commands_that_need_no_daemon_are_told_apart() {
         let command = |line: &[&str]| parse(line).unwrap().command;
         assert_eq!(command(&["serve"]), CliCommand::Serve);
-        assert_eq!(command(&["demo"]), CliCommand::Demo);
+        assert_eq!(command(&["demo"]), CliCommand::Demo(DemoOptions::default()));
+        let page = DemoOptions {
+            web: true,
+            port: Some(8000),
+            open: true,
+        };
+        assert_eq!(
+            command(&["demo", "--web", "--port", "8000", "--open"]),
+            CliCommand::Demo(page)
+        );
+        assert!(parse(&["demo", "--port", "8000"]).is_err());
+        assert!(parse(&["demo", "--open"]).is_err());
         let ports = SandboxPorts {
             slack_port: 0,
             github_port: 8081,

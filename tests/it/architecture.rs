@@ -203,7 +203,7 @@ const NOT_IN_DOMAIN: &[&str] = &["env", "fs", "io", "net", "process", "thread"];
 const AT_HOME_IN: &[(&str, &[&str])] = &[
     ("anstream", &["cli"]),
     ("anstyle", &["cli"]),
-    ("axum", &["http", "sandbox"]),
+    ("axum", &["demo", "http", "sandbox"]),
     ("clap", &["cli", "main", "verbs"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),

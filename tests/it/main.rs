@@ -31,6 +31,8 @@ mod damage;
 mod damaged;
 mod deeds;
 mod demo;
+mod demo_browser;
+mod demo_page;
 mod demo_terminal;
 mod dependencies;
 mod docs;
