@@ -122,6 +122,7 @@ fn task(source: Source, status: TaskStatus) -> Task {
         id: TaskId::parse(id).unwrap(),
         container: "1".to_owned(),
         home: None,
+        milestone: None,
         title: title.to_owned(),
         description: String::new(),
         url: "https://tasks.example/1".to_owned(),
@@ -258,6 +259,11 @@ fn writes(task: &Task) -> Vec<Write> {
         ),
         change(TaskChange::Priority(None), "without a priority"),
         change(TaskChange::Labels(labels.clone()), &labels.result(source)),
+        change(
+            TaskChange::Milestone(Some("2.1".to_owned())),
+            "in the milestone 2.1",
+        ),
+        change(TaskChange::Milestone(None), "without a milestone"),
         change(TaskChange::Pause { status: None }, "paused"),
         undo(UndoKind::Completion),
         undo(UndoKind::Comment),
@@ -272,7 +278,7 @@ fn writes(task: &Task) -> Vec<Write> {
 }
 
 /// The kinds that [`kind`] can name, but `Resume`, which only an undo makes.
-const KINDS: usize = 18;
+const KINDS: usize = 19;
 
 fn kind(write: &Write) -> &'static str {
     match write {
@@ -288,6 +294,7 @@ fn kind(write: &Write) -> &'static str {
             TaskChange::DueOn(_) => "due",
             TaskChange::Priority(_) => "prio",
             TaskChange::Labels(_) => "label",
+            TaskChange::Milestone(_) => "milestone",
             TaskChange::Pause { .. } => "pause",
             TaskChange::Resume { .. } => "undo of pause",
         },
@@ -297,7 +304,7 @@ fn kind(write: &Write) -> &'static str {
             UndoKind::Creation => "undo of create",
             UndoKind::Start => "undo of start",
             UndoKind::Reopening => "undo of reopen",
-            UndoKind::Change => "undo of assign, due, prio, label, pause",
+            UndoKind::Change => "undo of assign, due, prio, label, milestone, pause",
         },
     }
 }
@@ -1207,6 +1214,7 @@ fn history() -> Group {
         ("prioritized", Some("high"), None),
         ("prio", None, Some("of high priority")),
         ("label", None, Some("with the label “bug”")),
+        ("milestone", None, Some("in the milestone 2.1")),
         ("assigned", None, Some("bo")),
         ("unassigned", Some("bo"), None),
     ] {
@@ -1383,6 +1391,7 @@ fn refusals() -> Vec<Group> {
         "prio 2 higher",
         "label 2",
         "label 2 +bug -bug",
+        "milestone",
         "assign 2 @",
         "briefing early",
         "quiet please",
@@ -1532,6 +1541,10 @@ fn refusals() -> Vec<Group> {
             &["bgu"],
             &["bug", "ops"],
         )),
+    );
+    unfit.refused(
+        "`milestone 2.1` in ClickUp",
+        verbs::milestone::no_milestones(clickup),
     );
     unfit.refused("`reopen` without a task", verbs::reopen::reopen_which());
     unfit.refused(

@@ -748,6 +748,7 @@ impl WireTask {
         let links = self.dependencies.iter().filter_map(|d| d.link(&id));
         let links = links.collect::<BTreeSet<Relation>>();
         Ok(Task {
+            milestone: None,
             title: plain_title(&self.name),
             description: text.trim_end().chars().take(DESCRIPTION_MAX).collect(),
             // Made here: an address in an answer could lead anywhere.
@@ -912,6 +913,7 @@ mod tests {
                 }),
                 links: Vec::new(),
                 home: None,
+                milestone: None,
             }
         );
     }

@@ -103,6 +103,9 @@ impl Writes for ClickUp {
     async fn change(&self, now: &Task, change: &TaskChange) -> Result<Task, WriteError> {
         let fields = match change {
             TaskChange::Labels(tags) => return self.retag(now, tags).await,
+            TaskChange::Milestone(_) => {
+                return Err(refused("ClickUp tasks have no milestones".to_owned()));
+            }
             TaskChange::Pause { status } => return self.open(now, status.as_deref()).await,
             TaskChange::Resume { status } => return self.open(now, Some(status)).await,
             TaskChange::Assign { add, remove } => {

@@ -465,8 +465,9 @@ impl Commands {
             };
             let filter = with_clients(connection, &inner.settings.get().entities, &asked.filter)?;
             let (_, waits) = open_tasks::waits(connection, now)?;
-            let labelled = Filter {
+            let marked = Filter {
                 labels: filter.labels.clone(),
+                milestones: filter.milestones.clone(),
                 ..Filter::default()
             };
             let mut sources = filter.sources;
@@ -510,7 +511,7 @@ impl Commands {
                         Some(who) if !sees_all => access::may_name(connection, who, &stored)?,
                         _ => true,
                     };
-                    if may && labelled.has_labels(&stored.task) {
+                    if may && marked.is_marked(&stored.task) {
                         found.push(stored);
                     }
                 }

@@ -182,6 +182,7 @@ mod tests {
             id: TaskId::github(Some(repo("acme/widgets")), 7).unwrap(),
             container: "1001".into(),
             home: None,
+            milestone: None,
             title: "Raise the salaries".into(),
             description: "Ask anabel".into(),
             url: String::new(),

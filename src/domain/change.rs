@@ -6,7 +6,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::labels::{LabelChange, on_task};
+use super::labels::{LabelChange, on_task, same_label};
 use super::profile::HandleKind;
 use super::task::{Account, Priority, Source, Task, TaskStatus};
 
@@ -29,6 +29,8 @@ pub enum TaskChange {
     Priority(Option<Priority>),
     /// The labels by their names, or ClickUp's tags. The others stay.
     Labels(LabelChange),
+    /// The milestone by its title, in any case; `None` for none.
+    Milestone(Option<String>),
     /// Not in progress any more: in the status before `start`; `None` for the source's first status.
     Pause {
         /// In the source's own word; `None` for its first status.
@@ -59,6 +61,10 @@ impl TaskChange {
             TaskChange::DueOn(day) => task.due.and_then(|due| due.day) == Some(*day),
             TaskChange::Priority(priority) => *priority == task.priority,
             TaskChange::Labels(labels) => labels.holds_in(task),
+            TaskChange::Milestone(title) => match (title, &task.milestone) {
+                (Some(wanted), Some(now)) => same_label(wanted, now),
+                (wanted, now) => wanted.is_none() && now.is_none(),
+            },
             TaskChange::Pause { .. } => task.status == TaskStatus::Todo,
             TaskChange::Resume { .. } => task.status == TaskStatus::InProgress,
         }
@@ -81,6 +87,7 @@ impl TaskChange {
                 None => TaskChange::Due(now.due.map(|due| due.at)),
             },
             TaskChange::Priority(_) => TaskChange::Priority(now.priority),
+            TaskChange::Milestone(_) => TaskChange::Milestone(now.milestone.clone()),
             TaskChange::Labels(LabelChange { add, remove }) => TaskChange::Labels(LabelChange {
                 add: remove
                     .iter()
@@ -120,6 +127,7 @@ impl TaskChange {
             TaskChange::Due(_) | TaskChange::DueOn(_) => "due",
             TaskChange::Priority(_) => "priority",
             TaskChange::Labels(_) => "label",
+            TaskChange::Milestone(_) => "milestone",
             TaskChange::Pause { .. } | TaskChange::Resume { .. } => "pause",
         }
     }
@@ -131,7 +139,8 @@ impl TaskChange {
             | TaskChange::Due(_)
             | TaskChange::DueOn(_)
             | TaskChange::Priority(_)
-            | TaskChange::Labels(_) => false,
+            | TaskChange::Labels(_)
+            | TaskChange::Milestone(_) => false,
             TaskChange::Pause { .. } | TaskChange::Resume { .. } => true,
         }
     }
@@ -140,6 +149,7 @@ impl TaskChange {
     pub(super) fn words(&self, source: Source) -> (&'static str, &'static str) {
         match self {
             TaskChange::Labels(_) => source.profile().label_change,
+            TaskChange::Milestone(_) => ("Milestone of ", "Milestone not changed"),
             TaskChange::Assign { .. } => ("Assignment of ", "Not assigned"),
             TaskChange::Due(_) | TaskChange::DueOn(_) => ("Due date of ", "Due date not changed"),
             TaskChange::Priority(_) => ("Priority of ", "Priority not changed"),
@@ -154,6 +164,7 @@ impl TaskChange {
             TaskChange::Due(_) | TaskChange::DueOn(_) => "due date",
             TaskChange::Priority(_) => "priority",
             TaskChange::Labels(_) => source.profile().labels,
+            TaskChange::Milestone(_) => "milestone",
             TaskChange::Pause { .. } | TaskChange::Resume { .. } => "status",
         };
         format!("its {what} changed")
@@ -211,6 +222,7 @@ mod tests {
             creator: None,
             links: Vec::new(),
             home: None,
+            milestone: None,
         }
     }
 

@@ -283,6 +283,7 @@ mod tests {
             creator: None,
             links: Vec::new(),
             home: None,
+            milestone: None,
         }
     }
 

@@ -28,6 +28,8 @@ pub struct Filter {
     pub entities: BTreeSet<String>,
     /// Labels or tags, in lower case. A task has all of them.
     pub labels: BTreeSet<String>,
+    /// Titles of milestones, in lower case: a task is in one of them. `none`: it is in no milestone.
+    pub milestones: BTreeSet<String>,
     /// The text as it was typed, for an answer about it.
     pub typed: String,
 }
@@ -40,6 +42,7 @@ impl PartialEq for Filter {
             && self.sources == other.sources
             && self.entities == other.entities
             && self.labels == other.labels
+            && self.milestones == other.milestones
     }
 }
 
@@ -50,22 +53,25 @@ impl Filter {
     pub const WORDS: [&str; 5] = ["overdue", "blocked", "snoozed", "clickup", "github"];
 
     /// The words, and the forms with a name, for hints.
-    pub const FORMS: [&str; 6] = [
+    pub const FORMS: [&str; 7] = [
         "overdue",
         "blocked",
         "snoozed",
         "clickup",
         "github",
         "label:NAME",
+        "milestone:NAME",
     ];
 
     /// The beginnings of a filter by label.
     const LABEL: [&str; 2] = ["label:", "tag:"];
+    /// The beginning of a filter by milestone.
+    const MILESTONE: [&str; 1] = ["milestone:"];
 
     /// Whether a word is a filter and no client.
     pub fn is_word(word: &str) -> bool {
         let word = word.to_lowercase();
-        Filter::WORDS.contains(&word.as_str()) || label_of(&word).is_some()
+        Filter::WORDS.contains(&word.as_str()) || is_named(&word)
     }
 
     /// Splits at white space. A name in quotation marks after a colon stays whole: `label:"good first issue"`.
@@ -96,17 +102,17 @@ impl Filter {
             "overdue" => self.overdue = true,
             "blocked" => self.blocked = true,
             "snoozed" => self.snoozed = true,
-            _ => match (Source::parse(&word), label_of(&word)) {
-                (Some(source), _) => {
+            _ => {
+                if let Some(source) = Source::parse(&word) {
                     self.sources.insert(source);
-                }
-                (None, Some(label)) => {
+                } else if let Some(label) = name_after(&Filter::LABEL, &word) {
                     self.labels.insert(label.to_owned());
-                }
-                (None, None) => {
+                } else if let Some(milestone) = name_after(&Filter::MILESTONE, &word) {
+                    self.milestones.insert(milestone.to_owned());
+                } else {
                     self.entities.insert(word);
                 }
-            },
+            }
         }
     }
 
@@ -129,19 +135,31 @@ impl Filter {
         (!self.overdue || is_overdue(task, now, zone))
             && (self.sources.is_empty() || self.sources.contains(&task.key.source()))
             && (self.entities.is_empty() || of_client())
-            && self.has_labels(task)
+            && self.is_marked(task)
     }
 
-    /// Whether the task has all the labels.
-    pub fn has_labels(&self, task: &Task) -> bool {
+    /// Whether the task has all the labels, and is in one of the milestones.
+    pub fn is_marked(&self, task: &Task) -> bool {
+        let milestone = task.milestone.as_ref().map(|title| title.to_lowercase());
         let mut labels = self.labels.iter();
         labels.all(|label| on_task(task, label).is_some())
+            && (self.milestones.is_empty()
+                || self
+                    .milestones
+                    .contains(milestone.as_deref().unwrap_or("none")))
     }
 }
 
+/// Whether a word is `label:NAME` or similar.
+fn is_named(word: &str) -> bool {
+    name_after(&Filter::LABEL, word)
+        .or_else(|| name_after(&Filter::MILESTONE, word))
+        .is_some()
+}
+
 /// The name in `label:NAME`, without quotation marks. The word is in lower case.
-fn label_of(word: &str) -> Option<&str> {
-    let mut begins = Filter::LABEL.iter();
+fn name_after<'a>(begins: &[&str], word: &'a str) -> Option<&'a str> {
+    let mut begins = begins.iter();
     let name = begins.find_map(|begin| word.strip_prefix(begin))?;
     let name = name.trim_matches(is_quote).trim();
     (!name.is_empty()).then_some(name)
@@ -201,14 +219,12 @@ impl fmt::Display for Filter {
             .chain(entities)
             .map(str::to_owned)
             .collect();
-        words.extend(
-            self.labels
-                .iter()
-                .map(|label| match label.contains([' ', ',']) {
-                    true => format!("label:\"{label}\""),
-                    false => format!("label:{label}"),
-                }),
-        );
+        for (kind, names) in [("label", &self.labels), ("milestone", &self.milestones)] {
+            words.extend(names.iter().map(|name| match name.contains([' ', ',']) {
+                true => format!("{kind}:\"{name}\""),
+                false => format!("{kind}:{name}"),
+            }));
+        }
         f.write_str(&words.join(" "))
     }
 }
@@ -232,6 +248,7 @@ mod tests {
     )]
     #[case("label:“phase 2”,x", "x label:\"phase 2\"")]
     #[case("label: bug", "bug label:")]
+    #[case("milestone:2.1 label:x", "label:x milestone:2.1")]
     #[case("label:\"bug fix", "fix label:bug")]
     fn words_are_read_in_any_order(#[case] typed: &str, #[case] shown: &str) {
         let filter = Filter::read(typed);
@@ -243,7 +260,11 @@ mod tests {
     #[test]
     fn forms_are_the_words_and_a_label() {
         assert_eq!(Filter::FORMS[..5], Filter::WORDS);
-        assert!(Filter::is_word("Overdue") && Filter::is_word("Label:x"));
+        assert!(
+            Filter::is_word("Overdue")
+                && Filter::is_word("Label:x")
+                && Filter::is_word("milestone:2")
+        );
         assert!(!Filter::is_word("label:") && !Filter::is_word("acme"));
     }
 

@@ -108,13 +108,21 @@ fn joined<N: AsRef<str>>(names: &[N], word: &str) -> String {
 
 /// The refusal of names that a place (a repository, a space) does not have, with the nearest names that it has.
 pub fn unknown(place: &str, source: Source, names: &[&str], known: &[&str]) -> String {
-    /// How many names of labels an answer lists.
+    let kinds = (source.profile().label, source.profile().labels);
+    not_there(place, source, kinds, names, known)
+}
+
+/// The same for names of another kind, which is given for one and for several.
+pub fn not_there(
+    place: &str,
+    source: Source,
+    (label, labels): (&str, &str),
+    names: &[&str],
+    known: &[&str],
+) -> String {
+    /// How many names an answer lists.
     const SHOWN: usize = 12;
-    let (name, label, labels) = (
-        source.name(),
-        source.profile().label,
-        source.profile().labels,
-    );
+    let name = source.name();
     let kind = if names.len() == 1 { label } else { labels };
     let mut near: Vec<&str> = Vec::new();
     for one in names.iter().flat_map(|name| similar(name, known)) {

@@ -62,6 +62,8 @@ pub struct Profile {
     pub named_statuses: bool,
     /// A task has a due date.
     pub due_dates: bool,
+    /// A task can be in a milestone.
+    pub milestones: bool,
     /// Priorities are labels that bot.toml names, and only the high ones are there.
     pub priority_labels: bool,
     /// The longest title, in characters.
@@ -141,6 +143,7 @@ impl Source {
                 progress_mark: "status",
                 named_statuses: true,
                 due_dates: true,
+                milestones: false,
                 priority_labels: false,
                 title_max: None,
                 markdown: false,
@@ -169,6 +172,7 @@ impl Source {
                 progress_mark: "label",
                 named_statuses: false,
                 due_dates: false,
+                milestones: true,
                 priority_labels: true,
                 title_max: Some(256),
                 markdown: true,

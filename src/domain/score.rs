@@ -319,6 +319,7 @@ mod tests {
             creator: None,
             links: Vec::new(),
             home: None,
+            milestone: None,
         }
     }
 

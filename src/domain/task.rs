@@ -461,6 +461,9 @@ pub struct Task {
     /// Its creator, if the source reports that.
     #[serde(default)]
     pub creator: Option<Account>,
+    /// The title of its milestone, if it is in one. ClickUp has none.
+    #[serde(default)]
+    pub milestone: Option<String>,
     /// Its relations to other tasks: ClickUp's dependencies, links in GitHub's body.
     #[serde(default)]
     pub links: Vec<Relation>,

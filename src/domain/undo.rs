@@ -202,6 +202,8 @@ fn difference(left: &Task, now: &Task) -> Option<String> {
         said("its assignees changed")
     } else if left.labels != now.labels {
         Some(format!("its {} changed", profile(now).labels))
+    } else if left.milestone != now.milestone {
+        said("its milestone changed")
     } else if left.due.map(|due| due.at) != now.due.map(|due| due.at) {
         said("its due date changed")
     } else if left.priority != now.priority {
@@ -249,6 +251,7 @@ mod tests {
             creator: None,
             links: Vec::new(),
             home: None,
+            milestone: None,
         }
     }
 

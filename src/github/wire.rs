@@ -327,6 +327,8 @@ pub(super) struct WireIssue {
     #[serde(default, deserialize_with = "each")]
     assignees: Vec<User>,
     #[serde(default, deserialize_with = "lenient")]
+    milestone: Option<WireMilestone>,
+    #[serde(default, deserialize_with = "lenient")]
     pub(super) created_at: Option<DateTime<Utc>>,
     #[serde(default, deserialize_with = "lenient")]
     updated_at: Option<DateTime<Utc>>,
@@ -342,6 +344,15 @@ pub(super) struct WireIssue {
     issue_dependencies_summary: Option<DependenciesSummary>,
     #[serde(default, deserialize_with = "fields::values")]
     issue_field_values: Option<Vec<FieldValue>>,
+}
+
+/// A milestone of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct WireMilestone {
+    pub(super) number: u64,
+    pub(super) title: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) state: String,
 }
 
 /// The number of issues that an issue waits for, and how many of them are open.
@@ -581,6 +592,7 @@ impl WireIssue {
             creator: self.user.as_ref().map(User::account),
             links: links(&body, repository),
             home: None,
+            milestone: self.milestone.map(|milestone| one_line(&milestone.title)),
             source_status: self.state,
             assignees: self.assignees.iter().map(User::account).collect(),
             // An issue has no due date of its own, but perhaps a field for one.
@@ -958,6 +970,7 @@ mod tests {
                 }),
                 links: Vec::new(),
                 home: None,
+                milestone: None,
             }
         );
     }

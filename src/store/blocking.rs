@@ -255,6 +255,7 @@ mod tests {
             creator: None,
             links: Vec::new(),
             home: None,
+            milestone: None,
         }
     }
 

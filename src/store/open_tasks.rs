@@ -366,6 +366,7 @@ mod tests {
             id: TaskId::github(Some(repo), number).unwrap(),
             container: "1001".into(),
             home: None,
+            milestone: None,
             title: format!("Task {number}"),
             description: "Long".into(),
             url: String::new(),

@@ -58,7 +58,7 @@ pub struct TaskListing {
 
 pub(super) const COLUMNS: &str = "tasks.id, source, source_key, task_id, container, title, description, url, status, source_status, \
      assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away, custom_id, commented_ms, \
-     creator, links, due_day, home";
+     creator, links, due_day, home, milestone";
 
 /// Tasks of containers that are no longer followed, or archived, are not open here.
 pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FROM containers c
@@ -91,9 +91,9 @@ pub fn keep(
     let stored = tx
         .query_row(&format!("INSERT INTO tasks (source, source_key, task_id, container, title, description, url, status, source_status,
                             assignees, labels, entity, priority, due_ms, created_ms, seen_ms, read_us, closed, reopened, custom_id,
-                            creator, links, due_day, home, gone, away)
+                            creator, links, due_day, home, gone, away, milestone)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-                 ?25, ?26)
+                 ?25, ?26, ?27)
          ON CONFLICT (source, source_key) DO UPDATE SET
              task_id = excluded.task_id, container = excluded.container, title = excluded.title,
              description = excluded.description, url = excluded.url, status = excluded.status,
@@ -102,6 +102,7 @@ pub fn keep(
              created_ms = excluded.created_ms, seen_ms = excluded.seen_ms, read_us = excluded.read_us,
              closed = excluded.closed, reopened = excluded.reopened, custom_id = excluded.custom_id,
              creator = excluded.creator, links = excluded.links, due_day = excluded.due_day, home = excluded.home,
+             milestone = excluded.milestone,
              gone = 0, away = 0, missed = 0, successor = NULL
          WHERE (excluded.seen_ms, excluded.read_us) >= (tasks.seen_ms, tasks.read_us)
              AND ((tasks.gone = 0 AND tasks.away = 0) OR excluded.read_us >= tasks.read_us)
@@ -135,6 +136,7 @@ pub fn keep(
             task.home.as_deref().unwrap_or_default(),
             gone,
             away,
+            task.milestone,
         ], stored)
         .optional()?;
     let (after, changed) = match (stored, before) {
@@ -346,7 +348,7 @@ pub(super) fn by_rows(
 
 /// The columns that a queue needs, in the places of [`COLUMNS`].
 const LIGHT: &str = "tasks.id, source, source_key, task_id, '', '', '', '', status, '', assignees, labels, entity, priority, \
-     due_ms, created_ms, seen_ms, NULL, 0, gone, away, NULL, commented_ms, NULL, links, due_day, ''";
+     due_ms, created_ms, seen_ms, NULL, 0, gone, away, NULL, commented_ms, NULL, links, due_day, '', milestone";
 
 /// Up to `at_most` open tasks, with only what a queue needs.
 pub(super) fn open_light(
@@ -685,6 +687,7 @@ pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
                 .transpose()?,
             links: from_json(row, 24)?,
             home: Some(row.get::<_, String>(26)?).filter(|home| !home.is_empty()),
+            milestone: row.get(27)?,
         },
     })
 }

@@ -107,6 +107,7 @@ mod tests {
             id: TaskId::github(RepoName::parse("acme/widgets"), 7).unwrap(),
             container: "1001".into(),
             home: None,
+            milestone: None,
             title: format!("As of {second}"),
             description: String::new(),
             url: String::new(),

@@ -29,7 +29,15 @@ const USES: [(&str, &[&str]); 8] = [
     ("Write", &["comment", "create"]),
     (
         "Plan",
-        &["start", "pause", "snooze", "due", "prio", "label"],
+        &[
+            "start",
+            "pause",
+            "snooze",
+            "due",
+            "prio",
+            "label",
+            "milestone",
+        ],
     ),
     ("Share", &["assign", "claim"]),
     (

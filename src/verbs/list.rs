@@ -131,7 +131,7 @@ impl Verb for List {
 /// The words after `ivan list`.
 #[derive(Debug, Args)]
 struct ListWords {
-    /// The number of tasks, and filters: overdue, blocked, snoozed, clickup, github, label:NAME, or a client
+    /// The number of tasks, and filters: overdue, blocked, snoozed, clickup, github, label:NAME, milestone:NAME, or a client
     #[arg(value_name = "N|FILTER")]
     words: Vec<ListWord>,
 }
@@ -378,6 +378,7 @@ pub(crate) fn nothing_to_list(filter: &Filter) -> Text {
         .iter()
         .map(|label| format!("“{label}”"))
         .collect();
+    let milestones: Vec<&str> = filter.milestones.iter().map(String::as_str).collect();
     let said = [
         filter.overdue.then(|| "overdue".to_owned()),
         filter.blocked.then(|| "blocked".to_owned()),
@@ -385,6 +386,7 @@ pub(crate) fn nothing_to_list(filter: &Filter) -> Text {
         (!sources.is_empty()).then(|| format!("in {}", sources.join(" or "))),
         (!entities.is_empty()).then(|| format!("for {}", entities.join(" or "))),
         (!labels.is_empty()).then(|| format!("labelled {}", labels.join(" and "))),
+        (!milestones.is_empty()).then(|| format!("in the milestone {}", milestones.join(" or "))),
     ];
     let said: Vec<String> = said.into_iter().flatten().collect();
     let of = match filter.is_of_what_is_held_back() {

@@ -39,6 +39,7 @@ pub mod link;
 pub mod list;
 pub mod log;
 pub mod many;
+pub mod milestone;
 pub mod morning;
 pub mod mute;
 pub mod next;
@@ -325,6 +326,7 @@ verbs! {
     due: Due,
     prio: Prio,
     label: Relabel,
+    milestone: Milestone,
     undo: Undo,
     confirm: Confirm,
     why: Why,

@@ -1472,6 +1472,13 @@ async fn answers_are_as_the_api_describes_itself() {
                 502,
             ),
             ("POST", "/label", Some(json!({ "labels": "bug" })), 422),
+            (
+                "POST",
+                "/tasks/{task_id}/milestone",
+                Some(json!({ "milestone": "2.1" })),
+                422,
+            ),
+            ("POST", "/milestone", Some(json!({ "milestone": " " })), 422),
             ("POST", "/assign", Some(json!({ "person": "bo" })), 422),
             ("POST", "/claim", Some(json!({ "ref": "9" })), 404),
             (

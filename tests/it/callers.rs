@@ -124,7 +124,7 @@ const fn deed(
     }
 }
 
-const DEEDS: [Deed; 32] = [
+const DEEDS: [Deed; 33] = [
     deed(
         "done",
         "done #ISSUE",
@@ -205,6 +205,15 @@ const DEEDS: [Deed; 32] = [
             "POST",
             "/label",
             r##"{"ref": "#ISSUE", "labels": "+triaged"}"##,
+        )),
+    ),
+    deed(
+        "milestone",
+        "milestone #ISSUE none",
+        Some((
+            "POST",
+            "/milestone",
+            r##"{"ref": "#ISSUE", "milestone": "none"}"##,
         )),
     ),
     deed("undo", "undo", Some(("POST", "/undo", "{}"))),

@@ -64,6 +64,7 @@ mod many;
 mod markdown;
 mod markers;
 mod membership;
+mod milestone;
 mod moments;
 mod morning;
 mod other_store;

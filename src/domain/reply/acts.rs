@@ -151,6 +151,8 @@ pub(super) fn changed(
             words.text(format!("Priority is now {}", priority.as_str()))
         }
         TaskChange::Priority(None) => words.text("Priority removed"),
+        TaskChange::Milestone(Some(title)) => words.text(format!("Milestone is now {title}")),
+        TaskChange::Milestone(None) => words.text("Milestone removed"),
         TaskChange::Pause { .. } => words.text(format!("Paused in {source}")),
         TaskChange::Resume { .. } | TaskChange::Assign { .. } | TaskChange::Labels(_) => {
             words.text(format!("Now {said} in {source}"))

@@ -47,6 +47,7 @@ pub(in crate::http) fn certificate() -> Scored {
             creator: None,
             links: Vec::new(),
             home: None,
+            milestone: None,
         },
         score: 1400,
         reasons: vec![("client".into(), 1000), ("due today".into(), 400)],

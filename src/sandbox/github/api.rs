@@ -443,6 +443,18 @@ impl GitHubWorld {
         }
         match (method, rest) {
             ("GET", []) => Ok(ApiReply::new(200, self.repo_json(repo))),
+            ("GET", ["milestones"]) => {
+                let state = match call.one("state") {
+                    None | Some("open") => Some("open"),
+                    Some("closed") => Some("closed"),
+                    Some("all") => None,
+                    Some(_) => return Err(invalid("Milestone", "state", "invalid", None)),
+                };
+                let shown = known.milestones.values();
+                let shown = shown.filter(|one| state.is_none_or(|state| one["state"] == *state));
+                let shown = shown.cloned().collect();
+                self.page(call, &format!("/repositories/{repo}/milestones"), shown)
+            }
             ("GET", ["labels"]) => {
                 let labels = known.labels.iter();
                 let shown = labels.map(|(name, id)| label_json(name, *id)).collect();
@@ -512,7 +524,11 @@ impl GitHubWorld {
         match (call.method.as_str(), rest) {
             ("GET", []) => Ok(ApiReply::new(200, self.shown(call, repo, number))),
             ("PATCH", []) => {
-                let change = self.read_change(&json_body(call)?, push)?;
+                let body = json_body(call)?;
+                let mut change = self.read_change(&body, push)?;
+                let milestone = self.read_milestone(repo, &body)?;
+                // Without push access it is silently dropped (docs/contracts/github.md#calls).
+                change.milestone = milestone.filter(|_| push);
                 let author = self
                     .issue(repo, number)
                     .is_some_and(|issue| issue.json["user"]["login"] == *me);
@@ -736,6 +752,25 @@ impl GitHubWorld {
             change.assignees = assignees;
         }
         Ok(change)
+    }
+
+    /// The milestone that a body names by its number.
+    fn read_milestone(
+        &self,
+        repo: u64,
+        body: &Map<String, Value>,
+    ) -> Result<Option<Value>, ApiReply> {
+        let wanted = match body.get("milestone") {
+            None => return Ok(None),
+            Some(Value::Null) => return Ok(Some(Value::Null)),
+            Some(number) => number.as_u64(),
+        };
+        let of_repo = self.repos.get(&repo).map(|repo| &repo.milestones);
+        let found = of_repo.and_then(|all| all.get(&wanted?));
+        match found {
+            Some(milestone) => Ok(Some(milestone.clone())),
+            None => Err(invalid("Issue", "milestone", "invalid", None)),
+        }
     }
 
     /// Contract 4.2: includes pull requests, and only open ones by default (1.1).

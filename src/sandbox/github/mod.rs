@@ -200,6 +200,35 @@ impl SandboxGitHub {
         self.house.with(|world| world.add_label(id, label));
     }
 
+    /// Adds a milestone to the repository.
+    #[track_caller]
+    pub fn add_milestone(&self, repo: &str, title: &str, open: bool) {
+        let id = self.repo(repo);
+        self.house
+            .with(|world| world.add_milestone(id, title, open));
+    }
+
+    /// A person puts the issue in the milestone with this title, or in none.
+    #[track_caller]
+    pub fn milestone_as(&self, repo: &str, number: u64, login: &str, title: Option<&str>) {
+        let id = self.repo(repo);
+        let milestone = self.house.with(|world| {
+            let all = world.repos.get(&id).map(|repo| repo.milestones.values());
+            let mut all = all.into_iter().flatten();
+            all.find(|one| one["title"].as_str() == title).cloned()
+        });
+        let milestone = Some(milestone.unwrap_or_default());
+        self.change(
+            repo,
+            number,
+            login,
+            IssueChange {
+                milestone,
+                ..IssueChange::default()
+            },
+        );
+    }
+
     /// Opens an issue as a person would: `title`, and optionally `body`, `labels`, `assignees` (logins), `user`
     /// (login), `state`, `number`, `pull_request` (true), `created_days_ago`, `updated_days_ago`. Returns its number.
     ///
@@ -691,6 +720,12 @@ impl IssueView {
     /// The names of its labels.
     pub fn labels(&self) -> Vec<String> {
         self.list("labels", "name")
+    }
+
+    /// The title of its milestone.
+    pub fn milestone(&self) -> Option<String> {
+        let title = self.json()["milestone"]["title"].clone();
+        title.as_str().map(str::to_owned)
     }
 
     /// The logins of its assignees.

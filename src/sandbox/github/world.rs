@@ -91,6 +91,8 @@ pub(super) struct Repo {
     pub issues: BTreeMap<u64, Issue>,
     /// The labels with their ids.
     pub labels: BTreeMap<String, u64>,
+    /// The milestones in wire form, by their number.
+    pub milestones: BTreeMap<u64, Value>,
     pub hooks: Vec<RepoWebhook>,
 }
 
@@ -144,6 +146,8 @@ pub(super) struct IssueChange {
     pub state: Option<(String, Option<String>)>,
     pub labels: Option<Vec<String>>,
     pub assignees: Option<Vec<String>>,
+    /// The milestone in wire form; `Some(Value::Null)` for none.
+    pub milestone: Option<Value>,
 }
 
 /// A time in milliseconds in GitHub's format: whole seconds (docs/contracts/github.md#issues).
@@ -334,6 +338,7 @@ impl GitHubWorld {
             admin: true,
             issues: BTreeMap::new(),
             labels: BTreeMap::new(),
+            milestones: BTreeMap::new(),
             hooks: Vec::new(),
         };
         self.repos.insert(id, repo);
@@ -342,6 +347,27 @@ impl GitHubWorld {
     /// Adds a label to the repository.
     pub fn add_label(&mut self, id: u64, name: &str) {
         self.labels_of(id, &[name.to_owned()]);
+    }
+
+    /// Adds a milestone to the repository, and returns its number.
+    pub fn add_milestone(&mut self, id: u64, title: &str, open: bool) -> u64 {
+        let milestone = self.next();
+        let base = self.base.clone();
+        let Some(repo) = self.repos.get_mut(&id) else {
+            return 0;
+        };
+        let number = repo
+            .milestones
+            .keys()
+            .next_back()
+            .map_or(1, |last| last + 1);
+        let json = json!({
+            "id": milestone, "node_id": format!("MI_{milestone}"), "number": number, "title": title,
+            "state": if open { "open" } else { "closed" }, "description": null, "due_on": null,
+            "url": format!("{base}/repos/{}/milestones/{number}", repo.full_name),
+        });
+        repo.milestones.insert(number, json);
+        number
     }
 
     pub fn settings(&mut self, id: u64, set: impl FnOnce(&mut Repo)) {
@@ -763,6 +789,17 @@ impl GitHubWorld {
             );
             if had != now {
                 json[key] = json!(now);
+            }
+        }
+        if let Some(milestone) = &change.milestone
+            && json["milestone"] != *milestone
+        {
+            let had = std::mem::replace(&mut json["milestone"], milestone.clone());
+            if !had.is_null() {
+                told.push(("demilestoned", json!({ "milestone": had })));
+            }
+            if !milestone.is_null() {
+                told.push(("milestoned", json!({ "milestone": milestone })));
             }
         }
         if *json == before {
