@@ -39,9 +39,9 @@ impl GitHub {
         match TaskChange::Milestone(title.map(str::to_owned)).holds_in(&task) {
             true => Ok(task),
             false => Err(refused(format!(
-                "GitHub did not change the milestone of {}. Give the account of github.token write access to the \
-                 repository",
-                now.id.short()
+                "GitHub did not change the milestone of {}. Give {} write access to the repository",
+                now.id.short(),
+                self.account()
             ))),
         }
     }
