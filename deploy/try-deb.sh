@@ -28,10 +28,15 @@ inside 'zcat /usr/share/man/man1/ivan-done.1.gz | grep -q "ivan-done"'
 inside 'grep -q ivan /usr/share/bash-completion/completions/ivan'
 inside 'test ! -e /etc/ivan/bot.toml'
 if inside 'ivan --help' | grep -q '^  demo '; then
-    # The demo needs a loopback that is up.
-    said=$(unshare --net -- sh -euc 'ip link set lo up; exec chroot "$1" /bin/sh -c "printf \"done 1\nundo\n!quit\n\" | ivan demo"' - "$root")
-    grep -q '✓ Task completed' <<<"$said"
-    grep -q 'open again' <<<"$said" || echo "$said"
+    # The demo needs a loopback that is up, and starts itself as the daemon (/proc/self/exe).
+    demo='ip link set lo up
+        mount -t proc proc "$1/proc"
+        exec chroot "$1" /bin/sh -c "cd /tmp; printf \"current\ndone\nundo\n!quit\n\" | ivan demo 2>&1"'
+    said=$(unshare --net --mount -- sh -euc "$demo" - "$root") || true
+    if ! grep -q '✓ Task completed' <<<"$said" || ! grep -q '✓ Undone' <<<"$said"; then
+        echo "the demo did not complete a task and undo it: $said" >&2
+        exit 1
+    fi
     echo "The demo completes a task, without a network."
 else
     echo "This package has no demo."
