@@ -8,13 +8,12 @@ cd "$(dirname "$0")/.."
 deb=${1:-$(ls -t target/packages/*.deb | head -n 1)}
 root=$(mktemp -d)
 # Nothing stays behind, whatever ended the script.
-trap 'rm -rf "$root"' EXIT
+trap 'rm -rf "$root" "$root.log"' EXIT
 chmod 755 "$root"
 debootstrap --variant=minbase --include=man-db stable "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$root.log" 2>&1 || {
     tail -n 5 "$root.log" >&2
     exit 1
 }
-rm -f "$root.log"
 cp "$deb" "$root/ivan.deb"
 
 # In a network of its own, which has only a loopback.
@@ -27,7 +26,9 @@ inside 'test -f /lib/systemd/system/ivan.service -o -f /usr/lib/systemd/system/i
 inside 'zcat /usr/share/man/man1/ivan-done.1.gz | grep -q "ivan-done"'
 inside 'grep -q ivan /usr/share/bash-completion/completions/ivan'
 inside 'test ! -e /etc/ivan/bot.toml'
-if inside 'ivan --help' | grep -q '^  demo '; then
+# Not through a pipe: grep would leave before everything is written, which ends the writer with an error.
+help=$(inside 'ivan --help')
+if grep -q '^  demo ' <<<"$help"; then
     # The demo needs a loopback that is up, and starts itself as the daemon (/proc/self/exe).
     demo='ip link set lo up
         mount -t proc proc "$1/proc"
