@@ -237,11 +237,14 @@ fn twin(
     let Some(made) = tasks::by_row(tx, made)? else {
         return Ok(None);
     };
-    let (source, title) = (made.task.key.source(), &made.task.title);
-    let words = spelling::words_of(title);
-    for other in search::titled(tx, source, &made.task.container, &words)? {
-        if other.row != made.row
-            && spelling::is_alike(title, &other.task.title)
+    let title = &made.task.title;
+    let place = (made.task.key.source(), made.task.container.as_str());
+    let (words, halves) = (spelling::words_of(title), spelling::halves_of(title));
+    for (row, other) in search::titled(tx, place, &words, &halves)? {
+        if row == made.row || !spelling::is_alike(title, &other) {
+            continue;
+        }
+        if let Some(other) = tasks::by_row(tx, row)?
             && access::may_name(tx, person, &other)?
         {
             return Ok(Some(other.task));

@@ -47,8 +47,11 @@ pub async fn measure() {
         .arg("serve");
     fake.expects_a_link();
     let mut server = Server::spawn(&mut command, folder.path());
-    let api = address_in(&server.says("\"started\"").await, "api");
-    let hooks = address_in(&server.says("\"started\"").await, "webhooks");
+    let started = server.says("\"started\"").await;
+    let (api, hooks) = (
+        address_in(&started, "api"),
+        address_in(&started, "webhooks"),
+    );
     fake.is_connected().await;
     let mut counted = Counted { server, part: 0 };
     counted.server.is_still(PATIENCE).await;

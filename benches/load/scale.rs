@@ -293,8 +293,11 @@ async fn until(mut holds: impl AsyncFnMut() -> bool) {
 async fn start(config: &Path, folder: &Path) -> (Server, String, String) {
     let arguments = ["--config", config.to_str().unwrap(), "serve"];
     let mut server = Server::start(&ivan(), &arguments, folder);
-    let api = address_in(&server.says("\"started\"").await, "api");
-    let hooks = address_in(&server.says("\"started\"").await, "webhooks");
+    let started = server.says("\"started\"").await;
+    let (api, hooks) = (
+        address_in(&started, "api"),
+        address_in(&started, "webhooks"),
+    );
     (server, api, hooks)
 }
 

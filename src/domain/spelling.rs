@@ -63,12 +63,17 @@ pub fn similar<'a>(name: &str, known: &[&'a str]) -> Vec<&'a str> {
     near.into_iter().take(FEW).map(|(_, one)| one).collect()
 }
 
+/// Longer titles are compared by their words alone.
+const COMPARED_MAX: usize = 100;
+
+/// The most letters that differ between titles that are nearly the same.
+const DIFFER_MAX: usize = 2;
+
+/// One letter may differ for each of so many.
+const LETTERS_FOR_ONE: usize = 10;
+
 /// Whether two titles are nearly the same: the same words in any order, or one or two letters apart.
 pub fn is_alike(a: &str, b: &str) -> bool {
-    /// Longer titles are compared by their words alone.
-    const COMPARED_MAX: usize = 100;
-    /// One letter may differ for each of so many.
-    const LETTERS_FOR_ONE: usize = 10;
     let (mut one, mut other) = (words_of(a), words_of(b));
     if one.is_empty() || other.is_empty() {
         return false;
@@ -81,15 +86,34 @@ pub fn is_alike(a: &str, b: &str) -> bool {
     }
     // “Invoice 12” is not “Invoice 13”.
     let numbers = |words: &[String]| -> Vec<String> {
-        let has_digits = |word: &&String| word.chars().any(|c| c.is_ascii_digit());
-        words.iter().filter(has_digits).cloned().collect()
+        let numbers = words.iter().filter(|word| has_digits(word));
+        numbers.cloned().collect()
     };
     let [length, of_other] = [&text, &text_of_other].map(|text| text.chars().count());
-    let may_differ = (length.min(of_other) / LETTERS_FOR_ONE).min(2);
+    let may_differ = (length.min(of_other) / LETTERS_FOR_ONE).min(DIFFER_MAX);
     length.max(of_other) <= COMPARED_MAX
         && length.abs_diff(of_other) <= may_differ
         && numbers(&one) == numbers(&other)
         && distance(&text, &text_of_other) <= may_differ
+}
+
+/// The halves of the words of a title: another title that is nearly the same, but for one word or two beside each other,
+/// mostly has all words of one half. Words with digits must be the same, so they are in both. Titles that are too short or
+/// too long to differ have none.
+pub fn halves_of(title: &str) -> [Vec<String>; 2] {
+    let words = words_of(title);
+    let letters = words.join(" ").chars().count();
+    if letters < LETTERS_FOR_ONE || letters > COMPARED_MAX.saturating_add(DIFFER_MAX) {
+        return Default::default();
+    }
+    let (numbers, words): (Vec<String>, Vec<String>) =
+        words.into_iter().partition(|word| has_digits(word));
+    let (first, second) = words.split_at(words.len().div_ceil(2));
+    [first, second].map(|half| numbers.iter().chain(half).cloned().collect())
+}
+
+fn has_digits(word: &str) -> bool {
+    word.chars().any(|c| c.is_ascii_digit())
 }
 
 /// The words of a title, in lower case and without signs.
@@ -128,6 +152,19 @@ mod tests {
     fn titles_are_nearly_the_same(#[case] a: &str, #[case] b: &str, #[case] alike: bool) {
         assert_eq!(is_alike(a, b), alike);
         assert_eq!(is_alike(b, a), alike);
+    }
+
+    #[rstest]
+    #[case("Fix it", "", "")]
+    #[case("Documentation", "documentation", "")]
+    #[case("Renew the certificate", "renew the", "certificate")]
+    #[case("Invoice 12 of May", "12 invoice of", "12 may")]
+    #[case("Call 2 times", "2 call", "2 times")]
+    fn halves_of_which_one_stays(#[case] title: &str, #[case] first: &str, #[case] second: &str) {
+        assert_eq!(
+            halves_of(title).map(|words| words.join(" ")),
+            [first, second]
+        );
     }
 
     #[rstest]

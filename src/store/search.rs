@@ -29,7 +29,7 @@ pub fn heard(tx: &Db, task: TaskRow, text: &str) -> rusqlite::Result<()> {
 /// The tasks that have a word with each of these beginnings, best first; those that were deleted or moved away are left
 /// out. A match in the title counts most, then one in a client, label or custom id, in the description, in a comment.
 pub fn find(connection: &Db, words: &[String]) -> rusqlite::Result<Vec<StoredTask>> {
-    let Some(expression) = expression(words, " AND ") else {
+    let Some(expression) = expression(words, " AND ", " *") else {
         return Ok(Vec::new());
     };
     connection.query_map(
@@ -47,42 +47,55 @@ pub fn find(connection: &Db, words: &[String]) -> rusqlite::Result<Vec<StoredTas
     )
 }
 
-/// Open tasks of a list or repository with some of these words in their title, best first.
+/// Open tasks of a list or repository whose title has all these words, or all words of one of the halves; newest first.
+/// Of each, only some of the newest of all places are looked at: this is asked in the write that ends a creation, which
+/// must not take longer the more tasks have common words.
 pub fn titled(
     connection: &Db,
-    source: Source,
-    container: &str,
+    (source, container): (Source, &str),
     words: &[String],
-) -> rusqlite::Result<Vec<StoredTask>> {
-    /// The best matches of all places that are looked at.
-    const LOOKED_AT: i64 = 100;
-    let Some(expression) = expression(words, " OR ") else {
+    halves: &[Vec<String>; 2],
+) -> rusqlite::Result<Vec<(TaskRow, String)>> {
+    const LOOKED_AT: i64 = 50;
+    let all = |words: &[String]| {
+        let words = expression(words, " AND ", "")?;
+        Some(format!("title : ({words})"))
+    };
+    let Some(whole) = all(words) else {
         return Ok(Vec::new());
     };
+    let [first, second] = halves;
+    let half = |words: &[String]| all(words).unwrap_or_else(|| whole.clone());
+    let newest = |words: &str| {
+        format!(
+            "SELECT * FROM (SELECT rowid AS found FROM task_words WHERE task_words MATCH {words}
+             ORDER BY rowid DESC LIMIT ?6)"
+        )
+    };
+    let found = ["?1", "?2", "?3"].map(newest).join(" UNION ");
     connection.query_map(
         &format!(
-            "SELECT {COLUMNS} FROM
-                 (SELECT rowid AS found, bm25(task_words) AS place FROM task_words
-                  WHERE task_words MATCH ?1 ORDER BY place LIMIT ?4)
-             CROSS JOIN tasks ON tasks.id = found
-             WHERE source = ?2 AND container = ?3 AND status <> 'done' AND {FOLLOWED} ORDER BY place, tasks.id"
+            "SELECT tasks.id, title FROM ({found}) CROSS JOIN tasks ON tasks.id = found
+             WHERE source = ?4 AND container = ?5 AND status <> 'done' AND {FOLLOWED} ORDER BY tasks.id DESC"
         ),
         params![
-            format!("title : ({expression})"),
+            whole,
+            half(first),
+            half(second),
             source.as_str(),
             container,
             LOOKED_AT
         ],
-        stored,
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )
 }
 
-/// The words in the index's own language: each is a quotation, so nothing in it is an operator.
-fn expression(words: &[String], between: &str) -> Option<String> {
+/// The words in the index's own language, each with the same end: each is a quotation, so nothing in it is an operator.
+fn expression(words: &[String], between: &str, end: &str) -> Option<String> {
     let has_letters = |word: &&String| word.chars().any(char::is_alphanumeric);
     let words = words.iter().filter(has_letters);
     let words: Vec<String> = words
-        .map(|word| format!("\"{}\" *", word.replace('"', " ")))
+        .map(|word| format!("\"{}\"{end}", word.replace('"', " ")))
         .collect();
     (!words.is_empty()).then(|| words.join(between))
 }
@@ -90,6 +103,7 @@ fn expression(words: &[String], between: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::spelling;
 
     fn store() -> Db {
         let db = Db::in_memory();
@@ -141,6 +155,42 @@ mod tests {
             found(&db, words);
         }
         assert_eq!(found(&db, "- fails *"), [1]);
+    }
+
+    /// The rows of tasks with a title nearly like this one.
+    fn like(db: &Db, title: &str) -> Vec<i64> {
+        let place = (Source::ClickUp, "901");
+        let words = spelling::words_of(title);
+        let found = titled(db, place, &words, &spelling::halves_of(title)).unwrap();
+        let found = found.into_iter();
+        found
+            .filter(|(_, other)| spelling::is_alike(title, other))
+            .map(|(row, _)| row.0)
+            .collect()
+    }
+
+    #[test]
+    fn nearly_the_same_titles_are_found_among_many_with_common_words() {
+        let db = store();
+        db.execute_batch(
+            "WITH RECURSIVE numbers (n) AS (SELECT 3 UNION ALL SELECT n + 1 FROM numbers WHERE n < 3000)
+             INSERT INTO tasks (id, source, source_key, task_id, container, title, created_ms, seen_ms, read_us)
+             SELECT n, 'clickup', n, 'clickup:' || n, '901',
+                 CASE WHEN n % 2 THEN 'Errand ' || n || ' of the errands' ELSE 'Renew a lease before it ends' END, 0, 0, 0
+             FROM numbers;",
+        )
+        .unwrap();
+        assert_eq!(like(&db, "errand 7 of the errands"), [7]);
+        assert_eq!(like(&db, "Errand 7 fo the errands"), [7]);
+        assert_eq!(like(&db, "the errands: errand 2999 of"), [2999]);
+        assert_eq!(like(&db, "Errand 8 of the errands"), [0_i64; 0]);
+        assert_eq!(like(&db, "Renew teh certificate"), [2]);
+        assert_eq!(like(&db, "Renew the certificates"), [2]);
+        assert_eq!(like(&db, "Login fails!"), [1]);
+        // Of thousands, the newest.
+        let many = like(&db, "Renew a lease before it ends");
+        assert_eq!(many.first(), Some(&3000));
+        assert!((50..=150).contains(&many.len()), "{}", many.len());
     }
 
     #[test]
