@@ -113,15 +113,17 @@ impl Mailbox {
         self.inner.store.read(read).await
     }
 
-    /// Compares our posts in a DM with this store. A recent post that it lacks shows that the store was put back. Commands
-    /// that wait here and have their final answer there have ended.
+    /// Compares our posts in a DM with this store. It was put back if it lacks a recent post, or if a command waits in it
+    /// whose answer there says that it is done: an outcome is stored before anybody is told. Commands that wait here and
+    /// have their final answer there have ended.
     pub async fn compare_posts(&self, posts: Vec<Post>) -> Result<(), StoreError> {
         let found = self
             .inner
             .store
             .read(move |db| {
-                let (mut unknown, mut ended) = (None, Vec::new());
+                let (mut unknown, mut told, mut ended) = (None, false, Vec::new());
                 for post in posts {
+                    told |= post.is_done && restored::waits(db, &post.uid)?;
                     if !restored::knows(db, &post.uid)? {
                         unknown = unknown.max(Some(post.at));
                     } else if post.is_final
@@ -130,12 +132,12 @@ impl Mailbox {
                         ended.push((command, message, post.ts));
                     }
                 }
-                Ok((unknown, ended))
+                Ok((unknown, told, ended))
             })
             .await?;
-        let (unknown, ended) = found;
+        let (unknown, told, ended) = found;
         let now = self.inner.clock.now();
-        let is_sign = unknown.is_some_and(|at| now - at < SIGN_FOR);
+        let is_sign = told || unknown.is_some_and(|at| now - at < SIGN_FOR);
         let is_news = is_sign && self.inner.lost.is_none();
         if is_news {
             tracing::warn!(
@@ -283,6 +285,7 @@ mod tests {
             at: message.said_at,
             edited: false,
             is_final,
+            is_done: is_final,
         };
         let traces = |posts: Vec<Post>, marked: &[&str]| Traces {
             posts,

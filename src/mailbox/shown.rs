@@ -25,6 +25,8 @@ pub struct Post {
     pub edited: bool,
     /// Whether its text is final: it waits for nothing, and is not set aside.
     pub is_final: bool,
+    /// Whether its text says that a command succeeded, with all of its operations.
+    pub is_done: bool,
 }
 
 impl Mailbox {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::web::{Web, WebError};
 use super::{Timings, millis, wait_after};
-use crate::mailbox::{Conversation, Gesture, Mailbox, Traces, WaitingMessage};
+use crate::mailbox::{Conversation, Gesture, Mailbox, Post, Traces, WaitingMessage};
 use crate::runtime::{Backoff, lock};
 
 /// How long a command waits for Slack to return the messages in its author's DM.
@@ -44,13 +44,26 @@ async fn look_at_places(web: &Web, mailbox: &Mailbox, timings: &Timings) {
         // The work itself meets the same error.
         Err(_) => return,
     };
+    let was_known = mailbox.was_put_back();
+    let mut read = Vec::new();
     for place in places {
         let Some(traces) = traces(web, timings, &place).await else {
             continue;
         };
-        if let Err(error) = mailbox.compare_posts(traces.posts).await {
-            tracing::warn!(%error, "cannot compare the DM with the store yet");
+        compare(mailbox, traces.posts.clone()).await;
+        read.push(traces.posts);
+    }
+    // The sign may have been in the last of them: answers in the others count, too.
+    if !was_known && mailbox.was_put_back() {
+        for posts in read {
+            compare(mailbox, posts).await;
         }
+    }
+}
+
+async fn compare(mailbox: &Mailbox, posts: Vec<Post>) {
+    if let Err(error) = mailbox.compare_posts(posts).await {
+        tracing::warn!(%error, "cannot compare the DM with the store yet");
     }
 }
 

@@ -423,12 +423,14 @@ impl Web {
                 && ours
                 && uid.parse::<ulid::Ulid>().is_ok()
             {
+                let text = message.text.as_deref().unwrap_or_default();
                 traces.posts.push(Post {
                     uid,
                     ts,
                     at,
                     edited: message.edited.ts.is_some(),
-                    is_final: is_final(message.text.as_deref().unwrap_or_default()),
+                    is_final: is_final(text),
+                    is_done: text.starts_with('✓'),
                 });
             }
         }

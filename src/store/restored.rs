@@ -88,6 +88,19 @@ pub fn waiting_command(
         .optional()
 }
 
+/// Whether a command waits in this store, or a part of it, whose answer is this message.
+pub fn waits(connection: &Db, uid: &str) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM messages JOIN operations ON operations.command_id = messages.command_id
+                 WHERE messages.uid = ?1 AND operations.state = 'pending')
+             OR EXISTS (SELECT 1 FROM messages JOIN commands ON commands.part_of = messages.command_id
+                     JOIN operations ON operations.command_id = commands.id
+                 WHERE messages.uid = ?1 AND operations.state = 'pending')",
+        [uid],
+        |row| row.get(0),
+    )
+}
+
 /// Ends the waiting operations of a command that had its outcome in the lost time. They may have been applied.
 pub fn ended_in_lost_time(
     tx: &Db,
@@ -214,6 +227,35 @@ mod tests {
             .query_row("SELECT pin_id FROM messages", [], |row| row.get(0))
             .unwrap();
         assert_eq!(pinned, None);
+    }
+
+    #[test]
+    fn a_command_waits_as_long_as_an_operation_of_it_or_of_a_part() {
+        let connection = Db::in_memory();
+        connection
+            .execute_batch(
+                "INSERT INTO people (id, name) VALUES (101, 'Ana');
+                 INSERT INTO commands (id, person_id, surface, verb, typed_us, created_ms, part_of) VALUES
+                     (1, 101, 'slack', 'done', 1, 1, NULL), (2, 101, 'slack', 'done', 1, 1, NULL), (3, 101, 'slack', 'done', 1, 1, 2);
+                 INSERT INTO operations (id, command_id, lane, source, kind, write, created_ms) VALUES
+                     ('A', 1, 'a', 'github', 'complete', '{}', 1), ('B', 3, 'b', 'github', 'complete', '{}', 1);
+                 INSERT INTO messages (uid, channel, command_id, created_ms) VALUES ('ONE', 'D', 1, 1), ('WHOLE', 'D', 2, 1);",
+            )
+            .unwrap();
+        let all = || ["ONE", "WHOLE", "OTHER"].map(|uid| waits(&connection, uid).unwrap());
+        assert_eq!(all(), [true, true, false]);
+        let end = |id: &str| {
+            connection
+                .execute(
+                    "UPDATE operations SET state = 'applied' WHERE id = ?1",
+                    [id],
+                )
+                .unwrap();
+        };
+        end("A");
+        assert_eq!(all(), [false, true, false]);
+        end("B");
+        assert_eq!(all(), [false, false, false]);
     }
 
     #[test]

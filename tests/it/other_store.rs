@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use ivan::sandbox::slack::PostedMessage;
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::gestures::*;
@@ -493,6 +494,49 @@ async fn a_page_of_another_store_is_not_gone_on_with() {
             let detail = problem["detail"].as_str().unwrap();
             assert!(detail.contains("Start with the first page"), "{detail}");
         }
+    })
+    .await;
+}
+
+/// A snapshot of the whole machine is put back, with the file of the marks: only the answer in the DM shows that the store
+/// is an older copy. A command that waits in it was done since, and its person was told.
+#[rstest]
+#[case::comment("comment on #1: shipped", "✓ Comment added")]
+#[case::create("create Order paper -s github", "✓ Issue created")]
+#[case::done("done #1", "✓ Issue closed")]
+#[case::several("done #1 #2", "✓ 2 of 2 tasks")]
+#[tokio::test]
+async fn a_command_of_a_snapshot_that_was_done_since_is_not_done_again(
+    #[case] typed: &str,
+    #[case] done: &str,
+) {
+    ivan_test(two_issues(), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Login fails");
+        ivan.github().front().down();
+        ivan.says(ANA, typed).answers().await.begins("…");
+        ivan.until_messages_are_recorded().await;
+        let copy = copied(ivan);
+        let marks = ivan.folder().join("ivan.db.generation");
+        let old_marks = std::fs::read(&marks).unwrap();
+        ivan.github().front().up();
+        ivan.answer(ANA, 1).settles().await.begins(done);
+        ivan.until_messages_are_recorded().await;
+        ivan.kill().await;
+        let written = wrote(ivan);
+        for name in ["ivan.db", "ivan.db-wal", "ivan.db-shm"] {
+            let _ = std::fs::remove_file(ivan.folder().join(name));
+        }
+        std::fs::rename(copy, ivan.folder().join("ivan.db")).unwrap();
+        std::fs::write(&marks, old_marks).unwrap();
+        ivan.start().await;
+        ivan.logs("a direct message has answers that the store lacks")
+            .await;
+        ivan.until_nothing_is_queued().await;
+        ivan.until_messages_are_recorded().await;
+        assert_eq!(wrote(ivan), written, "{}", ivan.log());
+        let answer = ivan.answer(ANA, 1).settles().await;
+        answer.begins(done);
+        assert!(!answer.text().contains("externally"), "{}", answer.text());
     })
     .await;
 }
