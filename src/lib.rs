@@ -26,7 +26,7 @@
 //! │   ├── score.rs · queue.rs · blocking.rs · morning.rs · schedule.rs         order of the queue, the pin, the briefing, quiet hours
 //! │   ├── operation.rs · change.rs · undo.rs · writes.rs · source.rs           writes, their undo, and the traits of a source
 //! │   ├── carry_out.rs                                                         the one decision about sending a write
-//! │   ├── event.rs · log.rs · set_aside.rs                                     reports of sources, entries of the log, work set aside
+//! │   ├── event.rs · log.rs · set_aside.rs · service_levels.rs                 reports of sources, entries of the log, work set aside, how soon commands had their outcome
 //! │   ├── reply.rs · reply/acts.rs · reply/arrivals.rs · reply/several.rs: receipts of several tasks · reply/tokens.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
 //! │   ├── reason.rs · spelling.rs · labels.rs                                  reasons of failures for people and operators, typos, labels and tags
 //! │   └── mention_text.rs · signature.rs · markdown.rs · pings.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, the author's name below, Markdown, strangers' mentions, control characters, reactions, scopes
@@ -59,7 +59,7 @@
 //! │   ├── pool.rs: one writer that commits in groups, readers beside it · db.rs: a connection, its prepared statements and its counters
 //! │   ├── migrate.rs · prune.rs · private.rs: file modes · key.rs: encrypted secrets · columns.rs · checkup.rs: a look for `doctor` · backup.rs: copies · generation.rs: a mark that shows an older copy
 //! │   ├── open_tasks.rs: open tasks in memory, in the order of queues · search.rs: full text · unsent.rs: requests begun and not sent
-//! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · link_requests.rs · schedules.rs · log.rs · slack_events.rs · forms.rs · questions.rs · gauges.rs: numbers for metrics ·
+//! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · link_requests.rs · schedules.rs · log.rs · slack_events.rs · forms.rs · questions.rs · gauges.rs: numbers for metrics · service_levels.rs: times of writes ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
 //! │       set_aside.rs · tombstones.rs · idle.rs · arrivals.rs · personal_tokens.rs · access.rs: rules and mentions
 //! ├── tls.rs         the TLS configuration of all clients

@@ -609,11 +609,44 @@ fn status(json: &Value) -> Option<Printed> {
             format!("✗ {about}, set aside {since}: `ivan retry {id}` retries it"),
         ));
     }
+    let levels = json.get("service_levels");
+    rows.extend(levels.and_then(|levels| Some(("service".to_owned(), service(levels, now)?))));
     let mut out = String::new();
     for (name, row) in rows {
         let _ = writeln!(out, "{name:<8} {row}");
     }
     Some(Printed::ok(out))
+}
+
+/// How soon commands had their outcome: `99.9 % of 1204 commands within 2 s`. A share is never rounded up.
+fn service(levels: &Value, now: DateTime<Utc>) -> Option<String> {
+    let number = |member| levels.get(member).and_then(Value::as_u64);
+    let (commands, soon) = (number("commands")?, number("within_2s")?);
+    let minutes = (now - time(levels, "since")?).num_minutes();
+    let window = match minutes {
+        ..120 => format!("{minutes} min"),
+        120..2880 => format!("{} h", minutes / 60),
+        _ => format!("{} days", minutes / 1440),
+    };
+    let Some(tenths) = soon.saturating_mul(1000).checked_div(commands) else {
+        return Some(format!("no commands that write in the last {window}"));
+    };
+    let share = match (tenths / 10, tenths % 10) {
+        (whole, 0) => whole.to_string(),
+        (whole, tenth) => format!("{whole}.{tenth}"),
+    };
+    let commands = count(commands, "command");
+    let mut row = format!("{share} % of {commands} had their outcome within 2 s");
+    row.push_str(&match (number("late")?, number("given_up")?) {
+        (0, 0) => ", all within 10 minutes of the source being back".to_owned(),
+        (0, given_up) => format!(", {given_up} given up"),
+        (late, 0) => format!(", {late} took over 10 minutes with the source there"),
+        (late, given_up) => {
+            format!(", {late} took over 10 minutes with the source there, {given_up} given up")
+        }
+    });
+    let _ = write!(row, " (last {window})");
+    Some(row)
 }
 
 /// The tasks of a read under way: `1200 of about 3000 tasks`.
@@ -969,6 +1002,7 @@ mod tests {
                 { "id": "message-12", "about": "a message of Ana", "since": "2026-03-03T09:00:00Z" },
                 { "id": "poll-github", "about": "reading GitHub", "since": "2026-03-03T11:59:30Z" },
             ],
+            "service_levels": { "since": "2026-02-24T12:00:00Z", "commands": 1204, "within_2s": 1203, "late": 0, "given_up": 0 },
         });
         let printed = print(AnswerKind::Status, 200, answer);
         assert_eq!(printed.exit, EXIT_OK);
@@ -983,7 +1017,22 @@ mod tests {
         queued   2 operations
         aside    ✗ a message of Ana, set aside 3 h ago: `ivan retry message-12` retries it
                  ✗ reading GitHub, set aside just now: `ivan retry poll-github` retries it
+        service  99.9 % of 1204 commands had their outcome within 2 s, all within 10 minutes of the source being back (last 7 days)
         ");
+    }
+
+    #[rstest]
+    #[case::none([0, 0, 0, 0], "no commands that write in the last 7 days")]
+    #[case::one([1, 1, 0, 0], "100 % of 1 command had their outcome within 2 s, all within 10 minutes of the source being back (last 7 days)")]
+    #[case::never_rounded_up([2_001, 2_000, 0, 0], "99.9 % of 2001 commands had their outcome within 2 s, all within 10 minutes of the source being back (last 7 days)")]
+    #[case::late([8, 6, 1, 0], "75 % of 8 commands had their outcome within 2 s, 1 took over 10 minutes with the source there (last 7 days)")]
+    #[case::given_up([8, 7, 0, 1], "87.5 % of 8 commands had their outcome within 2 s, 1 given up (last 7 days)")]
+    #[case::both([8, 5, 2, 1], "62.5 % of 8 commands had their outcome within 2 s, 2 took over 10 minutes with the source there, 1 given up (last 7 days)")]
+    fn service_levels_are_told(#[case] counts: [u64; 4], #[case] said: &str) {
+        let [commands, soon, late, given_up] = counts;
+        let levels = json!({ "since": "2026-02-24T12:00:00Z", "commands": commands, "within_2s": soon, "late": late, "given_up": given_up });
+        let now = "2026-03-03T12:00:00Z".parse().unwrap();
+        assert_eq!(service(&levels, now).as_deref(), Some(said));
     }
 
     #[rstest]

@@ -35,7 +35,8 @@ use crate::domain::score::{day, day_begins, score};
 use crate::domain::task::{Source, TaskId, TaskKey};
 use crate::runtime::{Reloadable, lock};
 use crate::store::{
-    Db, DbResult, Store, Tx, access, deliveries, open_tasks, operations, people, snoozes, tasks,
+    Db, DbResult, Store, Tx, access, deliveries, open_tasks, operations, people, service_levels,
+    snoozes, tasks,
 };
 use crate::verbs::list::{filtered, notes, nothing_listed, with_clients};
 use crate::verbs::{self, Command};
@@ -51,6 +52,7 @@ pub use crate::domain::reply::{
 };
 pub use crate::domain::schedule::ScheduleChange;
 pub use crate::domain::scope::UnmetScope;
+pub use crate::domain::service_levels::ServiceLevels;
 pub use crate::store::StoreError;
 pub use crate::store::tasks::StatusFilter;
 pub use crate::verbs::list::EmptyList;
@@ -226,6 +228,18 @@ pub struct HealthView {
     pub set_aside: Vec<SetAside>,
     /// Answers that were given up within a day, by Slack's error code.
     pub given_up: Vec<(String, DateTime<Utc>)>,
+}
+
+impl Commands {
+    /// How soon commands had their outcome lately, for `status`; `None` if the store cannot be read.
+    pub async fn service_levels(&self) -> Option<ServiceLevels> {
+        let now = self.inner.clock.now();
+        let read = self
+            .inner
+            .store
+            .read(move |db| service_levels::read(db, now));
+        read.await.ok()
+    }
 }
 
 impl Commands {

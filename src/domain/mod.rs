@@ -37,6 +37,7 @@ pub mod reply;
 pub mod schedule;
 pub mod scope;
 pub mod score;
+pub mod service_levels;
 pub mod set_aside;
 pub mod signature;
 pub mod source;

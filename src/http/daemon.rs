@@ -116,7 +116,9 @@ pub(super) async fn sync(
 
 pub(super) async fn status(State(api): State<ApiState>) -> Json<StatusAnswer> {
     let health = api.commands.health().await;
-    Json(StatusAnswer::of(&health, api.version, api.clock.now()))
+    let levels = api.commands.service_levels().await;
+    let now = api.clock.now();
+    Json(StatusAnswer::of(&health, levels.as_ref(), api.version, now))
 }
 
 pub(super) async fn healthz() -> Json<Alive> {

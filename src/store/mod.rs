@@ -37,6 +37,7 @@ pub mod reactions;
 pub mod restored;
 pub mod schedules;
 pub mod search;
+pub mod service_levels;
 pub mod set_aside;
 pub mod slack_events;
 pub mod snoozes;

@@ -231,7 +231,8 @@ async fn sync_and_status_tell_of_each_source() {
             status,
             said(&format!(
                 "ivan     {version}\nstore    writable\nSlack    connected\n\
-                 ClickUp  2 tasks, synced just now\nGitHub   0 tasks, synced just now\nqueued   0 operations\n"
+                 ClickUp  2 tasks, synced just now\nGitHub   0 tasks, synced just now\nqueued   0 operations\n\
+                 service  no commands that write in the last 7 days\n"
             ))
         );
         ivan.clickup().add_task(json!({"name": "New"}));

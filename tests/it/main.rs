@@ -95,6 +95,7 @@ mod sandbox;
 mod schedule;
 mod scopes;
 mod serve;
+mod service_levels;
 mod set_aside;
 mod settings;
 mod shared_app;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::commands::{HealthView, SetAside, SlackHealth, SourceHealth};
+use crate::commands::{HealthView, ServiceLevels, SetAside, SlackHealth, SourceHealth};
 use crate::domain::reason::for_operators;
 use crate::domain::reply;
 use crate::domain::task::Source;
@@ -26,6 +26,36 @@ pub struct StatusAnswer {
     queued_operations: i64,
     /// Work that ended the process twice and is not begun any more.
     set_aside: Vec<WorkSetAside>,
+    /// How soon the commands of the last 7 days had their outcome; null if the store cannot be read.
+    service_levels: Option<ServiceStatus>,
+}
+
+/// How soon commands that write had their outcome in their source.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ServiceLevels)]
+pub struct ServiceStatus {
+    /// The begin of the window: 7 days ago, or later if there were more than 5,000 writes since.
+    since: DateTime<Utc>,
+    /// The commands that write.
+    commands: u64,
+    /// Those with their outcome within 2 seconds.
+    within_2s: u64,
+    /// Those that took, or wait, more than 10 minutes after their source was back.
+    late: u64,
+    /// Those that were given up.
+    given_up: u64,
+}
+
+impl From<&ServiceLevels> for ServiceStatus {
+    fn from(levels: &ServiceLevels) -> ServiceStatus {
+        ServiceStatus {
+            since: levels.since,
+            commands: levels.commands,
+            within_2s: levels.soon,
+            late: levels.late,
+            given_up: levels.given_up,
+        }
+    }
 }
 
 /// The state of the store.
@@ -186,6 +216,7 @@ impl SlackStatus {
 impl StatusAnswer {
     pub(in crate::http) fn of(
         health: &HealthView,
+        levels: Option<&ServiceLevels>,
         version: &'static str,
         now: DateTime<Utc>,
     ) -> StatusAnswer {
@@ -200,6 +231,7 @@ impl StatusAnswer {
             sources: each(&health.sources, |health| health.into()),
             queued_operations: health.queued_operations,
             set_aside: health.set_aside.iter().map(WorkSetAside::from).collect(),
+            service_levels: levels.map(ServiceStatus::from),
         }
     }
 }

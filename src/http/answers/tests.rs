@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::commands::{HealthView, SlackHealth, SourceHealth};
+use crate::commands::{HealthView, ServiceLevels, SlackHealth, SourceHealth};
 use crate::domain::queue::{EmptyQueue, FirstRead, HeldBack};
 use crate::domain::reply::Text;
 use crate::domain::task::{Account, DueDate, Priority, TaskKey, TaskStatus};
@@ -184,7 +184,7 @@ fn answers_are_as_described() {
     assert_eq!(members(done["next_task"].clone()), described("NextTask"));
     assert_eq!(members(done), described("Answer"));
     let now = at("2026-03-03T12:00:00Z");
-    let status = json!(StatusAnswer::of(&HealthView::default(), "1", now));
+    let status = json!(StatusAnswer::of(&HealthView::default(), None, "1", now));
     assert_eq!(members(status), described("Status"));
     assert_eq!(
         members(json!(OperationAnswer::from(pending()))),
@@ -246,8 +246,16 @@ pub(in crate::http) fn health(store_writable: bool, slack: Option<SlackHealth>) 
 #[test]
 fn status_tells_what_is_wrong() {
     let health = health(true, Some(SlackHealth::Trouble("Slack refuses".into())));
+    let levels = ServiceLevels {
+        since: at("2026-02-24T12:00:00Z"),
+        commands: 1_204,
+        soon: 1_203,
+        late: 0,
+        given_up: 1,
+    };
     let status = json!(StatusAnswer::of(
         &health,
+        Some(&levels),
         "0.1.0",
         at("2026-03-03T12:00:00Z")
     ));
@@ -260,5 +268,9 @@ fn status_tells_what_is_wrong() {
         "GitHub refuses github.token"
     );
     assert_eq!(status["queued_operations"], 3);
+    assert_eq!(
+        status["service_levels"],
+        json!({ "since": "2026-02-24T12:00:00Z", "commands": 1204, "within_2s": 1203, "late": 0, "given_up": 1 })
+    );
     assert_eq!(status["now"], "2026-03-03T12:00:00Z");
 }
