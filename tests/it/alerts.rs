@@ -1,5 +1,6 @@
 //! `deploy/alerts.yaml`, evaluated by promtool over what the real daemon shows while the sandbox causes an outage: each
-//! outage raises its alert and no other.
+//! outage raises its alert and no other. No series is made up: each is a scrape of the daemon, which lasts in promtool's
+//! world. Time passes by a restart with a clock that is ahead.
 //!
 //! promtool comes with the package `prometheus` of Debian. Without it these stories end early and say so.
 
@@ -8,12 +9,16 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use serde_json::json;
 
 use crate::harness::*;
+use crate::recovery::{is_suspended, registers};
+use crate::set_aside::{a_comment_ends_it_twice, retries};
 
-/// Minutes for which the series last in promtool's world, which begins at 1970.
-const LASTS_MIN: i64 = 40;
+/// The minute of promtool's world, which begins at 1970, of which the alerts are asked; a change is ten minutes before.
+const ASKED_AT_MIN: i64 = 240;
+const CHANGE_AT_MIN: i64 = ASKED_AT_MIN - 10;
 
 fn deploy(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -39,54 +44,70 @@ fn promtool(args: &[&str]) -> Option<(bool, String)> {
     }
 }
 
-/// The series of promtool: one scrape that lasts, or a change from one to another halfway. `now` is the daemon's time.
-fn series(before: &str, after: &str, now: i64) -> String {
-    let half = LASTS_MIN / 2;
+/// The series of promtool: a scrape that lasts for hours, and then one that lasts for the rest. `None` is a scrape without
+/// an answer. `now` is the daemon's time.
+fn series(before: Option<&str>, after: Option<&str>, now: i64) -> String {
+    let (long, rest) = (CHANGE_AT_MIN, ASKED_AT_MIN - CHANGE_AT_MIN);
     let mut text = String::new();
+    let [was_up, is_up] = [before, after].map(|scrape| i32::from(scrape.is_some()));
     let _ = writeln!(
         text,
-        "      - series: 'up{{job=\"ivan\"}}'\n        values: '1x{LASTS_MIN}'"
+        "      - series: 'up{{job=\"ivan\"}}'\n        values: '{was_up}x{long} {is_up}x{rest}'"
     );
-    for line in after.lines().filter(|line| !line.starts_with('#')) {
+    let (before, lasting) = (
+        before.unwrap_or_default(),
+        after.or(before).unwrap_or_default(),
+    );
+    let rules = std::fs::read_to_string(deploy("alerts.yaml")).unwrap();
+    for line in lasting.lines().filter(|line| !line.starts_with('#')) {
         let Some((name, value)) = line.rsplit_once(' ') else {
             continue;
         };
+        // promtool needs seconds for the hundreds that no alert is about.
+        let is_asked_of = |name: &str| {
+            rules.contains(&format!("{name}{{")) || rules.contains(&format!("{name} "))
+        };
+        if !name.split('{').next().is_some_and(is_asked_of) {
+            continue;
+        }
         let was = before
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         let values = match value.parse::<i64>() {
+            _ if after.is_none() => format!("{value}x{long} stale"),
             // A time of the daemon keeps its distance from now.
             Ok(at) if name.contains("timestamp_seconds") && at > 0 => {
-                format!("{}+60x{LASTS_MIN}", at - now)
+                format!("{}+60x{ASKED_AT_MIN}", at - now)
             }
-            _ => format!("{}x{half} {value}x{half}", was.unwrap_or("0")),
+            _ => format!("{}x{long} {value}x{rest}", was.unwrap_or("0")),
         };
         let _ = writeln!(text, "      - series: '{name}'\n        values: '{values}'");
     }
     text
 }
 
-/// The names of the firing alerts after half an hour.
+/// The names of the alerts that fire then.
 fn firing(ivan: &Ivan, input: &str) -> Option<BTreeSet<String>> {
-    let mut found = BTreeSet::new();
     let rules = deploy("alerts.yaml");
-    let names = alert_names();
-    for name in names {
-        // `promtool` compares only: an alert fires if the opposite is refuted.
-        let test = format!(
-            "rule_files: ['{}']\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    input_series:\n{input}    \
-             promql_expr_test:\n      - expr: 'count(ALERTS{{alertname=\"{name}\",alertstate=\"firing\"}}) > 0 or vector(0)'\n        \
-             eval_time: 30m\n        exp_samples: [{{ labels: '{{}}', value: 0 }}]\n",
-            rules.display()
+    let mut test = format!(
+        "rule_files: ['{}']\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    input_series:\n{input}    \
+         promql_expr_test:\n",
+        rules.display()
+    );
+    // `promtool` compares only: an alert fires if the opposite is refuted.
+    for name in alert_names() {
+        let _ = write!(
+            test,
+            "      - expr: 'count(ALERTS{{alertname=\"{name}\",alertstate=\"firing\"}}) > 0 or vector(0)'\n        \
+             eval_time: {ASKED_AT_MIN}m\n        exp_samples: [{{ labels: '{{}}', value: 0 }}]\n"
         );
-        let path = ivan.folder().join("promtool.yaml");
-        std::fs::write(&path, test).unwrap();
-        let (well, said) = promtool(&["test", "rules", &path.display().to_string()])?;
-        if !well {
-            assert!(said.contains("got:"), "{name}: {said}");
-            found.insert(name);
-        }
     }
+    let path = ivan.folder().join("promtool.yaml");
+    std::fs::write(&path, test).unwrap();
+    let (well, said) = promtool(&["test", "rules", &path.display().to_string()])?;
+    let is_refuted = |name: &String| said.contains(&format!("alertname=\\\"{name}\\\""));
+    let found: BTreeSet<String> = alert_names().into_iter().filter(is_refuted).collect();
+    assert_eq!(well, found.is_empty(), "{said}");
     Some(found)
 }
 
@@ -101,7 +122,15 @@ fn alert_names() -> Vec<String> {
 /// What is firing by the daemon's metrics of now, with the scrape `before`.
 async fn fires(ivan: &Ivan, before: &str) -> Option<BTreeSet<String>> {
     let after = ivan.metrics().await;
-    firing(ivan, &series(before, &after, now(ivan).await))
+    firing(ivan, &series(Some(before), Some(&after), now(ivan).await))
+}
+
+/// A scrape as Prometheus makes it; `None` without an answer.
+async fn scrape(url: &str, token: &str) -> Option<String> {
+    let request = client().get(format!("{url}/metrics")).bearer_auth(token);
+    let answer = request.send().await.ok()?;
+    assert_eq!(answer.status(), 200);
+    answer.text().await.ok()
 }
 
 /// The daemon's time, in seconds.
@@ -165,35 +194,55 @@ async fn a_daemon_that_is_well_raises_nothing_and_one_that_is_gone_raises_its_al
             return;
         };
         assert_eq!(firing_now, BTreeSet::new());
-        let gone =
-            format!("      - series: 'up{{job=\"ivan\"}}'\n        values: '0x{LASTS_MIN}'\n");
-        assert_eq!(firing(ivan, &gone), only("IvanDown"));
+        let (url, token, at) = (ivan.api_url(), ivan.token(), now(ivan).await);
+        let there = scrape(&url, &token).await;
+        assert!(there.is_some());
+        ivan.kill().await;
+        let gone = scrape(&url, &token).await;
+        let raised = firing(ivan, &series(there.as_deref(), gone.as_deref(), at));
+        assert_eq!(raised, only("IvanDown"));
+        ivan.start().await;
+        assert_eq!(fires(ivan, "").await, Some(BTreeSet::new()));
     })
     .await;
 }
 
-/// Moves the waiting writes this many minutes into the past.
-fn grows_old(ivan: &Ivan, minutes: i64) {
-    let sql = "UPDATE operations SET created_ms = created_ms - ?1 WHERE state = 'pending'";
-    ivan.store().execute(sql, [minutes * 60_000]).unwrap();
+/// Starts the daemon again with a clock that is so many seconds ahead. Its sources need not be there.
+async fn so_much_later(ivan: &mut Ivan, seconds: u32) {
+    ivan.stop().await;
+    ivan.env("IVAN_CLOCK_SHIFT_S", seconds.to_string());
+    ivan.launch().await;
+    ivan.until_there_is_a_link().await;
 }
 
-/// A write waits 11 minutes, then a poll fails, then the write is given up.
+/// ClickUp takes no write for 11 minutes, then a poll fails, too, then the write is given up: by the daemon's own clock.
 #[tokio::test]
 async fn a_source_that_is_away_raises_one_alert_after_the_other_and_one_warning() {
-    let world = two_tasks().config("outbox.give_up_after = \"1h\"");
+    let world = two_tasks().config("outbox.give_up_after = \"1h\"\nsync.interval = \"1h\"");
     ivan_test(world, async |ivan| {
         ivan.dm(ANA, "current").await;
-        ivan.clickup().front().down();
+        let clickup = ivan.clickup().front().clone();
+        let full = Fault::new(FaultKind::answer(503, "")).on("PUT", "/task");
+        clickup.fault(full.always());
         let asked = ivan.says(ANA, "done");
         asked.answers().await.begins("…");
-        grows_old(ivan, 11);
+        so_much_later(ivan, 11 * 60).await;
+        ivan.sync().await;
+        ivan.within("it was asked again", async {
+            while ivan.sql::<i64>("SELECT attempts FROM operations") < 2 {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await;
         let Some(waits) = fires(ivan, "").await else {
-            ivan.clickup().front().up();
+            clickup.clear_faults();
+            ivan.until_nothing_is_queued().await;
             return;
         };
         assert_eq!(Some(waits), only("IvanWritesWait"));
-        // A poll finds it, too.
+        // Now a poll fails, too.
+        clickup.down();
+        clickup.clear_faults();
         ivan.http("POST", "/sync", None).await;
         let both = fires(ivan, "").await.unwrap();
         assert!(
@@ -201,16 +250,6 @@ async fn a_source_that_is_away_raises_one_alert_after_the_other_and_one_warning(
             "{both:?}"
         );
         let before = ivan.metrics().await;
-        ivan.forgive("operation given up");
-        grows_old(ivan, 60);
-        ivan.counts(
-            "ivan_operations_total{source=\"clickup\",kind=\"complete\",outcome=\"given_up\"} 1",
-        )
-        .await;
-        let given_up = fires(ivan, &before).await.unwrap();
-        assert!(given_up.contains("IvanWritesGivenUp"), "{given_up:?}");
-        ivan.clickup().front().up();
-        ivan.sync().await;
         let warnings: Vec<String> = ivan
             .log()
             .lines()
@@ -221,6 +260,38 @@ async fn a_source_that_is_away_raises_one_alert_after_the_other_and_one_warning(
             warnings.len() <= 1 && warnings.iter().all(|line| line.contains("poll failed")),
             "{warnings:#?}"
         );
+        ivan.forgive("operation given up");
+        so_much_later(ivan, 71 * 60).await;
+        ivan.counts(
+            "ivan_operations_total{source=\"clickup\",kind=\"complete\",outcome=\"given_up\"} 1",
+        )
+        .await;
+        let given_up = fires(ivan, &before).await.unwrap();
+        assert!(given_up.contains("IvanWritesGivenUp"), "{given_up:?}");
+        clickup.up();
+        ivan.sync().await;
+    })
+    .await;
+}
+
+/// The daemon starts three hours later, and ClickUp answers no poll: none fails, and none ends.
+#[tokio::test]
+async fn a_source_that_was_not_read_for_long_raises_its_alert() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        let clickup = ivan.clickup().front().clone();
+        clickup.fault(Fault::new(FaultKind::Hang).on("GET", "/").always());
+        so_much_later(ivan, 3 * 3_600).await;
+        let scraped = ivan.metrics().await;
+        let of_clickup = "ivan_source_readable{source=\"clickup\"}";
+        assert!(!scraped.contains(of_clickup), "no poll has ended");
+        let raised = fires(ivan, "").await;
+        clickup.clear_faults();
+        if let Some(raised) = raised {
+            assert_eq!(Some(raised), only("IvanSourceUnread"));
+            ivan.kill_and_restart().await;
+            assert_eq!(fires(ivan, "").await, Some(BTreeSet::new()));
+        }
     })
     .await;
 }
@@ -270,25 +341,48 @@ async fn a_full_disk_raises_its_alert() {
     .await;
 }
 
-/// The rows are those that the stories of `recovery.rs` and `set_aside.rs` lead to.
+/// ClickUp suspends the webhook. The daemon reactivates it, and only the next delivery shows that it works.
 #[tokio::test]
-async fn broken_webhooks_and_work_set_aside_raise_their_alerts() {
-    ivan_test(two_tasks(), async |ivan| {
-        ivan.store()
-            .execute_batch(
-                "INSERT INTO hooks (source, hook_id, url, secret, made_ms) VALUES ('github', '42', 'https://x.example', 's', 1);
-                 INSERT INTO alarms (about, since_ms) VALUES ('webhook 42', 1);",
-            )
-            .unwrap();
-        if let Some(firing) = fires(ivan, "").await {
-            assert_eq!(Some(firing), only("IvanWebhookBroken"));
+async fn a_suspended_webhook_raises_its_alert_until_it_delivers() {
+    let setup = two_tasks().webhooks_without_secrets();
+    ivan_test(setup, async |ivan| {
+        registers(ivan).await;
+        ivan.counts("ivan_webhook_healthy{source=\"clickup\"} 1")
+            .await;
+        is_suspended(ivan, "Write the runbook").await;
+        // A poll finds a change that no webhook reported: a reason to check.
+        ivan.sync().await;
+        ivan.counts("ivan_webhook_healthy{source=\"clickup\"} 0")
+            .await;
+        let broken = fires(ivan, "").await;
+        ivan.clickup()
+            .set_status("Write the runbook", "to do", BO_CLICKUP);
+        ivan.counts("ivan_webhook_healthy{source=\"clickup\"} 1")
+            .await;
+        if let Some(broken) = broken {
+            assert_eq!(Some(broken), only("IvanWebhookBroken"));
+            ivan.sync().await;
+            assert_eq!(fires(ivan, "").await, Some(BTreeSet::new()));
         }
-        ivan.store()
-            .execute_batch("DELETE FROM alarms; DELETE FROM hooks;")
-            .unwrap();
-        let set_aside = ivan.metrics().await.replace("ivan_set_aside 0", "ivan_set_aside 1");
-        if let Some(firing) = firing(ivan, &series("", &set_aside, now(ivan).await)) {
-            assert_eq!(Some(firing), only("IvanWorkSetAside"));
+    })
+    .await;
+}
+
+/// A comment ends the process twice.
+#[tokio::test]
+async fn work_set_aside_raises_its_alert_until_it_is_retried() {
+    ivan_test(two_issues(), async |ivan| {
+        let id = a_comment_ends_it_twice(ivan, FaultKind::Hang).await;
+        let told = ivan.answer(ANA, 0).settles().await;
+        told.begins("✗ Comment not added: Login fails.");
+        let aside = fires(ivan, "").await;
+        retries(ivan, &id).await;
+        told.becomes("✓ Comment added in GitHub: Login fails").await;
+        ivan.counts("ivan_set_aside 0").await;
+        if let Some(aside) = aside {
+            assert_eq!(Some(aside), only("IvanWorkSetAside"));
+            ivan.sync().await;
+            assert_eq!(fires(ivan, "").await, Some(BTreeSet::new()));
         }
     })
     .await;

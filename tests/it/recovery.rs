@@ -9,7 +9,7 @@ use crate::harness::*;
 const PUBLIC: &str = "https://bot.example";
 
 /// The webhooks of both sources, as `ivan webhooks register` makes them.
-async fn registers(ivan: &Ivan) {
+pub async fn registers(ivan: &Ivan) {
     let here = ivan.hook_url("").trim_end_matches("/webhooks/").to_owned();
     ivan.github().tunnel(PUBLIC, &here);
     ivan.clickup().tunnel(PUBLIC, &here);
@@ -95,7 +95,7 @@ async fn a_suspended_webhook_is_put_back_and_an_operator_hears_of_it_once() {
         .config("slack.operators = [\"U0ANN01\"]");
     ivan_test(setup, async |ivan| {
         registers(ivan).await;
-        is_suspended(ivan).await;
+        is_suspended(ivan, "Write the runbook").await;
         ivan.kill_and_restart().await;
         ivan.is_told(ANA)
             .answers()
@@ -110,15 +110,14 @@ async fn a_suspended_webhook_is_put_back_and_an_operator_hears_of_it_once() {
     .await;
 }
 
-/// ClickUp's webhook meets a proxy that answers 401, and is suspended; then the proxy is gone.
-async fn is_suspended(ivan: &Ivan) {
+/// This task changes while ClickUp's webhook meets a proxy that answers 401, and is suspended; then the proxy is gone.
+pub async fn is_suspended(ivan: &Ivan, task: &str) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let refuses = format!("http://{}", listener.local_addr().unwrap());
     let app = axum::Router::new().fallback(|| async { StatusCode::UNAUTHORIZED });
     let proxy = tokio::spawn(async move { axum::serve(listener, app).await });
     ivan.clickup().tunnel(PUBLIC, &refuses);
-    ivan.clickup()
-        .set_status("Write the runbook", "complete", BO_CLICKUP);
+    ivan.clickup().set_status(task, "complete", BO_CLICKUP);
     ivan.within("the delivery is answered", ivan.clickup().settled())
         .await;
     assert_eq!(ivan.clickup().hooks()[0]["health"]["status"], "suspended");
@@ -134,7 +133,7 @@ async fn operators_hear_at_once_of_a_webhook_that_is_suspended_while_the_daemon_
         .config("slack.operators = [\"U0ANN01\"]");
     ivan_test(setup, async |ivan| {
         registers(ivan).await;
-        is_suspended(ivan).await;
+        is_suspended(ivan, "Write the runbook").await;
         // A poll finds a change that no webhook reported: a reason to check.
         ivan.sync().await;
         ivan.is_told(ANA)

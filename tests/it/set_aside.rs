@@ -20,7 +20,7 @@ async fn the_one(ivan: &Ivan) -> String {
     only.clone()
 }
 
-async fn retries(ivan: &Ivan, id: &str) {
+pub async fn retries(ivan: &Ivan, id: &str) {
     let ran = ivan.cli(&["retry", id]).await;
     assert_eq!(ran.exit, 0, "{ran:?}");
     assert!(ran.out.starts_with("✓ Retrying: "), "{ran:?}");
@@ -98,7 +98,7 @@ async fn ends_twice(ivan: &mut Ivan, kind: &str, front: &FaultServer, method: &s
 
 /// A comment meets that fault, and the daemon ends; its second run ends while it searches for the comment. Returns the
 /// id of the work that the third run sets aside.
-async fn a_comment_ends_it_twice(ivan: &mut Ivan, fault: FaultKind) -> String {
+pub async fn a_comment_ends_it_twice(ivan: &mut Ivan, fault: FaultKind) -> String {
     let github = ivan.github().front().clone();
     let comments = format!("/repos/{REPO}/issues/1/comments");
     github.fault(Fault::new(fault).on("POST", &comments));
