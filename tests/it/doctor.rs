@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::harness::*;
+use crate::recovery::is_suspended;
+use crate::set_aside::{a_comment_ends_it_twice, retries};
 
 const PUBLIC: &str = "https://bot.example";
 
@@ -529,6 +531,78 @@ async fn a_folder_that_is_read_only_or_missing_is_found() {
     bench.doctor(&[]).await.is_well();
 }
 
+/// `ivan ARGS` on a machine where this folder is on NFS, as far as the system tells: strace changes its answer about the
+/// folder and the store in it. `None` if strace cannot do so here.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+async fn with_nfs(bench: &Bench, folder: &str, args: &[&str]) -> Option<Command> {
+    // The type comes first in the answer: eight bytes, the lowest first.
+    let nfs = "inject=statfs:poke_exit=@arg2=6969000000000000";
+    let traced = |store: &str| {
+        let mut command = program("strace");
+        command.args([
+            "-qq",
+            "-f",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=statfs",
+            "-e",
+            nfs,
+        ]);
+        command.args(["-P", folder, "-P", store]);
+        command.current_dir(bench.ivan.folder());
+        command
+    };
+    let store = format!("{folder}/ivan.db");
+    let mut trial = traced(&store);
+    trial.args(["stat", "-f", "-c", "%t", folder]);
+    let kind = trial.output().await.map(|ran| ran.stdout);
+    if !kind.as_ref().is_ok_and(|kind| kind == b"6969\n") {
+        eprintln!("SKIPPED: strace 5.11 or later is not installed, or may not trace: {kind:?}");
+        return None;
+    }
+    let mut command = traced(&store);
+    command.arg(env!("CARGO_BIN_EXE_ivan")).args(args);
+    Some(command)
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[tokio::test]
+async fn a_store_on_a_network_file_system_is_found() {
+    let bench = Bench::new().await;
+    let local = bench.toml.clone();
+    std::fs::create_dir(bench.file("shared")).unwrap();
+    let checks = async || {
+        let mut command = with_nfs(&bench, "shared", &["doctor", "--json"]).await?;
+        let found = checkup(&mut command).await;
+        bench.ivan.shows("ivan doctor", &found.report.to_string());
+        Some(found)
+    };
+    let Some(before) = checks().await else {
+        return;
+    };
+    before.is_well();
+    std::fs::rename(bench.file("ivan.db"), bench.file("shared/ivan.db")).unwrap();
+    bench.writes(&bench.with("store.path", "\"shared/ivan.db\""));
+    let found = checks().await.unwrap();
+    found.finds(
+        "store.network",
+        "shared/ivan.db is on a network file system",
+    );
+    let finding = found.finding("store.network").unwrap();
+    assert!(finding["why"].as_str().unwrap().contains("is on NFS"));
+    assert_eq!(finding["remedy"], "Set store.path to a local disk");
+    // A start warns, too.
+    let mut command = with_nfs(&bench, "shared", &["config", "check"])
+        .await
+        .unwrap();
+    let checked = ran(&mut command).await;
+    assert!(checked.err.contains("is on NFS"), "{checked:?}");
+    std::fs::rename(bench.file("shared/ivan.db"), bench.file("ivan.db")).unwrap();
+    bench.writes(&local);
+    checks().await.unwrap().is_well();
+}
+
 #[tokio::test]
 async fn looking_at_the_store_makes_no_file() {
     let bench = Bench::new().await;
@@ -809,6 +883,65 @@ async fn a_write_that_waits_for_long_is_found() {
     ivan.clickup().front().clear_faults();
     ivan.until_nothing_is_queued().await;
     beside(&ivan, &[]).await.is_well();
+    ivan.finish().await;
+}
+
+/// ClickUp suspends the webhook while no daemon runs that could reactivate it.
+#[tokio::test]
+async fn a_suspended_webhook_is_found_and_the_remedy_reactivates_it() {
+    let mut ivan = with_webhooks().await;
+    // Nobody is told of a change of a task of nobody.
+    ivan.clickup()
+        .add_task(json!({"name": "Write the runbook"}));
+    ivan.until_deliveries_are_applied().await;
+    beside(&ivan, &[]).await.is_well();
+    ivan.stop().await;
+    is_suspended(&ivan, "Write the runbook").await;
+    let alone = |args: &[&str]| {
+        let mut command = binary();
+        command.args(args).current_dir(ivan.folder());
+        command
+    };
+    let found = checkup(&mut alone(&["doctor", "--json"])).await;
+    found.finds(
+        "webhooks.suspended",
+        "for https://bot.example/webhooks/clickup is switched off (suspended",
+    );
+    let finding = found.finding("webhooks.suspended").unwrap();
+    let remedy = finding["remedy"].as_str().unwrap();
+    let words: Vec<&str> = remedy.split(' ').collect();
+    let (Some((&"ivan", args)), true) = (words.split_first(), finding["fixable"] == true) else {
+        panic!("{finding:#}");
+    };
+    let mended = ran(&mut alone(args)).await;
+    assert_eq!(mended.exit, 0, "{mended:?}");
+    assert_eq!(ivan.clickup().hooks()[0]["health"]["status"], "active");
+    checkup(&mut alone(&["doctor", "--json"])).await.is_well();
+    ivan.start().await;
+    beside(&ivan, &[]).await.is_well();
+    ivan.finish().await;
+}
+
+/// A comment ends the process twice.
+#[tokio::test]
+async fn work_that_was_set_aside_is_found_and_tried_again() {
+    let mut ivan = two_issues().people().start().await;
+    ivan.github().add_label(REPO, "in progress");
+    set_mode(&ivan.folder().join("bot.toml"), 0o600);
+    ivan.start().await;
+    beside(&ivan, &[]).await.is_well();
+    let id = a_comment_ends_it_twice(&mut ivan, FaultKind::Hang).await;
+    let told = ivan.answer(ANA, 0).settles().await;
+    told.begins("✗ Comment not added: Login fails.");
+    let found = beside(&ivan, &[]).await;
+    found.finds("work.set_aside", &format!("{id} was set aside"));
+    let finding = found.finding("work.set_aside").unwrap();
+    assert_eq!(finding["remedy"], format!("ivan retry {id}"), "{finding:#}");
+    retries(&ivan, &id).await;
+    told.becomes("✓ Comment added in GitHub: Login fails").await;
+    ivan.until_nothing_is_queued().await;
+    beside(&ivan, &[]).await.is_well();
+    assert_eq!(ivan.github().issue(REPO, 1).comments().len(), 1);
     ivan.finish().await;
 }
 
