@@ -35,19 +35,24 @@ impl SetAsideContext {
     /// Runs first when the daemon starts.
     pub async fn starts(&self) -> Result<(), StoreError> {
         let (setting, clock) = (self.clone(), self.clock.clone());
-        self.store
+        let last = self
+            .store
             .write(move |tx| {
                 let now = clock.now();
                 if !set_aside::starts(tx, now)? {
-                    return set_aside::forget_done(tx);
+                    set_aside::forget_done(tx)?;
+                    return Ok(None);
                 }
                 tracing::info!("the previous run did not stop cleanly");
                 for (work, ends) in set_aside::ended(tx, now)? {
                     setting.put_aside(tx, work, ends, now)?;
                 }
-                Ok(())
+                operations::last_one(tx)
             })
             .await?;
+        if let Some(last) = last {
+            operations::looks_before_it_sends(&self.store, last);
+        }
         self.store.tell_operators(self.operators.clone());
         self.store.know_suspects().await
     }

@@ -573,6 +573,7 @@ mod tests {
             begun_at: DateTime::from_timestamp_millis(BEGUN),
             interrupted: false,
             looks: 0,
+            looks_first: false,
             claimed: BTreeSet::new(),
             past: OperationHistory::default(),
         }

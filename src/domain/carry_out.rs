@@ -43,7 +43,8 @@ pub struct SendingFacts<'a> {
     pub now: Option<&'a Task>,
 }
 
-/// Advances one operation: looks for its trace if it was interrupted, reads the present state, sends.
+/// Advances one operation: looks for its trace if it was interrupted or waited through an unclean end, reads the present
+/// state, sends.
 ///
 /// `about_to_send` is awaited right before the request goes out. It must commit that the request may have been sent,
 /// with the facts in [`SendingFacts`]. It fails with [`NextStep::TakenBack`] for an operation that must not be sent any
@@ -65,6 +66,10 @@ where
             None if op.looks == 0 => return Err(NextStep::LookAgain),
             None => {}
         }
+    } else if op.looks_first
+        && let Some(written) = writer.find(op).await?
+    {
+        return Ok(Outcome::Applied(written));
     }
     let mut now = None;
     if let Some(key) = op.write.task() {

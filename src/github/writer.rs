@@ -565,6 +565,7 @@ mod tests {
             begun_at: Some(begun()),
             interrupted: false,
             looks: 0,
+            looks_first: false,
             claimed: BTreeSet::new(),
             past: OperationHistory::default(),
         }

@@ -451,6 +451,7 @@ fn comment(source: Source) -> Operation {
         begun_at: None,
         interrupted: false,
         looks: 0,
+        looks_first: false,
         claimed: BTreeSet::new(),
         past: OperationHistory::default(),
     }

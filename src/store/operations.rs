@@ -467,6 +467,17 @@ pub fn is_not_sent(store: &Store, seq: OperationSeq) {
     store.inner.unsent.operations.take(seq);
 }
 
+/// The last operation of the store; `None` if there was none yet.
+pub fn last_one(connection: &Db) -> rusqlite::Result<Option<OperationSeq>> {
+    connection.query_row("SELECT max(seq) FROM operations", [], |row| row.get(0))
+}
+
+/// Notes that the process before this one ended uncleanly: the comments and creations up to `last` that wait are searched
+/// for once before they are sent. A snapshot of the whole machine looks like such an end, and they may have been sent since.
+pub fn looks_before_it_sends(store: &Store, last: OperationSeq) {
+    store.inner.unsent.waited_up_to(last);
+}
+
 /// Records that the operations which are stored as begun were not sent, because the daemon stops. Else a start would look
 /// for each of them.
 pub fn stops(tx: &Tx<'_>) -> rusqlite::Result<()> {
@@ -555,7 +566,19 @@ fn ready(connection: &Db, store: &Store, mut row: OperationRow) -> rusqlite::Res
         row.operation.interrupted = false;
         row.operation.begun_at = None;
     }
-    if row.operation.interrupted {
+    let is_searchable = matches!(
+        row.operation.write,
+        Write::Comment { .. } | Write::Create(_)
+    );
+    if is_searchable
+        && !row.operation.interrupted
+        && row.operation.begun_at.is_none()
+        && store.inner.unsent.waited_at_start(row.seq)
+    {
+        row.operation.looks_first = true;
+        row.operation.begun_at = Some(row.created_at);
+    }
+    if row.operation.interrupted || row.operation.looks_first {
         row.operation.claimed = claimed(connection, &row.operation)?;
     }
     row.operation.past = past(connection, &row)?;
@@ -1038,6 +1061,7 @@ fn operation(row: &Row<'_>) -> rusqlite::Result<OperationRow> {
             begun_at: row.get::<_, Option<i64>>(7)?.map(micros),
             interrupted: row.get(8)?,
             looks: row.get(9)?,
+            looks_first: false,
             claimed: BTreeSet::new(),
             past: OperationHistory {
                 before: row.get(17)?,

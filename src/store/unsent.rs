@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -93,6 +94,20 @@ pub(super) struct UnsentRequests {
     pub(super) posts: Unsent<MessageId, i64>,
     /// Creations, with their command.
     pub(super) operations: Unsent<OperationSeq, CommandId>,
+    /// The last operation from before an unclean end of the process before this one; 0 after a clean one.
+    waited: AtomicI64,
+}
+
+impl UnsentRequests {
+    /// The operations up to this one are from before an unclean end.
+    pub(super) fn waited_up_to(&self, last: OperationSeq) {
+        self.waited.fetch_max(last.0, Ordering::AcqRel);
+    }
+
+    /// Whether an operation is from before an unclean end.
+    pub(super) fn waited_at_start(&self, operation: OperationSeq) -> bool {
+        operation.0 <= self.waited.load(Ordering::Acquire)
+    }
 }
 
 /// The requests that one transaction stores as begun.

@@ -540,3 +540,51 @@ async fn a_command_of_a_snapshot_that_was_done_since_is_not_done_again(
     })
     .await;
 }
+
+/// The same, and nobody was told: the command came over HTTP. Its trace in the source is searched for.
+#[rstest]
+#[case::comment_in_github("/comment", json!({"ref": "#1", "text": "shipped"}))]
+#[case::comment_in_clickup("/comment", json!({"ref": "Order labels", "text": "shipped"}))]
+#[case::create_in_github("/tasks", json!({"title": "Order paper", "source": "github"}))]
+#[case::create_in_clickup("/tasks", json!({"title": "Order paper", "source": "clickup"}))]
+#[tokio::test]
+async fn a_write_of_a_snapshot_that_nobody_was_told_of_is_not_sent_again(
+    #[case] path: &str,
+    #[case] mut body: Value,
+) {
+    let world = three_tasks().github_issues([json!({"title": "Login fails"})]);
+    ivan_test(world, async |ivan| {
+        if body["ref"] == "Order labels" {
+            let id = ivan.clickup().task("Order labels").id().to_owned();
+            body["ref"] = format!("clickup:{id}").into();
+        }
+        ivan.github().front().down();
+        ivan.clickup().front().down();
+        let (status, answer) = ivan
+            .http("POST", &format!("{path}?wait=0"), Some(body))
+            .await;
+        assert_eq!(status, 202, "{answer}");
+        let copy = copied(ivan);
+        let marks = ivan.folder().join("ivan.db.generation");
+        let old_marks = std::fs::read(&marks).unwrap();
+        ivan.github().front().up();
+        ivan.clickup().front().up();
+        ivan.until_nothing_is_queued().await;
+        let written = wrote(ivan);
+        ivan.kill().await;
+        for name in ["ivan.db", "ivan.db-wal", "ivan.db-shm"] {
+            let _ = std::fs::remove_file(ivan.folder().join(name));
+        }
+        std::fs::rename(copy, ivan.folder().join("ivan.db")).unwrap();
+        std::fs::write(&marks, old_marks).unwrap();
+        ivan.start().await;
+        ivan.until_nothing_is_queued().await;
+        assert_eq!(wrote(ivan), written, "{}", ivan.log());
+        let (applied, attempts): (i64, i64) = (
+            ivan.sql("SELECT count(*) FROM operations WHERE state = 'applied'"),
+            ivan.sql("SELECT count(*) FROM operations"),
+        );
+        assert_eq!((applied, attempts), (1, 1));
+    })
+    .await;
+}
