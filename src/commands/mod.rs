@@ -7,6 +7,7 @@ mod find;
 mod identity;
 mod log;
 mod morning;
+mod overview;
 mod run;
 mod schedule;
 mod set_aside;
@@ -54,6 +55,7 @@ pub use crate::domain::schedule::ScheduleChange;
 pub use crate::domain::scope::UnmetScope;
 pub use crate::domain::service_levels::ServiceLevels;
 pub use crate::store::StoreError;
+pub use crate::store::overview::StoreOverview;
 pub use crate::store::tasks::StatusFilter;
 pub use crate::verbs::list::EmptyList;
 pub use crate::verbs::why::Explained;
@@ -61,6 +63,7 @@ pub use find::FoundView;
 pub use identity::Identity;
 pub use log::{LogPage, LogRequest};
 pub use morning::MorningView;
+pub use overview::OverviewView;
 pub(crate) use run::run;
 pub use schedule::{ReceiptsView, ScheduleView};
 pub use set_aside::SetAside;
@@ -216,6 +219,8 @@ pub struct HealthView {
     pub store_writable: bool,
     /// `None`: not configured.
     pub slack: Option<SlackHealth>,
+    /// Since when that is its state; `None`: not configured.
+    pub slack_since: Option<DateTime<Utc>>,
     /// The state of each configured source; empty if the store cannot be read.
     pub sources: BTreeMap<Source, SourceHealth>,
     /// The number of operations without an outcome, set-aside ones included.
@@ -251,6 +256,7 @@ impl Commands {
         clock: Clock,
     ) -> Commands {
         let slack = settings.slack.then_some(SlackHealth::Connecting);
+        let slack_since = settings.slack.then(|| clock.now());
         Commands {
             inner: Arc::new(Inner {
                 store,
@@ -258,6 +264,7 @@ impl Commands {
                 clock,
                 health: Mutex::new(LiveHealth {
                     slack,
+                    slack_since,
                     ..LiveHealth::default()
                 }),
                 accounts: accounts
@@ -270,6 +277,12 @@ impl Commands {
                 confirmed: tokens::Confirmed::default(),
             }),
         }
+    }
+
+    /// Sets the state of the connection to Slack, for `status` and `/readyz`.
+    pub(crate) fn slack_is(&self, state: SlackHealth) {
+        let now = self.inner.clock.now();
+        self.live_health().slack_is(state, now);
     }
 
     /// Sets the result of a source's last sync, for `status`.
@@ -690,6 +703,7 @@ impl Commands {
         HealthView {
             store_writable: writable.is_ok() && read.is_ok(),
             slack: health.slack.clone(),
+            slack_since: health.slack_since,
             sources,
             queued_operations,
             missing_scopes: health.missing_scopes.clone(),

@@ -26,6 +26,7 @@ pub mod mention;
 pub mod mention_text;
 pub mod morning;
 pub mod operation;
+pub mod overview;
 pub mod person;
 pub mod pings;
 pub mod profile;

@@ -79,9 +79,15 @@ pub(super) fn exposition(handle: &Handle) -> Response {
 /// The version, and the start of the process.
 pub(super) fn shows_process(version: &'static str, now: DateTime<Utc>) {
     gauge!("ivan_build_info", "version" => version).set(1.0);
-    let up = STARTED.elapsed().as_secs_f64();
     // Exact to the second for the next million years.
-    gauge!("ivan_start_timestamp_seconds").set((now.timestamp() as f64 - up).round());
+    gauge!("ivan_start_timestamp_seconds").set(started_at(now).timestamp() as f64);
+}
+
+/// The start of the process, to a second.
+pub(super) fn started_at(now: DateTime<Utc>) -> DateTime<Utc> {
+    let up = STARTED.elapsed().as_secs_f64();
+    let started = (now.timestamp() as f64 - up).round();
+    DateTime::from_timestamp(started as i64, 0).unwrap_or(now)
 }
 
 /// The start of the process, as far as the metrics know it.

@@ -45,7 +45,7 @@ impl Mailbox {
             };
             *news != before
         });
-        self.inner.commands.live_health().slack = Some(health);
+        self.inner.commands.slack_is(health);
     }
 
     /// The first events of this process.

@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension, params};
 use super::columns::corrupt;
 use super::slack_events::Inserted;
 use crate::domain::ids::DeliveryId;
+use crate::domain::overview::WebhookState;
 use crate::domain::source::Delivery;
 use crate::domain::task::Source;
 
@@ -169,6 +170,38 @@ pub fn newest(connection: &Db, source: Source) -> rusqlite::Result<Option<DateTi
     Ok(ms.map(super::columns::millis))
 }
 
+/// The same among the last deliveries of all sources, which are found without reading those before.
+pub fn newest_of_late(connection: &Db, source: Source) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    connection
+        .query_row(
+            "SELECT kept_ms FROM deliveries
+             WHERE id > (SELECT max(id) FROM deliveries) - ?2 AND source = ?1 ORDER BY id DESC LIMIT 1",
+            params![source.as_str(), LATE_DELIVERIES],
+            |row| Ok(super::columns::millis(row.get(0)?)),
+        )
+        .optional()
+}
+
+/// How many of the last deliveries are looked through.
+const LATE_DELIVERIES: i64 = 1000;
+
+/// The webhooks of a source that were registered from here, newest first, without their secrets.
+pub fn webhooks(connection: &Db, source: Source) -> rusqlite::Result<Vec<WebhookState>> {
+    connection.query_map(
+        "SELECT hook_id, url, made_ms, since_ms FROM hooks LEFT JOIN alarms ON about = 'webhook ' || hook_id
+         WHERE source = ?1 ORDER BY made_ms DESC, hook_id DESC",
+        [source.as_str()],
+        |row| {
+            Ok(WebhookState {
+                hook: row.get(0)?,
+                url: row.get(1)?,
+                made_at: super::columns::millis(row.get(2)?),
+                broken_since: row.get::<_, Option<i64>>(3)?.map(super::columns::millis),
+            })
+        },
+    )
+}
+
 /// Stores the secret that a webhook signs with, encrypted.
 pub fn keep_hook(
     tx: &Db,
@@ -292,6 +325,15 @@ pub fn lately_given_up(
         "SELECT substr(about, length(?1) + 1), since_ms FROM alarms
              WHERE substr(about, 1, length(?1)) = ?1 AND since_ms > ?2 ORDER BY since_ms, about",
         params![GIVEN_UP, (now - GIVEN_UP_FOR).timestamp_millis()],
+        |row| Ok((row.get(0)?, super::columns::millis(row.get(1)?))),
+    )
+}
+
+/// The raised alarms by name, oldest first. Those of replies that were given up are not among them.
+pub fn alarms(connection: &Db) -> rusqlite::Result<Vec<(String, DateTime<Utc>)>> {
+    connection.query_map(
+        "SELECT about, since_ms FROM alarms WHERE substr(about, 1, length(?1)) <> ?1 ORDER BY since_ms, about",
+        [GIVEN_UP],
         |row| Ok((row.get(0)?, super::columns::millis(row.get(1)?))),
     )
 }

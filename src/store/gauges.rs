@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::db::Db;
-use super::{operations, people, tasks};
+use super::{deliveries, operations, people, tasks};
 use crate::domain::task::Source;
 
 /// The numbers at one moment.
@@ -37,21 +37,14 @@ pub(super) fn read(connection: &Db, sources: &[Source]) -> rusqlite::Result<Gaug
         alerts: connection.query_row("SELECT count(*) FROM alarms", [], |row| row.get(0))?,
         ..Gauges::default()
     };
-    let people = people::present(connection)?;
     for source in sources {
         let last = tasks::synced_at(connection, *source)?;
         found.last_read.insert(*source, last);
-        let lacks = |person: &&crate::domain::person::Person| {
-            !person.alone && person.account(*source).is_none()
-        };
-        let unlinked = people.iter().filter(lacks).count();
+        let unlinked = people::unlinked(connection, *source)?.len();
         found.unlinked.insert(*source, unlinked);
-        let broken: i64 = connection.query_row(
-            "SELECT count(about) FROM hooks LEFT JOIN alarms ON about = 'webhook ' || hook_id WHERE source = ?1",
-            [source.as_str()],
-            |row| row.get(0),
-        )?;
-        found.hooks_well.insert(*source, broken == 0);
+        let hooks = deliveries::webhooks(connection, *source)?;
+        let well = hooks.iter().all(|hook| hook.broken_since.is_none());
+        found.hooks_well.insert(*source, well);
     }
     Ok(found)
 }

@@ -7,6 +7,7 @@ use rusqlite::{Row, params};
 use super::columns::{corrupt, millis};
 use crate::domain::ids::{EntryId, TaskRow};
 use crate::domain::log::{ActivityResult, Entry, LoggedChange, Via};
+use crate::domain::overview::EndedCommand;
 use crate::domain::person::PersonId;
 use crate::domain::task::{Source, Task};
 
@@ -104,6 +105,33 @@ pub fn listed(connection: &Db, wanted: &LogFilter) -> rusqlite::Result<Vec<Entry
                 i64::try_from(wanted.limit).unwrap_or(i64::MAX)
             ],
             entry)
+}
+
+/// Our commands among the newest entries since that time, newest first; and whether there are more entries.
+pub fn ended_since(
+    connection: &Db,
+    since: DateTime<Utc>,
+    at_most: i64,
+) -> rusqlite::Result<(Vec<EndedCommand>, bool)> {
+    let newest = "SELECT at_ms, kept_ms, outcome, surface FROM log WHERE kept_ms >= ?1 ORDER BY kept_ms DESC LIMIT ?2";
+    let limits = params![since.timestamp_millis(), at_most];
+    connection.query(newest, limits, |rows| {
+        let (mut commands, mut read) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            read += 1;
+            let via = Via::parse(row.get_ref(3)?.as_str()?).ok_or_else(|| corrupt(3))?;
+            if matches!(via, Via::In(_)) {
+                continue;
+            }
+            let came = ActivityResult::parse(row.get_ref(2)?.as_str()?);
+            commands.push(EndedCommand {
+                asked_at: millis(row.get(0)?),
+                ended_at: millis(row.get(1)?),
+                came: came.ok_or_else(|| corrupt(2))?,
+            });
+        }
+        Ok((commands, read == at_most))
+    })
 }
 
 /// Removes entries from before that time and moves the horizon, the time since when the log is complete.
@@ -218,6 +246,43 @@ mod tests {
         assert_eq!((count(&connection), horizon), (1, 35_000));
         let back = connection.execute("UPDATE log_horizon SET before_ms = 0", []);
         assert!(back.is_err());
+    }
+
+    #[test]
+    fn the_newest_commands_are_counted_and_changes_by_others_are_not() {
+        let connection = with_entries(&[10, 40]);
+        for (asked, ended, came) in [
+            (20, 21, ActivityResult::Done),
+            (30, 36, ActivityResult::Refused),
+        ] {
+            let entry = NewEntry {
+                at: at(asked),
+                person: None,
+                account: None,
+                via: Via::Dm,
+                token: None,
+                verb: "done",
+                came,
+                source: None,
+                row: None,
+                title: "",
+                task: None,
+                change: LoggedChange::default(),
+                detail: None,
+            };
+            keep(&connection, &entry, at(ended)).unwrap();
+        }
+        let refused = EndedCommand {
+            asked_at: at(30),
+            ended_at: at(36),
+            came: ActivityResult::Refused,
+        };
+        let (all, cut) = ended_since(&connection, at(5), 10).unwrap();
+        assert_eq!((all.len(), all[0], cut), (2, refused, false));
+        let (late, _) = ended_since(&connection, at(30), 10).unwrap();
+        assert_eq!(late, [refused]);
+        // A change by others is the newest entry.
+        assert_eq!(ended_since(&connection, at(5), 1).unwrap(), (vec![], true));
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub mod messages;
 mod migrate;
 pub mod open_tasks;
 pub mod operations;
+pub mod overview;
 pub mod pauses;
 pub mod people;
 pub mod personal_tokens;

@@ -1037,6 +1037,18 @@ pub fn pending_of(
     Ok((rows, count))
 }
 
+/// The oldest operations without an outcome.
+pub fn oldest_pending(connection: &Db, most: i64) -> rusqlite::Result<Vec<OperationRow>> {
+    connection.query_map(
+        &format!(
+            "SELECT {COLUMNS} FROM operations INDEXED BY operations_pending
+             WHERE state = 'pending' ORDER BY seq LIMIT ?1"
+        ),
+        [most],
+        operation,
+    )
+}
+
 /// The number of tasks that a person has completed here since then, without the undone ones.
 pub fn count_completed_since(
     connection: &Db,

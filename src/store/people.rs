@@ -281,6 +281,14 @@ pub fn present(connection: &Db) -> rusqlite::Result<Arc<Vec<Person>>> {
     })
 }
 
+/// The names of the people without an account at a source.
+pub fn unlinked(connection: &Db, source: Source) -> rusqlite::Result<Vec<String>> {
+    let people = present(connection)?;
+    let lacks = |person: &&Person| !person.alone && person.account(source).is_none();
+    let unlinked = people.iter().filter(lacks);
+    Ok(unlinked.map(|person| person.name.clone()).collect())
+}
+
 /// Whether there is more than one person.
 pub fn are_several(connection: &Db) -> rusqlite::Result<bool> {
     connection.remembered("are_several", "", || {

@@ -395,7 +395,8 @@ fn time(kept: Option<&str>, zone: Tz) -> Text {
     }
 }
 
-fn who(entry: &Entry) -> String {
+/// The person or the account that acted.
+pub(crate) fn who(entry: &Entry) -> String {
     entry
         .person
         .clone()
@@ -403,7 +404,8 @@ fn who(entry: &Entry) -> String {
         .unwrap_or_else(|| "someone".to_owned())
 }
 
-fn from_where(via: Via) -> Cow<'static, str> {
+/// The way of a command, as the end of a sentence.
+pub(crate) fn from_where(via: Via) -> Cow<'static, str> {
     Cow::Borrowed(match via {
         Via::Dm => "in the DM",
         Via::Channel => "in a channel",

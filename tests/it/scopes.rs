@@ -94,10 +94,12 @@ async fn with_every_scope_nothing_is_said_of_scopes() {
         ivan.asks(asked, "POST", "/api/auth.test", 1).await;
         assert!(!ivan.dm(ANA, "status").await.text().contains("scope"));
         assert_eq!(missing(ivan).await, Vec::<Value>::new());
-        let (_, status) = ivan.http("GET", "/status", None).await;
+        let (_, mut status) = ivan.http("GET", "/status", None).await;
+        let since = status["slack"]["since"].take();
+        assert!(since.is_string(), "{since}");
         assert_eq!(
             status["slack"],
-            json!({"state": "connected", "detail": null, "missing_scopes": [], "other_links": 0})
+            json!({"state": "connected", "since": null, "detail": null, "missing_scopes": [], "other_links": 0})
         );
     })
     .await;

@@ -10,24 +10,26 @@ use crate::commands::{HealthView, ServiceLevels, SetAside, SlackHealth, SourceHe
 use crate::domain::reason::for_operators;
 use crate::domain::reply;
 use crate::domain::task::Source;
-use crate::http::schemas;
+use crate::http::{metrics, schemas};
 
 /// The health of all parts.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Status)]
 pub struct StatusAnswer {
-    version: &'static str,
-    now: DateTime<Utc>,
-    store: StoreStatus,
+    pub(in crate::http) version: &'static str,
+    pub(in crate::http) now: DateTime<Utc>,
+    /// The start of the process.
+    pub(in crate::http) started_at: DateTime<Utc>,
+    pub(in crate::http) store: StoreStatus,
     /// Null: Slack is not configured.
-    slack: Option<SlackStatus>,
-    sources: BTreeMap<Source, SourceStatus>,
+    pub(in crate::http) slack: Option<SlackStatus>,
+    pub(in crate::http) sources: BTreeMap<Source, SourceStatus>,
     #[schema(minimum = 0)]
-    queued_operations: i64,
+    pub(in crate::http) queued_operations: i64,
     /// Work that ended the process twice and is not begun any more.
-    set_aside: Vec<WorkSetAside>,
+    pub(in crate::http) set_aside: Vec<WorkSetAside>,
     /// How soon the commands of the last 7 days had their outcome; null if the store cannot be read.
-    service_levels: Option<ServiceStatus>,
+    pub(in crate::http) service_levels: Option<ServiceStatus>,
 }
 
 /// How soon commands that write had their outcome in their source.
@@ -35,15 +37,15 @@ pub struct StatusAnswer {
 #[schema(as = ServiceLevels)]
 pub struct ServiceStatus {
     /// The begin of the window: 7 days ago, or later if there were more than 5,000 writes since.
-    since: DateTime<Utc>,
+    pub(in crate::http) since: DateTime<Utc>,
     /// The commands that write.
-    commands: u64,
+    pub(in crate::http) commands: u64,
     /// Those with their outcome within 2 seconds.
-    within_2s: u64,
+    pub(in crate::http) within_2s: u64,
     /// Those that took, or wait, more than 10 minutes after their source was back.
-    late: u64,
+    pub(in crate::http) late: u64,
     /// Those that were given up.
-    given_up: u64,
+    pub(in crate::http) given_up: u64,
 }
 
 impl From<&ServiceLevels> for ServiceStatus {
@@ -61,26 +63,31 @@ impl From<&ServiceLevels> for ServiceStatus {
 /// The state of the store.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StoreStatus {
-    writable: bool,
+    pub(in crate::http) writable: bool,
 }
 
 /// The state of the connection to Slack.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SlackStatus {
-    state: SlackState,
-    detail: Option<String>,
+    pub(in crate::http) state: SlackState,
+    /// The time since when that is the state.
+    pub(in crate::http) since: Option<DateTime<Utc>>,
+    pub(in crate::http) detail: Option<String>,
     /// Missing scopes of the Slack app that the configuration needs.
-    missing_scopes: Vec<MissingScope>,
+    pub(in crate::http) missing_scopes: Vec<MissingScope>,
     /// Links of the Slack app that are not held here: perhaps another daemon's.
-    other_links: u32,
+    pub(in crate::http) other_links: u32,
 }
 
 /// The state of the connection to Slack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SlackState {
+    /// No connection is open yet, or again.
     Connecting,
+    /// A connection is open.
     Connected,
+    /// Slack refuses, or does not answer.
     Trouble,
 }
 
@@ -97,25 +104,25 @@ impl From<&SlackHealth> for SlackState {
 /// A missing scope of the Slack app.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MissingScope {
-    scope: &'static str,
+    pub(in crate::http) scope: &'static str,
     /// The feature that does not work.
-    without: &'static str,
+    pub(in crate::http) without: &'static str,
     /// Whether an administrator may refuse it: then the feature is off, which is no fault.
-    optional: bool,
+    pub(in crate::http) optional: bool,
 }
 
 /// The state of the mirror of a source.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SourceStatus {
-    last_sync: Option<DateTime<Utc>>,
-    error: Option<String>,
+    pub(in crate::http) last_sync: Option<DateTime<Utc>>,
+    pub(in crate::http) error: Option<String>,
     /// Open tasks.
     #[schema(minimum = 0)]
-    tasks: i64,
+    pub(in crate::http) tasks: i64,
     /// The lists or repositories that are archived there: their tasks are not offered.
-    archived: Vec<String>,
+    pub(in crate::http) archived: Vec<String>,
     /// A full read that is under way; null if none is.
-    reading: Option<ReadingStatus>,
+    pub(in crate::http) reading: Option<ReadingStatus>,
 }
 
 /// How far a full read of a source is.
@@ -123,20 +130,20 @@ pub struct SourceStatus {
 #[schema(as = Reading)]
 pub struct ReadingStatus {
     /// The tasks read so far.
-    tasks: u64,
+    pub(in crate::http) tasks: u64,
     /// About how many there are; null at the first read.
-    expected: Option<u64>,
+    pub(in crate::http) expected: Option<u64>,
     /// The place of the list or repository that is read, from 1.
-    container: usize,
+    pub(in crate::http) container: usize,
     /// The number of lists or repositories.
-    containers: usize,
+    pub(in crate::http) containers: usize,
 }
 
 /// Work that ended the process twice.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WorkSetAside {
     #[schema(examples("message-12", "01KDVZBG003YBZ0GX3ZV3RB6R9"))]
-    id: String,
+    pub(in crate::http) id: String,
     #[schema(examples(
         "message",
         "delivery",
@@ -151,15 +158,15 @@ pub struct WorkSetAside {
         "webhooks",
         "payloads"
     ))]
-    kind: &'static str,
+    pub(in crate::http) kind: &'static str,
     /// A description, without any person's text.
-    about: String,
+    pub(in crate::http) about: String,
     /// The number of unclean ends at which it was under way.
     #[schema(minimum = 2)]
-    ends: i64,
-    since: DateTime<Utc>,
+    pub(in crate::http) ends: i64,
+    pub(in crate::http) since: DateTime<Utc>,
     /// When it is tried again by itself; null if only `retry` does that.
-    next_attempt_at: Option<DateTime<Utc>>,
+    pub(in crate::http) next_attempt_at: Option<DateTime<Utc>>,
 }
 
 impl From<&SourceHealth> for SourceStatus {
@@ -206,6 +213,7 @@ impl SlackStatus {
         });
         SlackStatus {
             state: slack.into(),
+            since: health.slack_since,
             detail,
             missing_scopes: missing.collect(),
             other_links: health.other_links,
@@ -224,6 +232,7 @@ impl StatusAnswer {
         StatusAnswer {
             version,
             now,
+            started_at: metrics::started_at(now),
             store: StoreStatus {
                 writable: health.store_writable,
             },

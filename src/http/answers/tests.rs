@@ -237,6 +237,7 @@ pub(in crate::http) fn health(store_writable: bool, slack: Option<SlackHealth>) 
         other_links: 0,
         store_writable,
         slack,
+        slack_since: Some(at("2026-03-03T11:00:00Z")),
         sources: BTreeMap::from([(Source::GitHub, trouble)]),
         queued_operations: 3,
         set_aside: Vec::new(),
@@ -261,7 +262,13 @@ fn status_tells_what_is_wrong() {
     ));
     assert_eq!(
         status["slack"],
-        json!({ "state": "trouble", "detail": "Slack refuses", "missing_scopes": [], "other_links": 0 })
+        json!({
+            "state": "trouble",
+            "since": "2026-03-03T11:00:00Z",
+            "detail": "Slack refuses",
+            "missing_scopes": [],
+            "other_links": 0,
+        })
     );
     assert_eq!(
         status["sources"]["github"]["error"],
