@@ -26,7 +26,7 @@
 //! │   ├── score.rs · queue.rs · blocking.rs · morning.rs · schedule.rs         order of the queue, the pin, the briefing, quiet hours
 //! │   ├── operation.rs · change.rs · undo.rs · writes.rs · source.rs           writes, their undo, and the traits of a source
 //! │   ├── carry_out.rs                                                         the one decision about sending a write
-//! │   ├── event.rs · log.rs · set_aside.rs · service_levels.rs                 reports of sources, entries of the log, work set aside, how soon commands had their outcome
+//! │   ├── event.rs · log.rs · set_aside.rs · service_levels.rs · overview.rs   reports of sources, entries of the log, work set aside, how soon commands had their outcome, facts of the status page
 //! │   ├── reply.rs · reply/acts.rs · reply/arrivals.rs · reply/several.rs: receipts of several tasks · reply/tokens.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
 //! │   ├── reason.rs · spelling.rs · labels.rs                                  reasons of failures for people and operators, typos, labels and tags
 //! │   └── mention_text.rs · signature.rs · markdown.rs · pings.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, the author's name below, Markdown, strangers' mentions, control characters, reactions, scopes
@@ -39,7 +39,7 @@
 //! │   └── many.rs: one verb for several tasks · grammar.rs: words, options, REFs · line.rs: command lines · line_format.rs: lines for prompts · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
 //! ├── commands/      runs a verb for a person: an answer now, or a durable operation
 //! │   └── run.rs: limits, idempotency keys · transaction.rs: commit or roll back · identity.rs: accounts ·
-//! │       find.rs, log.rs, morning.rs, schedule.rs, why.rs: reads over HTTP · set_aside.rs: retry · tokens.rs: people's own tokens and their logins
+//! │       find.rs, log.rs, morning.rs, overview.rs, schedule.rs, why.rs: reads over HTTP · set_aside.rs: retry · tokens.rs: people's own tokens and their logins
 //! ├── mailbox/       messages in and out; runs a command in the transaction of its message
 //! │   ├── incoming.rs · gestures.rs · meaning.rs     messages, reactions and buttons that arrive, and the command they mean
 //! │   ├── answer.rs · outgoing.rs · reactions.rs     replies and outcomes of posts
@@ -59,6 +59,7 @@
 //! │   ├── pool.rs: one writer that commits in groups, readers beside it · db.rs: a connection, its prepared statements and its counters
 //! │   ├── migrate.rs · prune.rs · private.rs: file modes · key.rs: encrypted secrets · columns.rs · checkup.rs: a look for `doctor` · backup.rs: copies · generation.rs: a mark that shows an older copy
 //! │   ├── open_tasks.rs: open tasks in memory, in the order of queues · search.rs: full text · unsent.rs: requests begun and not sent
+//! │   ├── overview.rs: facts of the status page
 //! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · link_requests.rs · schedules.rs · log.rs · slack_events.rs · forms.rs · questions.rs · gauges.rs: numbers for metrics · service_levels.rs: times of writes ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
 //! │       set_aside.rs · tombstones.rs · idle.rs · arrivals.rs · personal_tokens.rs · access.rs: rules and mentions
@@ -74,9 +75,10 @@
 //! │   ├── post.rs · ephemeral.rs · react.rs · home.rs · schedule.rs · degraded.rs  messages, reactions and Home tabs sent
 //! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · membership.rs · scopes.rs · checkup.rs · directory.rs    JSON, escapes, Block Kit, the Web API, members, scopes, checks, lists of members
 //! ├── http/          a surface: the API and the webhook listener
-//! │   ├── routes.rs · describe.rs · openapi.rs · schemas.rs                    routes and their description
+//! │   ├── routes.rs · describe.rs · openapi.rs · schemas.rs · examples.rs      routes, their description, tried examples
 //! │   ├── serving.rs · connections.rs                                          a listener, and its open connections
 //! │   ├── tokens.rs · logins.rs                                                the API's tokens and their rights, logins
+//! │   ├── pages/: the status page: sessions.rs: links and sessions · status.rs, charts.rs, docs.rs, table.rs, html.rs: HTML from facts
 //! │   ├── request.rs · queries.rs · reads.rs · writes.rs · daemon.rs · reload.rs           requests and handlers
 //! │   ├── answers/tasks.rs · answers/people.rs · answers/health.rs · answers/logins.rs · problem.rs    answers
 //! │   └── hooks.rs: webhooks · metrics.rs, recorder.rs: GET /metrics

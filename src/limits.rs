@@ -78,6 +78,8 @@ pub enum Limit {
     PersonalTokens,
     /// Members whom operators have not answered about.
     Arrivals,
+    /// Links to the status page, and sessions of it.
+    PageSessions,
 }
 
 /// How often a limit was reached, and the throttle of its log line.
@@ -99,7 +101,7 @@ static REACHED: [Reached; Limit::ALL.len()] = [const {
 
 impl Limit {
     /// All limits.
-    pub const ALL: [Limit; 30] = [
+    pub const ALL: [Limit; 31] = [
         Limit::Inbox,
         Limit::Heard,
         Limit::Outbox,
@@ -130,6 +132,7 @@ impl Limit {
         Limit::LoginCodes,
         Limit::PersonalTokens,
         Limit::Arrivals,
+        Limit::PageSessions,
     ];
 
     /// The name in metrics and logs.
@@ -165,6 +168,7 @@ impl Limit {
             Limit::LoginCodes => "login_codes",
             Limit::PersonalTokens => "personal_tokens",
             Limit::Arrivals => "arrivals",
+            Limit::PageSessions => "page_sessions",
         }
     }
 

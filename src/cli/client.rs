@@ -140,6 +140,11 @@ impl DaemonClient {
         }
     }
 
+    /// The whole address of a path.
+    pub(super) fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
     /// The answer to a request that is sent once; `None` without a good one in time.
     pub(super) async fn ask_once(&self, call: &Call, within: Duration) -> Option<Value> {
         let (status, text) = self.send_once(call, within).await.ok()?;

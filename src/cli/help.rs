@@ -96,7 +96,12 @@ const ENTRIES: &[Entry] = &[
     Entry {
         name: "open",
         heeds: &[CONFIG, API_URL, API_TOKEN, ACTOR, JSON, JQ],
-        examples: &["ivan open", "ivan open 2", "ivan open '#12' --no-browser"],
+        examples: &[
+            "ivan open",
+            "ivan open 2",
+            "ivan open '#12' --no-browser",
+            "ivan open --ops",
+        ],
     },
     Entry {
         name: "init",

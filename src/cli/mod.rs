@@ -321,12 +321,15 @@ pub enum TaskCommand {
 /// The commands for operators.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum OperatorCommand {
-    /// Open the page of the current task, or REF, in the browser
+    /// Open the page of the current task, or REF, or the status page, in the browser
     #[command(after_help = OPEN_HELP)]
     Open {
         /// A task other than the current one
         #[arg(value_name = "REF")]
         task: Option<String>,
+        /// Open the daemon's status page instead, by a link that works once
+        #[arg(long, conflicts_with = "task")]
+        ops: bool,
         /// Print the address instead
         #[arg(short, long)]
         no_browser: bool,
@@ -392,7 +395,7 @@ const INIT_HELP: &str = "Run again, it shows what would change, and keeps all ot
      history. docs/getting-started.md shows a whole run.";
 
 const OPEN_HELP: &str = "Without a terminal, or without a browser, the address is printed. $BROWSER names the browser. REF is as for \
-     `ivan done`.";
+     `ivan done`. --ops takes the API's token, or a named one for any person; its link is good for 2 minutes.";
 
 const SANDBOX_HELP: &str = "Prints addresses and tokens as `export` lines and runs until Ctrl-C. docs/sandbox.md describes the control API. \
      Port 0 picks a free port.";
@@ -513,6 +516,10 @@ async fn perform_call(call: Call, within: Duration, target: &DaemonTarget) -> Pr
             true => with_progress(sending, target).await?,
             false => sending.await?,
         };
+        let reply = match call.answer {
+            AnswerKind::Page => with_address(reply, &client),
+            _ => reply,
+        };
         match call.all_pages {
             true => all_pages(&client, &call, within, reply).await,
             false if names_nobody(&call, &reply) => {
@@ -536,6 +543,18 @@ async fn perform_call(call: Call, within: Duration, target: &DaemonTarget) -> Pr
         }
         Err(trouble) => failed(&trouble),
     }
+}
+
+/// The answer with the whole address of its page. The daemon does not know by which one it is reached.
+fn with_address(mut reply: ApiAnswer, client: &DaemonClient) -> ApiAnswer {
+    let path = reply.json.get("path").and_then(Value::as_str);
+    if let Some(url) = path.map(|path| client.address(path))
+        && let Some(members) = reply.json.as_object_mut()
+    {
+        members.insert("url".to_owned(), url.into());
+        reply.text = reply.json.to_string();
+    }
+    reply
 }
 
 /// Whether a list has no person whose queue it could be.
@@ -653,6 +672,13 @@ impl TaskCommand {
             TaskCommand::Verb(call) => {
                 let wait = call.body.as_ref().map_or(Duration::ZERO, |_| WRITE_WAIT);
                 (call, wait + ANSWER_WITHIN)
+            }
+            TaskCommand::Operator(OperatorCommand::Open { ops: true, .. }) => {
+                let call = Call {
+                    answer: AnswerKind::Page,
+                    ..Call::post("/ops", json!({}))
+                };
+                (call, ANSWER_WITHIN)
             }
             TaskCommand::Operator(OperatorCommand::Open { task, .. }) => {
                 let path = match task {
@@ -795,6 +821,15 @@ mod tests {
     fn reading_has_no_body(#[case] line: &[&str], #[case] path: &str) {
         let (call, _) = task(line).request();
         assert_eq!((call.path.as_str(), call.body), (path, None));
+    }
+
+    #[test]
+    fn a_link_to_the_status_page_is_made() {
+        let (call, _) = task(&["open", "--ops"]).request();
+        assert_eq!(call.path, "/ops");
+        assert_eq!(call.answer, AnswerKind::Page);
+        assert!(call.body.is_some());
+        assert!(parse(&["open", "--ops", "2"]).is_err());
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub fn words<Z: TimeZone<Offset: Display>>(
         (AnswerKind::Created, 202) => queued(json).map(|printed| created(printed, json, look)),
         (AnswerKind::Current, 200) => current(json, zone, look),
         (AnswerKind::Line(format), 200) => formatted(json, format, zone),
-        (AnswerKind::Address, 200) => address(json),
+        (AnswerKind::Address | AnswerKind::Page, 200) => address(json),
         (AnswerKind::List { filter }, 200) => list(json, filter, zone, look),
         (AnswerKind::Found { words }, 200) => found(json, words, zone, look),
         (AnswerKind::Log, 200) => log(json, zone),

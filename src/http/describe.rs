@@ -7,7 +7,7 @@ use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::{
     Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema, Type,
 };
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::WAIT_MAX;
 use super::answers::WriteAnswer;
@@ -169,6 +169,18 @@ impl Description {
             .description(description)
             .content(media_type, content)
             .build();
+        self.map(|operation| operation.response(status.to_string(), response))
+    }
+
+    /// A page of HTML.
+    pub fn shows(self, status: u16, description: &str) -> Description {
+        let html = Content::new(Some(String::schema()));
+        self.response(status, description, "text/html", html)
+    }
+
+    /// An answer without a body.
+    pub fn leads(self, status: u16, description: &str) -> Description {
+        let response = ResponseBuilder::new().description(description).build();
         self.map(|operation| operation.response(status.to_string(), response))
     }
 

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! connection ─ serve ─ guard (log, time limit, token, size) ─ reads.rs, writes.rs ─ commands ─ answers ─ JSON
-//!           │                                                   └─ problem.rs ─ problem document
+//!           │                                     │             └─ problem.rs ─ problem document
+//!           │                                     └─ pages/ (a link, a session) ─ overview ─ HTML
 //!           └─ serve_hooks ─ hooks.rs (size and time limits, signature) ─ inbox ─ accepted, duplicate, ignored
 //! ```
 //!
@@ -13,12 +14,14 @@ pub mod answers;
 mod connections;
 mod daemon;
 mod describe;
+mod examples;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 pub mod hooks;
 mod logins;
 pub mod metrics;
 pub mod openapi;
+mod pages;
 pub mod problem;
 mod queries;
 mod reads;
@@ -53,6 +56,7 @@ use crate::commands::Commands;
 use crate::domain::task::Source;
 use crate::limits::Limit;
 use crate::runtime::CancellationToken;
+use pages::PageSessions;
 use problem::{Problem, ProblemKind};
 pub use reload::{ChangedKey, Reload, ReloadRefusal, ReloadReport};
 pub use serving::IsProxy;
@@ -96,6 +100,7 @@ const SYNCS_MAX: usize = 4;
 pub struct ApiState {
     commands: Commands,
     tokens: ApiTokens,
+    pages: PageSessions,
     sync: Arc<dyn Synchronize>,
     /// `None` where no file is read again: in the demo.
     reload: Option<Arc<dyn Reload>>,
@@ -118,6 +123,7 @@ impl ApiState {
         ApiState {
             tokens: tokens.and_of_people(commands.clone()),
             commands,
+            pages: PageSessions::default(),
             sync,
             reload: None,
             clock,

@@ -13,6 +13,7 @@ use utoipa::openapi::{
 
 use super::BODY_MAX;
 use super::describe::{Description, parameter, schemas_of};
+use super::examples::Examples;
 use super::problem::{PROBLEM_JSON, ProblemDocument, ProblemKind};
 use super::request::KEY_MAX;
 use super::routes::routes;
@@ -24,9 +25,12 @@ use crate::domain::when::{DueWhen, When};
 pub fn document(version: &str) -> OpenApi {
     let mut paths = Paths::new();
     let mut components = components();
+    let examples = Examples::read();
     for route in routes() {
         let Description { operation, schemas } = (route.describe)();
         components.schemas.extend(schemas);
+        let mut operation = operation.build();
+        examples.add(&mut operation);
         paths.add_path_operation(&route.path, vec![route.method], operation);
     }
     for (path, item) in &mut paths.paths {
@@ -75,12 +79,14 @@ fn components() -> Components {
     let task_id = in_path("task_id", Ref::from_schema_name(TaskId::name()))
         .description(Some("Percent-encoded: `github:acme%2Fwidgets%237`."));
     let operation_id = in_path("operation_id", text());
+    let code = in_path("code", text()).description(Some("From `path` of the link."));
     let components = ComponentsBuilder::new()
         .security_scheme("token", SecurityScheme::Http(token.build()))
         .parameter("actor", actor.build())
         .parameter("idempotency_key", key.build())
         .parameter("task_id", task_id.build())
         .parameter("operation_id", operation_id.build())
+        .parameter("code", code.build())
         .schemas_from_iter(schemas_of::<TaskId>())
         .schemas_from_iter(schemas_of::<command::Ref>())
         .schemas_from_iter(schemas_of::<When>())
@@ -269,7 +275,10 @@ mod tests {
             .filter(|(_, _, operation)| operation.get("security").is_some())
             .map(|(_, path, _)| path.as_str())
             .collect();
-        assert_eq!(open, ["/healthz", "/login", "/readyz"]);
+        assert_eq!(
+            open,
+            ["/healthz", "/login", "/ops/{code}", "/readyz", "/style.css"]
+        );
     }
 
     /// The rules of OpenAPI 3.1 for a document besides references, ids and parameters in paths.
@@ -285,7 +294,10 @@ mod tests {
         );
         for (method, path, operation) in operations(&document) {
             let responses = operation["responses"].as_object().unwrap();
-            assert!(responses.contains_key("200"), "{method} {path}");
+            let succeeds = ["200", "303"]
+                .iter()
+                .any(|status| responses.contains_key(*status));
+            assert!(succeeds, "{method} {path}");
             for (status, response) in responses {
                 let described = response["description"].is_string();
                 assert!(described || response["$ref"].is_string(), "{path} {status}");

@@ -8,15 +8,16 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::answers::{
     Alive, BriefingAnswer, CurrentJson, FoundAnswer, LogAnswer, LoginAnswer, LoginStateAnswer,
-    LogoutAnswer, OperationAnswer, PeopleAnswer, QueueAnswer, Readiness, ReceiptsAnswer, Retried,
-    ScheduleAnswer, StatusAnswer, SyncReport, TaskJson, TaskPageAnswer, WhoamiAnswer, WhyAnswer,
+    LogoutAnswer, OperationAnswer, PageLinkAnswer, PeopleAnswer, QueueAnswer, Readiness,
+    ReceiptsAnswer, Retried, ScheduleAnswer, StatusAnswer, SyncReport, TaskJson, TaskPageAnswer,
+    WhoamiAnswer, WhyAnswer,
 };
 use super::describe::{Description, operation, verb};
 use super::problem::{PROBLEM_JSON, ProblemDocument};
 use super::queries::{CurrentQuery, FindQuery, LogQuery, QueueQuery, TasksQuery, WhyQuery};
 use super::request::{SYNC_WAIT, TaskPath, WriteRequest};
 use super::{ApiState, ReloadReport, reload};
-use super::{daemon as d, logins as l, reads as r, writes as w};
+use super::{daemon as d, logins as l, pages as p, reads as r, writes as w};
 use crate::verbs::{self, VERBS};
 
 pub(super) struct Route {
@@ -59,6 +60,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(verbs());
     routes.extend(daemon());
     routes.extend(logins());
+    routes.extend(pages());
     routes
 }
 
@@ -352,6 +354,49 @@ fn daemon() -> Vec<Route> {
                     Content::new(Some(ObjectBuilder::new().schema_type(Type::Object))),
                 )
                 .problems(&[])
+        }),
+    ]
+}
+
+/// The pages for a browser, and the link to them.
+fn pages() -> Vec<Route> {
+    vec![
+        reads("/", p::status, || {
+            operation("statusPage", "Show the status page")
+                .about(
+                    "HTML for a browser with a session, or for a token of any person. It shows the health of all parts, \
+                         waiting writes, the figures of 24 hours, and the end of the log.",
+                )
+                .shows(200, "The page")
+                .shows(401, "Neither a session nor a token: a page that says how to get a link")
+                .shows(403, "The token acts as one person only")
+        }),
+        reads("/docs", p::docs, || {
+            operation("docs", "Show the page about the API")
+                .about("This document as HTML, with a tried example for each operation.")
+                .shows(200, "The page")
+                .shows(
+                    401,
+                    "Neither a session nor a token: a page that says how to get a link",
+                )
+        }),
+        writes("/ops", p::link, || {
+            operation("pageLink", "Make a link to the status page")
+                .about("For tokens of any person. The link begins a session in the browser that opens it first.")
+                .answers::<PageLinkAnswer>("The link")
+                .problems(&[403])
+        }),
+        reads("/ops/{code}", p::begin, || {
+            operation("beginPageSession", "Open a link to the status page")
+                .about("Sets the cookie of a session, which lasts 8 hours, and leads to the status page.")
+                .open()
+                .leads(303, "To the status page")
+                .shows(401, "The link was used, or is over")
+        }),
+        reads("/style.css", p::style, || {
+            operation("style", "Get the style sheet of the pages")
+                .open()
+                .response(200, "CSS", "text/css", Content::new(Some(String::schema())))
         }),
     ]
 }

@@ -197,7 +197,7 @@ impl TokenGrant {
     }
 }
 
-/// Requires a token for all paths except the two probes and logins, unknown paths included.
+/// Requires a token for all paths except the two probes and logins, unknown paths included. Pages refuse by themselves.
 pub(super) async fn authorize(
     State(tokens): State<ApiTokens>,
     mut request: Request,
@@ -205,7 +205,7 @@ pub(super) async fn authorize(
 ) -> Response {
     let path = request.uri().path();
     let is_probe = matches!(path, "/healthz" | "/readyz");
-    let is_open = is_probe || path == "/login";
+    let is_open = is_probe || path == "/login" || is_page(path);
     let found = match tokens.grant(request.headers()) {
         Some(grant) => Ok(Some(grant)),
         None if is_probe => Ok(None),
@@ -228,6 +228,11 @@ pub(super) async fn authorize(
     }
     request.extensions_mut().insert(grant);
     next.run(request).await
+}
+
+/// Whether a path belongs to a page, which answers a request without a token itself.
+fn is_page(path: &str) -> bool {
+    matches!(path, "/" | "/docs" | "/style.css") || path.starts_with("/ops/")
 }
 
 pub(super) fn not_authorized() -> Problem {

@@ -82,6 +82,8 @@ pub enum AnswerKind {
     Line(LineFormat),
     /// The address of a task, or why there is none.
     Address,
+    /// The address of a page of the daemon itself.
+    Page,
     /// Numbered tasks, or why there are none.
     List {
         /// The filter as typed.

@@ -826,6 +826,7 @@ async fn without_the_token_there_is_no_api(#[case] authorization: Option<&str>) 
             ("POST", "/sync"),
             ("GET", "/openapi.json"),
             ("GET", "/status"),
+            ("POST", "/ops"),
             ("GET", "/no-such-path"),
         ] {
             let method: reqwest::Method = method.parse().unwrap();
@@ -1541,6 +1542,7 @@ async fn answers_are_as_the_api_describes_itself() {
                 Some(json!({ "hash": format!("sha256:{}", "00".repeat(32)), "name": "notebook" })),
                 200,
             ),
+            ("POST", "/ops", None, 200),
             ("POST", "/login", Some(json!({ "name": "notebook" })), 422),
             ("GET", "/login", None, 403),
             ("POST", "/logout", None, 403),
@@ -1565,8 +1567,10 @@ async fn answers_are_as_the_api_describes_itself() {
             );
             told.insert((method.to_lowercase(), path.to_owned()));
         }
-        // Not JSON; another story reads it.
-        told.insert(("get".to_owned(), "/metrics".to_owned()));
+        // Not JSON; other stories read them.
+        for path in ["/metrics", "/", "/docs", "/ops/{code}", "/style.css"] {
+            told.insert(("get".to_owned(), path.to_owned()));
+        }
         let described: BTreeSet<(String, String)> = document["paths"]
             .as_object()
             .unwrap()

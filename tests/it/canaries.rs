@@ -296,6 +296,7 @@ async fn the_most_detailed_log_has_no_secret() {
         );
         for path in [
             "/status",
+            "/",
             "/openapi.json",
             "/readyz",
             "/log",

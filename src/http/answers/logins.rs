@@ -17,6 +17,17 @@ pub struct LoginAnswer {
     pub interval: u64,
 }
 
+/// A link to the status page.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PageLink)]
+pub struct PageLinkAnswer {
+    /// The path of the link, behind the address of the API. It works once.
+    #[schema(examples("/ops/CODE"))]
+    pub path: String,
+    /// How long the link is good, in seconds.
+    pub expires_in: i64,
+}
+
 /// How far a login is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

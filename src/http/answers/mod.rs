@@ -19,8 +19,8 @@ use super::{SyncOutcome, schemas};
 use crate::commands::{OperationView, Report, ReportState, Scored, TaskBrief};
 use crate::domain::task::{Source, Task, TaskId};
 
-pub use health::{Alive, Readiness, StatusAnswer};
-pub use logins::{LoginAnswer, LoginStateAnswer, LogoutAnswer};
+pub use health::{Alive, Readiness, SlackState, StatusAnswer};
+pub use logins::{LoginAnswer, LoginStateAnswer, LogoutAnswer, PageLinkAnswer};
 pub use people::{LogAnswer, PeopleAnswer, ReceiptsAnswer, ScheduleAnswer, WhoamiAnswer};
 pub use tasks::{
     BriefingAnswer, CurrentJson, FoundAnswer, QueueAnswer, TaskJson, TaskPageAnswer, WhyAnswer,
