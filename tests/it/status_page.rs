@@ -350,3 +350,86 @@ async fn a_view_of_the_page_writes_nothing() {
     })
     .await;
 }
+
+/// `IVAN_PICTURES=write cargo test --test it status_page::the_picture` draws `docs/status-page.png` with Chromium: the page
+/// after a day of commands, while a source does not answer.
+#[tokio::test]
+async fn the_picture_of_the_page_is_there_and_small() {
+    let picture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/status-page.png");
+    if std::env::var_os("IVAN_PICTURES").is_some_and(|what| what == "write") {
+        let setup = two_tasks()
+            .people()
+            .config("[[people]]\nname = \"Cem\"\nslack = \"U0CEM01\"");
+        ivan_test(setup, async |ivan| {
+            a_day_of_commands(ivan);
+            ivan.clickup().front().down();
+            let id = ivan.clickup().task("Renew cert").id().to_owned();
+            let body = json!({ "text": "shipped", "ref": format!("clickup:{id}") });
+            let ana: &[(&str, &str)] = &[("x-ivan-actor", "Ana")];
+            ivan.http_with("POST", "/comment?wait=1", Some(body), ana)
+                .await;
+            let url = format!("{}{}", ivan.api_url(), link(ivan).await);
+            let folder = tempfile::tempdir().unwrap();
+            let ran = ran(program("chromium")
+                .args(["--headless", "--no-sandbox", "--hide-scrollbars"])
+                .arg("--blink-settings=preferredColorScheme=1")
+                .arg(format!("--user-data-dir={}", folder.path().display()))
+                .arg(format!("--screenshot={}", picture.display()))
+                .args(["--window-size=1100,1440", url.as_str()])
+                .env("HOME", folder.path()))
+            .await;
+            assert_eq!(ran.exit, 0, "{ran:?}");
+            ivan.clickup().front().up();
+            ivan.until_nothing_is_queued().await;
+        })
+        .await;
+    }
+    let page = include_str!("../../docs/operations.md");
+    assert!(page.contains("](status-page.png)"));
+    let bytes = std::fs::read(&picture).unwrap();
+    assert!(bytes.starts_with(b"\x89PNG"));
+    assert!(bytes.len() < 200_000, "{}", bytes.len());
+}
+
+/// Entries of the log as a day leaves them: many by day, few by night, some slow and some refused.
+fn a_day_of_commands(ivan: &Ivan) {
+    const BY_HOUR: [i64; 24] = [
+        2, 1, 0, 0, 0, 1, 3, 8, 18, 26, 31, 22, 14, 24, 29, 33, 27, 19, 9, 5, 3, 4, 2, 2,
+    ];
+    const DEEDS: [(&str, &str, &str); 4] = [
+        ("done", "Renew the certificate", "dm"),
+        ("comment", "Login fails on Safari", "button"),
+        ("create", "Send the quarterly invoice", "slash"),
+        ("start", "Update the docs", "cli"),
+    ];
+    let now: i64 = ivan.sql("SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)");
+    let store = ivan.store();
+    let mut number = 0_i64;
+    for (hour, count) in (0..).zip(BY_HOUR) {
+        for one in 0..count {
+            number += 1;
+            let kept = now - (24 - hour) * 3_600_000 + one * (3_400_000 / count.max(1));
+            let took = match number % 37 {
+                36 => 90_000,
+                rest => 180 + rest * rest,
+            };
+            let outcome = match number % 23 {
+                7 => "refused",
+                11 => "already_so",
+                22 => "given_up",
+                _ => "done",
+            };
+            let (verb, title, surface) = DEEDS[usize::try_from(number % 4).unwrap()];
+            let entry =
+                "INSERT INTO log (kept_ms, at_ms, person_id, surface, verb, outcome, source, title)
+                 SELECT ?1, ?2, id, ?3, ?4, ?5, 'github', ?6 FROM people WHERE name = ?7";
+            let who = ["Ana", "Bo"][usize::try_from(number % 2).unwrap()];
+            store
+                .execute(
+                    entry,
+                    (kept, kept - took, surface, verb, outcome, title, who),
+                )
+                .unwrap();
+        }
+    }
+}
