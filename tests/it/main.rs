@@ -68,6 +68,7 @@ mod membership;
 mod milestone;
 mod moments;
 mod morning;
+mod old_store;
 mod other_store;
 mod own_tokens;
 mod p1_durable;
