@@ -70,7 +70,7 @@
 //! ├── github/        a source: the same files, and links.rs, dependencies.rs, fields.rs, change.rs, labels.rs, milestones.rs, app.rs: a GitHub App and its tokens
 //! ├── slack/         a surface
 //! │   ├── socket.rs · socket/queue.rs · socket/reopening.rs · proxy.rs         Socket Mode: envelope → stored → acknowledged
-//! │   ├── filter.rs · gestures.rs · attached.rs · forms.rs · modals.rs · dispatch.rs    which events are commands; forms; the mailbox's input
+//! │   ├── filter.rs · gestures.rs · attached.rs · thread.rs · forms.rs · modals.rs · dispatch.rs    which events are commands; threads; forms; the mailbox's input
 //! │   ├── catch_up.rs · compare.rs · restored.rs                               messages found in the history
 //! │   ├── post.rs · ephemeral.rs · react.rs · home.rs · schedule.rs · degraded.rs  messages, reactions and Home tabs sent
 //! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · membership.rs · scopes.rs · checkup.rs · directory.rs    JSON, escapes, Block Kit, the Web API, members, scopes, checks, lists of members

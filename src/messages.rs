@@ -24,7 +24,7 @@ use crate::domain::reason::{with_details, with_remedy};
 use crate::domain::receipts::ReceiptMode;
 use crate::domain::reply::{
     self, Hidden, ListedToken, Missing, Rank, Report, ReportState, SlackHealth, SourceHealth, Span,
-    Step, StepState, Text,
+    Step, StepState, Text, ThreadUnread,
 };
 use crate::domain::schedule::QuietHours;
 use crate::domain::scope;
@@ -1445,6 +1445,17 @@ fn refusals() -> Vec<Group> {
         reply::files_without_address(&files),
     );
     typed.row("files without links", reply::files_without_address(&two));
+    for (when, why) in [
+        ("Slack does not answer", ThreadUnread::NoAnswer),
+        ("Slack's rate limit", ThreadUnread::Limited),
+        ("the scope is missing", ThreadUnread::NoScope),
+        ("Ivan is not in the channel", ThreadUnread::NotMember),
+        ("another refusal of Slack", ThreadUnread::Refused("thread_not_found")),
+        ("a long description", ThreadUnread::NoRoom),
+    ] {
+        let when = format!("`create` in a thread, {when}");
+        typed.row(when, reply::thread_not_read(&why));
+    }
 
     let mut unfit = Group::new("Commands that are not possible");
     let (clickup, github) = (Source::ClickUp, Source::GitHub);

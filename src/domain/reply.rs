@@ -1417,6 +1417,41 @@ pub fn files_without_address(names: &[String]) -> Option<Text> {
     Some(Text::new().text(format!("{what} not added: Slack gives me no link for it.")))
 }
 
+/// Why the text of a thread is not part of a task that was created in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThreadUnread<'a> {
+    /// Slack did not return it.
+    NoAnswer,
+    /// Slack's rate limit.
+    Limited,
+    /// The app may not read the history of such a channel.
+    NoScope,
+    /// We are no member of the channel.
+    NotMember,
+    /// Another refusal, by Slack's code.
+    Refused(&'a str),
+    /// The description is nearly as long as a text may be.
+    NoRoom,
+}
+
+/// A task is created without the text of the thread in which it was asked for.
+pub fn thread_not_read(why: &ThreadUnread<'_>) -> Text {
+    let words = Text::new().text("The text of this thread was not added: ");
+    match why {
+        ThreadUnread::NoAnswer => words.text("Slack didn't give it to me."),
+        ThreadUnread::Limited => words.text("Slack doesn't let me read more right now."),
+        ThreadUnread::NoScope => words
+            .text("the Slack app lacks a scope to read it (channels:history, groups:history or mpim:history). To add it, ask ")
+            .operators()
+            .text("."),
+        ThreadUnread::NotMember => words.text("I'm not a member of this channel."),
+        ThreadUnread::Refused(code) => {
+            words.text("Slack refused (").code(*code).text(").")
+        }
+        ThreadUnread::NoRoom => words.text("the description is too long already."),
+    }
+}
+
 /// A message without text, with only a file or a forwarded message, is no command.
 pub fn no_command_with(snippet: Option<&str>, files: &[String], forwarded: bool) -> Text {
     let hint = "Add `create TITLE` or `comment on REF: TEXT` to it.";

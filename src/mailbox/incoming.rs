@@ -96,7 +96,10 @@ impl Inbound for Mailbox {
             }
         };
         let asked = match asked {
-            Ok(command) => {
+            Ok(mut command) => {
+                if let Some(Ok(thread)) = &waiting.thread {
+                    command.add(std::slice::from_ref(thread));
+                }
                 let command = self.with_names(waiting, command).await?;
                 match self.inner.commands.found_out_for(member, command).await {
                     Ok(command) => Ok(command),
@@ -117,6 +120,10 @@ impl Inbound for Mailbox {
             self.until_answers_are_shown(member, channel).await?;
         }
         let (name, doubted) = (member.name.clone(), waiting.doubted);
+        let unread = match &waiting.thread {
+            Some(Err(why)) => Some(why.clone()),
+            _ => None,
+        };
         let (id, heard, member) = (waiting.id, heard.clone(), member.clone());
         let acted = self.write(move |mail| {
             let tx = mail.db;
@@ -126,6 +133,9 @@ impl Inbound for Mailbox {
             let command = mail.answer(&heard, &member, asked, (may_command, doubted))?;
             if let Some(left) = left {
                 mail.say_besides(&heard, left, command.is_some())?;
+            }
+            if let (Some(unread), Some(_)) = (unread, command) {
+                mail.say_besides(&heard, unread, true)?;
             }
             Ok(command)
         });

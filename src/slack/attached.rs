@@ -63,9 +63,7 @@ fn add_files(attached: &mut Attachments, files: &[File]) {
 pub fn seen(message: &Event, name_of: &impl Fn(&str) -> Option<String>) -> String {
     let wire = with_emoji(message.text.as_deref().unwrap_or_default(), &message.blocks);
     let drawn = block_lines(&message.blocks, name_of);
-    // Blocks of an app replace its text; those of a person repeat it.
-    let is_drawn = each(Some(&message.blocks)).any(|block| kind(block) != "rich_text");
-    let text = match (is_drawn || wire.trim().is_empty()) && !drawn.is_empty() {
+    let text = match replaces_text(&message.blocks, &wire) && !drawn.is_empty() {
         true => drawn.join("\n"),
         false => unescape(&wire, name_of),
     };
@@ -91,13 +89,30 @@ pub fn seen(message: &Event, name_of: &impl Fn(&str) -> Option<String>) -> Strin
     lines.join("\n")
 }
 
+/// Whether people see the blocks of a message instead of its text: blocks of an app replace it, those of a person repeat
+/// it.
+fn replaces_text(blocks: &Value, text: &str) -> bool {
+    text.trim().is_empty() || each(Some(blocks)).any(|block| kind(block) != "rich_text")
+}
+
 /// The visible text of an attachment.
 fn seen_in(one: &Attachment, name_of: &impl Fn(&str) -> Option<String>) -> Vec<String> {
     let plain = |wire: &Option<String>| wire.as_deref().map(|wire| unescape(wire, name_of));
-    let mut lines: Vec<String> = [&one.pretext, &one.title, &one.title_link, &one.text]
+    let text = one.text.as_deref().unwrap_or_default();
+    let forwarded = one.message_blocks.iter().map(|part| &part.message.blocks);
+    let drawn: Vec<String> = forwarded
+        .filter(|blocks| replaces_text(blocks, text))
+        .flat_map(|blocks| block_lines(blocks, name_of))
+        .collect();
+    let text = match drawn.is_empty() {
+        true => &one.text,
+        false => &None,
+    };
+    let mut lines: Vec<String> = [&one.pretext, &one.title, &one.title_link, text]
         .into_iter()
         .filter_map(plain)
         .collect();
+    lines.extend(drawn);
     lines.extend(block_lines(&one.blocks, name_of));
     for field in &one.fields {
         let field = [plain(&field.title), plain(&field.value)];
@@ -318,6 +333,17 @@ mod tests {
     #[case::unfolded(json!({"text": "see https://x.y", "attachments": [{"from_url": "https://x.y", "title": "X"}]}), "see https://x.y")]
     #[case::forwarded(json!({"text": "look", "attachments": [{"is_share": true, "from_url": "https://acme.slack.com/p1", "text": "broken"}]}),
         "look\nbroken\nhttps://acme.slack.com/p1")]
+    #[case::forwarded_alert(json!({"text": "", "attachments": [{"is_share": true, "from_url": "https://acme.slack.com/p1", "text": "Alert",
+        "message_blocks": [{"team": "T0TEAM1", "channel": "C0GEN01", "ts": "1.2", "message": {"blocks": [
+            {"type": "header", "text": {"type": "plain_text", "text": "[FIRING] disk"}},
+            {"type": "section", "text": {"type": "mrkdwn", "text": "db-1 at 97 %"}}]}}]}]}),
+        "[FIRING] disk\ndb-1 at 97 %\nhttps://acme.slack.com/p1")]
+    #[case::forwarded_person(json!({"attachments": [{"is_share": true, "text": "It is *broken*", "message_blocks": [
+        {"message": {"blocks": [{"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "It is broken"}]}]}]}}]}]}),
+        "It is *broken*")]
+    #[case::forwarded_without_text(json!({"attachments": [{"is_share": true, "fallback": "[no preview available]", "message_blocks": [3,
+        {"message": {"blocks": [{"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "It is broken"}]}]}]}}]}]}),
+        "It is broken")]
     #[case::file(json!({"text": "", "files": [shot()]}), "https://acme.slack.com/files/F1")]
     #[case::odd(json!({"text": 7, "attachments": [3, {"fields": "no", "title": []}], "files": {}, "blocks": "x"}), "")]
     fn people_see_more_than_the_text(#[case] message: Value, #[case] shown: &str) {

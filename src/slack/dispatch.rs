@@ -3,22 +3,24 @@
 //! Each person's messages are processed one at a time, in order; people do not wait for each other. A message stays
 //! stored until the mailbox has processed it, so any failure is retried, after a restart too.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::membership::{hidden, member};
+use super::filter::BotIdentity;
 use super::restored::{ReadDms, was_answered};
 use super::web::{Web, WebError};
-use super::{SlackError, Timings, millis, panicked, wait_after};
+use super::{SlackError, Timings, millis, panicked, thread, wait_after};
 use crate::domain::form::SubmittedForm;
 use crate::domain::mention::{self, QUIET_AT};
 use crate::domain::person::{Membership, SlackMember};
+use crate::domain::reply::Text;
 use crate::domain::set_aside::Work;
 use crate::limits::Limit;
 use crate::mailbox::{
@@ -32,6 +34,8 @@ const PEOPLE_AT_ONCE: usize = 32;
 const READ_AHEAD: usize = 64;
 /// How many people are looked up for one message.
 const MENTIONS_MAX: usize = 10;
+/// How long a command waits for the names of people in the thread that it takes over.
+const NAMES_WITHIN: Duration = Duration::from_secs(5);
 /// How many people are looked up at once before their messages are processed.
 const LOOKS_AHEAD: usize = 8;
 /// How many people are cached.
@@ -174,7 +178,7 @@ pub async fn run(
     mailbox: Mailbox,
     web: Web,
     members: Arc<Members>,
-    team: String,
+    own: BotIdentity,
     timings: Arc<Timings>,
     shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
@@ -183,7 +187,7 @@ pub async fn run(
         mailbox,
         web,
         members,
-        team,
+        own,
         timings,
         looks: ReadDms::default(),
     });
@@ -269,7 +273,7 @@ struct Dispatcher {
     mailbox: Mailbox,
     web: Web,
     members: Arc<Members>,
-    team: String,
+    own: BotIdentity,
     timings: Arc<Timings>,
     looks: ReadDms,
 }
@@ -345,7 +349,11 @@ impl Dispatcher {
                 let answered = was_answered(&self.web, &self.mailbox, &self.timings, next);
                 let acted = match shutdown.run_until_cancelled(answered).await? {
                     true => self.mailbox.was_answered(next).await,
-                    false => self.inbound.act(next, &member, &self.team).await,
+                    false => {
+                        let reads = self.thread_of(next, &member);
+                        next.thread = shutdown.run_until_cancelled(reads).await?;
+                        self.inbound.act(next, &member, &self.own.team).await
+                    }
                 };
                 acted.map_err(NotActedOn::Store)
             }
@@ -353,6 +361,30 @@ impl Dispatcher {
         };
         self.mailbox.attempts().is_over(begun, acted.is_ok()).await;
         Some(acted)
+    }
+
+    /// The text of the thread in which a person creates a task, or why it is missing; `None` if it is not wanted.
+    async fn thread_of(
+        &self,
+        next: &WaitingMessage,
+        member: &SlackMember,
+    ) -> Option<Result<String, Text>> {
+        let root = thread::wanted(&next.heard)?;
+        if next.doubted || self.mailbox.may_act(member, &self.own.team).is_err() {
+            return None;
+        }
+        let text = match thread::read(&self.web, &self.own, &next.heard, root).await? {
+            Ok(text) => text,
+            Err(why) => return Some(Err(why)),
+        };
+        let until = Instant::now() + NAMES_WITHIN;
+        let mut names = BTreeMap::new();
+        for id in text.people() {
+            if let Ok(Ok(member)) = timeout_at(until, self.member(&id)).await {
+                names.insert(id, member.name);
+            }
+        }
+        Some(Ok(text.written(&names)))
     }
 
     /// The display names of mentioned people whom the mailbox does not have. A name that is not available now is left out:

@@ -204,6 +204,14 @@ fn pressed_with(action: &Action) -> Result<ButtonAction, Ignored> {
     }
 }
 
+/// Whether an earlier message of a conversation was typed as a command to us. `direct`: it is a DM with us.
+pub fn is_command(event: &Event, own: &BotIdentity, direct: bool) -> bool {
+    let wire = event.text.as_deref().unwrap_or_default();
+    let typed = text::heard(wire, &own.user);
+    let addressed = direct || text::mentions(wire, &own.user);
+    is_create(&typed) || addressed && verbs::parse(&typed).is_ok()
+}
+
 /// Whether a person wrote it just now: no edit, no bot, not ourselves.
 fn is_newly_said(callback: &Callback, own: &BotIdentity) -> Result<(), Ignored> {
     let event = &callback.event;

@@ -31,6 +31,7 @@ mod schedule;
 mod scopes;
 mod socket;
 mod text;
+mod thread;
 mod web;
 mod wire;
 
@@ -401,7 +402,7 @@ pub async fn run(
         mailbox.clone(),
         web.clone(),
         Arc::clone(&members),
-        own.team.clone(),
+        own.clone(),
         Arc::clone(&timings),
         shutdown.clone(),
     );

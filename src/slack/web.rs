@@ -454,7 +454,8 @@ impl Web {
         let oldest = ts_of(since - ROOTS_FOR);
         let query = [("channel", channel), ("oldest", &oldest)];
         // Pages come newest first: after a page without wanted messages no further one is needed.
-        self.pages(HISTORY, &query, "the newest is read", |message| {
+        let left_out = "a DM has more new messages; the newest is read";
+        self.pages(HISTORY, &query, left_out, |message| {
             let is_wanted = is_since(text_in(message, "ts"));
             if is_wanted {
                 said.push(message.clone());
@@ -475,7 +476,8 @@ impl Web {
         let oldest = ts_of(since);
         for (_, root) in &threads {
             let query = [("channel", channel), ("ts", root), ("oldest", &oldest)];
-            self.pages(REPLIES, &query, "the oldest is read", |message| {
+            let left_out = "a DM has more new messages; the oldest is read";
+            self.pages(REPLIES, &query, left_out, |message| {
                 if is_since(text_in(message, "ts")) {
                     said.push(message.clone());
                 }
@@ -525,14 +527,41 @@ impl Web {
         Ok(dms)
     }
 
+    /// The messages of a thread before `before`, oldest first, and whether these are all of them: as many pages are read
+    /// as a search reads.
+    pub async fn thread(
+        &self,
+        channel: &str,
+        root: &str,
+        before: &str,
+    ) -> Result<(Vec<Value>, bool), WebError> {
+        let mut messages = Vec::new();
+        let query = [("channel", channel), ("ts", root), ("latest", before)];
+        let left_out = "a thread has more messages than go into a task; its oldest are read";
+        let whole = self
+            .pages(REPLIES, &query, left_out, |message| {
+                messages.push(message.clone());
+                true
+            })
+            .await?;
+        let key = |message: &Value| text_in(message, "ts").and_then(instant);
+        let end = instant(before);
+        messages.retain(|message| key(message).is_some_and(|ts| end.is_none_or(|end| ts < end)));
+        messages.sort_by_key(key);
+        // Every page begins with the root.
+        messages.dedup_by_key(|message| key(message));
+        Ok((messages, whole))
+    }
+
     /// Passes each message of a listing to `take`, page by page, until a page has none for which it returns `true`.
+    /// Returns whether there were no further pages to read.
     async fn pages(
         &self,
         method: &'static str,
         query: &[(&str, &str)],
         left_out: &str,
         mut take: impl FnMut(&Value) -> bool + Send,
-    ) -> Result<(), WebError> {
+    ) -> Result<bool, WebError> {
         let mut cursor: Option<String> = None;
         for _ in 0..PAGES_MAX {
             let mut query = query.to_vec();
@@ -557,13 +586,13 @@ impl Web {
                 .next_cursor
                 .filter(|cursor| goes_on && !cursor.is_empty());
             if cursor.is_none() {
-                return Ok(());
+                return Ok(true);
             }
         }
         Limit::Pages.reached(format_args!(
-            "a DM has more new messages than {PAGES_MAX} pages of {method}; {left_out}"
+            "{PAGES_MAX} pages of {method} were read: {left_out}"
         ));
-        Ok(())
+        Ok(false)
     }
 
     /// `chat.getPermalink`: the URL of a message.

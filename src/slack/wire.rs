@@ -96,6 +96,12 @@ pub struct Event {
     pub user: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub bot_id: Option<String>,
+    /// The name under which an app posted it, if it chose one.
+    #[serde(deserialize_with = "lenient")]
+    pub username: Option<String>,
+    /// The app that posted it.
+    #[serde(deserialize_with = "lenient")]
+    pub bot_profile: Named,
     #[serde(deserialize_with = "lenient")]
     pub app_id: Option<String>,
     #[serde(deserialize_with = "lenient")]
@@ -162,8 +168,25 @@ pub struct Attachment {
     #[serde(deserialize_with = "each")]
     pub fields: Vec<AttachmentField>,
     pub blocks: Value,
+    /// Of a forwarded message: its own blocks.
+    #[serde(deserialize_with = "each")]
+    pub message_blocks: Vec<ForwardedBlocks>,
     #[serde(deserialize_with = "each")]
     pub files: Vec<File>,
+}
+
+/// The blocks of a forwarded message.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(default)]
+pub struct ForwardedBlocks {
+    #[serde(deserialize_with = "lenient")]
+    pub message: BlocksOfMessage,
+}
+
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(default)]
+pub struct BlocksOfMessage {
+    pub blocks: Value,
 }
 
 #[derive(Debug, Default, Clone, Deserialize)]
@@ -314,8 +337,8 @@ impl Interaction {
     }
 }
 
-/// A user or a channel in an interaction.
-#[derive(Debug, Default, Deserialize)]
+/// A user or a channel in an interaction; the app of a message.
+#[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]
 pub struct Named {
     #[serde(deserialize_with = "lenient")]

@@ -11,6 +11,7 @@ use super::columns::{from_json, json, micros};
 use crate::domain::card::ButtonAction;
 use crate::domain::form::SubmittedForm;
 use crate::domain::ids::{EventId, TaskRow};
+use crate::domain::reply::Text;
 
 /// How a command was given.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -173,6 +174,8 @@ pub struct WaitingMessage {
     pub heard: IncomingMessage,
     /// The display names of mentioned people by Slack id, as far as Slack has reported them.
     pub names: Vec<(String, String)>,
+    /// The text of the thread that a task is to be created in, or why it could not be read; `None` if it is not wanted.
+    pub thread: Option<Result<String, Text>>,
     /// Whether further messages of this person wait.
     pub more: bool,
     /// Whether it may have been carried out in a time that this store does not know; found out before it is processed.
@@ -233,6 +236,7 @@ pub fn waiting(connection: &Db, at_most: usize) -> rusqlite::Result<Vec<WaitingM
                 id: row.get(0)?,
                 heard: from_json(row, 1)?,
                 names: Vec::new(),
+                thread: None,
                 more: row.get(2)?,
                 doubted: false,
             })

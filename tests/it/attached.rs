@@ -43,6 +43,14 @@ fn says<'a>(ivan: &'a Ivan, text: &str, fields: Value) -> Asked<'a> {
     {"type": "section", "text": {"type": "mrkdwn", "text": "of <https://ci.example/7|build 7>"}}]}),
     "Deploy failed", "Deploy failed\nof build 7 (https://ci.example/7)")]
 #[case::picture(file(json!({})), PICTURE, "")]
+#[case::forwarded(json!({"attachments": [{"is_share": true, "is_msg_unfurl": true, "author_name": "Bo", "from_url": SHARED,
+    "text": "Login is broken\nsince noon"}]}), "Login is broken",
+    "Login is broken\nsince noon\nhttps://acme.slack.com/archives/C0GEN01/p1763800000123459")]
+#[case::forwarded_alert(json!({"attachments": [{"is_share": true, "is_msg_unfurl": true, "from_url": SHARED, "text": "Alert",
+    "message_blocks": [{"team": "T0TEAM1", "channel": "C0GEN01", "ts": "1763800000.123459", "message": {"blocks": [
+        {"type": "header", "text": {"type": "plain_text", "text": "[FIRING] disk full"}},
+        {"type": "section", "text": {"type": "mrkdwn", "text": "db-1 at 97 %"}}]}}]}]}),
+    "[FIRING] disk full", "[FIRING] disk full\ndb-1 at 97 %\nhttps://acme.slack.com/archives/C0GEN01/p1763800000123459")]
 #[tokio::test]
 async fn a_form_from_a_message_holds_what_people_see_of_it(
     #[case] fields: Value,

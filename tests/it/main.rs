@@ -113,6 +113,7 @@ mod status_page;
 mod store_key;
 mod strangers;
 mod supervised;
+mod thread_text;
 mod threads;
 mod tls;
 mod tokens;

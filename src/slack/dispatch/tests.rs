@@ -245,6 +245,7 @@ mod working_off {
                 attached: crate::mailbox::Attachments::default(),
             },
             names: Vec::new(),
+            thread: None,
             more: true,
             doubted: false,
         }
@@ -278,7 +279,11 @@ mod working_off {
                 mailbox(&folder),
                 web,
                 members,
-                "T0TEAM1".into(),
+                BotIdentity {
+                    team: "T0TEAM1".into(),
+                    user: "U0BOT01".into(),
+                    name: None,
+                },
                 timings,
                 stop.clone(),
             ));
