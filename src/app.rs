@@ -1145,6 +1145,10 @@ fn command_settings(config: &Config) -> CommandSettings {
             Some(config::ReceiptsConfig::Reactions) => ReceiptMode::Reactions,
             Some(config::ReceiptsConfig::Message) | None => ReceiptMode::Message,
         },
+        replies_comment: config
+            .slack
+            .as_ref()
+            .is_some_and(|slack| thread_replies(slack) == ThreadReplies::Comment),
         signature: config.outbox.signature,
         link: config.link,
         entities: Entities::new(config.entities.clone()),

@@ -196,7 +196,7 @@ fn settle_alone(
         let rows = rows
             .iter()
             .zip(known.iter().map(|known| known.as_ref().or(seen)));
-        tell_others(tx, &person, command.via, rows, now)?;
+        tell_others(tx, &person, &command, rows, now)?;
     }
     if command.part_of.is_some() {
         return Ok(true);
@@ -345,15 +345,11 @@ fn changed_by(rows: &[OperationRow]) -> (entry::LoggedChange, bool) {
 fn tell_others<'a>(
     tx: &Tx<'_>,
     author: &Person,
-    via: Via,
+    command: &CommandRow,
     rows: impl Iterator<Item = (&'a OperationRow, Option<&'a StoredTask>)>,
     now: DateTime<Utc>,
 ) -> DbResult<()> {
     for (row, known) in rows {
-        // The people of a channel read its comments there.
-        if via == Via::Channel && matches!(row.operation.write, Write::Comment { .. }) {
-            continue;
-        }
         let Some(Outcome::Applied(written)) = &row.outcome else {
             continue;
         };
@@ -382,7 +378,16 @@ fn tell_others<'a>(
                 what,
             })
             .collect();
-        notices::tell(tx, None, &stored, &news, Some(author.id), now)?;
+        let is_comment = matches!(row.operation.write, Write::Comment { .. });
+        // The people of a channel read its comments there.
+        if !is_comment || command.via != Via::Channel {
+            notices::tell(tx, None, &stored, &news, Some(author.id), now)?;
+        }
+        if is_comment {
+            let whole = command.part_of.unwrap_or(command.id);
+            let written_in = messages::given_in(tx, whole)?;
+            notices::tell_threads(tx, &stored, &news, &written_in, now)?;
+        }
     }
     Ok(())
 }

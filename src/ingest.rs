@@ -231,7 +231,8 @@ fn tell(
         return Ok(());
     }
     write_down(tx, before, after, &news, now)?;
-    notices::tell(tx, before, after, &news, except, now)
+    notices::tell(tx, before, after, &news, except, now)?;
+    notices::tell_threads(tx, after, &news, &[], now)
 }
 
 /// Adds an activity to the task's history under its author's name in the source, or as one of our people if the account

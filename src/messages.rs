@@ -818,6 +818,18 @@ fn answers() -> Vec<Group> {
         );
     }
     queue.row("`snooze`", verbs::snooze::put_off(&cert(), now(), ZONE));
+    for (when, comments, in_channel) in [
+        ("`attach`, replies are comments", true, true),
+        ("`attach` in a channel", false, true),
+        ("`attach` in the DM", false, false),
+    ] {
+        let words = verbs::attach::attached(&cert(), comments, in_channel);
+        queue.row(when, words);
+    }
+    queue.row("`attach` again", verbs::attach::attached_already(&cert()));
+    for task in [Some(&renew), None] {
+        queue.row("`undo` of `attach`", verbs::attach::detached(task));
+    }
     queue.row(
         "`undo` of `snooze`",
         verbs::undo::unsnoozed(&cert(), None, ZONE),
@@ -1392,6 +1404,7 @@ fn refusals() -> Vec<Group> {
         "label 2",
         "label 2 +bug -bug",
         "milestone",
+        "attach",
         "assign 2 @",
         "briefing early",
         "quiet please",
@@ -1557,6 +1570,18 @@ fn refusals() -> Vec<Group> {
         "`milestone 2.1` in ClickUp",
         verbs::milestone::no_milestones(clickup),
     );
+    let finished = task(clickup, TaskStatus::Done);
+    unfit.refused("`attach` to a completed task", verbs::attach::is_finished(&finished));
+    unfit.refused(
+        "`attach` in the thread of another task",
+        verbs::attach::thread_taken(Some(&login())),
+    );
+    unfit.refused(
+        "`attach` in the thread of a hidden task",
+        verbs::attach::thread_taken(None),
+    );
+    unfit.refused("`attach` outside of threads", verbs::attach::only_in_a_thread());
+    unfit.refused("`attach` from the command line", verbs::attach::only_in_slack());
     unfit.refused("`reopen` without a task", verbs::reopen::reopen_which());
     unfit.refused(
         "a reply without a known task",

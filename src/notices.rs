@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
+use chrono_tz::Tz;
 
 use crate::domain::event::{Activity, ActivityKind, TaskField};
 use crate::domain::mention_text::{self, MentionText};
@@ -13,7 +14,7 @@ use crate::domain::person::{Person, PersonId};
 use crate::domain::profile::HandleKind;
 use crate::domain::reply;
 use crate::domain::task::{Account, Source};
-use crate::store::messages::MessageDraft;
+use crate::store::messages::{Conversation, MessageDraft};
 use crate::store::tasks::StoredTask;
 use crate::store::{DbResult, Tx, Wake, access, messages, people, schedules};
 
@@ -38,7 +39,14 @@ pub fn tell(
     }
     let source = after.task.key.source();
     let (pinned, creator) = people::pinned_and_requested_by(tx, after.row, &after.task.key)?;
-    let concerned = perhaps_concerned(tx, before, after, news, (&pinned, creator))?;
+    let followers = followers(tx, after, news)?;
+    let ids: Vec<PersonId> = pinned
+        .iter()
+        .chain(&followers)
+        .copied()
+        .chain(creator)
+        .collect();
+    let concerned = perhaps_concerned(tx, before, after, news, &ids)?;
     for person in concerned.iter() {
         let is_current = pinned.contains(&person.id);
         let concerned = is_current
@@ -61,9 +69,12 @@ pub fn tell(
         if !may {
             continue;
         }
+        let follows = followers.contains(&person.id);
         let theirs: Vec<&Activity> = news
             .iter()
-            .filter(|act| concerned || is_about(person, source, act))
+            .filter(|act| {
+                concerned || is_about(person, source, act) || follows && is_comment(act)
+            })
             .filter(|act| is_news_to(person, source, act))
             .collect();
         if theirs.is_empty() {
@@ -77,7 +88,7 @@ pub fn tell(
         for act in theirs {
             let words = reply::notice(&after.task, act, is_current, person.zone);
             // Anyone may mention people in a public repository, in as many issues as they like.
-            let waits = !concerned && act.by.as_ref().is_some_and(|by| by.outside);
+            let waits = !concerned && !follows && act.by.as_ref().is_some_and(|by| by.outside);
             if is_quiet.is_some() || waits {
                 let until = waits.then(|| schedules::digest_at(tx, person.id, now));
                 let until = until.transpose()?;
@@ -107,13 +118,70 @@ pub fn tell(
     Ok(())
 }
 
-/// The people who may be concerned: all of them only if a comment may mention someone.
+/// Posts comments in the channel threads that people attached to their task, but not in the threads that they were
+/// written in. Those who attached a thread in their DM get them as notices.
+pub fn tell_threads(
+    tx: &Tx<'_>,
+    task: &StoredTask,
+    news: &[Activity],
+    written_in: &[Conversation],
+    now: DateTime<Utc>,
+) -> DbResult<()> {
+    let by_a_person = |act: &&Activity| {
+        let is_bot = act.by.as_ref().is_some_and(|by| by.bot && !by.us);
+        is_comment(act) && !is_bot
+    };
+    let comments: Vec<&Activity> = news.iter().filter(by_a_person).collect();
+    if comments.is_empty() {
+        return Ok(());
+    }
+    for thread in messages::attached_to(tx, task.row)? {
+        if thread.is_direct() || written_in.contains(&thread.place) {
+            continue;
+        }
+        // The channel sees as much as the person who attached it may see.
+        let person = people::by_id(tx, thread.person)?;
+        if !access::may_name(tx, &person, task)? {
+            continue;
+        }
+        for act in &comments {
+            let draft = MessageDraft {
+                channel: thread.place.channel.clone(),
+                thread: thread.place.thread.clone(),
+                about: Some(task.row),
+                words: Some(reply::notice(&task.task, act, false, Tz::UTC)),
+                ..MessageDraft::default()
+            };
+            let uid = ulid::Ulid::from_datetime(now.into()).to_string();
+            let within = (ONE_MESSAGE_WITHIN, TOGETHER_WITHIN);
+            messages::notify(tx, &draft, &uid, now, within)?;
+            tx.wake(Wake::Messages);
+        }
+    }
+    Ok(())
+}
+
+fn is_comment(act: &Activity) -> bool {
+    matches!(act.what, ActivityKind::Commented { .. })
+}
+
+/// The people who attached a thread of their DM to the task, if there is a comment to tell them of.
+fn followers(tx: &Tx<'_>, task: &StoredTask, news: &[Activity]) -> DbResult<Vec<PersonId>> {
+    if !news.iter().any(is_comment) {
+        return Ok(Vec::new());
+    }
+    let attached = messages::attached_to(tx, task.row)?;
+    let direct = attached.iter().filter(|thread| thread.is_direct());
+    Ok(direct.map(|thread| thread.person).collect())
+}
+
+/// The people who may be concerned, `ids` among them: all of them only if a comment may mention someone.
 fn perhaps_concerned(
     tx: &Tx<'_>,
     before: Option<&StoredTask>,
     after: &StoredTask,
     news: &[Activity],
-    (pinned, creator): (&[PersonId], Option<PersonId>),
+    ids: &[PersonId],
 ) -> DbResult<Arc<Vec<Person>>> {
     let mentions = news.iter().any(|act| match &act.what {
         ActivityKind::Commented { text, .. } => {
@@ -132,9 +200,8 @@ fn perhaps_concerned(
     });
     let assignees = [Some(after), before].into_iter().flatten();
     let accounts = assignees.flat_map(|stored| &stored.task.assignees);
-    let ids: Vec<PersonId> = pinned.iter().copied().chain(creator).collect();
     let accounts: Vec<&Account> = accounts.chain(assigned).collect();
-    people::among(tx, &ids, after.task.key.source(), &accounts).map(Arc::new)
+    people::among(tx, ids, after.task.key.source(), &accounts).map(Arc::new)
 }
 
 /// Whether the person is or was assigned to the task, or is mentioned by the source's own mention.

@@ -30,6 +30,7 @@ use crate::domain::queue::{EmptyQueue, FirstRead, HeldBack, QueueSource, READ_CO
 use crate::domain::reply::{self, Report, ReportState, TaskBrief, Text};
 use crate::domain::score::Score;
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
+use crate::store::messages::Conversation;
 use crate::store::operations::{self, NewCommand, Surface};
 use crate::store::tasks::{self, StoredTask};
 use crate::store::{Db, DbResult, Tx, Wake, access, effects, people, questions, snoozes};
@@ -163,6 +164,8 @@ pub struct Context {
     pub at: DateTime<Utc>,
     /// The task of the message in whose thread it was typed.
     pub under: Option<TaskRow>,
+    /// In Slack: the thread in which it was typed.
+    pub thread: Option<Conversation>,
     /// `None` in Slack, and in requests without the header.
     pub once: Option<IdempotencyKey>,
     /// The channel whose defaults apply to missing options.
@@ -186,6 +189,7 @@ impl Context {
             token: None,
             at,
             under: None,
+            thread: None,
             once: None,
             channel: None,
             from: None,
@@ -764,7 +768,8 @@ impl CommandTx<'_> {
             let change = (change.unwrap_or_default(), false);
             record(self.db, row, &report, change, about, self.now)?;
         }
-        let uid = row.map(|row| row.uid).filter(|_| snoozed.is_some());
+        let can_undo = snoozed.is_some() || row.as_ref().is_some_and(|row| row.verb == "attach");
+        let uid = row.map(|row| row.uid).filter(|_| can_undo);
         let said = Reply {
             words: report.words(),
             parts: parts(

@@ -28,6 +28,8 @@ pub struct CommandSettings {
     pub channels: BTreeMap<String, ChannelDefaults>,
     /// How outcomes are shown to people without a choice of their own.
     pub receipts: ReceiptMode,
+    /// Whether replies in a task's thread are comments on it (`slack.thread_replies`).
+    pub replies_comment: bool,
     /// The clients that tasks may be for; empty: any.
     pub entities: Entities,
     /// Whether comments and creations carry their author's name if several people are configured.
@@ -61,6 +63,7 @@ impl CommandSettings {
             slack: false,
             channels: BTreeMap::new(),
             receipts: ReceiptMode::default(),
+            replies_comment: false,
             entities: Entities::default(),
             signature: true,
             link: LinkRule::default(),

@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 
 use super::gestures::is_overheard;
 use super::lost::has_effect;
-use super::{Gesture, IncomingMessage, MailTx, ReceiptMode, ReplyUrl};
+use super::{Conversation, Gesture, IncomingMessage, MailTx, ReceiptMode, ReplyUrl};
 use crate::command_tx::{Context, Handled, Rejection, Reply, Stop, Target, with_link_buttons};
 use crate::commands::{person_of, run};
 use crate::domain::card::{
@@ -129,6 +129,7 @@ impl MailTx<'_> {
                     token: None,
                     at: heard.said_at,
                     under,
+                    thread: thread_of(heard),
                     once: None,
                     // A form is complete: the channel's defaults were applied when it was laid out.
                     channel: match &heard.gesture {
@@ -570,6 +571,16 @@ pub(super) fn under(connection: &Db, heard: &IncomingMessage) -> DbResult<Option
     }
     let stood = messages::standing_at(connection, &heard.channel, &heard.user, root)?;
     Ok(stood.and_then(|stood| stood.task).or(answered))
+}
+
+/// The thread that a command was typed in.
+fn thread_of(heard: &IncomingMessage) -> Option<Conversation> {
+    let is_typed = heard.gesture == Gesture::Said;
+    heard.thread.as_ref().filter(|_| is_typed)?;
+    Some(Conversation {
+        channel: heard.channel.clone(),
+        thread: heard.thread.clone(),
+    })
 }
 
 /// Whether it is a message of its author's own, which can carry a reaction; and whether a reaction is the whole answer

@@ -122,7 +122,7 @@ pub struct CommentedTask {
     pub seen: DateTime<Utc>,
 }
 
-/// Tasks with a person to notify that were not polled since `round`: current ones first, then changed ones, then the
+/// Tasks with a person or an attached thread to notify that were not polled since `round`: current ones first, then changed ones, then the
 /// longest unpolled. Finished tasks are included only if they changed since `lately`.
 pub fn due(
     connection: &Db,
@@ -142,6 +142,8 @@ pub fn due(
                     OR EXISTS (SELECT 1 FROM people WHERE present = 1 AND alone = 1)
                     OR EXISTS (SELECT 1 FROM json_each(tasks.assignees) assignee
                                JOIN linked_people linked ON linked.present = 1 AND linked.clickup_id = assignee.value ->> '$.id')
+                    OR EXISTS (SELECT 1 FROM messages thread JOIN commands attach ON attach.id = thread.command_id
+                               WHERE thread.about = tasks.id AND thread.thread IS NOT NULL AND attach.verb = 'attach')
                     OR EXISTS (SELECT 1 FROM operations made
                                WHERE made.source = tasks.source AND made.kind = 'create' AND made.trace = tasks.source_key))
              ORDER BY pinned DESC, seen_ms > talk_seen_ms DESC, talk_asked_ms, id LIMIT ?4"

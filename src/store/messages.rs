@@ -16,6 +16,8 @@ use crate::domain::reply::Text;
 
 /// The cards of a task are redrawn in this many of its newest messages. Older ones keep their last state.
 const REDRAWN_MAX: i64 = 20;
+/// Comments of a task are posted in this many of the threads that are attached to it, the newest.
+const ATTACHED_MAX: i64 = 20;
 /// How often one `response_url` is used for a redraw: the answer to the press needs posts of it, too.
 const REDRAWN_BY_ADDRESS: i64 = 2;
 
@@ -794,8 +796,8 @@ pub fn tells(connection: &Db, command: CommandId) -> rusqlite::Result<bool> {
     )
 }
 
-/// The root of the thread for news about a task: the newest message about it in the person's DM, or its thread. An
-/// ephemeral message is no root, because it has no `ts`. `None` if there is none.
+/// The root of the thread for news about a task: an attached one, or else the newest message about it in the person's DM,
+/// or its thread. An ephemeral message is no root, because it has no `ts`. `None` if there is none.
 pub fn thread_about(
     connection: &Db,
     channel: &str,
@@ -803,9 +805,9 @@ pub fn thread_about(
 ) -> rusqlite::Result<Option<String>> {
     connection
         .query_row(
-            "SELECT ifnull(thread, ts) FROM messages
-             WHERE about = ?2 AND channel = ?1 AND ts GLOB '*.*' AND dropped IS NULL
-             ORDER BY id DESC LIMIT 1",
+            "SELECT ifnull(m.thread, m.ts) FROM messages m LEFT JOIN commands c ON c.id = m.command_id
+             WHERE m.about = ?2 AND m.channel = ?1 AND m.ts GLOB '*.*' AND m.dropped IS NULL
+             ORDER BY c.verb IS 'attach' AND m.thread IS NOT NULL DESC, m.id DESC LIMIT 1",
             params![channel, task],
             |row| row.get(0),
         )
@@ -875,7 +877,8 @@ pub fn is_posting(connection: &Db, channel: &str, user: &str) -> rusqlite::Resul
     )
 }
 
-/// The first task that our answers in a thread are about. Below a channel's `create` it is the created task.
+/// The task that a thread is attached to, or else the first one that our answers in it are about. Below a channel's
+/// `create` it is the created task.
 pub fn first_about(
     connection: &Db,
     channel: &str,
@@ -883,9 +886,117 @@ pub fn first_about(
 ) -> rusqlite::Result<Option<TaskRow>> {
     connection
         .query_row(
-            "SELECT about FROM messages WHERE channel = ?1 AND thread = ?2 AND about IS NOT NULL ORDER BY id LIMIT 1",
+            "SELECT m.about FROM messages m LEFT JOIN commands c ON c.id = m.command_id
+             WHERE m.channel = ?1 AND m.thread = ?2 AND m.about IS NOT NULL
+             ORDER BY c.verb IS 'attach' DESC, m.id LIMIT 1",
             params![channel, thread],
             |row| row.get(0),
         )
         .optional()
+}
+
+/// The task that a thread belongs to: it was attached, or the task was created there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadTask {
+    /// The row of the task.
+    pub task: TaskRow,
+    /// Whether the thread was attached to it.
+    pub attached: bool,
+}
+
+/// The task that a thread belongs to. Other answers in it, such as to `why #12`, do not count.
+pub fn task_of_thread(
+    connection: &Db,
+    place: &Conversation,
+) -> rusqlite::Result<Option<ThreadTask>> {
+    connection
+        .query_row(
+            "SELECT m.about, c.verb = 'attach' FROM messages m JOIN commands c ON c.id = m.command_id
+             WHERE m.channel = ?1 AND m.thread = ?2 AND m.about IS NOT NULL AND c.undone_by IS NULL
+               AND c.verb IN ('attach', 'create')
+             ORDER BY c.verb = 'attach' DESC, m.id LIMIT 1",
+            params![place.channel, place.thread],
+            |row| {
+                Ok(ThreadTask {
+                    task: row.get(0)?,
+                    attached: row.get(1)?,
+                })
+            },
+        )
+        .optional()
+}
+
+/// A thread that a person attached to a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachedThread {
+    /// The conversation, with the root of the thread.
+    pub place: Conversation,
+    /// The person who attached it.
+    pub person: PersonId,
+}
+
+impl AttachedThread {
+    /// Whether it is in its person's DM.
+    pub fn is_direct(&self) -> bool {
+        self.place.channel.starts_with('D')
+    }
+}
+
+/// The newest threads that are attached to a task.
+pub fn attached_to(connection: &Db, task: TaskRow) -> rusqlite::Result<Vec<AttachedThread>> {
+    connection.query_map(
+        "SELECT m.channel, m.thread, m.person_id FROM messages m JOIN commands c ON c.id = m.command_id
+         WHERE m.about = ?1 AND c.verb = 'attach' AND m.thread IS NOT NULL AND m.person_id IS NOT NULL
+           AND m.dropped IS NULL
+         ORDER BY m.id DESC LIMIT ?2",
+        params![task, ATTACHED_MAX],
+        |row| {
+            Ok(AttachedThread {
+                place: Conversation {
+                    channel: row.get(0)?,
+                    thread: row.get(1)?,
+                },
+                person: row.get(2)?,
+            })
+        },
+    )
+}
+
+/// The task to which this command attached a thread; `None` if it attached none, or was undone.
+pub fn attached_by(connection: &Db, command: CommandId) -> rusqlite::Result<Option<TaskRow>> {
+    let about: Option<Option<TaskRow>> = connection
+        .query_row(
+            "SELECT about FROM messages WHERE command_id = ?1 AND thread IS NOT NULL",
+            [command],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(about.flatten())
+}
+
+/// Unlinks the thread that this command attached: our answers there from then on are no longer about its task.
+pub fn detach(tx: &Db, command: CommandId) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE messages SET about = NULL WHERE id IN
+             (SELECT later.id FROM messages link JOIN messages later ON later.channel = link.channel
+                  AND later.thread = link.thread AND later.about = link.about AND later.id >= link.id
+              WHERE link.command_id = ?1)",
+        [command],
+    )?;
+    Ok(())
+}
+
+/// The threads in which a command was given.
+pub fn given_in(connection: &Db, command: CommandId) -> rusqlite::Result<Vec<Conversation>> {
+    connection.query_map(
+        "SELECT channel, thread FROM messages WHERE command_id = ?1 AND thread IS NOT NULL
+         UNION SELECT channel, thread FROM reactions WHERE command_id = ?1 AND thread IS NOT NULL",
+        [command],
+        |row| {
+            Ok(Conversation {
+                channel: row.get(0)?,
+                thread: row.get(1)?,
+            })
+        },
+    )
 }

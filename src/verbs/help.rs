@@ -26,7 +26,7 @@ const USES: [(&str, &[&str]); 8] = [
     ("Your next task", &["current", "next", "why"]),
     ("Your day", &["list", "find", "morning", "log"]),
     ("Finish", &["done", "reopen", "undo", "confirm"]),
-    ("Write", &["comment", "create"]),
+    ("Write", &["comment", "create", "attach"]),
     (
         "Plan",
         &[

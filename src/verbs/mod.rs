@@ -19,6 +19,7 @@ macro_rules! takes_ref {
 }
 
 pub mod assign;
+pub mod attach;
 pub mod body;
 pub mod briefing;
 pub mod claim;
@@ -327,6 +328,7 @@ verbs! {
     prio: Prio,
     label: Relabel,
     milestone: Milestone,
+    attach: Attach,
     undo: Undo,
     confirm: Confirm,
     why: Why,

@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::attach::detached;
 use super::grammar::{ParseError, nothing_after};
 use super::line::{CommandLine, NoWords};
 use super::{Http, Info, Verb};
@@ -24,7 +25,7 @@ use crate::domain::task::{Task, TaskKey, TaskStatus};
 use crate::domain::undo::{self, UNDO_WITHIN};
 use crate::store::effects::{self, RecentCommand, Snoozed};
 use crate::store::operations::{self, OperationRow, OperationState};
-use crate::store::{DbResult, Wake, messages, restored, set_aside, snoozes, tasks};
+use crate::store::{DbResult, Wake, access, messages, restored, set_aside, snoozes, tasks};
 
 /// Undoes the person's last effect of the last 15 minutes that is not undone, if its source still is as it was left;
 /// else 409, and nothing changes. A queued operation is cancelled, or looked up and undone.
@@ -132,6 +133,9 @@ fn take_back_alone(
     take_button(tx, doing.command)?;
     if let Some(snoozed) = &doing.snoozed {
         return unsnooze(tx, person, context, command, doing, snoozed);
+    }
+    if let Some(row) = messages::attached_by(tx.db, doing.command)?.filter(|_| attaches(doing)) {
+        return detach(tx, person, command, doing, row);
     }
     let cancelled = effects::withdraw(tx.db, doing.command, tx.now)? > 0;
     let rows = operations::of_command(tx.db, doing.command)?;
@@ -266,6 +270,9 @@ fn has_effect(tx: &CommandTx<'_>, person: &Person, doing: &RecentCommand) -> DbR
             until.map(|until| until.timestamp_millis()) == Some(snoozed.until.timestamp_millis())
         );
     }
+    if attaches(doing) {
+        return Ok(messages::attached_by(tx.db, doing.command)?.is_some());
+    }
     let rows = operations::of_command(tx.db, doing.command)?;
     Ok(rows
         .iter()
@@ -328,6 +335,30 @@ fn unsnooze(
         Some(_) => None,
     };
     tx.settled(person, command, report, pin, Some(snoozed.task))
+}
+
+/// Whether a command attached a thread to a task.
+fn attaches(doing: &RecentCommand) -> bool {
+    doing.verb == "attach"
+}
+
+/// Unlinks a thread from its task. The answer is not about the task, since it may stand in that thread.
+fn detach(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    command: CommandId,
+    doing: &RecentCommand,
+    row: TaskRow,
+) -> Result<Handled, Stop> {
+    messages::detach(tx.db, doing.command)?;
+    let stored = access::shown(tx.db, person, tasks::by_row(tx.db, row)?)?;
+    let task = stored.as_ref().map(|stored| &stored.task);
+    let report = local(detached(task), task);
+    let mut handled = tx.settled(person, command, report, None, Some(row))?;
+    if let Handled::Settled { reply, .. } = &mut handled {
+        reply.about = None;
+    }
+    Ok(handled)
 }
 
 /// Undoes a command that had reached no source.

@@ -1480,6 +1480,7 @@ async fn answers_are_as_the_api_describes_itself() {
                 422,
             ),
             ("POST", "/milestone", Some(json!({ "milestone": " " })), 422),
+            ("POST", "/attach", Some(json!({ "ref": "1" })), 422),
             ("POST", "/assign", Some(json!({ "person": "bo" })), 422),
             ("POST", "/claim", Some(json!({ "ref": "9" })), 404),
             (

@@ -124,7 +124,7 @@ const fn deed(
     }
 }
 
-const DEEDS: [Deed; 33] = [
+const DEEDS: [Deed; 34] = [
     deed(
         "done",
         "done #ISSUE",
@@ -216,6 +216,11 @@ const DEEDS: [Deed; 33] = [
             r##"{"ref": "#ISSUE", "milestone": "none"}"##,
         )),
     ),
+    deed(
+        "attach",
+        "attach #ISSUE",
+        Some(("POST", "/attach", r##"{"ref": "#ISSUE"}"##)),
+    ),
     deed("undo", "undo", Some(("POST", "/undo", "{}"))),
     deed(
         "confirm",
@@ -289,6 +294,9 @@ fn cell(told: &str) -> String {
     }
     if told.starts_with(['✓', '…']) {
         return "yes".to_owned();
+    }
+    if told.starts_with("✗ `attach` links a thread") {
+        return "thread".to_owned();
     }
     match told.contains("I don't know your") {
         true => "account".to_owned(),
@@ -468,6 +476,7 @@ async fn over_http(ivan: &Ivan, number: usize, token: &ApiToken, text: &str) -> 
         cells.push(match status {
             200..=299 => "yes".to_owned(),
             403 => "no".to_owned(),
+            422 if answer.contains("it works in Slack only") => "no".to_owned(),
             _ => format!("{status} {answer}"),
         });
     }

@@ -9,6 +9,7 @@ mod api;
 mod api_examples;
 mod architecture;
 mod arrivals;
+mod attach;
 mod attached;
 mod away;
 mod backup;
