@@ -147,9 +147,8 @@ fn quotes(messages: Vec<Value>, own: &BotIdentity, direct: bool) -> Vec<Quote> {
     messages
         .filter(|message| is_said(message, own) && !is_command(message, own, direct))
         .filter_map(|message| {
-            let words = seen(&message, &|id| {
-                own.name.clone().filter(|_| id == own.user)
-            });
+            let name_of = |id: &str| own.name.clone().filter(|_| id == own.user);
+            let words = seen(&message, &name_of);
             let words = quiet(words.trim());
             let author = author(message)?;
             (!words.is_empty()).then_some(Quote { author, words })
@@ -180,7 +179,9 @@ fn author(message: Event) -> Option<Result<String, String>> {
 /// The first message, and as many of the newest as there is room for.
 fn excerpt(quotes: Vec<Quote>, room: usize) -> Excerpt {
     let all = quotes.len();
-    let mut quotes = quotes.into_iter().map(shortened);
+    // With its marks, a message is three times as long at most.
+    let most = MESSAGE_MAX.min(room / 3);
+    let mut quotes = quotes.into_iter().map(|quote| shortened(quote, most));
     let Some(first) = quotes.next() else {
         return Excerpt::default();
     };
@@ -203,11 +204,11 @@ fn excerpt(quotes: Vec<Quote>, room: usize) -> Excerpt {
     }
 }
 
-fn shortened(quote: Quote) -> Quote {
-    if quote.words.chars().count() <= MESSAGE_MAX {
+fn shortened(quote: Quote, most: usize) -> Quote {
+    if quote.words.chars().count() <= most {
         return quote;
     }
-    let words: String = quote.words.chars().take(MESSAGE_MAX).collect();
+    let words: String = quote.words.chars().take(most).collect();
     Quote {
         words: format!("{} … (shortened)", words.trim_end()),
         ..quote
@@ -386,6 +387,8 @@ mod tests {
         assert_eq!(excerpt.left_out, 17);
         let text = written(&excerpt, None, &names());
         assert!(text.chars().count() < CHARACTERS_MAX + 500);
+        let lines = super::excerpt(vec![quote(&"\n".repeat(9_000)), quote("x")], 600);
+        assert!(written(&lines, None, &names()).chars().count() < 700);
         assert!(text.contains("word … (shortened)"), "{text}");
     }
 

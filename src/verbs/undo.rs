@@ -134,7 +134,9 @@ fn take_back_alone(
     if let Some(snoozed) = &doing.snoozed {
         return unsnooze(tx, person, context, command, doing, snoozed);
     }
-    if let Some(row) = messages::attached_by(tx.db, doing.command)?.filter(|_| attaches(doing)) {
+    if attaches(doing)
+        && let Some(row) = messages::attached_by(tx.db, doing.command)?
+    {
         return detach(tx, person, command, doing, row);
     }
     let cancelled = effects::withdraw(tx.db, doing.command, tx.now)? > 0;

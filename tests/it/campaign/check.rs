@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::driver::{ByHand, Drive, Typed, envelope, lane};
 use super::gone;
+use super::threads::{self, Made};
 use super::history::{Asks, History, On, Surface, System, Who};
 use crate::harness::*;
 
@@ -143,6 +144,17 @@ impl<'a> Check<'a> {
         let told = self.told();
         self.effects(&told);
         self.order(&told, drive);
+        let made: Vec<Made<'_>> = self
+            .things
+            .values()
+            .map(|thing| Made {
+                title: &thing.title,
+                description: &thing.description,
+                comments: &thing.comments,
+            })
+            .collect();
+        let in_threads = threads::wrong(drive, &made, self.history.gives_up);
+        self.wrong.extend(in_threads);
         for key in gone::that_came_back(&drive.ivan.store()) {
             self.says(format!("{key} is open, and its deletion was told"));
         }
@@ -416,7 +428,9 @@ impl<'a> Check<'a> {
         wrong.extend(self.who_completed(told, &completions));
         let ours = |thing: &&Thing| {
             let first = |titles: &[&str]| titles.contains(&thing.title.as_str());
-            !first(&super::history::TASKS) && !first(&super::history::ISSUES)
+            !first(&super::history::TASKS)
+                && !first(&super::history::ISSUES)
+                && !thing.title.starts_with(threads::TITLE)
         };
         let mut there: BTreeMap<(System, String), usize> = BTreeMap::new();
         for thing in self.things.values().filter(ours) {

@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::history::{Asks, Command, History, Instant, On, Step, Surface, System, Who, Wrong, ms};
+use super::threads::{self, Thread};
 use super::{drops, gone};
 use crate::harness::*;
 
@@ -106,6 +107,8 @@ pub struct Drive<'a> {
     gates: Vec<Gate>,
     pub typed: Vec<Typed>,
     pub by_hand: Vec<ByHand>,
+    /// Commands in threads of a channel.
+    pub threads: Vec<Thread>,
     /// The number of times the store was unwritable. Its errors and notices are then part of the story.
     pub store_failed: usize,
     /// Times in the store were moved.
@@ -125,6 +128,7 @@ impl<'a> Drive<'a> {
             gates: Vec::new(),
             typed: Vec::new(),
             by_hand: Vec::new(),
+            threads: Vec::new(),
             store_failed: 0,
             put_right: false,
             set_aside: BTreeSet::new(),
@@ -309,6 +313,12 @@ impl<'a> Drive<'a> {
                     }
                 }
                 self.by_hand.push(ByHand::Completed(*on));
+            }
+            Step::InThread(who, what) => {
+                let number = self.threads.len();
+                let thread = threads::typed(self.ivan, number, *who, *what, self.tally);
+                self.threads.push(thread);
+                self.pauses(40).await;
             }
             Step::Reads => drop(self.request("POST", "/sync?wait=0", None, &[], SOON).await),
             Step::Stops => {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::aborts::Abort;
+use super::threads::{self, InThread};
 use super::{drops, gone};
 use crate::harness::{ANA, ANA_CLICKUP, BO, BO_CLICKUP};
 
@@ -327,6 +328,8 @@ pub enum Step {
     CommentsByHand(Who, On, String),
     /// A person completes it by hand.
     CompletesByHand(Who, On),
+    /// A command in a thread of a channel.
+    InThread(Who, InThread),
     Reads,
     /// SIGTERM, and a start.
     Stops,
@@ -399,6 +402,10 @@ impl History {
         }
         let drops = drops::strewn(seed, draw.bare, &mut steps);
         gone::strewn(seed, draw.hooks, draw.bare, &mut steps);
+        // An older store may be put back after these.
+        let is_put_back = seed % 8 == 1;
+        let sizes = (draw.tasks, draw.issues);
+        threads::strewn(seed, drops || is_put_back || draw.bare, sizes, &mut steps);
         History {
             drops,
             app: seed % 3 == 1,

@@ -13,6 +13,7 @@ mod gone;
 mod history;
 mod put_back;
 mod stale;
+mod threads;
 
 use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
