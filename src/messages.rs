@@ -1463,7 +1463,10 @@ fn refusals() -> Vec<Group> {
         ("Slack's rate limit", ThreadUnread::Limited),
         ("the scope is missing", ThreadUnread::NoScope),
         ("Ivan is not in the channel", ThreadUnread::NotMember),
-        ("another refusal of Slack", ThreadUnread::Refused("thread_not_found")),
+        (
+            "another refusal of Slack",
+            ThreadUnread::Refused("thread_not_found"),
+        ),
         ("a long description", ThreadUnread::NoRoom),
     ] {
         let when = format!("`create` in a thread, {when}");
@@ -1571,7 +1574,10 @@ fn refusals() -> Vec<Group> {
         verbs::milestone::no_milestones(clickup),
     );
     let finished = task(clickup, TaskStatus::Done);
-    unfit.refused("`attach` to a completed task", verbs::attach::is_finished(&finished));
+    unfit.refused(
+        "`attach` to a completed task",
+        verbs::attach::is_finished(&finished),
+    );
     unfit.refused(
         "`attach` in the thread of another task",
         verbs::attach::thread_taken(Some(&login())),
@@ -1580,8 +1586,14 @@ fn refusals() -> Vec<Group> {
         "`attach` in the thread of a hidden task",
         verbs::attach::thread_taken(None),
     );
-    unfit.refused("`attach` outside of threads", verbs::attach::only_in_a_thread());
-    unfit.refused("`attach` from the command line", verbs::attach::only_in_slack());
+    unfit.refused(
+        "`attach` outside of threads",
+        verbs::attach::only_in_a_thread(),
+    );
+    unfit.refused(
+        "`attach` from the command line",
+        verbs::attach::only_in_slack(),
+    );
     unfit.refused("`reopen` without a task", verbs::reopen::reopen_which());
     unfit.refused(
         "a reply without a known task",

@@ -72,9 +72,7 @@ pub fn tell(
         let follows = followers.contains(&person.id);
         let theirs: Vec<&Activity> = news
             .iter()
-            .filter(|act| {
-                concerned || is_about(person, source, act) || follows && is_comment(act)
-            })
+            .filter(|act| concerned || is_about(person, source, act) || follows && is_comment(act))
             .filter(|act| is_news_to(person, source, act))
             .collect();
         if theirs.is_empty() {

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::membership::{hidden, member};
 use super::filter::BotIdentity;
+use super::membership::{hidden, member};
 use super::restored::{ReadDms, was_answered};
 use super::web::{Web, WebError};
 use super::{SlackError, Timings, millis, panicked, thread, wait_after};

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::ChannelCommands;
 use super::filter::{self, BotIdentity};
 use super::wire::{Callback, Frame};
-use super::{attached, blocks, forms, gestures, membership, text};
+use super::{attached, blocks, forms, gestures, membership, text, thread};
 use crate::domain::controls::without_controls;
 use crate::domain::reply::Text;
 
@@ -41,6 +41,9 @@ pub(crate) fn frame(raw: &str) {
     }
     let user = frame.payload.pointer("/event/user");
     let _member = membership::member("U0ANN01", user.unwrap_or(&Value::Null));
+    let message = frame.payload.pointer("/event").cloned();
+    let thread = thread::of(message.into_iter().cycle().take(3).collect(), &own);
+    assert!(thread.chars().count() < 30_000);
     let callback = Callback::read(frame.payload);
     let _gesture = gestures::reacted(&callback, &own);
     let _gesture = gestures::opened(&callback);

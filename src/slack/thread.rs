@@ -56,6 +56,8 @@ struct Excerpt {
 pub struct ThreadText {
     excerpt: Excerpt,
     link: Option<String>,
+    /// The characters that the description has left.
+    room: usize,
 }
 
 /// The root of the thread whose text a message asks for: it creates a task in a thread.
@@ -114,7 +116,11 @@ pub async fn read(
             None
         }
     };
-    Some(Ok(ThreadText { excerpt, link }))
+    Some(Ok(ThreadText {
+        excerpt,
+        link,
+        room,
+    }))
 }
 
 /// The reason for a person.
@@ -122,11 +128,15 @@ fn unread(error: &WebError) -> ThreadUnread<'_> {
     match error {
         WebError::Limited { .. } => ThreadUnread::Limited,
         WebError::NotTaken { .. } | WebError::Unknown { .. } => ThreadUnread::NoAnswer,
-        WebError::Credentials { code, .. } | WebError::Refused { code, .. } => match code.as_str() {
-            "missing_scope" | "not_allowed_token_type" | "no_permission" => ThreadUnread::NoScope,
-            "not_in_channel" | "channel_not_found" => ThreadUnread::NotMember,
-            code => ThreadUnread::Refused(code),
-        },
+        WebError::Credentials { code, .. } | WebError::Refused { code, .. } => {
+            match code.as_str() {
+                "missing_scope" | "not_allowed_token_type" | "no_permission" => {
+                    ThreadUnread::NoScope
+                }
+                "not_in_channel" | "channel_not_found" => ThreadUnread::NotMember,
+                code => ThreadUnread::Refused(code),
+            }
+        }
     }
 }
 
@@ -238,9 +248,14 @@ impl ThreadText {
         ids.map(str::to_owned).collect()
     }
 
-    /// The text for the task, with these people's names by id.
+    /// The text for the task, with these people's names by id, unless it grows too long by them.
     pub fn written(&self, names: &BTreeMap<String, String>) -> String {
-        written(&self.excerpt, self.link.as_deref(), names)
+        let link = self.link.as_deref();
+        let text = written(&self.excerpt, link, names);
+        match text.chars().count() <= self.room.min(2 * CHARACTERS_MAX) {
+            true => text,
+            false => written(&self.excerpt, link, &BTreeMap::new()),
+        }
     }
 }
 
@@ -256,15 +271,32 @@ fn written(excerpt: &Excerpt, link: Option<&str>, names: &BTreeMap<String, Strin
             Ok(id) => names.get(id).unwrap_or(id),
             Err(app) => app,
         };
-        let author = quiet(author);
-        let lines = quote.words.lines().map(|line| format!("> {}", named(line, names)));
+        let lines = quote
+            .words
+            .lines()
+            .map(|line| format!("> {}", named(line, names)));
         let lines: Vec<String> = lines.collect();
-        parts.push(format!("{}:\n{}", author.trim(), lines.join("\n")));
+        parts.push(format!("{}:\n{}", in_a_line(author), lines.join("\n")));
         if place == 0 {
             parts.extend(left_out(excerpt));
         }
     }
     parts.join("\n\n")
+}
+
+/// A name, which may be anything, on one line.
+fn in_a_line(name: &str) -> String {
+    /// Characters.
+    const NAME_MAX: usize = 80;
+    let words: Vec<&str> = name.split_whitespace().collect();
+    quiet(&words.join(" ")).chars().take(NAME_MAX).collect()
+}
+
+/// The text of a thread of these messages, for fuzzing.
+#[cfg(any(test, feature = "fuzzing"))]
+pub fn of(messages: Vec<Value>, own: &BotIdentity) -> String {
+    let excerpt = excerpt(quotes(messages, own, false), CHARACTERS_MAX);
+    written(&excerpt, None, &BTreeMap::new())
 }
 
 /// The note about the messages that are left out.
@@ -289,7 +321,7 @@ fn named(line: &str, names: &BTreeMap<String, String>) -> String {
         if line.contains(&at)
             && let Some(name) = names.get(id)
         {
-            line = line.replace(&at, &format!("{QUIET_AT}{name}"));
+            line = line.replace(&at, &format!("{QUIET_AT}{}", in_a_line(name)));
         }
     }
     line
@@ -318,7 +350,9 @@ mod tests {
 
     fn names() -> BTreeMap<String, String> {
         let names = [("U0ANN01", "Ann"), ("U0BOB01", "Bo")];
-        names.map(|(id, name)| (id.to_owned(), name.to_owned())).into()
+        names
+            .map(|(id, name)| (id.to_owned(), name.to_owned()))
+            .into()
     }
 
     #[rstest]
@@ -355,6 +389,7 @@ mod tests {
             author: Err("Grafana @all".into()),
             words: "[FIRING] disk".into(),
         };
+        assert_eq!(in_a_line("Bo:\n> fake"), "Bo: > fake");
         let excerpt = Excerpt {
             quotes: vec![app, quote("ask @\u{2060}U0BOB01\n\nor me")],
             ..Excerpt::default()

@@ -1,5 +1,6 @@
 //! `attach REF` in a thread: its replies and the task's comments follow each other, as below a card.
 
+use ivan::sandbox::Sandbox;
 use ivan::sandbox::fault_server::{Fault, FaultKind};
 use rstest::rstest;
 use serde_json::json;
@@ -11,14 +12,20 @@ const DONE: &str = "white_check_mark";
 
 /// An issue of Ana's, one of Bo's and a task of nobody.
 fn world() -> Setup {
+    world_with("")
+}
+
+fn world_with(config: &str) -> Setup {
     Setup::new()
         .webhooks()
-        .people()
         .config("slack.thread_replies = \"comment\"")
+        .config(config)
+        .people()
         .github_issues([
-            json!({"title": "Login fails", "assignees": ["ana"]}),
-            json!({"title": "Update the docs", "assignees": ["bo"]}),
+            json!({"title": "Login fails", "assignees": ["ana"], "user": "bo"}),
+            json!({"title": "Update the docs", "assignees": ["bo"], "user": "bo"}),
         ])
+        .before(|sandbox: &Sandbox| sandbox.github.add_user("carol", 77))
         .clickup_tasks([json!({"name": "Renew cert"})])
 }
 
@@ -229,7 +236,7 @@ async fn outside_of_slack_it_is_refused_with_the_reason() {
 
 #[tokio::test]
 async fn a_task_that_a_person_may_not_name_cannot_be_attached_or_shown() {
-    let setup = world().config("access.tasks = \"own\"");
+    let setup = world_with("access.tasks = \"own\"");
     ivan_test(setup, async |ivan| {
         ivan.hook_up();
         let root = discussion(ivan);
@@ -288,7 +295,8 @@ async fn through_kills_it_is_attached_once_and_every_comment_appears_once() {
         let front = ivan.slack().front();
         front.fault(Fault::new(FaultKind::ApplyThenHang).on("POST", "/api/chat.postMessage"));
         let asked = ivan.says_in_thread("general", ANA, &root, "@ivan attach #1");
-        ivan.applies(front, "POST", "/api/chat.postMessage", 1).await;
+        ivan.applies(front, "POST", "/api/chat.postMessage", 1)
+            .await;
         drop(asked);
         ivan.kill_and_restart().await;
         appears(ivan, &root, 0, "Thread attached to ").await;
@@ -296,15 +304,21 @@ async fn through_kills_it_is_attached_once_and_every_comment_appears_once() {
         let front = ivan.slack().front();
         let posts = ivan.slack().bot_posts();
         front.fault(Fault::new(FaultKind::ApplyThenHang).on("POST", "/api/chat.postMessage"));
-        ivan.github().comment_as(REPO, 1, "carol", "Seen on 17.4 too");
-        ivan.applies(front, "POST", "/api/chat.postMessage", posts + 1).await;
+        ivan.github()
+            .comment_as(REPO, 1, "carol", "Seen on 17.4 too");
+        ivan.applies(front, "POST", "/api/chat.postMessage", posts + 1)
+            .await;
         ivan.kill_and_restart().await;
         appears(ivan, &root, 1, "Seen on 17.4 too").await;
-        ivan.is_told(ANA).answers().await.mentions("Seen on 17.4 too");
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("Seen on 17.4 too");
         // A reply whose comment's answer is lost, and a kill.
         let github = ivan.github().front();
         github.fault(Fault::new(FaultKind::ApplyThenHang).on("POST", "/comments"));
-        ivan.slack().says_in_thread(BO, GENERAL, &root, "Only on Safari");
+        ivan.slack()
+            .says_in_thread(BO, GENERAL, &root, "Only on Safari");
         ivan.applies(github, "POST", "/comments", 1).await;
         ivan.kill_and_restart().await;
         ivan.until_nothing_is_queued().await;
@@ -323,7 +337,10 @@ async fn through_kills_it_is_attached_once_and_every_comment_appears_once() {
 async fn a_poll_finds_the_comments_of_an_attached_task_of_nobody() {
     ivan_test(world(), async |ivan| {
         let root = discussion(ivan);
-        let cert = format!("@ivan attach clickup:{}", ivan.clickup().task("Renew cert").id());
+        let cert = format!(
+            "@ivan attach clickup:{}",
+            ivan.clickup().task("Renew cert").id()
+        );
         ivan.says_in_thread("general", ANA, &root, &cert)
             .settles()
             .await

@@ -59,7 +59,7 @@ async fn a_task_that_is_created_in_a_thread_has_its_text() {
                 "> [FIRING] login",
                 "> errors at 97 %",
                 "bo:",
-                "> Broken since **noon**,",
+                "> Broken since *noon*,",
                 "> ask @\u{2060}ana",
                 "ana:",
                 "> Only on Safari",
@@ -87,8 +87,14 @@ async fn in_clickup_and_in_a_private_channel_too() {
             .replies("✓ Task created in ClickUp: Renew it");
         let task = ivan.clickup().task("Renew it");
         has_in_order(
-            &task.json()["description"].as_str().unwrap().replace("\\n", "\n"),
-            &["archives/C0SEC01/p", "bo:\n> The certificate ends on Friday"],
+            &task.json()["description"]
+                .as_str()
+                .unwrap()
+                .replace("\\n", "\n"),
+            &[
+                "archives/C0SEC01/p",
+                "bo:\n> The certificate ends on Friday",
+            ],
         );
     })
     .await;
@@ -127,7 +133,12 @@ async fn of_a_long_thread_the_first_and_the_newest_messages_are_taken() {
         let body = body(ivan, 1);
         has_in_order(
             &body,
-            &["> message 0", "… 12 messages are left out …", "> message 13.", "> message 61."],
+            &[
+                "> message 0",
+                "… 12 messages are left out …",
+                "> message 13.",
+                "> message 61.",
+            ],
         );
         assert!(!body.contains("message 12."), "{body}");
         assert_eq!(body.matches("\n> message ").count(), 50);
@@ -158,7 +169,10 @@ async fn without_the_thread_the_task_is_created_and_the_answer_says_why(
         let wanted = format!("The text of this thread was not added: {why}");
         assert!(told.starts_with(&wanted), "{told}");
         let body = body(ivan, 1);
-        assert!(body.starts_with("soon") && !body.contains("broken"), "{body}");
+        assert!(
+            body.starts_with("soon") && !body.contains("broken"),
+            "{body}"
+        );
     })
     .await;
 }
@@ -201,9 +215,14 @@ async fn through_a_lost_answer_there_is_one_task_with_one_text(#[case] what: Fau
         asked.settles().await.begins("✓ Issue created in GitHub");
         assert_eq!(ivan.github().issues(REPO).len(), 1);
         let body = body(ivan, 1);
-        assert!(body.contains("> Login is broken") && !body.contains("again"), "{body}");
+        assert!(
+            body.contains("> Login is broken") && !body.contains("again"),
+            "{body}"
+        );
         let read = slack.front().journal();
-        let read = read.iter().filter(|one| one.is("GET", "/api/conversations.replies"));
+        let read = read
+            .iter()
+            .filter(|one| one.is("GET", "/api/conversations.replies"));
         // The search for a lost answer of ours has metadata in its query.
         let read = read.filter(|one| !one.query.contains("include_all_metadata"));
         assert_eq!(read.count(), 1);
@@ -220,21 +239,30 @@ async fn through_a_kill_there_is_one_task_with_one_text() {
         slack.fault(Fault::new(FaultKind::Hang).on("GET", "/api/conversations.replies"));
         let asked = ivan.says_in_thread("general", ANA, &root, "create Fix login -s github");
         let ts = asked.ts.clone();
-        ivan.asks(slack, "GET", "/api/conversations.replies", 1).await;
+        ivan.asks(slack, "GET", "/api/conversations.replies", 1)
+            .await;
         drop(asked);
         ivan.kill().await;
-        ivan.slack().says_in_thread(BO, GENERAL, &root, "It works again");
+        ivan.slack()
+            .says_in_thread(BO, GENERAL, &root, "It works again");
         // Killed again while the issue is created.
         let github = ivan.github().front();
         github.fault(Fault::new(FaultKind::ApplyThenHang).on("POST", "/issues"));
         ivan.start().await;
-        ivan.applies(ivan.github().front(), "POST", "/issues", 1).await;
+        ivan.applies(ivan.github().front(), "POST", "/issues", 1)
+            .await;
         ivan.kill_and_restart().await;
         let said = ivan.settles_in(GENERAL, 0).await;
-        assert!(said.starts_with("✓ Issue created in GitHub: Fix login"), "{said}");
+        assert!(
+            said.starts_with("✓ Issue created in GitHub: Fix login"),
+            "{said}"
+        );
         assert_eq!(ivan.github().issues(REPO).len(), 1);
         let body = body(ivan, 1);
-        assert!(body.contains("> Login is broken") && !body.contains("again"), "{ts}: {body}");
+        assert!(
+            body.contains("> Login is broken") && !body.contains("again"),
+            "{ts}: {body}"
+        );
     })
     .await;
 }

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::driver::{ByHand, Drive, Typed, envelope, lane};
 use super::gone;
-use super::threads::{self, Made};
 use super::history::{Asks, History, On, Surface, System, Who};
+use super::threads::{self, Made};
 use crate::harness::*;
 
 /// The notice for a message that cannot be stored. It is not the answer, which still comes.

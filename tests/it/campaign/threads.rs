@@ -58,7 +58,10 @@ pub fn typed(ivan: &Ivan, number: usize, who: Who, what: InThread, tally: &Tally
         InThread::Create(System::GitHub) => format!("create {TITLE}{number} -s github -d given"),
         InThread::Create(_) => format!("create {TITLE}{number} -d given"),
         InThread::Attach(on @ On::Task(_)) => {
-            format!("@ivan attach clickup:{}", ivan.clickup().task(on.title()).id())
+            format!(
+                "@ivan attach clickup:{}",
+                ivan.clickup().task(on.title()).id()
+            )
         }
         InThread::Attach(On::Issue(place)) => format!("@ivan attach #{}", place + 1),
     };
@@ -137,13 +140,19 @@ fn created(
         return Err("made, and not said".to_owned());
     }
     let number = thread.number;
-    let quoted = [format!("> Root {number} of it"), format!("> Reply {number} to it")];
+    let quoted = [
+        format!("> Root {number} of it"),
+        format!("> Reply {number} to it"),
+    ];
     let times = quoted.map(|line| task.description.matches(&line).count());
     let given = task.description.starts_with("given");
     let wanted = usize::from(is_read);
     match given && times == [wanted; 2] {
         true => Ok(()),
-        false => Err(format!("read: {is_read}, described as {:?}", task.description)),
+        false => Err(format!(
+            "read: {is_read}, described as {:?}",
+            task.description
+        )),
     }
 }
 
@@ -181,9 +190,14 @@ fn attached(
     for text in task.comments {
         let there = task.comments.iter().filter(|one| *one == text).count();
         let quoted = format!("“{text}”");
-        let shown: usize = said.iter().map(|one| one.text.matches(&quoted).count()).sum();
+        let shown: usize = said
+            .iter()
+            .map(|one| one.text.matches(&quoted).count())
+            .sum();
         if shown > there {
-            return Err(format!("`{text}` is shown {shown} times and there {there} times"));
+            return Err(format!(
+                "`{text}` is shown {shown} times and there {there} times"
+            ));
         }
     }
     Ok(())
