@@ -176,6 +176,8 @@ struct Side {
     dm: String,
     /// The last message shown: the target of `press`, `react` and `thread`.
     last: Option<Shown>,
+    /// The person's own message in a channel that was not for Ivan, if nothing was shown since: the target of `thread`.
+    said: Option<(String, String)>,
     /// The open Home tab. `press` tries its buttons first.
     home: Option<Home>,
     /// The open form.
@@ -193,6 +195,7 @@ impl Side {
             id: person.slack,
             name: person.name,
             last: None,
+            said: None,
             home: None,
             form: None,
             reactions: Vec::new(),
@@ -517,8 +520,10 @@ impl Dm {
         let asked = self.sandbox.slack.says(self.me.id, &channel, &text);
         self.me.place.clone_from(&channel);
         self.me.home = None;
+        self.me.said = None;
         if let Some(name) = name {
             if !is_heard(&text) {
+                self.me.said = Some((channel, asked));
                 return self.note(NOT_FOR_IVAN);
             }
             if !self.sandbox.slack.has_bot(&channel) {
@@ -729,15 +734,18 @@ impl Dm {
     async fn say_under(&mut self, text: &str) -> Waited<()> {
         const UNDER_WHAT: &str = "(try `thread TEXT` after a message of Ivan)";
         let text = text.replace("\\n", "\n");
-        let found = match text.trim().is_empty() {
-            true => Err(UNDER_WHAT.to_owned()),
-            false => self.message(UNDER_WHAT),
+        let found = match (text.trim().is_empty(), &self.me.said) {
+            (true, _) => Err(UNDER_WHAT.to_owned()),
+            (false, Some(said)) => Ok(said.clone()),
+            (false, None) => self.message(UNDER_WHAT).map(|(channel, shown)| {
+                let root = shown.thread_ts.as_ref().unwrap_or(&shown.ts);
+                (channel, root.clone())
+            }),
         };
-        let (channel, shown) = match found {
+        let (channel, root) = match found {
             Ok(found) => found,
             Err(why) => return self.note(&why),
         };
-        let root = shown.thread_ts.as_ref().unwrap_or(&shown.ts).clone();
         let slack = &self.sandbox.slack;
         let after = slack.says_in_thread(self.me.id, &channel, &root, &text);
         self.me.home = None;
@@ -1043,7 +1051,9 @@ impl Dm {
                 shown: posted.text.clone(),
             });
         }
-        self.side(to_other).last = Some(Shown::Message {
+        let side = self.side(to_other);
+        side.said = None;
+        side.last = Some(Shown::Message {
             channel: channel.to_owned(),
             posted: posted.clone(),
         });

@@ -372,7 +372,9 @@ impl Dm {
         );
         self.known_whispers.retain(|known| known.ts != whisper.ts);
         self.known_whispers.push(whisper.clone());
-        self.side(to_other).last = Some(Shown::Whisper(whisper.clone()));
+        let side = self.side(to_other);
+        side.said = None;
+        side.last = Some(Shown::Whisper(whisper.clone()));
     }
 
     /// Shows the open form with the errors of its fields.

@@ -35,7 +35,7 @@ impl Verb for Attach {
     const INFO: &'static Info = &Info {
         name: "attach",
         usage: "attach REF",
-        effect: "link this Slack thread to REF: replies become comments on it, and its comments appear here",
+        effect: "link this Slack thread to REF: comments here go to it, and its comments appear here",
         examples: &["attach #12"],
         shown: ShownContext::WithoutRef,
         http: Http::post("attach"),

@@ -22,7 +22,7 @@ fn world_with(config: &str) -> Setup {
         .config(config)
         .people()
         .github_issues([
-            json!({"title": "Login fails", "assignees": ["ana"], "user": "bo"}),
+            json!({"title": "Login fails", "assignees": ["ana"], "user": "ivan-bot"}),
             json!({"title": "Update the docs", "assignees": ["bo"], "user": "bo"}),
         ])
         .before(|sandbox: &Sandbox| sandbox.github.add_user("carol", 77))
@@ -145,6 +145,7 @@ async fn in_the_dm_the_comments_come_to_who_attached_it() {
         ivan.github()
             .issue(REPO, 2)
             .has_comments(["Which page?", "The login page\n\n— Ana"]);
+        ivan.is_told(BO).answers().await.mentions("The login page");
         ivan.until_deliveries_are_applied().await;
     })
     .await;

@@ -484,6 +484,28 @@ fn follow(out: &str, all: &[&str]) {
     }
 }
 
+#[tokio::test]
+async fn a_thread_in_a_channel_becomes_a_task_and_a_thread_is_attached() {
+    let demo = demo(
+        "#general The login page hangs since noon\nthread It is only on Safari\n\
+         thread create Fix the login -s github -d seen by three\nthread attach #1\nthread @ivan attach #2\n\
+         #general Who knows the docs?\nthread @ivan attach #2\nthread @ivan undo\n",
+    )
+    .await;
+    assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
+    follow(
+        &demo.out,
+        &[
+            "Ana  › thread It is only on Safari\n       (not for Ivan: in channels it reads mentions and `create`)\n",
+            "Ivan › ✓ Issue created in GitHub: Fix the login",
+            "Ana  › thread attach #1\n       (not for Ivan: in channels it reads mentions and `create`)\n",
+            "Ivan › ✗ This thread already belongs to Fix the login",
+            "Ivan › ✓ Thread attached to Export to CSV loses the time zone: its comments appear here, and after mentioning me",
+            "Ivan › ✓ Undone: the thread is no longer attached to Export to CSV loses the time zone",
+        ],
+    );
+}
+
 /// The demo sees that each gets no answer; waiting for them would take minutes.
 #[tokio::test]
 async fn what_nobody_answers_is_not_waited_for() {

@@ -118,7 +118,7 @@ async fn help_lists_every_verb() {
         • `prio [REF] urgent|high|normal|low|none`: set the priority of the current task, or of REF
         • `label [REF] +NAME -NAME`: add labels to the current task, or REF, and remove others; in ClickUp tags
         • `milestone [REF] NAME|none`: put the current issue, or REF, in a milestone in GitHub
-        • `attach REF`: link this Slack thread to REF: replies become comments on it, and its comments appear here
+        • `attach REF`: link this Slack thread to REF: comments here go to it, and its comments appear here
         • `undo`: undo your last action, within 15 minutes
         • `confirm ID`: do what I asked you about before acting on many tasks
         • `why [REF]`: show why the current task, or REF, is where it is in your queue
