@@ -167,6 +167,7 @@ fn verbs() -> Vec<Try> {
             "/tasks/ISSUE/milestone",
             json!({ "milestone": "none" }),
         ),
+        post("attach", "/attach", json!({ "ref": "#1" })).answers(422),
         post("assign", "/assign", json!({ "ref": "#1", "person": "Bo" })),
         post(
             "assignTask",
