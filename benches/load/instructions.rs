@@ -1,4 +1,4 @@
-//! Instructions of the daemon under callgrind: per `done`, per webhook, per unchanged task of a poll. Unlike times, they
+//! Instructions of the daemon under callgrind: per `done`, per `create`, per webhook, per unchanged task of a poll. Unlike times, they
 //! are the same on a busy machine.
 
 use std::path::Path;
@@ -57,14 +57,21 @@ pub async fn measure() {
     counted.server.is_still(PATIENCE).await;
 
     // Everything is compiled and cached by the first of each kind.
-    commands(&fake, 1..=3).await;
-    counted.restart(folder.path()).await;
-    commands(&fake, 4..=3 + COMMANDS).await;
-    let all = counted.restart(folder.path()).await;
-    println!(
-        "instructions per `done #N` (2,100 people): {}",
-        per(all, COMMANDS)
-    );
+    let done = |number| format!("done #{number}");
+    let create = |number| format!("create Errand {number}");
+    for (name, typed) in [
+        ("done #N", &done as &dyn Fn(u64) -> String),
+        ("create", &create),
+    ] {
+        commands(&fake, 1..=3, typed).await;
+        counted.restart(folder.path()).await;
+        commands(&fake, 4..=3 + COMMANDS, typed).await;
+        let all = counted.restart(folder.path()).await;
+        println!(
+            "instructions per `{name}` (2,100 people): {}",
+            per(all, COMMANDS)
+        );
+    }
 
     let mut connection = Connection::open(&hooks).await;
     assert!(connection.send(&request(TASKS + 1)).await);
@@ -97,17 +104,20 @@ fn per(all: f64, count: u64) -> String {
     }
 }
 
-async fn commands(fake: &Fake, issues: std::ops::RangeInclusive<u64>) {
-    for number in issues {
+/// One message of each person, each after the answer to the one before.
+async fn commands(
+    fake: &Fake,
+    people: std::ops::RangeInclusive<u64>,
+    typed: &dyn Fn(u64) -> String,
+) {
+    for number in people {
         fake.begins();
-        fake.says(
-            &user(usize::try_from(number).unwrap()),
-            &format!("done #{number}"),
-        );
+        let typed = typed(number);
+        fake.says(&user(usize::try_from(number).unwrap()), &typed);
         assert_eq!(
             fake.are_answered(1, PATIENCE).await,
             1,
-            "`done #{number}` has no answer"
+            "`{typed}` has no answer"
         );
     }
 }

@@ -73,6 +73,16 @@ pub fn processors() -> usize {
         .count()
 }
 
+/// The memory of a process, in MiB.
+pub struct Memory {
+    /// All that is resident, with the pages of the program's file that it has read. The system takes those back at will.
+    pub all: f64,
+    /// What is in no file: heap, stacks, changed data.
+    pub own: f64,
+    /// The most that ever was resident.
+    pub highest: f64,
+}
+
 /// A server, and the lines of its standard error.
 pub struct Server {
     child: Child,
@@ -176,15 +186,19 @@ impl Server {
         }
     }
 
-    /// Its memory now and at most, in MiB.
-    pub fn memory(&self) -> (f64, f64) {
+    /// Its resident memory.
+    pub fn memory(&self) -> Memory {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let kib = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name)).unwrap();
             let number = line.split_whitespace().nth(1).unwrap();
             number.parse::<f64>().unwrap() / 1_024.0
         };
-        (kib("VmRSS:"), kib("VmHWM:"))
+        Memory {
+            all: kib("VmRSS:"),
+            own: kib("RssAnon:"),
+            highest: kib("VmHWM:"),
+        }
     }
 
     /// Stops it, and waits for its end.

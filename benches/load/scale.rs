@@ -114,7 +114,7 @@ async fn first_reads(fake: &Fake) -> Rows {
         );
         rows.add(
             "memory, highest",
-            format!("{} MiB", shown(server.memory().1)),
+            format!("{} MiB", shown(server.memory().highest)),
         );
         server.stop().await;
     }
@@ -176,7 +176,10 @@ async fn of_size(rows: &mut Rows, fake: &Fake, config: &Path, folder: &Path, siz
     }
     let (server, api_address, hooks) = running.unwrap();
     rows.add("start → connected", ms(&took));
-    rows.add("memory, idle", format!("{} MiB", shown(server.memory().0)));
+    rows.add(
+        "memory, idle",
+        format!("{} MiB", shown(server.memory().all)),
+    );
 
     let mut api = Api::open(&api_address).await;
     let (_, first) = api.timed("GET", "/current", None).await;
@@ -225,7 +228,7 @@ async fn of_size(rows: &mut Rows, fake: &Fake, config: &Path, folder: &Path, siz
     );
     rows.add(
         "memory after all of this",
-        format!("{} MiB", shown(server.memory().0)),
+        format!("{} MiB", shown(server.memory().all)),
     );
     server.stop().await;
     let bytes = std::fs::metadata(folder.join("ivan.db")).unwrap().len();

@@ -93,7 +93,14 @@ pub async fn measure(table: &mut Table, fake: &Fake, turn: usize) {
         put(table, "start → connected", "ms", took);
         server.is_still(ANSWERED_WITHIN).await;
         tokio::time::sleep(REST).await;
-        put(table, "memory, idle", "MiB", server.memory().0);
+        let idle = server.memory();
+        put(table, "memory, idle", "MiB", idle.all);
+        put(
+            table,
+            "memory, idle, without the program's file",
+            "MiB",
+            idle.own,
+        );
 
         fake.begins();
         let before = server.processor_time();
@@ -165,9 +172,9 @@ pub async fn measure(table: &mut Table, fake: &Fake, turn: usize) {
             );
             tokio::time::sleep(REST).await;
         }
-        let (now, peak) = server.memory();
-        put(table, "memory, highest", "MiB", peak);
-        put(table, "memory, 5 s after the bursts", "MiB", now);
+        let now = server.memory();
+        put(table, "memory, highest", "MiB", now.highest);
+        put(table, "memory, 5 s after the bursts", "MiB", now.all);
         let complaints = server.lines_with(&["\"ERROR\"", "\"WARN\""]);
         if !complaints.is_empty() {
             eprintln!(
