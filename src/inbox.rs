@@ -423,7 +423,8 @@ impl Inner {
         }
     }
 
-    /// Processes a source's waiting deliveries, oldest first. While some wait for the source, only newer ones.
+    /// Processes a source's waiting deliveries, oldest first. While some wait for the source, only newer ones; such a pass
+    /// sends nothing, so it does not end the waiting.
     async fn work_off(&self, work: &mut Progress) -> Result<(), StoreError> {
         let mut walk = Walk {
             asks: !work.is_held(),
@@ -452,7 +453,7 @@ impl Inner {
                 Err(Unprepared::Store(trouble)) => return Err(trouble),
             }
         }
-        let from_the_start = work.up_to.is_none();
+        let is_whole = walk.asks;
         if walk.asks {
             self.suspects(work.source, &mut walk).await?;
         }
@@ -471,7 +472,7 @@ impl Inner {
         }
         match &walk.trouble {
             Some(why) => work.hold(why),
-            None if from_the_start && !walk.left => work.is_done(),
+            None if is_whole && !walk.left => work.is_done(),
             None => {}
         }
         Ok(())

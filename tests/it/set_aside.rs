@@ -420,6 +420,45 @@ async fn a_delivery_is_set_aside_and_the_next_ones_are_worked_off() {
     .await;
 }
 
+/// What was under way at one end is tried alone. If its source does not answer, deliveries of the other source must not
+/// end the waiting.
+#[tokio::test]
+async fn an_interrupted_delivery_waits_for_its_source_whatever_else_comes() {
+    let setup = two_tasks()
+        .github_issues([json!({"title": "Login fails"})])
+        .webhooks();
+    ivan_test(setup, async |ivan| {
+        ivan.hook_up();
+        let clickup = ivan.clickup().front().clone();
+        let path = format!("/task/{}", ivan.clickup().task("Renew cert").id());
+        holds(&clickup, "GET", &path);
+        ivan.clickup()
+            .set_status("Renew cert", "complete", BO_CLICKUP);
+        is_under_way(ivan, &clickup, "GET", &path).await;
+        ivan.aborts().await;
+        clickup.clear_faults();
+        clickup.fault(
+            Fault::new(FaultKind::answer(503, ""))
+                .on("GET", &path)
+                .always(),
+        );
+        ivan.launch().await;
+        ivan.logs("deliveries are waiting for their source").await;
+        ivan.logs("poll failed … source=clickup").await;
+        for number in 0..10 {
+            let title = format!("Login fails for the {number}th time");
+            ivan.github().rename_issue(REPO, 1, &title);
+            ivan.within("the delivery is answered", ivan.github().settled())
+                .await;
+        }
+        clickup.clear_faults();
+        ivan.until_deliveries_are_applied().await;
+        ivan.logs("the source responds again; processing its deliveries")
+            .await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_reaction_is_set_aside() {
     let setup = two_tasks()
@@ -481,7 +520,7 @@ async fn a_poll_rests_and_the_other_source_is_read() {
     holds(&github, "GET", &path);
     ivan.start().await;
     ends_twice(&mut ivan, "poll-github", &github, "GET", &path).await;
-    ivan.logs("poll done … source=clickup").await;
+    ivan.logs("poll failed … source=clickup").await;
     assert_eq!(the_one(&ivan).await, "poll-github");
     let (_, status) = ivan.http("GET", "/status", None).await;
     assert!(
