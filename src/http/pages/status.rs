@@ -332,7 +332,8 @@ fn figures(day: &DayFigures, cut: bool) -> Html {
 
 /// How soon commands had their outcome in the days before, as `ivan status` has it.
 fn levels(status: &StatusAnswer) -> Html {
-    let Some(levels) = &status.service_levels else {
+    let levels = status.service_levels.as_ref();
+    let Some(levels) = levels.filter(|levels| levels.commands > 0) else {
         return Html::default();
     };
     Html::new("<p class=\"soft\">Since ")
