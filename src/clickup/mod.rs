@@ -168,9 +168,14 @@ impl ClickUp {
 
     /// Reads a list, and caches it.
     async fn read_list(&self, id: &str) -> Result<WireList, WriteError> {
+        // As the poll's other requests call it, so that the log has one line about a failure.
+        let name = lock(&self.known)
+            .get(id)
+            .and_then(|(_, list)| list.name.clone());
+        let called = name.as_deref().unwrap_or(id);
         let request = Request::get(
             format!("/list/{}", client::segment(id)),
-            format!("the list {id}"),
+            format!("the list {called}"),
         );
         let list: WireList = self.client.send(&request).await?;
         self.mapping.list_is(id, list.archived);

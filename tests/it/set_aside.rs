@@ -520,7 +520,7 @@ async fn a_poll_rests_and_the_other_source_is_read() {
     holds(&github, "GET", &path);
     ivan.start().await;
     ends_twice(&mut ivan, "poll-github", &github, "GET", &path).await;
-    ivan.logs("poll failed … source=clickup").await;
+    ivan.logs("poll done … source=clickup").await;
     assert_eq!(the_one(&ivan).await, "poll-github");
     let (_, status) = ivan.http("GET", "/status", None).await;
     assert!(
