@@ -30,6 +30,32 @@ fn copied(ivan: &Ivan) -> PathBuf {
     copy
 }
 
+/// The file with the marks of the store.
+fn marks_of(ivan: &Ivan) -> PathBuf {
+    ivan.folder().join("ivan.db.generation")
+}
+
+/// Copies the store and its marks, both of the same instant, as a snapshot of the machine would.
+fn snapshot(ivan: &Ivan) -> (PathBuf, Vec<u8>) {
+    loop {
+        let marks = std::fs::read(marks_of(ivan)).unwrap();
+        let copy = copied(ivan);
+        // Each commit changes the marks.
+        if std::fs::read(marks_of(ivan)).unwrap() == marks {
+            return (copy, marks);
+        }
+    }
+}
+
+/// Puts a snapshot back in the place of the store.
+fn puts_back(ivan: &Ivan, (copy, marks): (PathBuf, Vec<u8>)) {
+    for name in ["ivan.db", "ivan.db-wal", "ivan.db-shm"] {
+        let _ = std::fs::remove_file(ivan.folder().join(name));
+    }
+    std::fs::rename(copy, ivan.folder().join("ivan.db")).unwrap();
+    std::fs::write(marks_of(ivan), marks).unwrap();
+}
+
 /// People delete their messages from after the copy. Messages that stay in the DMs' history are processed again, which
 /// is another story: here only the answers stay.
 fn takes_back_what_it_does_not_know(ivan: &Ivan, copy: &Path) {
@@ -515,19 +541,13 @@ async fn a_command_of_a_snapshot_that_was_done_since_is_not_done_again(
         ivan.github().front().down();
         ivan.says(ANA, typed).answers().await.begins("…");
         ivan.until_messages_are_recorded().await;
-        let copy = copied(ivan);
-        let marks = ivan.folder().join("ivan.db.generation");
-        let old_marks = std::fs::read(&marks).unwrap();
+        let snapshot = snapshot(ivan);
         ivan.github().front().up();
         ivan.answer(ANA, 1).settles().await.begins(done);
         ivan.until_messages_are_recorded().await;
         ivan.kill().await;
         let written = wrote(ivan);
-        for name in ["ivan.db", "ivan.db-wal", "ivan.db-shm"] {
-            let _ = std::fs::remove_file(ivan.folder().join(name));
-        }
-        std::fs::rename(copy, ivan.folder().join("ivan.db")).unwrap();
-        std::fs::write(&marks, old_marks).unwrap();
+        puts_back(ivan, snapshot);
         ivan.start().await;
         ivan.logs("a direct message has answers that the store lacks")
             .await;
@@ -564,19 +584,13 @@ async fn a_write_of_a_snapshot_that_nobody_was_told_of_is_not_sent_again(
             .http("POST", &format!("{path}?wait=0"), Some(body))
             .await;
         assert_eq!(status, 202, "{answer}");
-        let copy = copied(ivan);
-        let marks = ivan.folder().join("ivan.db.generation");
-        let old_marks = std::fs::read(&marks).unwrap();
+        let snapshot = snapshot(ivan);
         ivan.github().front().up();
         ivan.clickup().front().up();
         ivan.until_nothing_is_queued().await;
         let written = wrote(ivan);
         ivan.kill().await;
-        for name in ["ivan.db", "ivan.db-wal", "ivan.db-shm"] {
-            let _ = std::fs::remove_file(ivan.folder().join(name));
-        }
-        std::fs::rename(copy, ivan.folder().join("ivan.db")).unwrap();
-        std::fs::write(&marks, old_marks).unwrap();
+        puts_back(ivan, snapshot);
         ivan.start().await;
         ivan.until_nothing_is_queued().await;
         assert_eq!(wrote(ivan), written, "{}", ivan.log());
