@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
-use crate::domain::reason::{self, for_operators};
+use crate::domain::reason::{self, for_operators, for_owner};
 use crate::domain::reply::ReadingProgress;
 use crate::domain::set_aside::Work;
 use crate::domain::source::{Container, SourceReader, SourceWriter};
@@ -333,7 +333,9 @@ impl Inner {
         let first = !mirrored.polled.swap(true, Ordering::Relaxed);
         let mut failing = lock(&mirrored.failing);
         let now = self.clock.now() - DateTime::UNIX_EPOCH;
-        let lasted = failing.went(now.to_std().unwrap_or_default(), synced.error.as_deref());
+        // The details say where a poll met an outage. Each poll may meet the same one somewhere else.
+        let why = synced.error.as_deref().map(for_owner);
+        let lasted = failing.went(now.to_std().unwrap_or_default(), why.as_deref());
         match (&synced.error, lasted) {
             // Without news it is no event.
             (None, None) if changed == 0 && !full && !first => {

@@ -102,7 +102,7 @@ impl Inner {
         let listed = reader
             .comments(CommentsOf::Container(container), None, None)
             .await;
-        let listed = listed.map_err(|error| error.to_string())?;
+        let listed = listed.map_err(|error| error.why().to_owned())?;
         let newest = listed.newest.unwrap_or_default();
         let (here, now) = (container.clone(), self.clock.now());
         self.store
@@ -145,7 +145,7 @@ impl Inner {
                     page.as_deref(),
                 )
                 .await
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| error.why().to_owned())?;
             self.hear(mirrored, listed.comments, place.news).await?;
             read = listed.newest.map_or(read, |newest| newest.max(read));
             page = listed.next;
@@ -239,7 +239,7 @@ impl Inner {
                     );
                     page = None;
                 }
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(error.why().to_owned()),
             }
             if page.is_none() {
                 break;
@@ -294,7 +294,7 @@ impl Inner {
                 Ok(task) => drop(read.insert(key, (asked_at, task))),
                 // Its comments cause no notices here.
                 Err(WriteError::Refused { .. }) => {}
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(error.why().to_owned()),
             }
         }
         self.store

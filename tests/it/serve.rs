@@ -289,6 +289,34 @@ async fn a_poll_that_fails_is_one_warning_with_the_reason(
     ivan.finish().await;
 }
 
+/// One outage: a poll meets it at the comments of a current task, the next one at the list.
+#[tokio::test]
+async fn an_outage_is_one_warning_wherever_polls_meet_it() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        let clickup = ivan.clickup().front().clone();
+        for place in ["/comment", "/list/"] {
+            let met = || {
+                let journal = clickup.journal();
+                journal.iter().filter(|one| one.is("GET", place)).count()
+            };
+            let before = met();
+            clickup.fault(Fault::new(FaultKind::Drop).on("GET", place).always());
+            let (_, synced) = ivan.http("POST", "/sync", None).await;
+            assert!(
+                synced["sources"]["clickup"]["error"].is_string(),
+                "{place}: {synced}"
+            );
+            assert!(met() > before, "{place}");
+            assert_eq!(lines_with(ivan, "WARN", "poll failed", ""), 1, "{place}");
+        }
+        clickup.clear_faults();
+        ivan.http("POST", "/sync", None).await;
+        assert_eq!(lines_with(ivan, "INFO", "poll done after failures", ""), 1);
+    })
+    .await;
+}
+
 /// Every secret of the setup.
 fn secrets(ivan: &Ivan) -> Vec<String> {
     vec![
