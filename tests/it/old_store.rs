@@ -347,6 +347,10 @@ async fn is_served(sql: &str) {
     let version: i64 = store
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .unwrap();
+    // At some times of the day the briefing would come between a question and its answer.
+    store
+        .execute("UPDATE rhythms SET briefed_on = '9999-12-31'", [])
+        .unwrap();
     let empty: Vec<String> = tables(&store)
         .into_iter()
         .filter(|table| {
