@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::world::{SECRET, bot_toml};
+use super::world::{SECRET, bot_toml, store};
 use crate::runtime::lock;
 use crate::sandbox::Sandbox;
 
@@ -72,6 +72,11 @@ impl DaemonProcess {
 
     pub(super) fn news(&self) -> watch::Receiver<DaemonNews> {
         self.news.subscribe()
+    }
+
+    /// The file of its store.
+    pub(super) fn store(&self) -> PathBuf {
+        store(&self.folder)
     }
 
     /// Starts it; returns whether it was not running.

@@ -24,6 +24,7 @@ use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tower_service::Service as _;
 
@@ -36,13 +37,14 @@ use crate::runtime::lock;
 use crate::sandbox::fault_server::{FaultServer, RequestRecord};
 use crate::sandbox::slack::EphemeralPost;
 use crate::sandbox::{Sandbox, Seed, control, now};
+use crate::store::causes::{self, CommandWrite};
 
 /// The people whom the reader of the page can be.
 const PEOPLE: [DemoPerson; 3] = [ANA, BO, GIL];
 /// Changes within this time are sent together.
 const TOGETHER: Duration = Duration::from_millis(40);
 /// How many of the newest acts and requests the page shows.
-const SHOWN: usize = 120;
+const SHOWN: usize = 200;
 /// The longest body of a request that is shown, in characters.
 const LONGEST_BODY: usize = 600;
 /// The longest description of an act, in characters.
@@ -290,11 +292,26 @@ struct Act {
     act: String,
 }
 
-/// Somebody did something, or a request reached a source.
+/// An act of a person, or a request that reached a source.
 struct Noted {
     number: u64,
     at_ms: i64,
     what: Value,
+    /// The same request was sent so many times in a row.
+    times: u64,
+}
+
+impl Noted {
+    /// Whether it is a request of that operation.
+    fn is_of(&self, operation: &str) -> bool {
+        self.what["for"]["operation"] == operation
+    }
+
+    /// Whether it is a write that was answered with a success.
+    fn has_written(&self) -> bool {
+        let status = self.what["status"].as_u64();
+        self.what["method"] != "GET" && status.is_some_and(|status| status < 400)
+    }
 }
 
 /// The services and the daemon behind the page.
@@ -330,6 +347,7 @@ impl DemoPage {
             number,
             at_ms: now(),
             what,
+            times: 1,
         });
         let surplus = list.len().saturating_sub(SHOWN);
         list.drain(..surplus);
@@ -347,15 +365,47 @@ impl DemoPage {
         lock(&self.noted).0.retain(|noted| noted.number != number);
     }
 
-    /// Notes a write that reached a source, or was to reach it; returns whether it was one. Reads change nothing.
-    fn requested(&self, system: &str, seen: &RequestRecord) -> bool {
-        if seen.method == "GET" {
-            return false;
-        }
-        self.note(json!({
+    /// Notes a request with the write of a command that it belongs to; returns whether the page shows it.
+    async fn hears(&self, system: &str, heard: Result<RequestRecord, RecvError>) -> bool {
+        // A missed request is in no list, but its effect is in the next snapshot.
+        let Ok(seen) = heard else { return true };
+        let (store, source, at_ms) = (self.daemon.store(), system.to_lowercase(), seen.at_ms);
+        let looked =
+            tokio::task::spawn_blocking(move || causes::under_way(&store, &source, at_ms)).await;
+        // Without a store, as in a test, the request is shown alone.
+        let writes = looked.ok().and_then(Result::ok).unwrap_or_default();
+        self.requested(system, &seen, &writes)
+    }
+
+    /// Notes a write that reached a source, or was to reach it, and a read that belongs to a command. Returns whether it
+    /// was one of these: polls are not shown.
+    fn requested(&self, system: &str, seen: &RequestRecord, writes: &[CommandWrite]) -> bool {
+        let cause = cause(writes, seen);
+        let mut what = json!({
             "to": system, "method": seen.method, "path": seen.path, "status": seen.status, "fault": seen.fault,
             "applied": seen.applied, "body": seen.body.chars().take(LONGEST_BODY).collect::<String>(),
-        }));
+        });
+        if let (Some(cause), Some(fields)) = (cause, what.as_object_mut()) {
+            fields.insert("for".to_owned(), json!(cause));
+        }
+        let of_cause = |noted: &Noted| cause.is_some_and(|cause| noted.is_of(&cause.operation));
+        {
+            let mut noted = lock(&self.noted);
+            let (list, _) = &mut *noted;
+            if seen.method == "GET" {
+                // Once the write is answered, a read of its task belongs to a webhook.
+                let is_over = list.iter().any(|one| of_cause(one) && one.has_written());
+                if cause.is_none() || is_over {
+                    return false;
+                }
+            }
+            let before = list.iter_mut().rfind(|one| of_cause(one));
+            if let Some(before) = before.filter(|before| before.what == what) {
+                before.times += 1;
+                return true;
+            }
+        }
+        self.note(what);
         true
     }
 
@@ -423,6 +473,7 @@ fn shown(noted: &Noted) -> Value {
     if let Some(fields) = shown.as_object_mut() {
         fields.insert("n".to_owned(), json!(noted.number));
         fields.insert("at".to_owned(), json!(noted.at_ms));
+        fields.insert("times".to_owned(), json!(noted.times));
     }
     shown
 }
@@ -484,7 +535,48 @@ fn texts(list: &Value, field: &str) -> Vec<String> {
         .collect()
 }
 
-/// Notes writes to the sources, and counts all changes.
+/// The write that a request belongs to: the one that it names, or the only one of its kind that is under way.
+fn cause<'w>(writes: &'w [CommandWrite], seen: &RequestRecord) -> Option<&'w CommandWrite> {
+    let kind = match seen.path.rsplit('/').next() {
+        Some("comment" | "comments") => Some("comment"),
+        Some("task" | "issues") => Some("create"),
+        _ => None,
+    };
+    let fits = |write: &&CommandWrite| match (seen.method.as_str(), kind) {
+        ("GET", _) => true,
+        ("POST", Some(kind)) => write.kind == kind,
+        _ => !["comment", "create"].contains(&write.kind.as_str()),
+    };
+    let body: Value = serde_json::from_str(&seen.body).unwrap_or_default();
+    let title = body["name"].as_str().or(body["title"].as_str());
+    let is_named = |write: &&CommandWrite| {
+        let made = |own: &String| title.is_some_and(|title| title.ends_with(own.as_str()));
+        let about = |key: &String| is_about(&seen.path, key);
+        seen.body.contains(&write.operation)
+            || write.title.as_ref().is_some_and(made)
+            || write.task_key.as_ref().is_some_and(about)
+    };
+    let fitting: Vec<&CommandWrite> = writes.iter().filter(fits).collect();
+    let named = fitting.iter().copied().find(is_named);
+    match (named, fitting.as_slice()) {
+        (Some(named), _) => Some(named),
+        (None, [only]) if seen.method != "GET" => Some(*only),
+        _ => None,
+    }
+}
+
+/// Whether a path is below that of a task. GitHub's keys are the repository and the number.
+fn is_about(path: &str, key: &str) -> bool {
+    let steps: Vec<&str> = path.split('/').collect();
+    let (folders, name): (&[&str], &str) = match key.split_once(':') {
+        Some((_, number)) => (&["issues", "pulls"], number),
+        None => (&["task"], key),
+    };
+    let mut pairs = steps.windows(2);
+    pairs.any(|pair| matches!(pair, [folder, step] if folders.contains(folder) && *step == name))
+}
+
+/// Notes requests to the sources, and counts all changes.
 async fn watch_changes(page: Arc<DemoPage>) {
     let sandbox = page.sandbox.clone();
     let mut slack = sandbox.slack.subscribe();
@@ -492,10 +584,10 @@ async fn watch_changes(page: Arc<DemoPage>) {
     let mut github = sandbox.github.front().subscribe();
     let mut daemon = page.daemon.news();
     loop {
-        // Every sender lives as long as the page. A missed event is in the next snapshot.
+        // Every sender lives as long as the page.
         let changed = tokio::select! {
-            seen = clickup.recv() => seen.map_or(true, |seen| page.requested("ClickUp", &seen)),
-            seen = github.recv() => seen.map_or(true, |seen| page.requested("GitHub", &seen)),
+            seen = clickup.recv() => page.hears("ClickUp", seen).await,
+            seen = github.recv() => page.hears("GitHub", seen).await,
             _ = slack.recv() => true,
             _ = daemon.changed() => true,
         };
@@ -696,6 +788,110 @@ mod tests {
         ] {
             assert_eq!(entrance.admits(&headers(&of)), admitted, "{of:?}");
         }
+    }
+
+    fn write(operation: &str, kind: &str, key: Option<&str>) -> CommandWrite {
+        CommandWrite {
+            operation: operation.to_owned(),
+            kind: kind.to_owned(),
+            task_key: key.map(str::to_owned),
+            title: (kind == "create").then(|| operation.replace('-', " ")),
+            person: "Ana".to_owned(),
+            verb: kind.to_owned(),
+            shown: Vec::new(),
+        }
+    }
+
+    fn seen(method: &str, path: &str, status: Option<u16>, body: &str) -> RequestRecord {
+        RequestRecord {
+            at_ms: 0,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: String::new(),
+            body: body.to_owned(),
+            headers: Vec::new(),
+            status,
+            applied: true,
+            turn: None,
+            fault: None,
+            done: true,
+        }
+    }
+
+    #[test]
+    fn a_request_belongs_to_the_write_that_it_names() {
+        let writes = [
+            write("op-a", "complete", Some("86tst0001")),
+            write("op-b", "comment", Some("86tst0001")),
+            write("op-c", "complete", Some("1001:7")),
+            write("Buy-milk", "create", None),
+            write("Sell-milk", "create", None),
+        ];
+        for (method, path, body, found) in [
+            ("GET", "/api/v2/task/86tst0001", "", Some("op-a")),
+            ("PUT", "/api/v2/task/86tst0001", "{}", Some("op-a")),
+            ("POST", "/api/v2/task/86tst0001/comment", "{}", Some("op-b")),
+            ("PUT", "/api/v2/task/86tst0002", "{}", None),
+            ("PATCH", "/repos/acme/widgets/issues/7", "{}", Some("op-c")),
+            ("GET", "/repos/acme/widgets/issues/71", "", None),
+            ("GET", "/repos/acme/widgets/issues", "", None),
+            (
+                "POST",
+                "/api/v2/list/9/task",
+                r#"{"name": "Sell milk"}"#,
+                Some("Sell-milk"),
+            ),
+            (
+                "POST",
+                "/repos/acme/widgets/issues",
+                r#"{"title": "[CLIENT:acme] Buy milk"}"#,
+                Some("Buy-milk"),
+            ),
+            ("POST", "/api/v2/list/9/task", "{}", None),
+        ] {
+            let seen = seen(method, path, Some(200), body);
+            let cause = cause(&writes, &seen).map(|write| write.operation.as_str());
+            assert_eq!(cause, found, "{method} {path} {body}");
+        }
+        // One under way needs no name: the undo of a comment names only the comment.
+        let undo = [write("op-d", "undo", None)];
+        let deletes = seen("DELETE", "/api/v2/comment/5", Some(200), "");
+        assert!(cause(&undo, &deletes).is_some());
+        let reads = seen("GET", "/api/v2/list/9", Some(200), "");
+        assert!(cause(&undo, &reads).is_none());
+    }
+
+    #[tokio::test]
+    async fn the_requests_of_a_write_are_noted_and_equal_ones_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::start(Seed::demo()).await.unwrap();
+        let daemon = Arc::new(DaemonProcess::new(&sandbox, folder.path()).unwrap());
+        let page = DemoPage::new(sandbox, daemon);
+        let writes = [write("op-a", "complete", Some("86tst0001"))];
+        let task = "/api/v2/task/86tst0001";
+        let requested = |seen: RequestRecord| page.requested("ClickUp", &seen, &writes);
+        // Down: the read is repeated. Then the read, a write whose answer is lost, the read again, and the end.
+        assert!(requested(seen("GET", task, None, "")));
+        assert!(requested(seen("GET", task, None, "")));
+        assert!(requested(seen("GET", task, Some(200), "")));
+        assert!(requested(seen("PUT", task, None, "{}")));
+        assert!(requested(seen("GET", task, Some(200), "")));
+        assert!(requested(seen("PUT", task, Some(200), "{}")));
+        // A webhook's read, and a poll's.
+        assert!(!requested(seen("GET", task, Some(200), "")));
+        assert!(!requested(seen(
+            "GET",
+            "/api/v2/list/9/task",
+            Some(200),
+            ""
+        )));
+        let noted = lock(&page.noted);
+        let line = |one: &Noted| (one.what["method"].as_str().unwrap().to_owned(), one.times);
+        let lines: Vec<(String, u64)> = noted.0.iter().map(line).collect();
+        let expected = [("GET", 2), ("GET", 1), ("PUT", 1), ("GET", 1), ("PUT", 1)];
+        let expected = expected.map(|(method, times)| (method.to_owned(), times));
+        assert_eq!(lines, expected);
+        assert!(noted.0.iter().all(|one| one.what["for"]["person"] == "Ana"));
     }
 
     #[test]

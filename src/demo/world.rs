@@ -2,7 +2,7 @@
 //! GitHub without Ivan. Used by the terminal and by the page.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -40,6 +40,11 @@ pub(super) const GIL: DemoPerson = DemoPerson {
     accounts: None,
 };
 
+/// The file of the store in that folder.
+pub(super) fn store(folder: &Path) -> PathBuf {
+    folder.join("ivan.db")
+}
+
 /// The configuration that points at the sandbox, with the store in that folder.
 pub(super) fn bot_toml(sandbox: &Sandbox, folder: &Path) -> String {
     let mut text = format!(
@@ -57,7 +62,7 @@ pub(super) fn bot_toml(sandbox: &Sandbox, folder: &Path) -> String {
         sandbox.clickup.api_url(),
         sandbox.github.token(),
         sandbox.github.api_url(),
-        folder.join("ivan.db").display(),
+        store(folder).display(),
     );
     for person in [ANA, BO] {
         let (github, clickup) = person.accounts.unwrap_or_default();

@@ -167,7 +167,8 @@ fn integer(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
     connection.query_row(sql, [], |row| row.get(0))
 }
 
-fn open(path: &Path, immutable: bool) -> rusqlite::Result<Connection> {
+/// A connection that only reads. `immutable`: no daemon has the store open.
+pub(super) fn open(path: &Path, immutable: bool) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI;

@@ -7,6 +7,8 @@ pub mod access;
 pub mod arrivals;
 mod backup;
 pub mod blocking;
+#[cfg(feature = "demo")]
+pub mod causes;
 pub mod checkup;
 mod columns;
 pub mod comments;

@@ -159,6 +159,18 @@ fn said(state: &Value, words: &str) -> Option<Value> {
     from_ivan.rfind(fits).cloned()
 }
 
+/// The requests of the command that a message answers, in order.
+fn requests(state: &Value, message: &Value) -> Vec<String> {
+    let shown = json!([{ "uid": message["metadata"]["event_payload"]["uid"] }]);
+    let log = state["log"].as_array().unwrap().iter();
+    let of_command = log.filter(|one| one["for"]["shown"] == shown);
+    let line = |one: &Value| {
+        let [to, method] = ["to", "method"].map(|field| one[field].as_str().unwrap());
+        format!("{to} {method} {}", one["status"])
+    };
+    of_command.map(line).collect()
+}
+
 /// The `action_id` of a button.
 fn button(blocks: &Value, label: &str) -> String {
     let blocks = blocks.as_array().into_iter().flatten();
@@ -271,12 +283,20 @@ async fn a_button_completes_the_task_in_its_source_and_a_fault_heals_in_place() 
     demo.hears(ANA, "✓ Task completed in ClickUp").await;
     let state = demo.state(ANA).await;
     assert_eq!(task(&state, CERTIFICATE)["state"], "complete");
-    // The write is below the press in the log.
+    // The requests are below the press in the log, each with the message that shows their outcome.
+    let answer = demo.hears(ANA, "✓ Task completed in ClickUp").await;
+    let written = |state: &Value| requests(state, &answer).len() == 2;
+    let state = demo.until("the requests", ANA, written).await;
+    assert_eq!(
+        requests(&state, &answer),
+        ["ClickUp GET 200", "ClickUp PUT 200"]
+    );
     let log = state["log"].as_array().unwrap();
-    let write = log.iter().position(|one| one["method"] == "PUT").unwrap();
-    assert_eq!(log[write]["to"], "ClickUp");
-    assert_eq!(log[write]["status"], 200);
-    assert_eq!(log[write - 1]["act"], "a test acts");
+    let press = log.iter().rposition(|one| one["act"].is_string()).unwrap();
+    assert_eq!(log[press]["act"], "a test acts");
+    assert_eq!(log.len(), press + 3);
+    assert_eq!(log[press + 1]["for"]["person"], "Ana");
+    assert_eq!(log[press + 1]["for"]["verb"], "done");
     // GitHub is down: the answer waits, and heals in the same message.
     demo.act("do/github/fault", json!({"fault": "down"})).await;
     demo.says(ANA, "done").await;
@@ -288,7 +308,26 @@ async fn a_button_completes_the_task_in_its_source_and_a_fault_heals_in_place() 
     let healed = demo.hears(ANA, "✓ Issue closed in GitHub").await;
     assert_eq!(healed["ts"], waiting["ts"]);
     assert!(healed["edited"].is_object());
-    assert_eq!(task(&demo.state(ANA).await, LOGIN)["state"], "closed");
+    let written = |state: &Value| {
+        let sent = requests(state, &healed);
+        sent.last().is_some_and(|last| last == "GitHub PATCH 200")
+    };
+    let state = demo.until("the write", ANA, written).await;
+    assert_eq!(task(&state, LOGIN)["state"], "closed");
+    // Each try is below the answer that waited: those that failed, and the write.
+    assert_eq!(requests(&state, &healed)[0], "GitHub GET null");
+    // An ephemeral answer has no id: its place is the channel, its reader and the time.
+    let create = json!({"user": BO, "command": "/ivan", "text": "create Buy milk"});
+    demo.act("do/slack/command", create).await;
+    let creation = |state: &Value| {
+        let mut log = state["log"].as_array().unwrap().iter();
+        log.find(|one| one["for"]["verb"] == "create").cloned()
+    };
+    let state = demo.until("the request", BO, |state| creation(state).is_some());
+    let creation = creation(&state.await).unwrap();
+    let place = &creation["for"]["shown"][0];
+    assert_eq!(place["reader"], BO);
+    assert!(place["since"].is_i64() && place["channel"].is_string());
     demo.ends().await;
 }
 

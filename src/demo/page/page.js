@@ -92,8 +92,9 @@ function clear(parent) {
 function sticky(list) {
   let scrolled = 0;
   list.isAtEnd = true;
+  list.grows = true;
   list.stay = () => {
-    if (list.isAtEnd) list.scrollTop = list.scrollHeight;
+    if (list.grows && list.isAtEnd) list.scrollTop = list.scrollHeight;
   };
   list.addEventListener("scroll", () => {
     const isNear = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
@@ -501,6 +502,43 @@ function confirmed(asked, act) {
 
 // ------------------------------------------------------------ messages
 
+const messageId = (message) => (message.ephemeral ? `e${message.number}` : message.ts);
+
+/**
+ * Connects the messages in view of this person with the requests of their commands: `requests` has those of each message,
+ * `messages` where the message of each request is. A message is known by Ivan's id in it, by its `ts` if it is the person's
+ * own, or, if it is ephemeral, as the first to its reader after the command.
+ */
+function connections() {
+  const requests = new Map();
+  const messages = new Map();
+  const ids = new Map();
+  for (const conversation of state.conversations) {
+    for (const message of conversation.messages) {
+      const root = message.thread_ts && message.thread_ts !== message.ts ? message.thread_ts : null;
+      const found = { place: conversation.id, thread: root, id: message.ts };
+      ids.set(`${conversation.id} ${message.ts}`, found);
+      const uid = message.metadata?.event_payload?.uid;
+      if (uid) ids.set(uid, found);
+    }
+  }
+  const find = (shown) => {
+    if (!shown.reader) return ids.get(shown.uid || `${shown.channel} ${shown.ts}`);
+    if (shown.reader !== me) return undefined;
+    const number = state.ephemeral.findIndex((one) => one.channel === shown.channel && Number(one.ts) * 1000 >= shown.since);
+    return number < 0 ? undefined : { place: shown.channel, thread: state.ephemeral[number].thread_ts || null, id: `e${number}` };
+  };
+  for (const one of state.log) {
+    for (const found of (one.for?.shown || []).map(find)) {
+      if (!found) continue;
+      messages.set(one.n, messages.get(one.n) || found);
+      const key = `${found.place} ${found.id}`;
+      requests.set(key, [...(requests.get(key) || []), one]);
+    }
+  }
+  return { requests, messages };
+}
+
 const sortKey = (message) => Number(message.ts || appeared.get(`${me} ${message.number}`));
 
 /** The messages of the conversation or thread in view, with the ephemeral ones among them. */
@@ -530,19 +568,54 @@ function drawMessage(conversation, message) {
   const hasBlocks = isBot && message.blocks?.length;
   const body = hasBlocks ? drawBlocks(message.blocks, use) : h("div", { class: "words" }, mrkdwn(saidBySlack(message)));
   const time = message.ts ? h("time", { datetime: new Date(Number(message.ts) * 1000).toISOString() }, clock(message.ts)) : null;
-  return h("article", { class: message.ephemeral ? "message own" : "message", "aria-label": `${author}${message.ts ? `, ${clock(message.ts)}` : ""}` },
+  return h("article", { class: message.ephemeral ? "message own" : "message", "data-message": messageId(message), "aria-label": `${author}${message.ts ? `, ${clock(message.ts)}` : ""}` },
     h("span", { class: isBot ? "face bot" : "face", "aria-hidden": "true" }, author[0]),
     h("div", { class: "said" },
       h("p", { class: "by" }, h("strong", {}, author), author === "Ivan" ? h("span", { class: "badge" }, "app") : null, time,
         message.edited ? h("span", { class: "edited" }, "(edited)") : null),
       message.ephemeral ? h("p", { class: "only" }, "Only visible to you") : null,
       body,
+      message.requests ? sentRequests(message.requests) : null,
       (message.files || []).map((file) => h("p", { class: "note" }, `File: ${file.name}`)),
       message.ephemeral ? null : reactions(conversation, message),
       message.ephemeral || thread || !message.reply_count ? null : h("button", {
         type: "button", class: "link", "data-focus": "thread", onclick: () => openThread(message.ts),
       }, message.reply_count === 1 ? "1 reply" : `${message.reply_count} replies`)),
     message.ephemeral ? null : tools(conversation, message, isBot));
+}
+
+/** The requests that Ivan sent for a message; each leads to its entry in the list of all. */
+function sentRequests(requests) {
+  return h("ul", { class: "sent", "aria-label": "Requests that Ivan sent for it" }, requests.map((one) => h("li", {},
+    h("button", { type: "button", class: "link", "data-focus": `request ${one.n}`, onclick: () => showRequest(one.n) }, requestLine(one)))));
+}
+
+const requestLine = (one) => [
+  h("strong", {}, one.to), ` ${one.method} ${one.path.replace(/^\/api\/v2/, "")} → `,
+  h("span", { class: one.status !== null && one.status < 400 ? "good" : "bad" }, one.status === null ? "connection lost" : String(one.status)),
+  one.times > 1 ? ` (${one.times} times)` : null,
+];
+
+function showRequest(n) {
+  show("sources");
+  const entry = at("log").querySelector(`[data-request="${n}"]`);
+  if (!entry) return;
+  entry.querySelector("details").open = true;
+  entry.scrollIntoView({ block: "center" });
+  entry.querySelector("summary").focus();
+}
+
+/** Shows a message in the middle, in its conversation and its thread. */
+function showMessage(found) {
+  place = found.place;
+  thread = found.thread;
+  show("talk");
+  draw();
+  const shown = at("messages").querySelector(`[data-message="${CSS.escape(found.id)}"]`);
+  if (!shown) return;
+  shown.tabIndex = -1;
+  shown.scrollIntoView({ block: "center" });
+  shown.focus();
 }
 
 const saidBySlack = (message) => (message.from === "slack"
@@ -777,6 +850,8 @@ function drawTalk() {
   if (isNew) clear(list);
   drawn = key;
   if (isNew) list.isAtEnd = place !== "home";
+  // The Home tab keeps its place in a window of another size.
+  list.grows = place !== "home";
   const conversation = state.conversations.find((one) => one.id === place);
   at("composer").hidden = !conversation;
   at("leave").hidden = !thread;
@@ -795,8 +870,9 @@ function drawTalk() {
   const name = conversation.dm ? "Ivan" : `#${conversation.name}`;
   at("place").textContent = thread ? `Thread in ${name}` : name;
   at("text").placeholder = thread ? "Reply…" : `Message ${name}`;
-  const messages = inView(conversation);
-  reconcile(list, messages, (one) => (one.ephemeral ? `e${one.number}` : one.ts), (one) => drawMessage(conversation, one));
+  const { requests } = connections();
+  const messages = inView(conversation).map((one) => ({ ...one, requests: requests.get(`${conversation.id} ${messageId(one)}`) }));
+  reconcile(list, messages, messageId, (one) => drawMessage(conversation, one));
   list.stay();
   hint();
 }
@@ -867,15 +943,16 @@ function drawTask(task, other) {
 }
 
 function drawLog() {
-  reconcile(at("log"), state.log, (one) => one.n, (one) => {
+  const { messages } = connections();
+  const items = state.log.map((one) => ({ ...one, message: messages.get(one.n) }));
+  reconcile(at("log"), items, (one) => one.n, (one) => {
     if (one.act) return h("li", { class: "act" }, h("time", {}, written(new Date(one.at), FORMS.time_secs)), " ", one.act);
-    const outcome = one.status === null ? "connection lost" : String(one.status);
-    const isFine = one.status !== null && one.status < 400;
-    return h("li", { class: "request" },
-      h("details", {}, h("summary", {},
-        h("span", { class: "to" }, one.to), ` ${one.method} ${one.path.replace(/^\/api\/v2/, "")} → `,
-        h("span", { class: isFine ? "good" : "bad" }, outcome), one.fault ? h("span", { class: "note" }, ` (${one.fault})`) : null),
-      h("pre", {}, one.body || "(no body)")));
+    return h("li", { class: "request", "data-request": one.n },
+      h("details", { "data-keep": "body" }, h("summary", { "data-focus": "body" }, requestLine(one),
+        one.fault ? h("span", { class: "note" }, ` (${one.fault})`) : null),
+      h("pre", {}, one.body || "(no body)")),
+      one.for ? h("p", { class: "note" }, `for ${one.for.verb} of ${one.for.person}`,
+        one.message ? [" · ", h("button", { type: "button", class: "link", "data-focus": "message", onclick: () => showMessage(one.message) }, "its message")] : null) : null);
   });
   at("log").stay();
 }
