@@ -3,6 +3,7 @@
 use reqwest::header::{COOKIE, HeaderMap, LOCATION, SET_COOKIE};
 use serde_json::json;
 
+use crate::demo_browser::Browser;
 use crate::harness::*;
 use crate::own_tokens::makes_token;
 
@@ -347,6 +348,21 @@ async fn a_view_of_the_page_writes_nothing() {
             page(ivan).await;
         }
         assert_eq!(ivan.sql::<String>(rows), before);
+    })
+    .await;
+}
+
+/// With axe-core in Chromium, where both are installed.
+#[tokio::test]
+async fn the_page_has_no_fault_of_accessibility() {
+    let Some(mut browser) = Browser::start().await else {
+        return;
+    };
+    ivan_test(two_tasks().people(), async |ivan| {
+        let url = format!("{}{}", ivan.api_url(), link(ivan).await);
+        browser.call("Page.navigate", json!({ "url": url })).await;
+        browser.until("document.querySelector('table')").await;
+        browser.is_accessible("the status page").await;
     })
     .await;
 }
