@@ -128,7 +128,11 @@ text {{ font: 15px system-ui, "Segoe UI", Roboto, Helvetica, Arial, sans-serif; 
 .page {{ fill: #fff; stroke: #ddd }} .ana {{ fill: #4a6fa5 }} .ivan {{ fill: #2e7d57 }}
 .initial {{ fill: #fff; font-weight: 700; text-anchor: middle }} .name {{ font-weight: 700 }}
 .button {{ fill: #fff; stroke: #bbb }} .label {{ font-size: 13px; font-weight: 600; text-anchor: middle }}
-.request {{ font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #777 }}
+.request {{ font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #6a6a6a }}
+@media (prefers-color-scheme: dark) {{
+text {{ fill: #e6e6e6 }} .page {{ fill: #1a1d21; stroke: #444 }} .initial {{ fill: #fff }}
+.button {{ fill: #222529; stroke: #777 }} .request {{ fill: #a5a5a5 }}
+}}
 </style>
 <rect class="page" x="0.5" y="0.5" width="{}" height="{}" rx="10"/>
 {body}</svg>
@@ -136,6 +140,23 @@ text {{ font: 15px system-ui, "Segoe UI", Roboto, Helvetica, Arial, sans-serif; 
         WIDTH - 1,
         height - 1
     )
+}
+
+/// Both drawings of the README can be read on a light and on a dark page, and their words can be selected and searched.
+#[test]
+fn the_drawings_are_light_and_dark_and_their_text_is_text() {
+    for name in ["docs/flow.svg", "docs/conversation.svg"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        let drawn = std::fs::read_to_string(path).unwrap();
+        assert!(drawn.len() < 200_000, "{name}: {}", drawn.len());
+        assert!(drawn.contains("prefers-color-scheme: dark"), "{name}");
+        assert!(drawn.contains("aria-label="), "{name}");
+        assert!(drawn.matches("<text").count() > 10, "{name}");
+        for foreign in ["<image", "<script", "href", "@import", "url(http"] {
+            assert!(!drawn.contains(foreign), "{name}: {foreign}");
+        }
+        assert!(include_str!("../../README.md").contains(&format!("]({name})")));
+    }
 }
 
 #[test]
