@@ -35,6 +35,7 @@ mod deeds;
 mod demo;
 mod demo_browser;
 mod demo_page;
+mod demo_pictures;
 mod demo_terminal;
 mod dependencies;
 mod docs;
