@@ -148,6 +148,10 @@ async fn the_current_task_has_all_its_fields(#[case] at: At) {
         );
         let id = at.id(ivan, at.first);
         let entity = (at.source == "clickup").then_some("acme");
+        let label = match at.source {
+            "clickup" => "client:acme",
+            _ => "client",
+        };
         let source_id = match at.source {
             "clickup" => id.trim_start_matches("clickup:"),
             _ => "1",
@@ -163,6 +167,8 @@ async fn the_current_task_has_all_its_fields(#[case] at: At) {
                 "source_status": at.open,
                 "url": at.url(ivan, at.first),
                 "assignees": [],
+                "labels": [label],
+                "milestone": null,
                 "due": null,
                 "due_day": null,
                 "priority": null,

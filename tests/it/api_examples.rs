@@ -260,7 +260,7 @@ fn setup() -> Setup {
             json!({"name": "Renew the certificate", "assignees": [ANA_CLICKUP], "priority": 2}),
         ])
         .github_issues([
-            json!({"title": "Login fails on Safari", "assignees": ["ana"]}),
+            json!({"title": "Login fails on Safari", "assignees": ["ana"], "labels": ["safari"]}),
             json!({"title": "Update the docs", "assignees": ["bo"]}),
         ])
         .before(|sandbox| {

@@ -99,6 +99,12 @@ async fn labels_and_tags_are_changed_and_put_back_from_every_surface() {
         let (status, answer) = ivan.http_with("POST", &path, Some(body.clone()), AS_ANA).await;
         assert_eq!((status, &answer["conflict"]), (200, &json!(false)), "{answer}");
         assert_eq!(tags(ivan), Vec::<String>::new());
+        let (_, listed) = ivan.http_with("GET", "/tasks", None, AS_ANA).await;
+        let of = |title: &str| {
+            let mut tasks = listed["tasks"].as_array().unwrap().iter();
+            tasks.find(|task| task["title"] == title).unwrap()["labels"].clone()
+        };
+        assert_eq!((of("Update the docs"), of("Renew cert")), (json!(["ops"]), json!([])));
         // Another time there is nothing to send.
         let before = writes(ivan);
         let (status, answer) = ivan.http_with("POST", &path, Some(body), AS_ANA).await;

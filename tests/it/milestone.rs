@@ -73,6 +73,12 @@ async fn an_issue_is_put_in_a_milestone_and_back_from_every_surface() {
             .await
             .begins("✓ 2 of 2 tasks:");
         assert_eq!(milestone(ivan, 2).as_deref(), Some("2.1"));
+        // The API and the command line's JSON have it.
+        let task = "/tasks/github%3Aacme%2Fwidgets%232";
+        let (_, task) = ivan.http_with("GET", task, None, ana).await;
+        assert_eq!(task["milestone"], "2.1", "{task}");
+        let ran = ivan.cli(&["--as", "Ana", "list", "--json"]).await;
+        assert!(ran.out.contains(r#""milestone":"2.1""#), "{}", ran.out);
     })
     .await;
 }

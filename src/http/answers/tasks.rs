@@ -23,6 +23,10 @@ pub struct TaskJson {
     #[schema(format = "uri")]
     url: Option<String>,
     assignees: Option<Vec<String>>,
+    /// GitHub's labels or ClickUp's tags, in the source's spelling.
+    labels: Option<Vec<String>>,
+    /// The title of its milestone in GitHub; null without one.
+    milestone: Option<String>,
     due: Option<DateTime<Utc>>,
     /// The due day, for a task without a due time. It is the same day in every time zone. ClickUp stores it as 04:00 in
     /// the setter's zone, which is the value of `due`.
@@ -49,6 +53,8 @@ impl TaskJson {
             status: Some(task.status),
             url: Some(task.url.clone()),
             assignees: Some(task.assignees.iter().map(|a| a.name.clone()).collect()),
+            labels: Some(task.labels.clone()),
+            milestone: task.milestone.clone(),
             due: task.due.map(|due| due.at),
             due_day: task.due.and_then(|due| due.day),
             priority: task.priority,

@@ -64,6 +64,7 @@ pub(in crate::http) fn login() -> Scored {
             id: TaskId::parse("github:acme/widgets#7").unwrap(),
             title: "Login fails on Safari".into(),
             url: "https://github.com/acme/widgets/issues/7".into(),
+            milestone: Some("2.1".into()),
             ..certificate.task
         },
         ..certificate
@@ -121,6 +122,8 @@ fn a_task_has_the_fields_of_the_design() {
             "status": "in_progress",
             "url": "https://app.clickup.com/t/86tst0001",
             "assignees": ["Ana"],
+            "labels": ["client:acme"],
+            "milestone": null,
             "due": "2026-03-03T03:00:00Z",
             "due_day": "2026-03-03",
             "priority": "urgent",
@@ -132,6 +135,7 @@ fn a_task_has_the_fields_of_the_design() {
     );
     let issue = serde_json::to_value(TaskJson::of(&login())).unwrap();
     assert_eq!(issue["source_id"], "7");
+    assert_eq!(issue["milestone"], "2.1");
 }
 
 #[test]
