@@ -11,6 +11,7 @@ use ivan::sandbox::slack::PostedMessage;
 use serde_json::Value;
 
 use super::driver::{ByHand, Drive, Typed, envelope, lane};
+use super::everyday::{self, Everyday, ForEach, Marks, Reported};
 use super::gone;
 use super::history::{Asks, History, On, Surface, System, Who};
 use super::threads::{self, Made};
@@ -35,6 +36,8 @@ pub struct Check<'a> {
     dms: BTreeMap<Who, Vec<PostedMessage>>,
     unkept: BTreeMap<Who, Vec<PostedMessage>>,
     journal: BTreeMap<System, Vec<RequestRecord>>,
+    /// By the place of a command for several tasks: the answer for each.
+    parts: BTreeMap<usize, Vec<Told>>,
     wrong: Vec<String>,
 }
 
@@ -50,6 +53,7 @@ struct Thing {
     description: String,
     complete: bool,
     comments: Vec<String>,
+    marks: Marks,
 }
 
 /// A message of a person as the store has it, in the order of answers.
@@ -85,6 +89,8 @@ enum Verdict {
     NoCurrent,
     /// A task was shown.
     Shown,
+    /// Each of several tasks has an answer of its own.
+    Several,
 }
 
 /// The answer's statement about the comment of a `done -c`.
@@ -133,6 +139,7 @@ impl<'a> Check<'a> {
             dms,
             unkept,
             journal: journal.into_iter().collect(),
+            parts: BTreeMap::new(),
             wrong: Vec::new(),
         }
     }
@@ -142,7 +149,9 @@ impl<'a> Check<'a> {
         self.one_answer_each();
         self.told_of_the_store();
         let told = self.told();
+        self.finds();
         self.effects(&told);
+        self.marks(&told);
         self.order(&told, drive);
         let made: Vec<Made<'_>> = self
             .things
@@ -221,21 +230,160 @@ impl<'a> Check<'a> {
     /// The final answer to each command; `None` where it cannot be read, which is a violation.
     fn told(&mut self) -> Vec<Option<Told>> {
         let typed = self.typed;
-        typed
-            .iter()
-            .map(|typed| {
-                let told = match typed.command.by {
-                    Surface::Dm => self.told_in_slack(typed),
-                    Surface::Http => told_over_http(typed),
-                };
-                let told = told.and_then(|told| self.fits(typed, told));
-                told.map_err(|why| self.says(format!("{}: {why}", typed.command)))
-                    .ok()
-            })
-            .collect()
+        let mut all = Vec::new();
+        for (place, typed) in typed.iter().enumerate() {
+            let told = match (&typed.command.what, typed.command.by) {
+                (Asks::Everyday(Everyday::Several { .. }), _) => {
+                    self.told_of_each(typed).map(|parts| {
+                        self.parts.insert(place, parts);
+                        Told {
+                            what: Verdict::Several,
+                            about: None,
+                            comment: Comment::None,
+                        }
+                    })
+                }
+                (_, Surface::Dm) => self
+                    .final_text(typed)
+                    .and_then(|text| read(&text))
+                    .and_then(|told| self.fits(typed, told)),
+                (_, Surface::Http) => told_over_http(typed).and_then(|told| self.fits(typed, told)),
+            };
+            match told {
+                Ok(told) => all.push(Some(told)),
+                Err(why) => {
+                    self.says(format!("{}: {why}", typed.command));
+                    all.push(None);
+                }
+            }
+        }
+        all
     }
 
-    fn told_in_slack(&self, typed: &Typed) -> Result<Told, String> {
+    /// The answers to a command for several tasks. Numbers mean those of a list that its author was shown before; if they
+    /// mean none, it is refused as a whole.
+    fn told_of_each(&self, typed: &Typed) -> Result<Vec<Told>, String> {
+        let Asks::Everyday(Everyday::Several { tasks, each, .. }) = &typed.command.what else {
+            return Ok(Vec::new());
+        };
+        let receipt = self.final_text(typed)?;
+        let by_number = everyday::has_numbers(&typed.words);
+        let Some(lines) = everyday::lines_of(&receipt) else {
+            return match by_number && receipt.starts_with('✗') {
+                true => Ok(Vec::new()),
+                false => Err(format!("it was told `{receipt}`")),
+            };
+        };
+        if lines.len() != tasks.len() {
+            return Err(format!("it has {} lines: `{receipt}`", lines.len()));
+        }
+        let mut parts = Vec::new();
+        for (place, line) in lines.into_iter().enumerate() {
+            let told = read(line)?;
+            let url = told.about.as_deref().unwrap_or_default();
+            let thing = self.things.get(url);
+            let thing = thing.ok_or_else(|| format!("`{line}` is about nothing"))?;
+            let is_meant = match by_number {
+                true => self.was_listed(typed, place, url),
+                false => tasks.get(place).is_some_and(|on| on.title() == thing.title),
+            };
+            let fits = match told.what {
+                Verdict::Done | Verdict::Already => true,
+                Verdict::Externally => *each == ForEach::Done,
+                Verdict::GivenUp | Verdict::GivenUpPerhapsDone => self.history.gives_up,
+                Verdict::NoCurrent | Verdict::Shown | Verdict::Several => false,
+            };
+            if !is_meant || !fits {
+                return Err(format!("it was told `{line}`"));
+            }
+            parts.push(Told {
+                about: Some(thing.id.clone()),
+                ..told
+            });
+        }
+        Ok(parts)
+    }
+
+    /// Whether a task had that place, from 0, in a list that the author of a command had been shown.
+    fn was_listed(&self, typed: &Typed, place: usize, url: &str) -> bool {
+        let lists = self.dms[&typed.command.who].iter();
+        lists
+            .filter(|posted| posted.ts < typed.ts)
+            .flat_map(|posted| &posted.history)
+            .any(|text| everyday::numbered(text).get(place) == Some(&url))
+    }
+
+    /// A search finds the task whose title it was for. A mirror that is read for the first time may lack it.
+    fn finds(&mut self) {
+        let typed = self.typed;
+        let read_before = !self.history.seed.is_multiple_of(10);
+        for typed in typed.iter().filter(|_| read_before) {
+            let Asks::Everyday(Everyday::Find(on)) = &typed.command.what else {
+                continue;
+            };
+            let Ok(text) = self.final_text(typed) else {
+                continue;
+            };
+            let found = links(&text)
+                .filter_map(|url| self.things.get(url))
+                .any(|thing| thing.title == on.title());
+            if !found {
+                self.says(format!("{}: it was not found: `{text}`", typed.command));
+            }
+        }
+    }
+
+    /// The labels and priorities are those that the answers report.
+    fn marks(&mut self, told: &[Option<Told>]) {
+        let mut reported = Reported::new();
+        let mut report = |told: &Told, what: &str| {
+            let key = (told.about.clone().unwrap_or_default(), what.to_owned());
+            let (surely, perhaps) = reported.entry(key).or_default();
+            match told.what {
+                Verdict::Done | Verdict::Already | Verdict::Externally => *surely += 1,
+                Verdict::GivenUpPerhapsDone => *perhaps += 1,
+                _ => {}
+            }
+        };
+        for (place, (typed, told)) in self.typed.iter().zip(told).enumerate() {
+            match (&typed.command.what, told) {
+                (Asks::Everyday(Everyday::Label { add, remove, .. }), Some(told)) => {
+                    for name in add.iter().chain(remove) {
+                        report(told, name);
+                    }
+                }
+                (
+                    Asks::Everyday(Everyday::Several {
+                        each: ForEach::High,
+                        ..
+                    }),
+                    _,
+                ) => {
+                    for told in self.parts.get(&place).into_iter().flatten() {
+                        report(told, everyday::PRIORITY);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut wrong = Vec::new();
+        for thing in self.things.values() {
+            let first = |titles: &[&str]| titles.contains(&thing.title.as_str());
+            let is_first = first(&super::history::TASKS) || first(&super::history::ISSUES);
+            let begins_with_labels = self.history.everyday && is_first;
+            let about = (thing.id.as_str(), thing.title.as_str());
+            wrong.extend(everyday::wrong(
+                about,
+                &thing.marks,
+                begins_with_labels,
+                &reported,
+            ));
+        }
+        self.wrong.extend(wrong);
+    }
+
+    /// The last text of the answer. All earlier ones say that it waits.
+    fn final_text(&self, typed: &Typed) -> Result<String, String> {
         let posted = self
             .answer_to(typed)
             .ok_or_else(|| "it has no answer".to_owned())?;
@@ -247,7 +395,7 @@ impl<'a> Check<'a> {
         if let Some(early) = history.iter().find(|text| !waits(text)) {
             return Err(format!("it was answered `{early}` before `{last}`"));
         }
-        read(&last)
+        Ok(last)
     }
 
     /// Whether an answer fits its command; returns it with the task's address replaced by its id.
@@ -293,6 +441,10 @@ impl<'a> Check<'a> {
                 None => given_up,
             },
             Asks::Current | Asks::Next => told.what == Verdict::Shown,
+            Asks::Everyday(Everyday::Label { on, .. }) => {
+                is_on(*on) && (given_up || matches!(told.what, Verdict::Done | Verdict::Already))
+            }
+            Asks::Everyday(_) => told.what == Verdict::Shown,
             Asks::CommentHere { .. } | Asks::DoneHere { .. } => match told.what {
                 Verdict::NoCurrent => !self.has_been_shown_something(typed),
                 Verdict::Shown => false,
@@ -362,12 +514,12 @@ impl<'a> Check<'a> {
                 }
             }
         }
-        for (typed, told) in self.typed.iter().zip(told) {
+        for (place, (typed, told)) in self.typed.iter().zip(told).enumerate() {
             let Some(told) = told else { continue };
             let count = |times: &mut Times| match told.what {
                 Verdict::GivenUpPerhapsDone => times.perhaps += 1,
                 Verdict::Done | Verdict::Already | Verdict::Externally => times.surely += 1,
-                Verdict::GivenUp | Verdict::NoCurrent | Verdict::Shown => {}
+                Verdict::GivenUp | Verdict::NoCurrent | Verdict::Shown | Verdict::Several => {}
             };
             let about = told.about.clone().unwrap_or_default();
             match &typed.command.what {
@@ -394,7 +546,23 @@ impl<'a> Check<'a> {
                         wrong.push(format!("{about} is the answer to two creations"));
                     }
                 }
-                Asks::Current | Asks::Next => {}
+                Asks::Everyday(Everyday::Several {
+                    each: ForEach::Done,
+                    ..
+                }) => {
+                    for part in self.parts.get(&place).into_iter().flatten() {
+                        let about = part.about.clone().unwrap_or_default();
+                        let times = completions.entry(about).or_default();
+                        match part.what {
+                            Verdict::GivenUpPerhapsDone => times.perhaps += 1,
+                            Verdict::Done | Verdict::Already | Verdict::Externally => {
+                                times.surely += 1;
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+                Asks::Current | Asks::Next | Asks::Everyday(_) => {}
             }
         }
         for thing in self.things.values() {
@@ -457,21 +625,22 @@ impl<'a> Check<'a> {
         completions: &BTreeMap<String, Times>,
     ) -> Vec<String> {
         let mut by_ivan: BTreeMap<&str, usize> = BTreeMap::new();
-        let told: Vec<(&Typed, &Told, &str)> = self
-            .typed
-            .iter()
-            .zip(told)
-            .filter(|(typed, _)| {
-                matches!(
-                    typed.command.what,
-                    Asks::Done { .. } | Asks::DoneHere { .. }
-                )
-            })
-            .filter_map(|(typed, told)| {
-                let told = told.as_ref()?;
-                Some((typed, told, told.about.as_deref()?))
-            })
-            .collect();
+        let mut of_completions: Vec<(&Typed, &Told, &str)> = Vec::new();
+        for (place, (typed, told)) in self.typed.iter().zip(told).enumerate() {
+            let told: Vec<&Told> = match &typed.command.what {
+                Asks::Done { .. } | Asks::DoneHere { .. } => told.iter().collect(),
+                Asks::Everyday(Everyday::Several {
+                    each: ForEach::Done,
+                    ..
+                }) => self.parts.get(&place).into_iter().flatten().collect(),
+                _ => continue,
+            };
+            for told in told {
+                let id = told.about.as_deref();
+                of_completions.extend(id.map(|id| (typed, told, id)));
+            }
+        }
+        let told = of_completions;
         for (_, told, id) in &told {
             if matches!(told.what, Verdict::Done | Verdict::GivenUpPerhapsDone) {
                 *by_ivan.entry(id).or_default() += 1;
@@ -633,7 +802,23 @@ impl<'a> Check<'a> {
                 Asks::Create { title, .. } => {
                     is_there(thing, self.turn_of_creation(thing, title), "new".to_owned());
                 }
-                Asks::Current | Asks::Next => {}
+                Asks::Everyday(Everyday::Label { add: Some(add), .. }) if is_done => {
+                    is_there(thing, self.turn_of_label(thing, add), thing.id.clone());
+                }
+                Asks::Current | Asks::Next | Asks::Everyday(_) => {}
+            }
+        }
+        if let Asks::Everyday(Everyday::Several {
+            each: ForEach::Done,
+            ..
+        }) = &typed.command.what
+        {
+            let parts = self.parts.get(&place).into_iter().flatten();
+            for part in parts.filter(|part| part.what == Verdict::Done) {
+                let mut things = self.things.values();
+                if let Some(thing) = things.find(|thing| part.about.as_ref() == Some(&thing.id)) {
+                    is_there(thing, self.turn_of_completion(thing), thing.id.clone());
+                }
             }
         }
         effects.into_iter()
@@ -678,6 +863,11 @@ impl<'a> Check<'a> {
         let asked = self.typed.iter().filter(|typed| match &typed.command.what {
             Asks::Done { on, .. } => on.title() == thing.title,
             Asks::DoneHere { .. } => true,
+            Asks::Everyday(Everyday::Several {
+                each: ForEach::Done,
+                tasks,
+                by_number,
+            }) => *by_number || tasks.iter().any(|on| on.title() == thing.title),
             _ => false,
         });
         let by_hand = self.by_hand.iter().any(|act| match act {
@@ -688,11 +878,27 @@ impl<'a> Check<'a> {
             return None;
         }
         self.applied(thing.system)
-            .filter(|(seen, ..)| {
-                matches!(seen.method.as_str(), "PUT" | "PATCH") && seen.path.ends_with(&thing.path)
+            .filter(|(seen, _, body)| {
+                let sets_status = !body["status"].is_null() || !body["state"].is_null();
+                matches!(seen.method.as_str(), "PUT" | "PATCH")
+                    && seen.path.ends_with(&thing.path)
+                    && sets_status
             })
             .map(|(_, turn, _)| turn)
             .min()
+    }
+
+    /// When a label was first put on. Only one command does that.
+    fn turn_of_label(&self, thing: &Thing, label: &str) -> Option<u64> {
+        let tag = format!("{}/tag/{}", thing.path, label.replace(' ', "%20"));
+        let labels = format!("{}/labels", thing.path);
+        let puts_on = |seen: &&RequestRecord| {
+            seen.method == "POST"
+                && (seen.path.ends_with(&tag)
+                    || seen.path.ends_with(&labels) && seen.body.contains(label))
+        };
+        let seen = self.journal[&thing.system].iter();
+        seen.filter(puts_on).filter_map(|seen| seen.turn).min()
     }
 
     fn turn_of_creation(&self, thing: &Thing, title: &str) -> Option<u64> {
@@ -737,6 +943,7 @@ fn things(ivan: &Ivan) -> BTreeMap<String, Thing> {
             title: text(&task["name"]),
             description: text(&task["description"]),
             complete: done,
+            marks: Marks::of(&task),
             comments: ivan.clickup().task(&id).comments(),
         };
         (text(&task["url"]), thing)
@@ -751,6 +958,7 @@ fn things(ivan: &Ivan) -> BTreeMap<String, Thing> {
             title: text(&issue["title"]),
             description: body.split("<!--").next().unwrap_or_default().to_owned(),
             complete: issue["state"] == "closed",
+            marks: Marks::of(&issue),
             comments: ivan.github().issue(REPO, number).comments(),
         };
         (text(&issue["html_url"]), thing)

@@ -14,6 +14,7 @@ use ivan::sandbox::slack::SandboxSlack;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use super::everyday::{self, Everyday, ForEach};
 use super::history::{Asks, Command, History, Instant, On, Step, Surface, System, Who, Wrong, ms};
 use super::threads::{self, Thread};
 use super::{drops, gone};
@@ -80,6 +81,8 @@ impl Tally {
 #[derive(Debug)]
 pub struct Typed {
     pub command: Command,
+    /// The text as typed; empty over HTTP.
+    pub words: String,
     /// Slack's id of the message; empty over HTTP.
     pub ts: String,
     /// The number of commands typed before its first answer over HTTP; `None` until then, and in Slack.
@@ -370,6 +373,7 @@ impl<'a> Drive<'a> {
         let place = self.typed.len();
         let mut typed = Typed {
             command: command.clone(),
+            words: String::new(),
             ts: String::new(),
             accepted: None,
             operation: None,
@@ -377,7 +381,11 @@ impl<'a> Drive<'a> {
         };
         if command.by == Surface::Dm {
             let channel = self.ivan.slack().dm(command.who.slack());
-            let words = self.words(&command.what);
+            let words = match &command.what {
+                Asks::Everyday(asks) => self.everyday(command.who, asks).await,
+                other => self.words(other),
+            };
+            typed.words.clone_from(&words);
             typed.ts = self
                 .ivan
                 .slack()
@@ -399,6 +407,21 @@ impl<'a> Drive<'a> {
             On::Task(_) => format!("clickup:{}", self.ivan.clickup().task(on.title()).id()),
             On::Issue(place) => format!("#{}", number(place)),
         }
+    }
+
+    /// A command of every day as text for Slack. Numbers are those of the list that the person has just been shown;
+    /// without one the tasks are named.
+    async fn everyday(&self, who: Who, asks: &Everyday) -> String {
+        let channel = self.ivan.slack().dm(who.slack());
+        let is_listed = |slack: &SandboxSlack| {
+            let newest = slack.bot_messages(&channel).pop();
+            newest.is_some_and(|newest| everyday::numbered(&newest.text).len() > 1)
+        };
+        let numbers = asks.is_by_number() && soon(self.ivan.slack().until(is_listed)).await;
+        if numbers {
+            self.tally.fault("several tasks by their numbers", 1);
+        }
+        asks.words(|on| self.reference(on), numbers)
     }
 
     /// The command as text for Slack.
@@ -431,6 +454,7 @@ impl<'a> Drive<'a> {
             Asks::DoneHere {
                 comment: Some(text),
             } => format!("done -c {text}"),
+            Asks::Everyday(asks) => asks.words(|on| self.reference(on), false),
         }
     }
 
@@ -465,6 +489,9 @@ impl<'a> Drive<'a> {
                 json!({"title": title, "description": description,
                     "source": match system { System::GitHub => "github", _ => "clickup" }}),
             ),
+            Asks::Everyday(asks @ Everyday::Label { on, .. }) => {
+                (format!("/tasks/{}/label", id(*on)), everyday::body(asks))
+            }
             other => panic!("{other:?} is not asked over HTTP"),
         };
         let key = format!("key-{place}");
@@ -904,10 +931,44 @@ impl<'a> Drive<'a> {
                 ..
             } => (System::GitHub, "POST", format!("/{REPO}/issues")),
             Asks::Create { .. } => (System::ClickUp, "POST", "/list/".to_owned()),
+            Asks::Everyday(asks) => return self.everyday_write_of(asks),
             Asks::Current | Asks::Next | Asks::CommentHere { .. } | Asks::DoneHere { .. } => {
                 return None;
             }
         })
+    }
+
+    /// The first write of a command of every day. Numbers may mean any task.
+    fn everyday_write_of(&self, asks: &Everyday) -> Option<(System, &'static str, String)> {
+        let of_label = |on: On, adds: bool| {
+            let method = if adds { "POST" } else { "DELETE" };
+            match on {
+                On::Task(_) => {
+                    let id = self.ivan.clickup().task(on.title()).id().to_owned();
+                    (System::ClickUp, method, format!("/task/{id}/tag/"))
+                }
+                On::Issue(place) => {
+                    let path = format!("/issues/{}/labels", number(place));
+                    (System::GitHub, method, path)
+                }
+            }
+        };
+        match asks {
+            Everyday::List | Everyday::Find(_) => None,
+            Everyday::Label { on, add, .. } => Some(of_label(*on, add.is_some())),
+            Everyday::Several {
+                by_number: true, ..
+            } => None,
+            Everyday::Several { tasks, each, .. } => Some(match (*tasks.first()?, each) {
+                (On::Task(_), _) => (System::ClickUp, "PUT", "/task/".to_owned()),
+                (on @ On::Issue(_), ForEach::High) => of_label(on, true),
+                (On::Issue(place), ForEach::Done) => (
+                    System::GitHub,
+                    "PATCH",
+                    format!("/issues/{}", number(place)),
+                ),
+            }),
+        }
     }
 
     fn before(&self, command: &Command) -> usize {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::aborts::Abort;
+use super::everyday::{self, Everyday};
 use super::threads::{self, InThread};
 use super::{drops, gone};
 use crate::harness::{ANA, ANA_CLICKUP, BO, BO_CLICKUP};
@@ -38,6 +39,8 @@ pub struct History {
     pub drops: bool,
     /// GitHub is used as a GitHub App, whose tokens end again and again.
     pub app: bool,
+    /// It has commands of `everyday.rs`, and tasks begin with labels.
+    pub everyday: bool,
     pub tasks: usize,
     pub issues: usize,
     pub steps: Vec<Step>,
@@ -148,6 +151,7 @@ pub enum Asks {
     DoneHere {
         comment: Option<String>,
     },
+    Everyday(Everyday),
 }
 
 /// The moment of SIGKILL.
@@ -223,10 +227,11 @@ impl Instant {
             | Instant::PostedLate
             | Instant::PostedUnanswered
             | Instant::PostedUnrecorded => true,
-            _ => matches!(
-                command.what,
-                Asks::Comment { .. } | Asks::Create { .. } | Asks::Done { .. }
-            ),
+            _ => match &command.what {
+                Asks::Comment { .. } | Asks::Create { .. } | Asks::Done { .. } => true,
+                Asks::Everyday(asks) => asks.writes(),
+                _ => false,
+            },
         }
     }
 
@@ -406,8 +411,11 @@ impl History {
         let is_put_back = seed % 8 == 1;
         let sizes = (draw.tasks, draw.issues);
         threads::strewn(seed, drops || is_put_back || draw.bare, sizes, &mut steps);
+        let excluded = drops || is_put_back || draw.bare;
+        let everyday = everyday::strewn(seed, excluded, sizes, &mut steps);
         History {
             drops,
+            everyday,
             app: seed % 3 == 1,
             seed,
             people,
@@ -741,6 +749,10 @@ impl fmt::Display for Command {
             Asks::Next => f.write_str("`next`"),
             Asks::CommentHere { text } => write!(f, "`comment {text}`"),
             Asks::DoneHere { comment } => write!(f, "`done` ({comment:?})"),
+            Asks::Everyday(asks) => {
+                let named = |on: On| format!("({})", on.title());
+                write!(f, "`{}`", asks.words(named, asks.is_by_number()))
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod aborts;
 mod check;
 mod driver;
 mod drops;
+mod everyday;
 mod gone;
 mod history;
 mod put_back;
@@ -98,13 +99,22 @@ async fn every_command_takes_effect_once_and_in_order_through_anything() {
 /// The initial state of a history.
 fn setup(history: &History) -> Setup {
     let mut setup = Setup::new().disk_can_fill();
+    let labels: &[&str] = match history.everyday {
+        true => &everyday::OLD,
+        false => &[],
+    };
     for title in TASKS.iter().take(history.tasks) {
         let everybody = Who::ALL.map(Who::clickup);
-        setup = setup.clickup_tasks([json!({"name": title, "assignees": everybody})]);
+        setup =
+            setup.clickup_tasks([json!({"name": title, "assignees": everybody, "tags": labels})]);
     }
     for title in ISSUES.iter().take(history.issues) {
         let everybody = Who::ALL.map(Who::github);
-        setup = setup.github_issues([json!({"title": title, "assignees": everybody})]);
+        setup = setup
+            .github_issues([json!({"title": title, "assignees": everybody, "labels": labels})]);
+    }
+    if history.everyday {
+        setup = setup.before(everyday::prepare);
     }
     // With signatures, the texts of two people would never be equal.
     setup = setup.config("outbox.signature = false");
