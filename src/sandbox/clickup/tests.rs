@@ -411,6 +411,25 @@ async fn what_is_written_comes_back_formatted_when_told_to() {
 }
 
 #[tokio::test]
+async fn a_subtask_is_created_in_the_list_of_its_parent() {
+    let clickup = clickup().await;
+    let id = clickup.add_task(json!({"name": "Whole"}));
+    let body = |parent: Value| Some(json!({"name": "Part", "parent": parent}));
+    let list = format!("/list/{}/task", clickup.list_id());
+    let (status, part) = clickup.ask("POST", &list, body(json!(id))).await;
+    assert_eq!((status, &part["parent"]), (200, &json!(id)));
+    let refused = json!({"err": "Parent not child of list", "ECODE": "ITEM_137"});
+    for (path, parent) in [
+        ("/list/901100000002/task", json!(id)),
+        (list.as_str(), json!("86zzz")),
+        (list.as_str(), json!(7)),
+    ] {
+        let answer = clickup.ask("POST", path, body(parent)).await;
+        assert_eq!(answer, (400, refused.clone()), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn listings_lag_when_told_to() {
     let clickup = clickup().await;
     let id = clickup.add_task(json!({"name": "Old"}));

@@ -305,7 +305,7 @@ impl ClickUpWorld {
             self.add_tag(&text(&list["space"]["id"]), tag);
         }
         let at = self.tick();
-        let parent = self.parent_for(wish)?;
+        let parent = self.parent_in(wish, &list)?;
         let ago = |key: &str| {
             wish.get(key)
                 .and_then(Value::as_i64)
@@ -379,6 +379,23 @@ impl ClickUpWorld {
         self.tell_of(&id, "taskCreated", vec![status_item.clone(), creation]);
         self.tell_of(&id, "taskStatusUpdated", vec![status_item]);
         Ok(id)
+    }
+
+    /// The parent of a new task, which has to be in the same list (docs/contracts/clickup.md#writing).
+    fn parent_in(&self, wish: &Map<String, Value>, list: &Value) -> Result<Value, ClickUpRefusal> {
+        let is_there = |id: &String| {
+            let task = self.tasks.get(id).filter(|task| !task.deleted);
+            task.is_some_and(|task| task.json["list"]["id"] == list["id"])
+        };
+        match wish.get("parent") {
+            None | Some(Value::Null) => Ok(Value::Null),
+            Some(Value::String(id)) if is_there(id) => Ok(json!(id)),
+            Some(_) => Err(ClickUpRefusal::new(
+                400,
+                "ITEM_137",
+                "Parent not child of list",
+            )),
+        }
     }
 
     fn parent_for(&self, wish: &Map<String, Value>) -> Result<Value, ClickUpRefusal> {

@@ -19,6 +19,9 @@ const TITLE: usize = 256;
 const BODY: usize = 65_536;
 /// Assignees of an issue.
 const ASSIGNEES: usize = 10;
+/// Sub-issues of an issue, and levels of them (docs/contracts/github.md#sub-issues).
+const SUB_ISSUES: usize = 100;
+const LEVELS: usize = 8;
 /// The supported API versions; the first applies to requests that name none (docs/contracts/github.md#requests).
 const VERSIONS: [&str; 2] = ["2022-11-28", "2026-03-10"];
 /// Hooks for one event (docs/contracts/github.md#registering).
@@ -28,12 +31,13 @@ const POINTS_A_MINUTE: u32 = 900;
 const CREATIONS_A_MINUTE: usize = 80;
 const CREATIONS_AN_HOUR: usize = 500;
 /// The events that a hook can select (docs/contracts/github.md#events).
-const EVENTS: [&str; 8] = [
+const EVENTS: [&str; 9] = [
     "*",
     "push",
     "issues",
     "issue_comment",
     "issue_dependencies",
+    "sub_issues",
     "repository",
     "pull_request",
     "label",
@@ -545,6 +549,37 @@ impl GitHubWorld {
                 let path = format!("/repositories/{repo}/issues/{number}/dependencies/{way}");
                 self.page(call, &path, shown.collect())
             }
+            ("GET", ["sub_issues"]) => {
+                let parts = self.sub_issues(repo, number).into_iter();
+                let seen = parts.filter(|(repo, _)| self.sees(*repo));
+                let shown = seen.map(|(repo, number)| self.shown(call, repo, number));
+                let path = format!("/repositories/{repo}/issues/{number}/sub_issues");
+                self.page(call, &path, shown.collect())
+            }
+            ("GET", ["parent"]) => {
+                let at = self.parent_of(repo, number);
+                let at = at.filter(|at| self.sees(at.0)).ok_or_else(not_found)?;
+                Ok(ApiReply::new(200, self.shown(call, at.0, at.1)))
+            }
+            ("POST", ["sub_issues"]) => {
+                if !push {
+                    return Err(self.forbidden("issues=write"));
+                }
+                let part = self.new_part(&json_body(call)?, (repo, number))?;
+                self.put_under(part, Some((repo, number)), &me);
+                Ok(ApiReply::new(201, self.shown(call, repo, number)))
+            }
+            ("DELETE", ["sub_issue"]) => {
+                if !push {
+                    return Err(self.forbidden("issues=write"));
+                }
+                let part = self.part_in(&json_body(call)?)?;
+                if self.parent_of(part.0, part.1) != Some((repo, number)) {
+                    return Err(not_found());
+                }
+                self.put_under(part, None, &me);
+                Ok(ApiReply::new(200, self.shown(call, repo, number)))
+            }
             ("GET", ["comments"]) => self.list_comments(call, repo, Some(number)),
             ("POST", ["comments"]) => {
                 let body = comment_body(&json_body(call)?)?;
@@ -649,6 +684,60 @@ impl GitHubWorld {
             }
             _ => Err(not_found()),
         }
+    }
+
+    /// The issue that a body names by its id, which is no number of an issue.
+    fn part_in(&self, body: &Map<String, Value>) -> Result<(u64, u64), ApiReply> {
+        let Some(id) = body.get("sub_issue_id") else {
+            return Err(invalid("Issue", "sub_issue_id", "missing_field", None));
+        };
+        let id = id.as_u64();
+        let id = id.ok_or_else(|| invalid("Issue", "sub_issue_id", "invalid", None))?;
+        let found = self.with_id(id).filter(|at| self.sees(at.0));
+        found.ok_or_else(not_found)
+    }
+
+    /// The issue that is to be a sub-issue of another (docs/contracts/github.md#sub-issues).
+    fn new_part(
+        &self,
+        body: &Map<String, Value>,
+        parent: (u64, u64),
+    ) -> Result<(u64, u64), ApiReply> {
+        let refused = |why: &str| {
+            let message = "An error occurred while adding the sub-issue to the parent issue.";
+            no(422, &format!("{message} {why}"))
+        };
+        let part = self.part_in(body)?;
+        let owner = |at: (u64, u64)| self.repos.get(&at.0).map(Repo::owner);
+        if owner(part) != owner(parent) {
+            return Err(refused("Sub issue must belong to the same owner"));
+        }
+        let replaces = body.get("replace_parent") == Some(&json!(true));
+        match self.parent_of(part.0, part.1) {
+            Some(known) if known == parent => {
+                return Err(refused(
+                    "Issue may not contain duplicate sub-issues and Sub issue may only have one parent",
+                ));
+            }
+            Some(_) if !replaces => {
+                return Err(refused("Sub issue may only have one parent"));
+            }
+            _ => {}
+        }
+        if self.sub_issues(parent.0, parent.1).len() >= SUB_ISSUES {
+            return Err(refused("Parent cannot have more than 100 sub-issues"));
+        }
+        let mut above = Some(parent);
+        for _ in 0..LEVELS {
+            match above {
+                None => return Ok(part),
+                Some(at) if at == part => break,
+                Some(at) => above = self.parent_of(at.0, at.1),
+            }
+        }
+        Err(refused(
+            "Sub issues may not be nested so deep, or in a circle",
+        ))
     }
 
     fn names_in(&self, repo: u64, number: u64, key: &str, field: &str) -> Vec<String> {

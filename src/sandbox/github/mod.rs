@@ -208,6 +208,17 @@ impl SandboxGitHub {
             .with(|world| world.add_milestone(id, title, open));
     }
 
+    /// A person makes the issue a sub-issue of another one in its repository, or of none.
+    #[track_caller]
+    pub fn put_under_as(&self, repo: &str, number: u64, login: &str, parent: Option<u64>) {
+        let id = self.repo(repo);
+        self.login(login);
+        self.house.with(|world| {
+            let parent = parent.map(|parent| (id, parent));
+            world.put_under((id, number), parent, login);
+        });
+    }
+
     /// A person puts the issue in the milestone with this title, or in none.
     #[track_caller]
     pub fn milestone_as(&self, repo: &str, number: u64, login: &str, title: Option<&str>) {
@@ -726,6 +737,12 @@ impl IssueView {
     pub fn milestone(&self) -> Option<String> {
         let title = self.json()["milestone"]["title"].clone();
         title.as_str().map(str::to_owned)
+    }
+
+    /// The number of the issue that it is a sub-issue of.
+    pub fn parent(&self) -> Option<u64> {
+        let address = self.json()["parent_issue_url"].clone();
+        address.as_str()?.rsplit('/').next()?.parse().ok()
     }
 
     /// The logins of its assignees.

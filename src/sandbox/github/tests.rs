@@ -533,6 +533,70 @@ async fn labels_and_assignees_are_added_and_taken_away() {
 }
 
 #[tokio::test]
+async fn sub_issues_are_added_once_and_counted() {
+    let github = github().await;
+    for title in ["Release", "Login fails", "Update the docs"] {
+        github.add_issue(REPO, json!({"title": title}));
+    }
+    let at = |number: u64, tail: &str| format!("/repos/{REPO}/issues/{number}{tail}");
+    let whole = github.ask("GET", &at(1, ""), None).await.body;
+    let part = github.ask("GET", &at(2, ""), None).await.body;
+    assert_eq!(whole["sub_issues_summary"]["total"], 0);
+    assert!(part.get("parent_issue_url").is_none());
+    let body = json!({"sub_issue_id": part["id"]});
+    let post = async |number: u64, body: Value| {
+        let path = at(number, "/sub_issues");
+        github.ask("POST", &path, Some(body)).await
+    };
+    for (odd, status) in [
+        (json!({}), 422),
+        (json!({"sub_issue_id": part["id"].to_string()}), 422),
+        (json!({"sub_issue_id": 2}), 404),
+        (json!({"sub_issue_id": whole["id"]}), 422),
+    ] {
+        assert_eq!(post(1, odd.clone()).await.status, status, "{odd}");
+    }
+    assert_eq!(post(1, body.clone()).await.status, 201);
+    let again = post(1, body.clone()).await;
+    assert_eq!(again.status, 422);
+    let message = again.body["message"].as_str().unwrap();
+    assert!(message.ends_with(
+        "Issue may not contain duplicate sub-issues and Sub issue may only have one parent"
+    ));
+    assert_eq!(post(3, body.clone()).await.status, 422);
+    // In a circle.
+    assert_eq!(
+        post(2, json!({"sub_issue_id": whole["id"]})).await.status,
+        422
+    );
+    github.close_as(REPO, 2, "bo");
+    let whole = github.ask("GET", &at(1, ""), None).await.body;
+    let summary = json!({"total": 1, "completed": 1, "percent_completed": 100});
+    assert_eq!(whole["sub_issues_summary"], summary);
+    let part = github.ask("GET", &at(2, ""), None).await.body;
+    assert_eq!(part["parent_issue_url"], whole["url"]);
+    let parent = github.ask("GET", &at(2, "/parent"), None).await;
+    assert_eq!((parent.status, &parent.body["number"]), (200, &json!(1)));
+    assert_eq!(github.ask("GET", &at(1, "/parent"), None).await.status, 404);
+    let parts = github.ask("GET", &at(1, "/sub_issues"), None).await.body;
+    assert_eq!(parts[0]["number"], 2);
+    let replaced = json!({"sub_issue_id": part["id"], "replace_parent": true});
+    assert_eq!(post(3, replaced).await.status, 201);
+    assert_eq!(github.issue(REPO, 2).parent(), Some(3));
+    let path = at(3, "/sub_issue");
+    assert_eq!(
+        github.ask("DELETE", &path, Some(body.clone())).await.status,
+        200
+    );
+    assert_eq!(
+        github.ask("DELETE", &path, Some(body.clone())).await.status,
+        404
+    );
+    github.permit(REPO, false, false);
+    assert_eq!(post(1, body).await.status, 403);
+}
+
+#[tokio::test]
 async fn a_renamed_repository_redirects_until_somebody_takes_its_name() {
     let github = github().await;
     github.add_issue(REPO, json!({"title": "One"}));

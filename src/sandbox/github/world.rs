@@ -55,7 +55,7 @@ pub(super) struct GitHubWorld {
     pub allow_loopback: bool,
     /// The last number used before listings began to lag: newer issues and comments are not shown.
     pub lag: Option<u64>,
-    /// Whether issues in payloads have dependencies and fields; the contract does not say.
+    /// Whether issues in payloads have dependencies, sub-issues and fields; the contract does not say.
     pub payloads_tell_all: bool,
     /// How far its clock is ahead, in milliseconds.
     pub ahead: i64,
@@ -115,6 +115,8 @@ pub(super) struct Issue {
     pub comments: Vec<Value>,
     /// The issues that it waits for: repository and number.
     pub waits_for: Vec<(u64, u64)>,
+    /// The issue that it is a sub-issue of: repository and number.
+    pub parent: Option<(u64, u64)>,
     pub gone: Option<Gone>,
 }
 
@@ -524,6 +526,19 @@ impl GitHubWorld {
                 "blocked_by": blocked_by.iter().filter(is_open).count(), "total_blocked_by": blocked_by.len(),
                 "blocking": blocking.iter().filter(is_open).count(), "total_blocking": blocking.len(),
             });
+            let parts = self.sub_issues(repo, number);
+            let completed = parts.iter().filter(|at| !is_open(at)).count();
+            json["sub_issues_summary"] = json!({
+                "total": parts.len(), "completed": completed,
+                "percent_completed": (completed * 100).checked_div(parts.len()).unwrap_or_default(),
+            });
+            // Others lack the field (docs/contracts/github.md#sub-issues).
+            if let Some(at) = self.parent_of(repo, number)
+                && let Some(home) = self.repos.get(&at.0)
+            {
+                let address = format!("{}/repos/{}/issues/{}", self.base, home.full_name, at.1);
+                json["parent_issue_url"] = json!(address);
+            }
         }
         json
     }
@@ -537,6 +552,69 @@ impl GitHubWorld {
             }
         }
         Some(at)
+    }
+
+    /// The issue that it is a sub-issue of.
+    pub fn parent_of(&self, repo: u64, number: u64) -> Option<(u64, u64)> {
+        self.now_at(self.issue(repo, number)?.parent?)
+    }
+
+    /// Its sub-issues: repository and number.
+    pub fn sub_issues(&self, repo: u64, number: u64) -> Vec<(u64, u64)> {
+        let issues = self.repos.iter().flat_map(|(id, repo)| {
+            let there = repo.issues.iter().filter(|(_, issue)| issue.gone.is_none());
+            there.map(|(number, _)| (*id, *number))
+        });
+        issues
+            .filter(|at| self.parent_of(at.0, at.1) == Some((repo, number)))
+            .collect()
+    }
+
+    /// Makes an issue a sub-issue of another, or of none. Both repositories send an event (docs.github.com, webhook event
+    /// `sub_issues`). Neither counts as changed; the contract does not say.
+    pub fn put_under(&mut self, part: (u64, u64), parent: Option<(u64, u64)>, by: &str) {
+        let was = self.parent_of(part.0, part.1);
+        if let Some(issue) = self.issue_mut(part.0, part.1) {
+            issue.parent = parent;
+        }
+        let Some(whole) = parent.or(was) else {
+            return;
+        };
+        let (sub_issue, parent_issue) = (self.show(part.0, part.1), self.show(whole.0, whole.1));
+        let word = if parent.is_some() { "added" } else { "removed" };
+        let told = json!({
+            "sub_issue_id": sub_issue["id"], "sub_issue": sub_issue,
+            "parent_issue_id": parent_issue["id"], "parent_issue": parent_issue,
+        });
+        let mut of_whole = told.clone();
+        of_whole["sub_issue_repo"] = self.repo_json(part.0);
+        self.tell(
+            whole.0,
+            "sub_issues",
+            &format!("sub_issue_{word}"),
+            by,
+            of_whole,
+        );
+        let mut of_part = told;
+        of_part["parent_issue_repo"] = self.repo_json(whole.0);
+        self.tell(
+            part.0,
+            "sub_issues",
+            &format!("parent_issue_{word}"),
+            by,
+            of_part,
+        );
+    }
+
+    /// The repository and the number of the issue with this id.
+    pub fn with_id(&self, id: u64) -> Option<(u64, u64)> {
+        let issues = self.repos.iter().flat_map(|(repo, known)| {
+            let there = known.issues.iter();
+            there.map(move |(number, issue)| (*repo, *number, issue))
+        });
+        let mut there = issues.filter(|(_, _, issue)| issue.gone.is_none());
+        let (repo, number, _) = there.find(|(_, _, issue)| issue.json["id"] == id)?;
+        Some((repo, number))
     }
 
     /// The issues that it waits for (`blocked_by`), or that wait for it (`blocking`).
@@ -698,6 +776,7 @@ impl GitHubWorld {
                     json,
                     comments: Vec::new(),
                     waits_for: Vec::new(),
+                    parent: None,
                     gone: None,
                 },
             );
@@ -845,6 +924,7 @@ impl GitHubWorld {
         };
         let (mut json, comments) = (issue.json.clone(), issue.comments.clone());
         let waits_for = issue.waits_for.clone();
+        let parent = issue.parent;
         let at = iso(self.time());
         let target = self.repos.get_mut(&to);
         let there = target
@@ -863,6 +943,7 @@ impl GitHubWorld {
                     json,
                     comments,
                     waits_for,
+                    parent,
                     gone: None,
                 },
             );
@@ -985,6 +1066,8 @@ impl GitHubWorld {
         if let Some(issue) = issue.as_object_mut().filter(|_| !self.payloads_tell_all) {
             issue.remove("issue_dependencies_summary");
             issue.remove("issue_field_values");
+            issue.remove("sub_issues_summary");
+            issue.remove("parent_issue_url");
         }
         issue
     }
