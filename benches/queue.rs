@@ -111,6 +111,8 @@ fn task(number: u64, done: bool) -> Task {
         container: if of_github { "1001" } else { "901" }.into(),
         home: None,
         milestone: None,
+        parent: None,
+        children: None,
         title: format!("Number {number} of the many that are still to do"),
         description: "A sentence of some length. ".repeat(usize::try_from(number % 100).unwrap()),
         url: format!("https://app.example/t/{number}"),

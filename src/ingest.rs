@@ -54,6 +54,10 @@ pub fn seen(
     if let Some(kept) = &before {
         task.remember(&kept.task);
     }
+    if matches!(account, ReportOrigin::Payload(_)) {
+        // As it is stored, for the comparison.
+        task.children = tasks::children(tx, &task, before.as_ref())?;
+    }
     closed_by(&mut task, &told);
     let task = &task;
     let read_at = match (account, &before) {
@@ -93,6 +97,7 @@ pub fn seen(
     let news = acts(before.as_ref().map(|kept| &kept.task), &after.task, told);
     if changed {
         cards::refresh(tx, &after, now)?;
+        recount(tx, before.as_ref(), &after, now)?;
     }
     tell(tx, before.as_ref(), &after, news, None, now)?;
     Ok(match changed {
@@ -145,7 +150,10 @@ pub fn answered(
     asked_by: PersonId,
     now: DateTime<Utc>,
 ) -> DbResult<StoredTask> {
-    let (after, _) = tasks::keep(tx, task, known_at, before)?;
+    let (after, changed) = tasks::keep(tx, task, known_at, before)?;
+    if changed {
+        recount(tx, before, &after, now)?;
+    }
     let news = acts(before.map(|kept| &kept.task), &after.task, Vec::new());
     tell(tx, before, &after, news, Some(asked_by), now)?;
     Ok(after)
@@ -177,6 +185,15 @@ pub fn gone(
     }
 }
 
+/// Applies our own deletion of a task.
+pub fn removed(tx: &Tx<'_>, key: &TaskKey, now: DateTime<Utc>) -> DbResult<()> {
+    tasks::mark_gone(tx, key, now)?;
+    match tasks::by_key(tx, key)? {
+        Some(stored) => recount(tx, None, &stored, now),
+        None => Ok(()),
+    }
+}
+
 /// Marks a task as moved to a place that is not mirrored.
 pub fn away(tx: &Tx<'_>, key: &TaskKey, known_at: DateTime<Utc>) -> DbResult<Applied> {
     let is_mirrored = tasks::by_key(tx, key)?.is_some();
@@ -202,14 +219,35 @@ pub fn moved(
         cards::succeed(tx, old.row, &new, now)?;
     }
     tasks::mark_away(tx, from, asked_at)?;
+    if let Some(old) = tasks::by_key(tx, from)? {
+        recount(tx, None, &old, now)?;
+    }
     Ok(applied)
 }
 
 fn redrawn(tx: &Tx<'_>, key: &TaskKey, now: DateTime<Utc>) -> DbResult<Applied> {
     if let Some(stored) = tasks::by_key(tx, key)? {
         cards::refresh(tx, &stored, now)?;
+        recount(tx, None, &stored, now)?;
     }
     Ok(Applied::Changed)
+}
+
+/// Counts the parts of a task's parent again, and of its parent until now. Their cards show the number.
+fn recount(
+    tx: &Tx<'_>,
+    before: Option<&StoredTask>,
+    after: &StoredTask,
+    now: DateTime<Utc>,
+) -> DbResult<()> {
+    let was = before.and_then(|kept| kept.task.parent.as_ref());
+    let is = after.task.parent.as_ref();
+    for key in was.into_iter().chain(is.filter(|is| was != Some(*is))) {
+        if let Some(parent) = tasks::recount(tx, key)? {
+            cards::refresh(tx, &parent, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// Logs activities of others and notifies the people concerned, except `except`, who is informed otherwise.

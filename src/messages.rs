@@ -17,7 +17,7 @@ use crate::domain::labels::{self, LabelChange};
 use crate::domain::link::{AccountLink, LinkOrigin, LinkProof, LinkRequest};
 use crate::domain::log::{self, ActivityResult, Entry, Via};
 use crate::domain::morning::{BriefingContent, WaitingPerson};
-use crate::domain::operation::{NewTask, Outcome, Place, Refusal, Write, WriteReceipt};
+use crate::domain::operation::{NewTask, Outcome, ParentTask, Place, Refusal, Write, WriteReceipt};
 use crate::domain::person::{NotAllowed, Person};
 use crate::domain::queue::{EmptyQueue, FirstRead, HeldBack};
 use crate::domain::reason::{with_details, with_remedy};
@@ -123,6 +123,8 @@ fn task(source: Source, status: TaskStatus) -> Task {
         container: "1".to_owned(),
         home: None,
         milestone: None,
+        parent: None,
+        children: None,
         title: title.to_owned(),
         description: String::new(),
         url: "https://tasks.example/1".to_owned(),
@@ -240,6 +242,7 @@ fn writes(task: &Task) -> Vec<Write> {
             entity: None,
             due: None,
             assignee: None,
+            under: None,
         }),
         Write::Start { task: key.clone() },
         Write::Reopen { task: key.clone() },
@@ -485,6 +488,29 @@ fn outcomes() -> Vec<Group> {
     done.row(
         "`create -a` where the source does not set the assignee",
         report(&wanted, StepState::Well(&unmarked), &login(), false).words(),
+    );
+    let mut sub_issue = writes(&login()).remove(2);
+    let release = TaskKey::github(1001, 3);
+    if let Write::Create(new) = &mut sub_issue {
+        new.under = Some(ParentTask {
+            task: release.clone(),
+            title: "Release 2.1".to_owned(),
+        });
+    }
+    let put_under = Outcome::Applied(WriteReceipt {
+        task: Task {
+            parent: Some(release),
+            ..login()
+        },
+        trace: None,
+    });
+    done.row(
+        "`create --under REF`",
+        report(&sub_issue, StepState::Well(&put_under), &login(), false).words(),
+    );
+    done.row(
+        "`create --under REF` where GitHub refuses the second part",
+        report(&sub_issue, StepState::Well(&unmarked), &login(), false).words(),
     );
     let mut twin = report(&wanted, StepState::Well(&unmarked), &login(), false);
     twin.message = reply::with_twin(twin.message, &cert());
@@ -1507,6 +1533,15 @@ fn refusals() -> Vec<Group> {
     unfit.refused("a foreign repository", reply::repo_not_followed(&repo()));
     unfit.refused("a foreign list", reply::list_not_followed("901100000002"));
     unfit.refused("an archived list", verbs::create::list_archived("Roadmap"));
+    let closed = task(github, TaskStatus::Done);
+    unfit.refused(
+        "`create --under` a finished task",
+        verbs::create::parent_finished(&closed),
+    );
+    unfit.refused(
+        "`create --under REF -r` another repository",
+        verbs::create::parent_elsewhere(&login(), "acme/widgets"),
+    );
     unfit.refused("a client's name", reply::odd_entity());
     unfit.refused(
         "an unknown client",

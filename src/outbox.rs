@@ -651,7 +651,7 @@ impl Inner {
                     }
                     let task = outcome.task();
                     match removes {
-                        true => tasks::mark_gone(tx, &task.key, now)?,
+                        true => ingest::removed(tx, &task.key, now)?,
                         false => {
                             let after = ingest::answered(
                                 tx,
@@ -669,7 +669,9 @@ impl Inner {
                     (Some(Refusal::Gone), Some(key)) => {
                         ingest::gone(tx, key, Vec::new(), now)?;
                     }
-                    (Some(Refusal::NotMirrored), Some(key)) => tasks::mark_away(tx, key, now)?,
+                    (Some(Refusal::NotMirrored), Some(key)) => {
+                        ingest::away(tx, key, now)?;
+                    }
                     _ => {}
                 }
                 if !operations::end(tx, seq, &ended, now)? {

@@ -11,7 +11,7 @@ use super::client::ApiAnswer;
 use super::look::StreamLook;
 use super::{EXIT_FAILED, EXIT_OK, EXIT_QUEUED};
 use crate::domain::controls::one_line;
-use crate::domain::task::Source;
+use crate::domain::task::{Children, Source};
 use crate::verbs::line::AnswerKind;
 use crate::verbs::line_format::{LineField, LineFormat, LinePiece};
 
@@ -440,8 +440,16 @@ fn line<Z: TimeZone<Offset: Display>>(task: &Value, zone: &Z, look: StreamLook) 
     let mut parts = vec![title, place(task)?];
     parts.extend(text(task, "source_status"));
     parts.extend(due(task, zone).map(|day| format!("due {day}")));
+    parts.extend(children(task));
     parts.extend(text(task, "hidden"));
     Some(parts.join(" · "))
+}
+
+/// `2 of 3 sub-issues open`
+fn children(task: &Value) -> Option<String> {
+    let children: Children = serde_json::from_value(task.get("children")?.clone()).ok()?;
+    let source = Source::parse(task.get("source")?.as_str()?)?;
+    Some(children.words(source))
 }
 
 /// The source, with the number of an issue: people recognize an issue by its number, and a ClickUp task by its title.

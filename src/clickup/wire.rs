@@ -400,6 +400,9 @@ pub(super) struct WireTask {
     due_date: Option<Millis>,
     #[serde(default, deserialize_with = "lenient")]
     list: Option<WireRef>,
+    /// The task that it is a subtask of.
+    #[serde(default, deserialize_with = "lenient")]
+    parent: Option<Id>,
     /// The lists besides its home that it was added to.
     #[serde(default, deserialize_with = "each")]
     locations: Vec<WireRef>,
@@ -721,6 +724,12 @@ impl WireTask {
         clients().next().is_some() && !clients().any(own)
     }
 
+    /// Whether it is a subtask of this task, or of none.
+    pub(super) fn is_under(&self, parent: Option<&TaskKey>) -> bool {
+        let own = self.parent.as_ref().map(Id::to_string);
+        own.as_deref() == parent.map(TaskKey::as_str)
+    }
+
     /// Converts it to our own types. `list` is the list of the request, if the task does not name its own.
     pub(super) fn into_task(self, mapping: &Mapping, list: Option<&str>) -> Result<Task, String> {
         let id = self.id.to_string();
@@ -749,6 +758,11 @@ impl WireTask {
         let links = links.collect::<BTreeSet<Relation>>();
         Ok(Task {
             milestone: None,
+            parent: self
+                .parent
+                .map(|parent| TaskKey::clickup(parent.to_string())),
+            // Its subtasks are counted in the mirror.
+            children: None,
             title: plain_title(&self.name),
             description: text.trim_end().chars().take(DESCRIPTION_MAX).collect(),
             // Made here: an address in an answer could lead anywhere.
@@ -914,6 +928,8 @@ mod tests {
                 links: Vec::new(),
                 home: None,
                 milestone: None,
+                parent: None,
+                children: None,
             }
         );
     }

@@ -349,6 +349,9 @@ impl ClickUp {
         if let Some(tag) = new.clickup_tag() {
             body.insert("tags".to_owned(), json!([tag]));
         }
+        if let Some(parent) = &new.under {
+            body.insert("parent".to_owned(), parent.task.as_str().into());
+        }
         let thing = format!("a new task in the list {list}");
         let post = |body: Map<String, serde_json::Value>| {
             let path = format!("/list/{}/task", segment(list));
@@ -461,6 +464,7 @@ impl ClickUp {
         let title = plain_title(&new.title);
         let description = new.description.as_deref().unwrap_or_default();
         let tag = new.clickup_tag();
+        let parent = new.under.as_ref().map(|parent| &parent.task);
         let mut found: Option<WireTask> = None;
         for page in 0..TASK_PAGES_MAX {
             let request = Request::get(format!("/list/{}/task", segment(list)), thing.as_str())
@@ -478,6 +482,7 @@ impl ClickUp {
                 let ours = task.creator.as_ref().is_some_and(|user| user.id() == me)
                     && task.is_titled(&title)
                     && task.is_described(description)
+                    && task.is_under(parent)
                     && !task.is_for_another(tag.as_deref());
                 let older = found
                     .as_ref()
@@ -600,6 +605,7 @@ mod tests {
             entity: Some("acme".into()),
             due: None,
             assignee: None,
+            under: None,
         }))
     }
 

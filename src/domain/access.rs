@@ -183,6 +183,8 @@ mod tests {
             container: "1001".into(),
             home: None,
             milestone: None,
+            parent: None,
+            children: None,
             title: "Raise the salaries".into(),
             description: "Ask anabel".into(),
             url: String::new(),

@@ -594,11 +594,10 @@ impl Card {
 }
 
 fn facts(task: &Task, now: DateTime<Utc>, zone: Tz) -> String {
-    let place = reply::place(task);
-    match reply::due(task, now, zone).filter(|_| task.status != TaskStatus::Done) {
-        Some(due) => format!("{place} · {due}"),
-        None => place,
-    }
+    let due = reply::due(task, now, zone).filter(|_| task.status != TaskStatus::Done);
+    let all = [Some(reply::place(task)), due, reply::children(task)];
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    all.join(" · ")
 }
 
 fn done_button(task: &Task) -> Button {

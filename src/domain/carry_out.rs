@@ -71,6 +71,14 @@ where
     {
         return Ok(Outcome::Applied(written));
     }
+    if let Write::Create(new) = &op.write
+        && let Some(parent) = &new.under
+    {
+        let parent = writer.read(&parent.task).await?;
+        if let Some(unfit) = new.unfit_under(&parent) {
+            return Err(unfit.into());
+        }
+    }
     let mut now = None;
     if let Some(key) = op.write.task() {
         let task = writer.read(key).await?;

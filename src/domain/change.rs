@@ -223,6 +223,8 @@ mod tests {
             links: Vec::new(),
             home: None,
             milestone: None,
+            parent: None,
+            children: None,
         }
     }
 

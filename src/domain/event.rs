@@ -157,7 +157,9 @@ impl MissingParts {
             (kept.due.is_some() && told.due.is_none())
                 || (kept.priority.is_some() && told.priority.is_none())
         };
-        (self.dependencies && linked()) || (self.fields && set())
+        // Only an issue that has a parent has a field for it.
+        let is_part = || kept.parent.is_some() && told.parent.is_none();
+        (self.dependencies && linked()) || (self.fields && set()) || is_part()
     }
 }
 
@@ -284,6 +286,8 @@ mod tests {
             links: Vec::new(),
             home: None,
             milestone: None,
+            parent: None,
+            children: None,
         }
     }
 

@@ -209,6 +209,7 @@ fn title_fault(create: &TaskDraft) -> Option<String> {
             entity: create.entity.clone(),
             due: None,
             assignee: None,
+            under: None,
         };
         let length = new.github_title().chars().count();
         if length > max {

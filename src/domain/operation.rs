@@ -77,6 +77,18 @@ pub struct NewTask {
     /// The assignee. A source that cannot assign the task to them creates it all the same.
     #[serde(default)]
     pub assignee: Option<Account>,
+    /// The task that it is to be a part of, in the same place.
+    #[serde(default)]
+    pub under: Option<ParentTask>,
+}
+
+/// The task that a new task is to be a part of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParentTask {
+    /// Its key.
+    pub task: TaskKey,
+    /// Its title when the new task was requested.
+    pub title: String,
 }
 
 /// The place for a new task.
@@ -119,6 +131,41 @@ impl NewTask {
         made.assignees.iter().find(|account| {
             account.id == wanted.id
                 || (wanted.id.is_empty() && account.name.eq_ignore_ascii_case(&wanted.name))
+        })
+    }
+
+    /// Whether the created task is a part of the task that was requested.
+    pub fn is_under_in(&self, made: &Task) -> bool {
+        let parent = self.under.as_ref();
+        parent.is_none_or(|parent| made.parent.as_ref() == Some(&parent.task))
+    }
+
+    /// Why nothing is created under this task, as just read: it is finished, or has moved to another place.
+    pub(super) fn unfit_under(&self, parent: &Task) -> Option<WriteError> {
+        let source = parent.key.source();
+        let profile = source.profile();
+        let moved = match &self.place {
+            Place::List(list) => parent.home.as_ref().unwrap_or(&parent.container) != list,
+            // Its key has the repository.
+            Place::Repo(_) => false,
+        };
+        let title = &parent.title;
+        let why = match (parent.status, moved) {
+            (TaskStatus::Done, _) => format!(
+                "{title} is {} in {}. `reopen` opens it again",
+                parent.source_status,
+                source.name()
+            ),
+            (_, true) => format!(
+                "{title} is in another {} of {} by now. Type the command again",
+                profile.home,
+                source.name()
+            ),
+            (_, false) => return None,
+        };
+        Some(WriteError::Refused {
+            what: Refusal::Changed,
+            why,
         })
     }
 

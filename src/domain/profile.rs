@@ -54,7 +54,11 @@ pub struct Profile {
     pub labels: &'static str,
     /// One of them.
     pub label: &'static str,
-    /// The start of `… is waiting` for a change of them, and the words for one that failed.
+    /// A part of a task, and several, as they are called there.
+    pub parts: (&'static str, &'static str),
+    /// A task comes with the number of its parts. Elsewhere those in the mirror are counted.
+    pub reports_children: bool,
+    /// The start of `… is waiting` for a change of labels, and the words for one that failed.
     pub label_change: (&'static str, &'static str),
     /// The thing that marks work in progress.
     pub progress_mark: &'static str,
@@ -139,6 +143,8 @@ impl Source {
                 unassignable: "they have no access to the list.",
                 labels: "tags",
                 label: "tag",
+                parts: ("subtask", "subtasks"),
+                reports_children: false,
                 label_change: ("Change of tags of ", "Tags not changed"),
                 progress_mark: "status",
                 named_statuses: true,
@@ -168,6 +174,8 @@ impl Source {
                 unassignable: "they have no access to the repository, or I may not assign there.",
                 labels: "labels",
                 label: "label",
+                parts: ("sub-issue", "sub-issues"),
+                reports_children: true,
                 label_change: ("Change of labels of ", "Labels not changed"),
                 progress_mark: "label",
                 named_statuses: false,

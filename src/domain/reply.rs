@@ -620,6 +620,14 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Text, zone: Tz) -> Text {
                 TaskIdForm::Own => words,
                 TaskIdForm::Numbers => words.text(format!(" ({})", task.id.short())),
             };
+            let words = match &new.under {
+                Some(parent) if new.is_under_in(task) => words.text(", under ").said(&parent.title),
+                Some(parent) => words
+                    .text(format!(". {} did not put it under ", source.name()))
+                    .said(&parent.title)
+                    .text(", so do that there"),
+                None => words,
+            };
             match &new.assignee {
                 Some(wanted) if !new.is_assigned_in(task) => {
                     words.then(identity::not_assigned(source, wanted))
@@ -828,6 +836,10 @@ pub fn card(task: &Task, score: &Score, now: DateTime<Utc>, zone: Tz) -> Text {
         Some(due) => words.text(format!(" · {due}")),
         None => words,
     };
+    let words = match children(task) {
+        Some(children) => words.text(format!(" · {children}")),
+        None => words,
+    };
     if task.status == TaskStatus::Done {
         return words.text(" (completed externally). `done` or `next` moves on.");
     }
@@ -845,6 +857,12 @@ pub fn place(task: &Task) -> String {
         TaskIdForm::Own => format!("{name} · {status}"),
         TaskIdForm::Numbers => format!("{name} {} · {status}", task.id.short()),
     }
+}
+
+/// `2 of 3 sub-issues open`; `None` for a task without parts.
+pub fn children(task: &Task) -> Option<String> {
+    let children = task.children.filter(|children| children.all > 0)?;
+    Some(children.words(task.key.source()))
 }
 
 /// `client 1000, due today 400`; `None` without points.

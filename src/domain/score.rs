@@ -320,6 +320,8 @@ mod tests {
             links: Vec::new(),
             home: None,
             milestone: None,
+            parent: None,
+            children: None,
         }
     }
 

@@ -464,9 +464,33 @@ pub struct Task {
     /// The title of its milestone, if it is in one. ClickUp has none.
     #[serde(default)]
     pub milestone: Option<String>,
+    /// The task that it is a part of: the parent of a ClickUp subtask, or of a GitHub sub-issue in the same repository.
+    #[serde(default)]
+    pub parent: Option<TaskKey>,
+    /// The number of its own parts; `None` without any.
+    #[serde(default)]
+    pub children: Option<Children>,
     /// Its relations to other tasks: ClickUp's dependencies, links in GitHub's body.
     #[serde(default)]
     pub links: Vec<Relation>,
+}
+
+/// The number of a task's parts: ClickUp's subtasks, GitHub's sub-issues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Children {
+    /// Those that are not finished.
+    pub open: usize,
+    /// All of them.
+    pub all: usize,
+}
+
+impl Children {
+    /// `2 of 3 sub-issues open`
+    pub fn words(self, source: Source) -> String {
+        let (one, several) = source.profile().parts;
+        let noun = if self.all == 1 { one } else { several };
+        format!("{} of {} {noun} open", self.open, self.all)
+    }
 }
 
 /// How a task was finished, as far as the source reports that.
@@ -487,9 +511,10 @@ impl Task {
             .map_or(self.updated_at, |commented| commented.max(self.updated_at))
     }
 
-    /// Restores data that a report lacks: who finished the task, unless it was finished again since, and its last
-    /// comment.
+    /// Restores data that a report lacks: who finished the task, unless it was finished again since, its last comment,
+    /// and the number of its parts.
     pub fn remember(&mut self, known: &Task) {
+        self.children = self.children.or(known.children);
         self.commented_at = self.commented_at.max(known.commented_at);
         if let (Some(closed), Some(known)) = (&mut self.closed, &known.closed)
             && closed.by.is_none()

@@ -252,6 +252,8 @@ mod tests {
             links: Vec::new(),
             home: None,
             milestone: None,
+            parent: None,
+            children: None,
         }
     }
 

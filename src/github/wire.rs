@@ -13,7 +13,9 @@ use serde_json::value::RawValue;
 
 use crate::domain::controls::one_line;
 use crate::domain::event::MissingParts;
-use crate::domain::task::{Account, Closed, Priority, RepoName, Task, TaskId, TaskKey, TaskStatus};
+use crate::domain::task::{
+    Account, Children, Closed, Priority, RepoName, Task, TaskId, TaskKey, TaskStatus,
+};
 
 use super::PriorityLabels;
 use super::fields::{self, FieldValue};
@@ -311,6 +313,9 @@ impl WireComment {
 /// An issue, or a pull request that looks like one (docs/contracts/github.md#issues).
 #[derive(Debug, Deserialize)]
 pub(super) struct WireIssue {
+    /// The id that sub-issues are named by; 0 if it is missing.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) id: u64,
     pub(super) number: u64,
     #[serde(default, deserialize_with = "lenient")]
     state: String,
@@ -342,6 +347,11 @@ pub(super) struct WireIssue {
     pull_request: Option<IgnoredAny>,
     #[serde(default, deserialize_with = "lenient")]
     issue_dependencies_summary: Option<DependenciesSummary>,
+    #[serde(default, deserialize_with = "lenient")]
+    sub_issues_summary: Option<SubIssues>,
+    /// Only a sub-issue has it.
+    #[serde(default, deserialize_with = "lenient")]
+    parent_issue_url: Option<String>,
     #[serde(default, deserialize_with = "fields::values")]
     issue_field_values: Option<Vec<FieldValue>>,
 }
@@ -427,10 +437,32 @@ pub(super) struct IssueExtras {
     pub(super) sub_issues: SubIssues,
 }
 
+/// The number of an issue's sub-issues, and how many of them are closed.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct SubIssues {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) total: u64,
+    #[serde(default, deserialize_with = "lenient")]
+    completed: u64,
+}
+
+impl SubIssues {
+    fn children(&self) -> Children {
+        let count = |number| usize::try_from(number).unwrap_or(usize::MAX);
+        Children {
+            open: count(self.total.saturating_sub(self.completed)),
+            all: count(self.total),
+        }
+    }
+}
+
+/// The issue at this address of the API, if it is in this repository.
+fn in_repository(address: &str, repository: u64, name: &RepoName) -> Option<TaskKey> {
+    let (home, number) = address.rsplit_once("/issues/")?;
+    let number = number.parse().ok()?;
+    let is_here = last_two(home).is_some_and(|home| home.is(name))
+        || home.ends_with(&format!("/repositories/{repository}"));
+    is_here.then(|| TaskKey::github(repository, number))
 }
 
 /// A label by its name: an object that has one, or in some responses the name alone.
@@ -593,6 +625,10 @@ impl WireIssue {
             links: links(&body, repository),
             home: None,
             milestone: self.milestone.map(|milestone| one_line(&milestone.title)),
+            parent: self
+                .parent_issue_url
+                .and_then(|address| in_repository(&address, repository, name)),
+            children: self.sub_issues_summary.as_ref().map(SubIssues::children),
             source_status: self.state,
             assignees: self.assignees.iter().map(User::account).collect(),
             // An issue has no due date of its own, but perhaps a field for one.
@@ -971,6 +1007,8 @@ mod tests {
                 links: Vec::new(),
                 home: None,
                 milestone: None,
+                parent: None,
+                children: None,
             }
         );
     }

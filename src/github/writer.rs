@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value, json};
 
 use crate::domain::change::TaskChange;
 use crate::domain::mention_text::MentionText;
 use crate::domain::operation::{
-    NewTask, Operation, Place, Refusal, Write, WriteError, WriteReceipt,
+    NewTask, Operation, ParentTask, Place, Refusal, Write, WriteError, WriteReceipt,
 };
-use crate::domain::reason::with_remedy;
+use crate::domain::reason::{for_operators, with_remedy};
 use crate::domain::source::{SourceStanding, SourceWriter};
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
 use crate::domain::undo::EffectState;
 use crate::domain::writes::{self, OwnComment, Writes};
-use crate::http_client::{not_taken, refused};
+use crate::http_client::{after_a_part, not_taken, refused};
 
 use super::client::{GitHubError, MovedElsewhere, ReadAnswer, Request};
 use super::wire::{Listed, User, WireComment, WireIssue, is_marked, marked, plain_title};
@@ -155,12 +155,16 @@ impl Writes for GitHub {
         };
         let (issue, name): (WireIssue, _) = self.write(repository, name, post).await?;
         let me = self.me().await.unwrap_or(None);
-        issue
-            .into_task(&self.mapping, repository, &name, me)
-            .map_err(|why| {
-                let thing = format!("a new issue in {name}");
-                self.client.rest.unreadable_after_write(&thing, &why)
-            })
+        let id = issue.id;
+        let made = issue.into_task(&self.mapping, repository, &name, me);
+        let made = made.map_err(|why| {
+            let thing = format!("a new issue in {name}");
+            self.client.rest.unreadable_after_write(&thing, &why)
+        })?;
+        match &new.under {
+            Some(parent) => self.put_under(made, id, parent).await,
+            None => Ok(made),
+        }
     }
 
     async fn stop(&self, now: &Task, _: Option<&str>) -> Result<Task, WriteError> {
@@ -244,10 +248,17 @@ impl Writes for GitHub {
             }
             None => self.search(request(), fits).await?,
         };
-        let found = found.map(|issue| issue.into_task(&self.mapping, repository, &name, me));
-        found
-            .transpose()
-            .map_err(|why| self.client.rest.unreadable(&thing, &why))
+        let Some(issue) = found else {
+            return Ok(None);
+        };
+        let id = issue.id;
+        let made = issue.into_task(&self.mapping, repository, &name, me);
+        let made = made.map_err(|why| self.client.rest.unreadable(&thing, &why))?;
+        Ok(Some(match &new.under {
+            // The second request of the creation may be missing.
+            Some(parent) if !new.is_under_in(&made) => self.put_under(made, id, parent).await?,
+            _ => made,
+        }))
     }
 
     async fn comment_stands(
@@ -357,6 +368,37 @@ impl GitHub {
         Ok(here.map(|(id, _)| TaskKey::github(*id, got.value.number)))
     }
 
+    /// Makes a new issue with this id a sub-issue of another. It may be sent twice: the second time GitHub refuses it, and
+    /// changes nothing (docs/contracts/github.md#sub-issues). A refusal is no failure, since the issue was created: it is
+    /// returned as GitHub has it then.
+    async fn put_under(
+        &self,
+        made: Task,
+        id: u64,
+        parent: &ParentTask,
+    ) -> Result<Task, WriteError> {
+        let (repository, number) = parts(&parent.task)?;
+        let name = self.name_of(repository).await;
+        let name = name.map_err(|error| after_a_part(true, error))?;
+        let post = |name: &RepoName| {
+            let path = format!("/repos/{name}/issues/{number}/sub_issues");
+            let thing = format!("the sub-issues of {}", named(name, number));
+            Request::post(path, thing, json!({"sub_issue_id": id}))
+        };
+        match self.write::<IgnoredAny>(repository, name, post).await {
+            Ok(_) => Ok(Task {
+                parent: Some(parent.task.clone()),
+                ..made
+            }),
+            Err(WriteError::Refused { why, .. }) => {
+                tracing::info!(source = "github", issue = %made.id, error = %for_operators(&why), "not made a sub-issue");
+                let read = self.read(&made.key).await;
+                read.map_err(|error| after_a_part(true, error))
+            }
+            Err(error) => Err(after_a_part(true, error)),
+        }
+    }
+
     /// Changes fields of an issue.
     pub(super) async fn patch(&self, now: &Task, fields: Value) -> Result<Task, WriteError> {
         let (repository, number) = parts(&now.key)?;
@@ -387,6 +429,8 @@ impl GitHub {
         };
         let mut task = task.map_err(unreadable)?;
         task.links.clone_from(&now.links);
+        task.parent = task.parent.or_else(|| now.parent.clone());
+        task.children = task.children.or(now.children);
         if lacks.fields {
             task.due = now.due;
             task.priority = task.priority.or_else(|| self.mapping.field_priority(now));
@@ -590,6 +634,7 @@ mod tests {
             entity: Some("acme".into()),
             due: None,
             assignee: None,
+            under: None,
         }))
     }
 

@@ -367,6 +367,8 @@ mod tests {
             container: "1001".into(),
             home: None,
             milestone: None,
+            parent: None,
+            children: None,
             title: format!("Task {number}"),
             description: "Long".into(),
             url: String::new(),

@@ -11,7 +11,9 @@ use super::columns::{corrupt, from_json, millis};
 use super::{links, tombstones};
 use crate::domain::ids::TaskRow;
 use crate::domain::source::Container;
-use crate::domain::task::{DueDate, Priority, RepoName, Source, Task, TaskId, TaskKey, TaskStatus};
+use crate::domain::task::{
+    Children, DueDate, Priority, RepoName, Source, Task, TaskId, TaskKey, TaskStatus,
+};
 
 /// A task with the number of its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +60,7 @@ pub struct TaskListing {
 
 pub(super) const COLUMNS: &str = "tasks.id, source, source_key, task_id, container, title, description, url, status, source_status, \
      assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away, custom_id, commented_ms, \
-     creator, links, due_day, home, milestone";
+     creator, links, due_day, home, milestone, parent, children";
 
 /// Tasks of containers that are no longer followed, or archived, are not open here.
 pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FROM containers c
@@ -88,12 +90,13 @@ pub fn keep(
         Some(known) => (known.gone, !known.gone),
         None => (false, false),
     };
+    let children = children(tx, task, before)?;
     let stored = tx
         .query_row(&format!("INSERT INTO tasks (source, source_key, task_id, container, title, description, url, status, source_status,
                             assignees, labels, entity, priority, due_ms, created_ms, seen_ms, read_us, closed, reopened, custom_id,
-                            creator, links, due_day, home, gone, away, milestone)
+                            creator, links, due_day, home, gone, away, milestone, parent, children)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-                 ?25, ?26, ?27)
+                 ?25, ?26, ?27, ?28, ?29)
          ON CONFLICT (source, source_key) DO UPDATE SET
              task_id = excluded.task_id, container = excluded.container, title = excluded.title,
              description = excluded.description, url = excluded.url, status = excluded.status,
@@ -102,7 +105,7 @@ pub fn keep(
              created_ms = excluded.created_ms, seen_ms = excluded.seen_ms, read_us = excluded.read_us,
              closed = excluded.closed, reopened = excluded.reopened, custom_id = excluded.custom_id,
              creator = excluded.creator, links = excluded.links, due_day = excluded.due_day, home = excluded.home,
-             milestone = excluded.milestone,
+             milestone = excluded.milestone, parent = excluded.parent, children = excluded.children,
              gone = 0, away = 0, missed = 0, successor = NULL
          WHERE (excluded.seen_ms, excluded.read_us) >= (tasks.seen_ms, tasks.read_us)
              AND ((tasks.gone = 0 AND tasks.away = 0) OR excluded.read_us >= tasks.read_us)
@@ -137,6 +140,8 @@ pub fn keep(
             gone,
             away,
             task.milestone,
+            task.parent.as_ref().map(TaskKey::as_str),
+            children.as_ref().map(json).transpose()?,
         ], stored)
         .optional()?;
     let (after, changed) = match (stored, before) {
@@ -150,11 +155,80 @@ pub fn keep(
         let commented_at = before.task.commented_at;
         let task = Task {
             commented_at,
+            children,
             ..task.clone()
         };
         before.gone || before.task != task
     });
     Ok((after, changed && differs && buried.is_none()))
+}
+
+/// The number of a reported task's parts, as it is stored. That of a stored task follows its parts, so it is counted again
+/// only if the report says otherwise.
+pub fn children(
+    connection: &Db,
+    task: &Task,
+    before: Option<&StoredTask>,
+) -> rusqlite::Result<Option<Children>> {
+    let reported = task.children.unwrap_or(NO_CHILDREN);
+    match before.map(|before| before.task.children) {
+        Some(known)
+            if !task.key.source().profile().reports_children
+                || task.children.is_none()
+                || known.unwrap_or(NO_CHILDREN) == reported =>
+        {
+            Ok(known)
+        }
+        _ => count_children(connection, &task.key, task.children),
+    }
+}
+
+const NO_CHILDREN: Children = Children { open: 0, all: 0 };
+
+/// Counts the parts of a task. Those in the mirror count, because a part changes without its parent; but if the source
+/// reports more of them, some are not mirrored, and its own count is better.
+fn count_children(
+    connection: &Db,
+    key: &TaskKey,
+    reported: Option<Children>,
+) -> rusqlite::Result<Option<Children>> {
+    let known = connection.query_row(
+        "SELECT count(*) FILTER (WHERE status <> 'done'), count(*) FROM tasks
+         WHERE source = ?1 AND parent = ?2 AND gone = 0 AND away = 0",
+        params![key.source().as_str(), key.as_str()],
+        |row| {
+            let count = |column: usize| {
+                row.get(column)
+                    .map(|n: i64| usize::try_from(n).unwrap_or(0))
+            };
+            Ok(Children {
+                open: count(0)?,
+                all: count(1)?,
+            })
+        },
+    )?;
+    let reported = reported.filter(|_| key.source().profile().reports_children);
+    let best = reported
+        .filter(|reported| reported.all > known.all)
+        .unwrap_or(known);
+    Ok((best.all > 0).then_some(best))
+}
+
+/// Counts the parts of a task again, after one of them was stored or went. Returns the task if their number changed.
+pub fn recount(tx: &Db, key: &TaskKey) -> rusqlite::Result<Option<StoredTask>> {
+    let Some(mut stored) = by_key(tx, key)? else {
+        return Ok(None);
+    };
+    let now = count_children(tx, key, stored.task.children)?;
+    if now == stored.task.children {
+        return Ok(None);
+    }
+    tx.execute(
+        "UPDATE tasks SET children = ?2 WHERE id = ?1",
+        params![stored.row, now.as_ref().map(json).transpose()?],
+    )?;
+    stored.task.children = now;
+    Ok(Some(stored))
 }
 
 /// The same for a test that does not hold the stored task.
@@ -348,7 +422,7 @@ pub(super) fn by_rows(
 
 /// The columns that a queue needs, in the places of [`COLUMNS`].
 const LIGHT: &str = "tasks.id, source, source_key, task_id, '', '', '', '', status, '', assignees, labels, entity, priority, \
-     due_ms, created_ms, seen_ms, NULL, 0, gone, away, NULL, commented_ms, NULL, links, due_day, '', milestone";
+     due_ms, created_ms, seen_ms, NULL, 0, gone, away, NULL, commented_ms, NULL, links, due_day, '', milestone, NULL, NULL";
 
 /// Up to `at_most` open tasks, with only what a queue needs.
 pub(super) fn open_light(
@@ -688,6 +762,13 @@ pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
             links: from_json(row, 24)?,
             home: Some(row.get::<_, String>(26)?).filter(|home| !home.is_empty()),
             milestone: row.get(27)?,
+            parent: row
+                .get::<_, Option<String>>(28)?
+                .map(|key| TaskKey::stored(source, key)),
+            children: row
+                .get::<_, Option<String>>(29)?
+                .map(|text| serde_json::from_str(&text).map_err(|_| corrupt(29)))
+                .transpose()?,
         },
     })
 }

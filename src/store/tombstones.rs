@@ -108,6 +108,8 @@ mod tests {
             container: "1001".into(),
             home: None,
             milestone: None,
+            parent: None,
+            children: None,
             title: format!("As of {second}"),
             description: String::new(),
             url: String::new(),

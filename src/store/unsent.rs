@@ -169,6 +169,7 @@ mod tests {
                 entity: None,
                 due: None,
                 assignee: None,
+                under: None,
             };
             operations::add_and_begin(tx, command, id, LANE, &Write::Create(new), now())?;
             Ok(command)

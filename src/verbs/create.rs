@@ -6,10 +6,10 @@ use serde_json::json;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::body::{read_source, start_of, written};
+use super::body::{read_ref, read_source, start_of, written};
 use super::grammar::{
-    Flag, ParseError, before, excerpt, flag, is_mere_punctuation, is_quote, quoted, skip_spaces,
-    spaced, split_word, trim,
+    Flag, ParseError, before, excerpt, flag, is_mere_punctuation, is_quote, parse_ref, quoted,
+    skip_spaces, spaced, split_word, trim,
 };
 use super::line::{AnswerKind, Call, CommandLine, Line};
 use super::texts::{fits, named, signed, signs};
@@ -17,15 +17,15 @@ use super::{Http, Info, Names, Verb};
 use crate::command_tx::{
     ChannelDefaults, CommandTx, Context, Decided, Handled, Rejection, Reply, Stop, not_configured,
 };
-use crate::domain::command::{Assignee, NOBODY, TaskDraft};
+use crate::domain::command::{Assignee, NOBODY, Ref, TaskDraft};
 use crate::domain::entity::{Entities, Entity, split_title};
 use crate::domain::form::{FormField, SourceMessage, is_entity};
 use crate::domain::mention::quiet;
-use crate::domain::operation::{NewTask, Place, Write};
+use crate::domain::operation::{NewTask, ParentTask, Place, Write};
 use crate::domain::person::{Person, called};
 use crate::domain::profile::ContainerKind;
 use crate::domain::reply::{self, Text};
-use crate::domain::task::{Account, RepoName, Source};
+use crate::domain::task::{Account, RepoName, Source, Task, TaskStatus};
 use crate::store::forms::{self, CreationState};
 use crate::store::{Db, DbResult, access, people, tasks};
 
@@ -35,6 +35,8 @@ use crate::store::{Db, DbResult, access, people, tasks};
 pub struct Create {
     /// The task as given; channel and client may add to it.
     pub draft: TaskDraft,
+    /// The task that it is to be a part of.
+    pub under: Option<Ref>,
 }
 
 /// Creates a task in ClickUp or an issue in GitHub. `list` and `repo` place it elsewhere than in the default list or
@@ -60,6 +62,9 @@ pub struct CreateBody {
     /// The assignee: a name of `[[people]]`, a Slack id, a GitHub login, or `nobody`. Default: the person who creates
     /// it, if their account is known. If the source does not set it, `message` says so.
     pub assignee: Option<String>,
+    /// The task that it becomes a subtask or sub-issue of, as in `ref`. It is created where that task is, so `source`,
+    /// `list` and `repo` may be left out.
+    pub under: Option<String>,
 }
 
 impl PartialSchema for Create {
@@ -76,7 +81,7 @@ impl ToSchema for Create {
 
 impl From<TaskDraft> for Create {
     fn from(draft: TaskDraft) -> Create {
-        Create { draft }
+        Create { draft, under: None }
     }
 }
 
@@ -86,14 +91,19 @@ const DESCRIPTION: Flag = Flag::new("-d", "--description", "TEXT");
 const REPO: Flag = Flag::new("-r", "--repo", "owner/repo");
 const LIST: Flag = Flag::new("-l", "--list", "LIST");
 const ASSIGNEE: Flag = Flag::new("-a", "--assignee", "PERSON` or `-a nobody");
-const FLAGS: &[Flag] = &[SOURCE, ENTITY, DESCRIPTION, ASSIGNEE, REPO, LIST];
+const UNDER: Flag = Flag::new("-u", "--under", "REF");
+const FLAGS: &[Flag] = &[SOURCE, ENTITY, DESCRIPTION, ASSIGNEE, REPO, LIST, UNDER];
 
 impl Verb for Create {
     const INFO: &'static Info = &Info {
         name: "create",
-        usage: "create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-a PERSON|nobody] [-r owner/repo | -l LIST]",
+        usage: "create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-a PERSON|nobody] [-r owner/repo | -l LIST] [--under REF]",
         effect: "create a task, assigned to you unless you name someone; further lines are its description",
-        examples: &["create Buy milk", "create Fix login -r acme/widgets -a bo"],
+        examples: &[
+            "create Buy milk",
+            "create Fix login -r acme/widgets -a bo",
+            "create Write the test --under #12",
+        ],
         writes: true,
         text: true,
         http: Http::post("tasks"),
@@ -101,6 +111,7 @@ impl Verb for Create {
             "ivan create Buy milk",
             "ivan create 'Fix login' -s github -e acme -a bo",
             "ivan create 'Call them' -d 'before noon' --json",
+            "ivan create 'Write the test' --under '#12'",
         ])),
         ..Info::SHOWS
     };
@@ -109,6 +120,7 @@ impl Verb for Create {
     /// GitHub and `-l` ClickUp.
     fn read(rest: &str) -> Result<Create, ParseError> {
         let mut new = TaskDraft::default();
+        let mut under = None;
         let mut title = Title::default();
         let mut rest = rest;
         // Once a mark is unclosed on this line, no later one is tried: a line of marks would be searched over and over.
@@ -156,6 +168,10 @@ impl Verb for Create {
                     set_once(&mut new.repo, repo, flag)?;
                 }
                 LIST => set_once(&mut new.list, list_id(value)?, flag)?,
+                UNDER => {
+                    let parent = parse_ref(value).ok_or_else(|| not_a_parent(value))?;
+                    set_once(&mut under, parent, flag)?;
+                }
                 _ => set_once(&mut new.description, value.to_owned(), flag)?,
             }
         };
@@ -188,13 +204,27 @@ impl Verb for Create {
             (None, lines) => Some(lines.to_owned()),
             (Some(above), lines) => Some(format!("{above}\n{lines}")),
         };
-        Ok(Create { draft: new })
+        Ok(Create { draft: new, under })
+    }
+
+    fn depends_on_what_was_shown(&self) -> bool {
+        matches!(self.under, Some(Ref::Nth(_)))
     }
 
     fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let channels = &tx.settings.channels;
         let defaults = context.channel.as_ref().and_then(|id| channels.get(id));
-        let mut create = with_defaults(self.draft, defaults);
+        let (mut create, parent) = match self.under {
+            None => (with_defaults(self.draft, defaults), None),
+            Some(under) => {
+                let parent = tx.target(person, Some(under), context)?.mirrored()?.task;
+                let mut create = placed_under(tx, self.draft, &parent)?;
+                // The parent decides on the place.
+                let entity = defaults.and_then(|defaults| defaults.entity.clone());
+                create.entity = create.entity.or(entity);
+                (create, Some(parent))
+            }
+        };
         if let Some(from) = &context.from {
             if let Some(made) = forms::made(tx.db, &from.channel, &from.ts)? {
                 let about = match &made {
@@ -215,6 +245,10 @@ impl Verb for Create {
         let mut new = new_task(tx, create)?;
         let source = new.place.source();
         new.assignee = assignee(tx, person, whose.as_ref(), source)?;
+        new.under = parent.map(|parent| ParentTask {
+            task: parent.key,
+            title: parent.title,
+        });
         // A title mentions no one, in any source.
         new.title = named(tx, &new.title)?;
         if new.description.is_some() || signs(tx, person)? {
@@ -232,7 +266,7 @@ impl Verb for Create {
 
     fn with_names(self, names: &Names<'_>) -> Create {
         let draft = self.draft;
-        Create::from(TaskDraft {
+        let draft = TaskDraft {
             title: names.named(&draft.title),
             description: draft.description.map(|text| names.named(&text)),
             assignee: draft.assignee.map(|whose| match whose {
@@ -240,7 +274,11 @@ impl Verb for Create {
                 chosen @ (Assignee::Chosen(_) | Assignee::Person(_)) => chosen,
             }),
             ..draft
-        })
+        };
+        Create {
+            draft,
+            under: self.under,
+        }
     }
 
     fn add(&mut self, pieces: &[String]) -> bool {
@@ -276,6 +314,9 @@ struct CreateWords {
     /// The assignee: a name of [[people]], or `nobody` [default: you]
     #[arg(short, long, value_name = "PERSON")]
     assignee: Option<String>,
+    /// The task that it becomes a subtask or sub-issue of: a number of the last list, #12, an id or a link
+    #[arg(short, long, value_name = "REF")]
+    under: Option<String>,
 }
 
 impl Line for CreateWords {
@@ -293,6 +334,7 @@ impl Line for CreateWords {
             "repo": self.repo,
             "list": self.list,
             "assignee": self.assignee,
+            "under": self.under,
         });
         Call::effect(info, body).answered(AnswerKind::Created)
     }
@@ -317,7 +359,8 @@ impl TryFrom<CreateBody> for Create {
             let wrong = || format!("`{}` is not a repository. Give owner/name", start_of(&text));
             RepoName::parse(&text).ok_or_else(wrong)
         };
-        Ok(Create::from(TaskDraft {
+        let under = short(body.under).as_deref().map(read_ref).transpose()?;
+        let draft = TaskDraft {
             title: title.to_owned(),
             description: said(body.description),
             source: short(body.source).as_deref().map(read_source).transpose()?,
@@ -326,7 +369,8 @@ impl TryFrom<CreateBody> for Create {
             list: short(body.list),
             due: None,
             assignee: short(body.assignee).map(Assignee::Called),
-        }))
+        };
+        Ok(Create { draft, under })
     }
 }
 
@@ -356,6 +400,13 @@ fn unknown_source(value: &str) -> ParseError {
 fn not_a_repo(value: &str) -> ParseError {
     slip(&format!(
         "`{}` is not a repository. Try `-r owner/repo`.",
+        excerpt(value)
+    ))
+}
+
+fn not_a_parent(value: &str) -> ParseError {
+    slip(&format!(
+        "`{}` is not a task. After `--under`, type a number of your list, `#12`, a task's id or its link.",
         excerpt(value)
     ))
 }
@@ -564,9 +615,80 @@ fn new_task(tx: &CommandTx<'_>, create: TaskDraft) -> Result<NewTask, Stop> {
         entity: create.entity,
         due: create.due,
         assignee: None,
+        under: None,
     };
     fit(&new)?;
     Ok(new)
+}
+
+/// The draft in the place of its parent. Refused if the parent is finished, or the draft names another place.
+fn placed_under(
+    tx: &CommandTx<'_>,
+    mut draft: TaskDraft,
+    parent: &Task,
+) -> Result<TaskDraft, Stop> {
+    let source = parent.key.source();
+    let unfit = |words| Stop::from(Rejection::Unfit(words));
+    if parent.status == TaskStatus::Done {
+        return Err(unfit(parent_finished(parent)));
+    }
+    let asked = draft.source.map(|asked| asked == source);
+    let named = [
+        draft.repo.as_ref().map(|_| ContainerKind::Repositories),
+        draft.list.as_ref().map(|_| ContainerKind::Lists),
+    ];
+    let elsewhere = asked == Some(false)
+        || named
+            .into_iter()
+            .flatten()
+            .any(|kind| kind.source() != source);
+    let home = parent.home.as_ref().unwrap_or(&parent.container);
+    let there = match source.profile().homes {
+        ContainerKind::Lists => {
+            let name = tasks::container_name(tx.db, source, home)?;
+            name.unwrap_or_else(|| home.clone())
+        }
+        ContainerKind::Repositories => match parent.id.issue() {
+            Some((Some(repo), _)) => repo.to_string(),
+            _ => home.clone(),
+        },
+    };
+    let is_there = match source.profile().homes {
+        _ if elsewhere => false,
+        ContainerKind::Lists => match &draft.list {
+            Some(list) => place_in_list(tx, Some(list.as_str()))? == Place::List(home.clone()),
+            None => true,
+        },
+        ContainerKind::Repositories => match &draft.repo {
+            Some(repo) => is_repository(tx, repo, home)?,
+            None => true,
+        },
+    };
+    if !is_there {
+        return Err(unfit(parent_elsewhere(parent, &there)));
+    }
+    draft.source = Some(source);
+    match source.profile().homes {
+        ContainerKind::Lists => draft.list = Some(home.clone()),
+        ContainerKind::Repositories => {
+            // As it is configured: it may have been renamed since.
+            let mut repo = None;
+            for configured in &tx.settings.repos {
+                if is_repository(tx, configured, home)? {
+                    repo = Some(configured.clone());
+                    break;
+                }
+            }
+            draft.repo = repo.or_else(|| RepoName::parse(&there));
+        }
+    }
+    Ok(draft)
+}
+
+/// Whether a repository has this id.
+fn is_repository(tx: &CommandTx<'_>, repo: &RepoName, id: &str) -> DbResult<bool> {
+    let known = tasks::repository(tx.db, repo)?;
+    Ok(known.is_some_and(|known| known.to_string() == id))
 }
 
 fn place_in_list(tx: &CommandTx<'_>, list: Option<&str>) -> Result<Place, Stop> {
@@ -668,6 +790,36 @@ fn assignee(
     };
     let account = other.account(source).map(Some);
     account.ok_or_else(|| unfit(not_linked_there(&other.name, source)))
+}
+
+/// `--under` with a finished task.
+pub(crate) fn parent_finished(parent: &Task) -> Text {
+    Text::new()
+        .link(&parent.title, &parent.url)
+        .text(format!(
+            " is {} in {}, so nothing was created under it. ",
+            parent.source_status,
+            parent.key.source().name()
+        ))
+        .code("reopen")
+        .text(" opens it again.")
+}
+
+/// `--under` with a task of another place than the one that is named beside it.
+pub(crate) fn parent_elsewhere(parent: &Task, place: &str) -> Text {
+    let profile = parent.key.source().profile();
+    Text::new()
+        .link(&parent.title, &parent.url)
+        .text(format!(
+            " is in the {} {place} in {}, and a {} is created where its parent is. Leave ",
+            profile.home, profile.name, profile.parts.0
+        ))
+        .code("-s")
+        .text(", ")
+        .code("-r")
+        .text(" and ")
+        .code("-l")
+        .text(" out.")
 }
 
 /// The same message, while the task is still being created.

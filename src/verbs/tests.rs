@@ -228,6 +228,31 @@ fn reads_create(#[case] typed: &str, #[case] create: TaskDraft) {
     assert!(is_bare_create(typed));
 }
 
+#[rstest]
+#[case("create Write a test --under 2", Ref::Nth(2))]
+#[case("create -u #12 Write a test", Ref::Issue(12))]
+#[case("create Write a test —under=#12", Ref::Issue(12))]
+#[case("create Write –u clickup:86tst0001 a test", Ref::Id(TaskId::clickup("86tst0001").unwrap()))]
+fn a_new_task_may_be_a_part_of_another(#[case] typed: &str, #[case] under: Ref) {
+    let create = Create {
+        under: Some(under.clone()),
+        ..Create::from(titled("Write a test"))
+    };
+    let read = parse(typed).unwrap();
+    assert_eq!(read, Command::from(create), "{typed}");
+    let by_number = matches!(under, Ref::Nth(_));
+    assert_eq!(read.depends_on_what_was_shown(), by_number);
+}
+
+#[rstest]
+#[case("create Write a test --under", "--under")]
+#[case("create Write a test --under soon", "`soon` is not a task")]
+#[case("create Write a test -u 1 -u 2", "-u")]
+fn a_parent_is_one_task(#[case] typed: &str, #[case] hint: &str) {
+    let said = parse(typed).unwrap_err().to_string();
+    assert!(said.contains(hint) || said.contains("-u"), "{said}");
+}
+
 fn assigned(task: Option<Ref>, to: &str) -> Command {
     Command::from(Assign {
         task,
@@ -738,7 +763,7 @@ proptest! {
     #[test]
     fn any_text_is_a_command_or_a_hint_of_one_line(text in typed()) {
         match parse(&text) {
-            Ok(Command::Create(Create { draft: create })) => {
+            Ok(Command::Create(Create { draft: create, .. })) => {
                 prop_assert!(is_bare_create(&text));
                 prop_assert_eq!(create.title.trim(), &create.title);
                 prop_assert!(!create.title.is_empty() && !create.title.contains('\n'));

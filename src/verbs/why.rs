@@ -14,7 +14,7 @@ use crate::domain::command::Ref;
 use crate::domain::ids::TaskRow;
 use crate::domain::person::Person;
 use crate::domain::reply::{
-    Hidden, Rank, Text, joined, place, snoozed_until, task_names, waits_for,
+    Hidden, Rank, Text, children, joined, place, snoozed_until, task_names, waits_for,
 };
 use crate::domain::score::Score;
 use crate::domain::task::{Task, TaskStatus};
@@ -244,6 +244,10 @@ pub(crate) fn why_here(
     let words = Text::new()
         .link(&task.title, &task.url)
         .text(format!(" · {}", place(task)))
+        .text(match children(task) {
+            Some(children) => format!(" · {children}"),
+            None => String::new(),
+        })
         .text(format!("\n{} points: {}.", score.total, points.join(" + ")));
     let words = match rank {
         Rank::At {

@@ -169,6 +169,7 @@ async fn the_current_task_has_all_its_fields(#[case] at: At) {
                 "assignees": [],
                 "labels": [label],
                 "milestone": null,
+                "children": null,
                 "due": null,
                 "due_day": null,
                 "priority": null,

@@ -105,7 +105,7 @@ async fn help_lists_every_verb() {
         Commands:
         • `done [REF] [-c TEXT]`: complete the current task, or REF; -c adds a comment
         • `comment TEXT` or `comment on REF: TEXT`: comment on the current task, or on REF
-        • `create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-a PERSON|nobody] [-r owner/repo | -l LIST]`: create a task, assigned to you unless you name someone; further lines are its description
+        • `create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-a PERSON|nobody] [-r owner/repo | -l LIST] [--under REF]`: create a task, assigned to you unless you name someone; further lines are its description
         • `current`: show the current task
         • `next`: skip to the next task without completing this one
         • `start [REF]`: make the task current and mark it as in progress

@@ -114,6 +114,7 @@ mod start;
 mod status_page;
 mod store_key;
 mod strangers;
+mod subtasks;
 mod supervised;
 mod thread_text;
 mod threads;

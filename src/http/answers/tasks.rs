@@ -27,6 +27,8 @@ pub struct TaskJson {
     labels: Option<Vec<String>>,
     /// The title of its milestone in GitHub; null without one.
     milestone: Option<String>,
+    /// Its sub-issues in GitHub, or its subtasks in ClickUp; null without any.
+    children: Option<ChildrenAnswer>,
     due: Option<DateTime<Utc>>,
     /// The due day, for a task without a due time. It is the same day in every time zone. ClickUp stores it as 04:00 in
     /// the setter's zone, which is the value of `due`.
@@ -42,6 +44,16 @@ pub struct TaskJson {
     snoozed_until: Option<DateTime<Utc>>,
 }
 
+/// The number of a task's parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Children)]
+pub struct ChildrenAnswer {
+    /// Those that are not finished.
+    open: usize,
+    /// All of them.
+    all: usize,
+}
+
 impl TaskJson {
     pub(in crate::http) fn of(scored: &Scored) -> TaskJson {
         let task = &scored.task;
@@ -55,6 +67,10 @@ impl TaskJson {
             assignees: Some(task.assignees.iter().map(|a| a.name.clone()).collect()),
             labels: Some(task.labels.clone()),
             milestone: task.milestone.clone(),
+            children: task.children.map(|children| ChildrenAnswer {
+                open: children.open,
+                all: children.all,
+            }),
             due: task.due.map(|due| due.at),
             due_day: task.due.and_then(|due| due.day),
             priority: task.priority,

@@ -9,7 +9,7 @@ use super::*;
 use crate::commands::{HealthView, ServiceLevels, SlackHealth, SourceHealth};
 use crate::domain::queue::{EmptyQueue, FirstRead, HeldBack};
 use crate::domain::reply::Text;
-use crate::domain::task::{Account, DueDate, Priority, TaskKey, TaskStatus};
+use crate::domain::task::{Account, Children, DueDate, Priority, TaskKey, TaskStatus};
 use crate::http::openapi;
 
 pub(in crate::http) fn at(text: &str) -> DateTime<Utc> {
@@ -48,6 +48,8 @@ pub(in crate::http) fn certificate() -> Scored {
             links: Vec::new(),
             home: None,
             milestone: None,
+            parent: None,
+            children: None,
         },
         score: 1400,
         reasons: vec![("client".into(), 1000), ("due today".into(), 400)],
@@ -65,6 +67,7 @@ pub(in crate::http) fn login() -> Scored {
             title: "Login fails on Safari".into(),
             url: "https://github.com/acme/widgets/issues/7".into(),
             milestone: Some("2.1".into()),
+            children: Some(Children { open: 1, all: 3 }),
             ..certificate.task
         },
         ..certificate
@@ -124,6 +127,7 @@ fn a_task_has_the_fields_of_the_design() {
             "assignees": ["Ana"],
             "labels": ["client:acme"],
             "milestone": null,
+            "children": null,
             "due": "2026-03-03T03:00:00Z",
             "due_day": "2026-03-03",
             "priority": "urgent",
@@ -136,6 +140,7 @@ fn a_task_has_the_fields_of_the_design() {
     let issue = serde_json::to_value(TaskJson::of(&login())).unwrap();
     assert_eq!(issue["source_id"], "7");
     assert_eq!(issue["milestone"], "2.1");
+    assert_eq!(issue["children"], json!({"open": 1, "all": 3}));
 }
 
 #[test]
