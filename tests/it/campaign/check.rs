@@ -54,6 +54,8 @@ struct Thing {
     complete: bool,
     comments: Vec<String>,
     marks: Marks,
+    /// The id of the task that it is a part of, as `id`.
+    parent: Option<String>,
 }
 
 /// A message of a person as the store has it, in the order of answers.
@@ -91,6 +93,8 @@ enum Verdict {
     Shown,
     /// Each of several tasks has an answer of its own.
     Several,
+    /// The task that it was to be created under is complete.
+    Refused,
 }
 
 /// The answer's statement about the comment of a `done -c`.
@@ -243,6 +247,15 @@ impl<'a> Check<'a> {
                         }
                     })
                 }
+                (Asks::Everyday(Everyday::Part { on, .. }), _)
+                    if self.is_refused_under(typed, *on) =>
+                {
+                    Ok(Told {
+                        what: Verdict::Refused,
+                        about: None,
+                        comment: Comment::None,
+                    })
+                }
                 (_, Surface::Dm) => self
                     .final_text(typed)
                     .and_then(|text| read(&text))
@@ -258,6 +271,12 @@ impl<'a> Check<'a> {
             }
         }
         all
+    }
+
+    /// Whether the answer refuses a new task because the task above it is complete, as it is in the end.
+    fn is_refused_under(&self, typed: &Typed, on: On) -> bool {
+        let text = self.final_text(typed).unwrap_or_default();
+        text.starts_with('✗') && text.contains("`reopen` opens it again") && self.at(on).complete
     }
 
     /// The answers to a command for several tasks. Numbers mean those of a list that its author was shown before; if they
@@ -291,7 +310,7 @@ impl<'a> Check<'a> {
                 Verdict::Done | Verdict::Already => true,
                 Verdict::Externally => *each == ForEach::Done,
                 Verdict::GivenUp | Verdict::GivenUpPerhapsDone => self.history.gives_up,
-                Verdict::NoCurrent | Verdict::Shown | Verdict::Several => false,
+                Verdict::NoCurrent | Verdict::Shown | Verdict::Several | Verdict::Refused => false,
             };
             if !is_meant || !fits {
                 return Err(format!("it was told `{line}`"));
@@ -444,6 +463,14 @@ impl<'a> Check<'a> {
             Asks::Everyday(Everyday::Label { on, .. }) => {
                 is_on(*on) && (given_up || matches!(told.what, Verdict::Done | Verdict::Already))
             }
+            Asks::Everyday(Everyday::Part { on, title, .. }) => match about {
+                Some(thing) => {
+                    thing.title == *title
+                        && thing.parent.as_ref() == Some(&self.at(*on).id)
+                        && told.what == Verdict::Done
+                }
+                None => given_up,
+            },
             Asks::Everyday(_) => told.what == Verdict::Shown,
             Asks::CommentHere { .. } | Asks::DoneHere { .. } => match told.what {
                 Verdict::NoCurrent => !self.has_been_shown_something(typed),
@@ -519,7 +546,11 @@ impl<'a> Check<'a> {
             let count = |times: &mut Times| match told.what {
                 Verdict::GivenUpPerhapsDone => times.perhaps += 1,
                 Verdict::Done | Verdict::Already | Verdict::Externally => times.surely += 1,
-                Verdict::GivenUp | Verdict::NoCurrent | Verdict::Shown | Verdict::Several => {}
+                Verdict::GivenUp
+                | Verdict::NoCurrent
+                | Verdict::Shown
+                | Verdict::Several
+                | Verdict::Refused => {}
             };
             let about = told.about.clone().unwrap_or_default();
             match &typed.command.what {
@@ -542,6 +573,13 @@ impl<'a> Check<'a> {
                 }
                 Asks::Create { system, title, .. } => {
                     count(created.entry((*system, title.clone())).or_default());
+                    if !about.is_empty() && !made.insert(about.clone()) {
+                        wrong.push(format!("{about} is the answer to two creations"));
+                    }
+                }
+                Asks::Everyday(Everyday::Part { on, title, .. }) => {
+                    let key = (self.at(*on).system, (*title).to_owned());
+                    count(created.entry(key).or_default());
                     if !about.is_empty() && !made.insert(about.clone()) {
                         wrong.push(format!("{about} is the answer to two creations"));
                     }
@@ -802,6 +840,9 @@ impl<'a> Check<'a> {
                 Asks::Create { title, .. } => {
                     is_there(thing, self.turn_of_creation(thing, title), "new".to_owned());
                 }
+                Asks::Everyday(Everyday::Part { title, .. }) if is_done => {
+                    is_there(thing, self.turn_of_creation(thing, title), "new".to_owned());
+                }
                 Asks::Everyday(Everyday::Label { add: Some(add), .. }) if is_done => {
                     is_there(thing, self.turn_of_label(thing, add), thing.id.clone());
                 }
@@ -944,6 +985,7 @@ fn things(ivan: &Ivan) -> BTreeMap<String, Thing> {
             description: text(&task["description"]),
             complete: done,
             marks: Marks::of(&task),
+            parent: task["parent"].as_str().map(|id| format!("clickup:{id}")),
             comments: ivan.clickup().task(&id).comments(),
         };
         (text(&task["url"]), thing)
@@ -959,6 +1001,11 @@ fn things(ivan: &Ivan) -> BTreeMap<String, Thing> {
             description: body.split("<!--").next().unwrap_or_default().to_owned(),
             complete: issue["state"] == "closed",
             marks: Marks::of(&issue),
+            parent: ivan
+                .github()
+                .issue(REPO, number)
+                .parent()
+                .map(|number| format!("github:{REPO}#{number}")),
             comments: ivan.github().issue(REPO, number).comments(),
         };
         (text(&issue["html_url"]), thing)

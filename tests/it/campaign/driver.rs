@@ -956,6 +956,14 @@ impl<'a> Drive<'a> {
         match asks {
             Everyday::List | Everyday::Find(_) => None,
             Everyday::Label { on, add, .. } => Some(of_label(*on, add.is_some())),
+            Everyday::Part { on, second, .. } => Some(match (on, second) {
+                (On::Task(_), _) => (System::ClickUp, "POST", "/list/".to_owned()),
+                (On::Issue(place), true) => {
+                    let path = format!("/issues/{}/sub_issues", number(*place));
+                    (System::GitHub, "POST", path)
+                }
+                (On::Issue(_), false) => (System::GitHub, "POST", format!("/{REPO}/issues")),
+            }),
             Everyday::Several {
                 by_number: true, ..
             } => None,

@@ -1,4 +1,4 @@
-//! `list`, `find`, `label`, and `done` and `prio` for several tasks, in a third of the histories. Each label is put on or
+//! `list`, `find`, `label`, `create --under`, and `done` and `prio` for several tasks, in a third of the histories. Each label is put on or
 //! taken off by one command, so that a label at the end shows whether that command took effect.
 
 use std::collections::BTreeMap;
@@ -16,6 +16,8 @@ pub const OLD: [&str; LABELS] = ["old 1", "old 2", "old 3", "old 4"];
 pub const NEW: [&str; LABELS] = ["new 1", "new 2", "new 3", "new 4"];
 /// A history has at most so many commands that change labels.
 const LABELS: usize = 4;
+/// The titles of tasks under others; each is given once.
+pub const PARTS: [&str; LABELS] = ["Part 1", "Part 2", "Part 3", "Part 4"];
 /// The label that means a high priority in GitHub.
 const HIGH: &str = "P1";
 
@@ -28,6 +30,13 @@ pub enum Everyday {
         on: On,
         add: Option<&'static str>,
         remove: Option<&'static str>,
+    },
+    /// A new task under another one.
+    Part {
+        on: On,
+        title: &'static str,
+        /// Faults and kills come at the second of GitHub's two requests.
+        second: bool,
     },
     /// One command for several tasks.
     Several {
@@ -50,7 +59,7 @@ impl Everyday {
     pub fn writes(&self) -> bool {
         match self {
             Everyday::List | Everyday::Find(_) => false,
-            Everyday::Label { .. } | Everyday::Several { .. } => true,
+            Everyday::Label { .. } | Everyday::Part { .. } | Everyday::Several { .. } => true,
         }
     }
 
@@ -72,6 +81,7 @@ impl Everyday {
             Everyday::List => "list".to_owned(),
             Everyday::Find(on) => format!("find {}", on.title()),
             Everyday::Label { on, .. } => format!("label {} {}", named(*on), self.signed()),
+            Everyday::Part { on, title, .. } => format!("create {title} --under {}", named(*on)),
             Everyday::Several { tasks, each, .. } => {
                 let names: Vec<String> = tasks.iter().map(|on| named(*on)).collect();
                 match (each, numbers) {
@@ -119,7 +129,7 @@ pub fn strewn(
         let issue = On::Issue(rng.usize(..issues));
         let any = if rng.bool() { task } else { issue };
         let each = [ForEach::Done, ForEach::High][rng.usize(..2)];
-        let asks = match rng.u8(..6) {
+        let asks = match rng.u8(..8) {
             0..=2 => {
                 let name = labels.next().unwrap_or_default();
                 let both = rng.u8(..3);
@@ -130,6 +140,11 @@ pub fn strewn(
                 }
             }
             3 => Everyday::Find(any),
+            6 | 7 => Everyday::Part {
+                on: any,
+                title: PARTS[labels.next().unwrap_or_default()],
+                second: rng.bool(),
+            },
             kind => Everyday::Several {
                 tasks: vec![task, issue],
                 by_number: kind == 5,
@@ -161,6 +176,11 @@ fn steps_of(rng: &mut Rng, asks: Everyday) -> Vec<Step> {
         Instant::AnsweredUnrecorded,
     ];
     let who = Who::ALL[rng.usize(..2)];
+    let of: &[Target] = match asks {
+        Everyday::Label { .. } => &OF_LABELS,
+        Everyday::Part { .. } => &OF_PARTS,
+        _ => &OF_SEVERAL,
+    };
     let is_label = matches!(asks, Everyday::Label { .. });
     let by = match is_label && rng.bool() {
         true => Surface::Http,
@@ -183,7 +203,7 @@ fn steps_of(rng: &mut Rng, asks: Everyday) -> Vec<Step> {
         0 if in_slack => Step::DiesAt(command, OF_SLACK[rng.usize(..OF_SLACK.len())]),
         0 if !by_number => Step::DiesAt(command, OF_THE_SOURCE[rng.usize(..OF_THE_SOURCE.len())]),
         1 if writes => {
-            steps.push(fault(rng, is_label));
+            steps.push(fault(rng, of));
             Step::Types(command)
         }
         _ => Step::Types(command),
@@ -192,24 +212,30 @@ fn steps_of(rng: &mut Rng, asks: Everyday) -> Vec<Step> {
     steps
 }
 
-/// A fault that a change of labels or priorities meets.
-fn fault(rng: &mut Rng, is_label: bool) -> Step {
-    const OF_LABELS: [(System, &str, &str); 5] = [
-        (System::GitHub, "POST", "/labels"),
-        (System::GitHub, "DELETE", "/labels/"),
-        (System::GitHub, "GET", "/labels"),
-        (System::ClickUp, "POST", "/tag/"),
-        (System::ClickUp, "DELETE", "/tag/"),
-    ];
-    const OF_SEVERAL: [(System, &str, &str); 3] = [
-        (System::GitHub, "POST", "/labels"),
-        (System::GitHub, "PATCH", "/issues/"),
-        (System::ClickUp, "PUT", "/task/"),
-    ];
-    let (system, method, path) = match is_label {
-        true => OF_LABELS[rng.usize(..OF_LABELS.len())],
-        false => OF_SEVERAL[rng.usize(..OF_SEVERAL.len())],
-    };
+type Target = (System, &'static str, &'static str);
+
+const OF_LABELS: [Target; 5] = [
+    (System::GitHub, "POST", "/labels"),
+    (System::GitHub, "DELETE", "/labels/"),
+    (System::GitHub, "GET", "/labels"),
+    (System::ClickUp, "POST", "/tag/"),
+    (System::ClickUp, "DELETE", "/tag/"),
+];
+const OF_PARTS: [Target; 4] = [
+    (System::GitHub, "POST", "/sub_issues"),
+    (System::GitHub, "POST", "/sub_issues"),
+    (System::GitHub, "POST", "/issues"),
+    (System::ClickUp, "POST", "/list/"),
+];
+const OF_SEVERAL: [Target; 3] = [
+    (System::GitHub, "POST", "/labels"),
+    (System::GitHub, "PATCH", "/issues/"),
+    (System::ClickUp, "PUT", "/task/"),
+];
+
+/// A fault that one of these requests meets.
+fn fault(rng: &mut Rng, of: &[Target]) -> Step {
+    let (system, method, path) = of[rng.usize(..of.len())];
     Step::GoesWrong {
         system,
         method,
