@@ -450,6 +450,7 @@ impl Dm {
             (None, ("home", "")) => self.show_home().await,
             (None, ("/ivan", text)) => self.slash(text.trim()).await,
             (None, ("thread", text)) => self.say_under(text.trim()).await,
+            (None, ("file", rest)) => self.share(rest.trim()).await,
             (None, _) => self.say(line).await,
         }
     }
@@ -509,15 +510,30 @@ impl Dm {
 
     /// Posts one line in the DM or in a channel and shows the answer. `\n` in a line is a line break.
     async fn say(&mut self, line: &str) -> Waited<()> {
+        self.post(line, None).await
+    }
+
+    /// Posts a file with that line: `file shot.png create Fix login`.
+    async fn share(&mut self, rest: &str) -> Waited<()> {
+        match rest.split_once(' ').unwrap_or((rest, "")) {
+            ("", _) => self.note("(try `file shot.png create Fix login`)"),
+            (file, line) => self.post(line.trim(), Some(file)).await,
+        }
+    }
+
+    async fn post(&mut self, line: &str, file: Option<&str>) -> Waited<()> {
         let (name, channel, text) = match channel_of(line) {
             Some((name, text)) => (Some(name), self.sandbox.slack.channel(name), text),
             None => (None, self.me.dm.clone(), line),
         };
         let text = text.replace("\\n", "\n");
-        if text.trim().is_empty() {
+        if text.trim().is_empty() && file.is_none() {
             return self.note("(empty message)");
         }
-        let asked = self.sandbox.slack.says(self.me.id, &channel, &text);
+        let asked = match file {
+            Some(file) => (self.sandbox.slack).shares_file(self.me.id, &channel, file, &text),
+            None => self.sandbox.slack.says(self.me.id, &channel, &text),
+        };
         self.me.place.clone_from(&channel);
         self.me.home = None;
         self.me.said = None;
@@ -1210,6 +1226,7 @@ const HELP: &str = "       as bo LINE             a line as Bo, in his DM; `as b
                               press 1 · press open   a button of the last message; `press 2 08:30` sets a time\n       \
                        react eyes · unreact … a reaction on the last message; also zzz and white_check_mark\n       \
                        thread TEXT            a reply in the thread under the last message\n       \
+                       file shot.png LINE     a line with a file\n       \
                        #general create TITLE  in a channel; `@ivan done` mentions Ivan\n       \
                        /ivan TEXT             the slash command\n       \
                        home                   the Home tab; `press` works there too\n       \

@@ -27,9 +27,9 @@
 //! │   ├── operation.rs · change.rs · undo.rs · writes.rs · source.rs           writes, their undo, and the traits of a source
 //! │   ├── carry_out.rs                                                         the one decision about sending a write
 //! │   ├── event.rs · log.rs · set_aside.rs · service_levels.rs · overview.rs   reports of sources, entries of the log, work set aside, how soon commands had their outcome, facts of the status page
-//! │   ├── reply.rs · reply/acts.rs · reply/arrivals.rs · reply/several.rs: receipts of several tasks · reply/tokens.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
+//! │   ├── reply.rs · reply/acts.rs · reply/arrivals.rs · reply/several.rs: receipts of several tasks · reply/tokens.rs · reply/files.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
 //! │   ├── reason.rs · spelling.rs · labels.rs                                  reasons of failures for people and operators, typos, labels and tags
-//! │   └── mention_text.rs · signature.rs · markdown.rs · pings.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, the author's name below, Markdown, strangers' mentions, control characters, reactions, scopes
+//! │   └── shared_file.rs: links to files · mention_text.rs · signature.rs · markdown.rs · pings.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, the author's name below, Markdown, strangers' mentions, control characters, reactions, scopes
 //! ├── command_tx/    CommandTx: the reads and writes of verbs in their transaction
 //! │   └── stop.rs: Rejection, Stop, CommandError · settings.rs · health.rs · logins.rs: waiting logins, unshown tokens
 //! ├── verbs/         one file a verb: its arguments, its grammar, its decision, its words; mod.rs has the table
@@ -92,7 +92,7 @@
 //! └── sandbox/       Slack, ClickUp and GitHub on loopback (feature `demo`)
 //!     ├── fault_server.rs: faults · webhook_sender.rs: webhooks · wire.rs · control.rs: `ivan sandbox` and its control API
 //!     ├── clickup/api.rs · clickup/refusal.rs · clickup/world.rs · github/api.rs · github/app.rs · github/world.rs
-//!     └── slack/web.rs · slack/socket.rs · slack/interact.rs · slack/pages.rs · slack/people.rs · slack/blocks.rs · slack/text.rs ·
+//!     └── slack/web.rs · slack/socket.rs · slack/interact.rs · slack/pages.rs · slack/people.rs · slack/files.rs · slack/blocks.rs · slack/text.rs ·
 //!         slack/ids.rs · slack/wire.rs · slack/world.rs
 //! ```
 //!

@@ -80,6 +80,8 @@ pub enum Limit {
     Arrivals,
     /// Links to the status page, and sessions of it.
     PageSessions,
+    /// Files of one message that are linked.
+    Files,
 }
 
 /// How often a limit was reached, and the throttle of its log line.
@@ -101,7 +103,7 @@ static REACHED: [Reached; Limit::ALL.len()] = [const {
 
 impl Limit {
     /// All limits.
-    pub const ALL: [Limit; 31] = [
+    pub const ALL: [Limit; 32] = [
         Limit::Inbox,
         Limit::Heard,
         Limit::Outbox,
@@ -133,6 +135,7 @@ impl Limit {
         Limit::PersonalTokens,
         Limit::Arrivals,
         Limit::PageSessions,
+        Limit::Files,
     ];
 
     /// The name in metrics and logs.
@@ -169,6 +172,7 @@ impl Limit {
             Limit::PersonalTokens => "personal_tokens",
             Limit::Arrivals => "arrivals",
             Limit::PageSessions => "page_sessions",
+            Limit::Files => "files",
         }
     }
 

@@ -30,6 +30,7 @@ use crate::domain::schedule::QuietHours;
 use crate::domain::scope;
 use crate::domain::score::{Reason, Score};
 use crate::domain::set_aside::{self, SetAside, Work};
+use crate::domain::shared_file::SharedFile;
 use crate::domain::source::Container;
 use crate::domain::task::{
     Account, Closed, DueDate, Priority, RepoName, Source, Task, TaskId, TaskKey, TaskStatus,
@@ -231,6 +232,7 @@ fn writes(task: &Task) -> Vec<Write> {
         Write::Comment {
             task: key.clone(),
             text: "shipped".into(),
+            files: Vec::new(),
         },
         Write::Create(NewTask {
             place: match source {
@@ -243,6 +245,7 @@ fn writes(task: &Task) -> Vec<Write> {
             due: None,
             assignee: None,
             under: None,
+            files: Vec::new(),
         }),
         Write::Start { task: key.clone() },
         Write::Reopen { task: key.clone() },
@@ -344,6 +347,7 @@ fn with_comment(end: impl Fn() -> StepState<'static>) -> Text {
     let comment = Write::Comment {
         task: task.key.clone(),
         text: "shipped".into(),
+        files: Vec::new(),
     };
     let applied = Outcome::Applied(WriteReceipt {
         task: task.clone(),
@@ -399,6 +403,7 @@ fn outcomes() -> Vec<Group> {
     let comment_on = Write::Comment {
         task: done_task.key.clone(),
         text: "shipped".into(),
+        files: Vec::new(),
     };
     let reopening = Write::Reopen {
         task: done_task.key.clone(),
@@ -518,6 +523,21 @@ fn outcomes() -> Vec<Group> {
         "`create` beside an open task with nearly the same title",
         twin.words(),
     );
+    for (when, names) in [
+        ("`create` with a file", &["shot.png"][..]),
+        ("`create` with files", &["a.png", "b.png", "c.png", "d.png"]),
+    ] {
+        let mut wanted = writes(&login()).remove(2);
+        if let Write::Create(new) = &mut wanted {
+            let url = Some("https://acme.slack.com/files/F1");
+            let file = |name: &&str| SharedFile::new("F1", name, url);
+            new.files = names.iter().map(file).collect();
+        }
+        done.row(
+            when,
+            report(&wanted, StepState::Well(&unmarked), &login(), false).words(),
+        );
+    }
     done.row(
         "`undo` before a command was sent",
         reply::not_sent(
@@ -1484,6 +1504,15 @@ fn refusals() -> Vec<Group> {
         reply::files_without_address(&files),
     );
     typed.row("files without links", reply::files_without_address(&two));
+    for (when, files) in [("a file", &files[..]), ("files", &two[..])] {
+        typed.row(
+            format!("{when} without a link, and the scope is missing"),
+            reply::files_need_scope(files),
+        );
+    }
+    for (when, more) in [("eleven files", 1), ("thirteen files", 3)] {
+        typed.row(when, reply::files_left_out(more, 10));
+    }
     for (when, why) in [
         ("Slack does not answer", ThreadUnread::NoAnswer),
         ("Slack's rate limit", ThreadUnread::Limited),
@@ -2173,6 +2202,7 @@ const NO_MESSAGES: &[&str] = &[
     "well",
     "below",
     "when_due",
+    "with_links",
     "with_status",
     "usage",
     "words",

@@ -594,6 +594,7 @@ mod tests {
         operation(Write::Comment {
             task: TaskKey::clickup("86a"),
             text: text.into(),
+            files: Vec::new(),
         })
     }
 
@@ -606,6 +607,7 @@ mod tests {
             due: None,
             assignee: None,
             under: None,
+            files: Vec::new(),
         }))
     }
 
@@ -832,6 +834,7 @@ mod tests {
         operation(Write::Comment {
             task: TaskKey::clickup("86a"),
             text,
+            files: Vec::new(),
         })
     }
 

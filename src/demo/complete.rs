@@ -19,9 +19,9 @@ pub(super) struct Known {
 }
 
 /// The first words that are no verb.
-const GESTURES: [&str; 19] = [
-    "press", "react", "unreact", "thread", "shortcut", "fill", "submit", "cancel", "home", "as",
-    "/ivan", "!close", "!comment", "!lose", "!poll", "!down", "!up", "!help", "!quit",
+const GESTURES: [&str; 20] = [
+    "press", "react", "unreact", "thread", "file", "shortcut", "fill", "submit", "cancel", "home",
+    "as", "/ivan", "!close", "!comment", "!lose", "!poll", "!down", "!up", "!help", "!quit",
 ];
 const SOURCES: [&str; 2] = ["clickup", "github"];
 const FAULTS: [&str; 4] = ["down", "up", "lost", "slow"];
@@ -47,6 +47,10 @@ pub(super) fn completed(line: &str, known: &Known) -> (usize, Vec<String>) {
             Some((_, line)) => further(line, within(line), known),
         },
         "/ivan" => further(rest, start, known),
+        "file" => match rest.split_once(' ') {
+            None => (start, Vec::new()),
+            Some((_, line)) => further(line, within(line), known),
+        },
         _ if known.channels.iter().any(|name| name == first) => further(rest, start, known),
         "press" => (
             start,
@@ -134,6 +138,8 @@ mod tests {
             ("as bo press n", 12, "Next"),
             ("#general cre", 9, "create"),
             ("/ivan lis", 6, "list"),
+            ("file shot.png", 5, ""),
+            ("file shot.png cre", 14, "create"),
             ("done ", 5, "#5 #7 86tst0001"),
             ("done 8", 5, "86tst0001"),
             ("assign @b", 8, "bo"),

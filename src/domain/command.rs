@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{CommandId, TaskRow};
 use super::person::PersonId;
+use super::shared_file::SharedFile;
 use super::task::{RepoName, Source, TaskId, TaskKey};
 
 /// A new task as requested: typed, filled in, or sent.
@@ -55,6 +56,9 @@ pub struct AskedCommand {
     pub text: Option<String>,
     /// The tasks, in the order shown.
     pub tasks: Vec<TaskKey>,
+    /// The files to link to below its comment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<SharedFile>,
 }
 
 /// The command that a button is to undo.

@@ -210,6 +210,7 @@ fn title_fault(create: &TaskDraft) -> Option<String> {
             due: None,
             assignee: None,
             under: None,
+            files: Vec::new(),
         };
         let length = new.github_title().chars().count();
         if length > max {

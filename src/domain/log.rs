@@ -162,7 +162,7 @@ pub fn change(write: &Write, before: Option<&str>, outcome: Option<&Outcome>) ->
         _ => None,
     };
     match write {
-        Write::Comment { task, text } => LoggedChange {
+        Write::Comment { task, text, .. } => LoggedChange {
             text: Some(cut(&match task.source().profile().markdown {
                 true => markdown::plain(&text.to_string()),
                 false => text.to_string(),

@@ -40,6 +40,7 @@ pub mod scope;
 pub mod score;
 pub mod service_levels;
 pub mod set_aside;
+pub mod shared_file;
 pub mod signature;
 pub mod source;
 pub mod spelling;

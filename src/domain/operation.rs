@@ -13,6 +13,7 @@ use super::change::TaskChange;
 use super::mention_text::MentionText;
 use super::profile::ContainerKind;
 use super::reason::{self, for_operators};
+use super::shared_file::SharedFile;
 use super::task::{Account, RepoName, Source, Task, TaskKey, TaskStatus};
 use super::undo::{Effect, UndoKind, UndoRequest, UndoTarget};
 
@@ -34,6 +35,9 @@ pub enum Write {
         task: TaskKey,
         /// The comment without a marker; ends with the author's name if people share an account.
         text: MentionText,
+        /// The files that the text links to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<SharedFile>,
     },
     /// Create a task.
     Create(NewTask),
@@ -80,6 +84,9 @@ pub struct NewTask {
     /// The task that it is to be a part of, in the same place.
     #[serde(default)]
     pub under: Option<ParentTask>,
+    /// The files that the description links to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<SharedFile>,
 }
 
 /// The task that a new task is to be a part of.
@@ -299,6 +306,15 @@ impl Write {
     /// Whether it deletes the task. Some sources close it instead when its creation is undone.
     pub fn removes(&self) -> bool {
         matches!(self, Write::Undo(undo) if undo.what == UndoKind::Creation && undo.source.profile().deletes_tasks)
+    }
+
+    /// The files that its text links to.
+    pub fn files(&self) -> &[SharedFile] {
+        match self {
+            Write::Comment { files, .. } => files,
+            Write::Create(new) => &new.files,
+            _ => &[],
+        }
     }
 
     /// The name in metrics and logs.

@@ -5,6 +5,7 @@
 
 mod acts;
 mod arrivals;
+mod files;
 mod identity;
 mod morning;
 mod several;
@@ -34,6 +35,10 @@ pub use acts::{
 pub use arrivals::{
     Missing, arrival_added, arrival_asked, arrival_before, arrival_by_config, arrival_refused,
     arrival_removed, introduction, welcome,
+};
+
+pub use files::{
+    files_left_out, files_need_scope, files_without_address, no_command_with, not_taken_over,
 };
 
 pub use morning::{
@@ -611,9 +616,10 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Text, zone: Tz) -> Text {
         (Outcome::Applied(_), Write::Complete { .. }) => Text::new()
             .text(profile.reported(profile.finished))
             .then(subject),
-        (Outcome::Applied(_), Write::Comment { .. }) => Text::new()
+        (Outcome::Applied(_), Write::Comment { files, .. }) => Text::new()
             .text(format!("Comment added in {}: ", source.name()))
-            .then(subject),
+            .then(subject)
+            .then(files::with_links(", with ", files)),
         (Outcome::Applied(_), Write::Create(new)) => {
             let words = Text::new().text(profile.reported("created")).then(subject);
             let words = match profile.ids {
@@ -628,6 +634,7 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Text, zone: Tz) -> Text {
                     .text(", so do that there"),
                 None => words,
             };
+            let words = words.then(files::with_links(", with ", &new.files));
             match &new.assignee {
                 Some(wanted) if !new.is_assigned_in(task) => {
                     words.then(identity::not_assigned(source, wanted))
@@ -763,7 +770,9 @@ fn second_step(report: &mut Report, step: &Step<'_>) {
     }
     let message = std::mem::take(&mut report.message);
     report.message = match step.end {
-        StepState::Well(_) => message.text(", with your comment"),
+        StepState::Well(_) => message
+            .text(", with your comment")
+            .then(files::with_links(" and ", step.write.files())),
         StepState::Pending { .. } if report.state == ReportState::Queued => message,
         StepState::Pending { why, .. } => {
             report.state = ReportState::Queued;
@@ -1411,30 +1420,6 @@ pub fn reaction_on_outcome() -> Text {
     )
 }
 
-/// Files or forwarded messages came with a command without a text to add them to. `None` if there were none.
-pub fn not_taken_over(files: &[String], forwarded: bool) -> Option<Text> {
-    let what = match (files, forwarded) {
-        ([], false) => return None,
-        ([], true) => "The forwarded message was".to_owned(),
-        ([file], false) => format!("The file {} was", code(file)),
-        (_, false) => "The files were".to_owned(),
-        (_, true) => "The forwarded message and its files were".to_owned(),
-    };
-    Some(Text::new().text(format!(
-        "{what} not used: this command takes no text. To add a link to it, send it with `comment on REF: TEXT`."
-    )))
-}
-
-/// Files without a URL from Slack. `None` if there are none.
-pub fn files_without_address(names: &[String]) -> Option<Text> {
-    let what = match names {
-        [] => return None,
-        [name] => format!("The file {} was", code(name)),
-        _ => "Some of the files were".to_owned(),
-    };
-    Some(Text::new().text(format!("{what} not added: Slack gives me no link for it.")))
-}
-
 /// Why the text of a thread is not part of a task that was created in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThreadUnread<'a> {
@@ -1468,23 +1453,6 @@ pub fn thread_not_read(why: &ThreadUnread<'_>) -> Text {
         }
         ThreadUnread::NoRoom => words.text("the description is too long already."),
     }
-}
-
-/// A message without text, with only a file or a forwarded message, is no command.
-pub fn no_command_with(snippet: Option<&str>, files: &[String], forwarded: bool) -> Text {
-    let hint = "Add `create TITLE` or `comment on REF: TEXT` to it.";
-    Text::new().text(match (snippet, files) {
-        (Some(name), _) => format!(
-            "Slack turned your long text into a file ({}), and I don't read files. Send shorter messages, or send the file with \
-             `comment on REF:` to add a link to it.",
-            code(name)
-        ),
-        (None, []) if forwarded => {
-            format!("This is a forwarded message without a command. {hint}")
-        }
-        (None, [name]) => format!("This is a file ({}) without a command. {hint}", code(name)),
-        (None, _) => format!("These are files without a command. {hint}"),
-    })
 }
 
 /// A name for a sentence: short, and without markup.

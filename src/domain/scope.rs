@@ -88,6 +88,12 @@ const SCOPES: &[Scope] = &[
         without: "I can't put ⏳, ✅ and ❌ on your messages, so I send messages instead",
     },
     Scope {
+        name: FILES,
+        optional: true,
+        is_used: |_| true,
+        without: "I can't link to files that Slack doesn't describe in the message itself",
+    },
+    Scope {
         name: "users:read",
         optional: false,
         is_used: |_| true,
@@ -113,6 +119,8 @@ const SCOPES: &[Scope] = &[
     },
 ];
 
+/// The scope for asking about files.
+const FILES: &str = "files:read";
 /// The scope for placing reactions.
 pub const REACT: &str = "reactions:write";
 
@@ -196,9 +204,9 @@ mod tests {
 
     #[test]
     fn what_nothing_uses_is_surplus() {
-        let granted = ["files:read", "im:history", "mpim:history"].map(str::to_owned);
+        let granted = ["files:write", "im:history", "mpim:history"].map(str::to_owned);
         let granted = BTreeSet::from(granted);
-        assert_eq!(surplus(&granted), ["files:read", "mpim:history"]);
+        assert_eq!(surplus(&granted), ["files:write", "mpim:history"]);
     }
 
     /// The manifest, the table above and the guide name the same scopes.

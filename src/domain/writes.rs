@@ -118,7 +118,7 @@ pub async fn send<S: Writes + ?Sized>(
             let now = present(source, task, now).await?;
             source.change(&now, change).await?
         }
-        Write::Comment { task, text } => {
+        Write::Comment { task, text, .. } => {
             let now = present(source, task, now).await?;
             trace = Some(source.comment(op, &now, text).await?);
             now.into_owned()
@@ -209,7 +209,7 @@ pub async fn find<S: Writes + ?Sized>(
         return Ok(None);
     };
     match &op.write {
-        Write::Comment { task, text } => {
+        Write::Comment { task, text, .. } => {
             let task = source.read(task).await?;
             let trace = source.find_comment(op, &task, text, begun_at).await?;
             Ok(trace.map(|trace| WriteReceipt {

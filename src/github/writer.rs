@@ -623,6 +623,7 @@ mod tests {
         operation(Write::Comment {
             task: key(),
             text: text.into(),
+            files: Vec::new(),
         })
     }
 
@@ -635,6 +636,7 @@ mod tests {
             due: None,
             assignee: None,
             under: None,
+            files: Vec::new(),
         }))
     }
 

@@ -447,6 +447,7 @@ fn comment(source: Source) -> Operation {
         write: Write::Comment {
             task: key(source),
             text: "hi".into(),
+            files: Vec::new(),
         },
         begun_at: None,
         interrupted: false,

@@ -260,15 +260,22 @@ struct Say {
     channel: Option<String>,
     text: String,
     thread_ts: Option<String>,
+    /// The names of files that the message shares.
+    #[serde(default)]
+    files: Vec<String>,
 }
 
 async fn say(State(sandbox): State<Sandbox>, Body(asked): Body<Say>) -> Reply {
-    if asked.text.trim().is_empty() {
+    if asked.text.trim().is_empty() && asked.files.is_empty() {
         return Err(impossible("`text` is empty: Slack sends no empty message"));
     }
     let (user, channel) = place(&sandbox, &asked.user, asked.channel.as_deref())?;
-    let thread = asked.thread_ts.as_deref();
-    let said = sandbox.slack.try_says(&user, &channel, &asked.text, thread);
+    let (slack, text, thread) = (&sandbox.slack, &asked.text, asked.thread_ts.as_deref());
+    let files: Vec<&str> = asked.files.iter().map(String::as_str).collect();
+    let said = match files.is_empty() {
+        true => slack.try_says(&user, &channel, text, thread),
+        false => slack.try_shares(&user, &channel, &files, text, thread),
+    };
     ok(json!({"channel": channel, "ts": said.map_err(impossible)?}))
 }
 

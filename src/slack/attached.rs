@@ -11,6 +11,7 @@ use super::text::{characters, unescape, with_emoji};
 use super::wire::{Attachment, Event, File};
 use crate::domain::controls::without_controls;
 use crate::domain::mention::quiet;
+use crate::domain::shared_file::{FILES_MAX, SharedFile};
 use crate::mailbox::Attachments;
 
 /// The fallback of a message that has none.
@@ -46,17 +47,28 @@ pub fn along_with(event: &Event) -> Attachments {
 }
 
 fn add_files(attached: &mut Attachments, files: &[File]) {
-    for file in files.iter().filter(|file| is_there(file)) {
-        let name = name_of_file(file);
+    for file in files {
+        let Some(shared) = shared_file(file) else {
+            continue;
+        };
         if file.mode.as_deref() == Some(SNIPPET) {
-            attached.snippet = Some(name.clone());
+            attached.snippet = Some(shared.name.clone());
         }
-        match &file.permalink {
-            Some(link) => attached.pieces.push(link.clone()),
-            None => attached.lost.push(name.clone()),
+        attached.files.push(shared.name.clone());
+        match attached.shared.len() < FILES_MAX {
+            true => attached.shared.push(shared),
+            false => attached.left_out += 1,
         }
-        attached.files.push(name);
     }
+}
+
+/// A file with its link; `None` for one that no longer exists.
+pub fn shared_file(file: &File) -> Option<SharedFile> {
+    let id = file.id.as_deref().filter(|_| is_there(file))?;
+    let names = [&file.name, &file.title];
+    let name = names.into_iter().flatten().find(|name| !name.is_empty());
+    let name = name.map_or(id, String::as_str);
+    Some(SharedFile::new(id, name, file.permalink.as_deref()))
 }
 
 /// The visible text of a message, as plain text, with the URLs of its attachments.
@@ -264,12 +276,6 @@ fn is_there(file: &File) -> bool {
     file.id.is_some() && mode.is_none_or(|mode| !NOT_THERE.contains(&mode))
 }
 
-fn name_of_file(file: &File) -> String {
-    let names = [&file.name, &file.title, &file.id];
-    let name = names.into_iter().flatten().find(|name| !name.is_empty());
-    name.map_or("without a name", String::as_str).to_owned()
-}
-
 fn kind(value: &Value) -> &str {
     string(value.get("type")).unwrap_or_default()
 }
@@ -297,8 +303,10 @@ mod tests {
     }
 
     fn shot() -> Value {
-        json!({"id": "F1", "name": "shot.png", "mode": "hosted", "permalink": "https://acme.slack.com/files/F1"})
+        json!({"id": "F1", "name": "shot.png", "mode": "hosted", "permalink": LINK})
     }
+
+    const LINK: &str = "https://acme.slack.com/files/F1";
 
     #[rstest]
     #[case::alert(json!({"text": "", "attachments": [{"title": "[FIRING] disk full", "title_link": "https://alerts.example/1",
@@ -359,12 +367,13 @@ mod tests {
         let attached = along_with(&event(message));
         assert_eq!(
             attached.pieces,
-            [
-                "> Login is broken\n> ask @\u{2060}U0BOB01\n— Bo, https://acme.slack.com/p1",
-                "https://acme.slack.com/files/F1"
-            ]
+            ["> Login is broken\n> ask @\u{2060}U0BOB01\n— Bo, https://acme.slack.com/p1"]
         );
-        assert!(attached.forwarded && attached.lost.is_empty());
+        assert_eq!(
+            attached.shared,
+            [SharedFile::new("F1", "shot.png", Some(LINK))]
+        );
+        assert!(attached.forwarded);
     }
 
     #[test]
@@ -373,10 +382,27 @@ mod tests {
             {"id": "F4", "title": "log.txt", "mode": "snippet", "permalink": "https://acme.slack.com/files/F4"}]});
         let attached = along_with(&event(message));
         assert_eq!(attached.files, ["shot.png", "F2", "log.txt"]);
-        assert_eq!(attached.lost, ["F2"]);
+        let urls: Vec<Option<&str>> = attached
+            .shared
+            .iter()
+            .map(|file| file.url.as_deref())
+            .collect();
+        assert_eq!(
+            urls,
+            [Some(LINK), None, Some("https://acme.slack.com/files/F4")]
+        );
         assert_eq!(attached.snippet.as_deref(), Some("log.txt"));
-        assert_eq!(attached.pieces.len(), 2);
-        assert!(!attached.forwarded);
+        assert!(attached.pieces.is_empty() && !attached.forwarded);
+    }
+
+    #[test]
+    fn ten_files_go_along_and_the_others_are_counted() {
+        let files: Vec<Value> = (0..13)
+            .map(|n| json!({"id": format!("F{n}"), "permalink": LINK}))
+            .collect();
+        let attached = along_with(&event(json!({"files": files})));
+        assert_eq!((attached.shared.len(), attached.left_out), (FILES_MAX, 3));
+        assert_eq!(attached.files.len(), 13);
     }
 
     #[test]

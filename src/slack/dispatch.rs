@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use super::attached::shared_file;
 use super::filter::BotIdentity;
 use super::membership::{hidden, member};
 use super::restored::{ReadDms, was_answered};
@@ -24,7 +25,7 @@ use crate::domain::reply::Text;
 use crate::domain::set_aside::Work;
 use crate::limits::Limit;
 use crate::mailbox::{
-    Admission, Gesture, Inbound, Mailbox, StoreError, WaitingMessage, WorkAttempt,
+    Admission, Attachments, Gesture, Inbound, Mailbox, StoreError, WaitingMessage, WorkAttempt,
 };
 use crate::runtime::{Backoff, CancellationToken, lock, slept};
 
@@ -36,6 +37,8 @@ const READ_AHEAD: usize = 64;
 const MENTIONS_MAX: usize = 10;
 /// How long a command waits for the names of people in the thread that it takes over.
 const NAMES_WITHIN: Duration = Duration::from_secs(5);
+/// How long a message waits for the links to its files.
+const FILES_WITHIN: Duration = Duration::from_secs(5);
 /// How many people are looked up at once before their messages are processed.
 const LOOKS_AHEAD: usize = 8;
 /// How many people are cached.
@@ -344,6 +347,10 @@ impl Dispatcher {
                 for piece in &mut next.heard.attached.pieces {
                     self.name_quietly(piece).await;
                 }
+                if self.mailbox.may_act(&member, &self.own.team).is_ok() {
+                    let finds = self.find_files(&mut next.heard.attached);
+                    shutdown.run_until_cancelled(finds).await?;
+                }
                 let looks = (self.looks).look(&self.web, &self.mailbox, &self.timings, next);
                 shutdown.run_until_cancelled(looks).await?;
                 let answered = was_answered(&self.web, &self.mailbox, &self.timings, next);
@@ -422,6 +429,35 @@ impl Dispatcher {
                     &format!("{QUIET_AT}{id}"),
                     &format!("{QUIET_AT}{}", member.name),
                 );
+            }
+        }
+    }
+
+    /// Asks Slack for the links that a message does not have: to files of another workspace, and to all files if the app
+    /// lacks the scope. A link that is not available soon is left out.
+    async fn find_files(&self, attached: &mut Attachments) {
+        let until = Instant::now() + FILES_WITHIN;
+        let unknown = attached.shared.iter_mut().filter(|file| file.url.is_none());
+        for file in unknown {
+            let found = match timeout_at(until, self.web.file(&file.id)).await {
+                Ok(Ok(found)) => shared_file(&found),
+                Ok(Err(error)) => {
+                    tracing::info!(file = file.id, %error, "Slack does not describe a file; its link is left out");
+                    attached.lacks_scope |= error.lacks_scope();
+                    None
+                }
+                Err(_) => return,
+            };
+            if let Some(found) = found {
+                for name in &mut attached.files {
+                    if *name == file.name {
+                        name.clone_from(&found.name);
+                    }
+                }
+                *file = found;
+            }
+            if attached.lacks_scope {
+                return;
             }
         }
     }

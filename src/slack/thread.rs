@@ -16,6 +16,7 @@ use super::wire::Event;
 use crate::domain::mention::{self, QUIET_AT, quiet};
 use crate::domain::operation::TEXT_MAX;
 use crate::domain::reply::{self, Text, ThreadUnread};
+use crate::domain::shared_file;
 use crate::mailbox::{Gesture, IncomingMessage};
 use crate::verbs::{self, Command};
 
@@ -146,6 +147,8 @@ fn room(heard: &IncomingMessage) -> usize {
     const BESIDES: usize = 1_000;
     let pieces = heard.attached.pieces.iter();
     let given: usize = pieces.map(|piece| piece.chars().count() + 2).sum();
+    let links = shared_file::links(&heard.attached.shared, true);
+    let given = given + links.chars().count();
     TEXT_MAX.saturating_sub(heard.text.chars().count() + given + BESIDES)
 }
 

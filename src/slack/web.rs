@@ -31,8 +31,8 @@ use super::filter::BotIdentity;
 use super::proxy::ProxyConnector;
 use super::text::instant;
 use super::wire::{
-    AuthTested, Conversations, DmOpened, History, Message, Opened, Permalink, PlacedReaction,
-    Posted, RawHistory, ViewOpened,
+    AuthTested, Conversations, DmOpened, File, FileInfo, History, Message, Opened, Permalink,
+    PlacedReaction, Posted, RawHistory, ViewOpened,
 };
 use super::{SlackError, SlackToken};
 use crate::domain::controls;
@@ -604,6 +604,14 @@ impl Web {
             .permalink
             .filter(|link| link.starts_with("https://") || link.starts_with("http://"));
         link.ok_or_else(|| unclear(method))
+    }
+
+    /// `files.info`: a file that the app can see.
+    pub async fn file(&self, id: &str) -> Result<File, WebError> {
+        let method = "files.info";
+        let answer: FileInfo = self.get(method, &[("file", id)]).await?;
+        let is_it = answer.file.id.as_deref() == Some(id);
+        is_it.then_some(answer.file).ok_or_else(|| unclear(method))
     }
 
     /// `views.open`: a trigger works for 3 s and once.

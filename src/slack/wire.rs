@@ -481,6 +481,14 @@ pub struct Permalink {
     pub permalink: Option<String>,
 }
 
+/// `files.info`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct FileInfo {
+    #[serde(deserialize_with = "lenient")]
+    pub file: File,
+}
+
 /// `conversations.open`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -12,6 +12,7 @@ use crate::domain::card::ButtonAction;
 use crate::domain::form::SubmittedForm;
 use crate::domain::ids::{EventId, TaskRow};
 use crate::domain::reply::Text;
+use crate::domain::shared_file::SharedFile;
 
 /// How a command was given.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -135,12 +136,17 @@ pub struct IncomingMessage {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Attachments {
-    /// Forwarded words and the URLs of files, in a form to append to a text.
+    /// Forwarded words, in a form to append to a text. An older version stored the URLs of files here as well.
     pub pieces: Vec<String>,
     /// The files' names.
     pub files: Vec<String>,
-    /// Names of the files without a URL.
-    pub lost: Vec<String>,
+    /// The files to link to, a few at most.
+    pub shared: Vec<SharedFile>,
+    /// The number of further files.
+    pub left_out: usize,
+    /// Whether Slack did not describe a file because the app lacks the scope.
+    #[serde(skip)]
+    pub lacks_scope: bool,
     /// The name of the file that Slack made of a long text.
     pub snippet: Option<String>,
     /// Whether a message was forwarded.

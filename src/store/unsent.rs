@@ -170,6 +170,7 @@ mod tests {
                 due: None,
                 assignee: None,
                 under: None,
+                files: Vec::new(),
             };
             operations::add_and_begin(tx, command, id, LANE, &Write::Create(new), now())?;
             Ok(command)

@@ -17,6 +17,7 @@ use crate::domain::command::Ref;
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
 use crate::domain::reply::Text;
+use crate::domain::shared_file::{SharedFile, linked};
 
 /// Newlines are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -32,6 +33,9 @@ pub struct Comment {
     /// Whether it is a plain text in the thread of a task's message, which names the task.
     #[serde(skip)]
     pub in_thread: bool,
+    /// The files to link to below the text, or instead of it
+    #[serde(skip)]
+    pub files: Vec<SharedFile>,
 }
 
 impl Comment {
@@ -87,19 +91,23 @@ impl Verb for Comment {
         Ok(Comment {
             task,
             text: text.to_owned(),
-            in_thread: false,
+            ..Comment::default()
         })
     }
 
     fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
-        let Comment { task, text, .. } = match self.in_thread {
-            true => under_its_message(&self.text, context)?,
+        let Comment {
+            task, text, files, ..
+        } = match self.in_thread {
+            true => under_its_message(self, context)?,
             false => self,
         };
-        fits(&text)?;
+        fits(&text, &files)?;
         let target = tx.target(person, task, context)?;
+        let source = target.key.source();
         let comment = Write::Comment {
-            text: signed(tx, person, target.key.source(), &text, context.surface)?,
+            text: signed(tx, person, source, &text, &files, context.surface)?,
+            files: linked(&files),
             task: target.key,
         };
         tx.accept(person, context, "comment", vec![comment])
@@ -121,6 +129,11 @@ impl Verb for Comment {
 
     fn add(&mut self, pieces: &[String]) -> bool {
         super::add_lines(&mut self.text, "\n", pieces)
+    }
+
+    fn add_files(&mut self, files: &[SharedFile]) -> bool {
+        self.files.extend_from_slice(files);
+        true
     }
 }
 
@@ -149,12 +162,12 @@ fn split_comment(text: &str) -> (Option<String>, String) {
 }
 
 /// A comment on the task of the message in whose thread it was typed.
-fn under_its_message(text: &str, context: &Context) -> Result<Comment, Rejection> {
-    let text = text.trim().to_owned();
+fn under_its_message(comment: Comment, context: &Context) -> Result<Comment, Rejection> {
+    let text = comment.text.trim().to_owned();
     let Some(row) = context.under else {
         let words = match super::parse(&text) {
-            Ok(_) => no_task_here(),
-            Err(hint) => Text::new().text(hint.to_string()),
+            Err(hint) if !text.is_empty() => Text::new().text(hint.to_string()),
+            _ => no_task_here(),
         };
         return Err(Rejection::Unfit(words));
     };
@@ -162,6 +175,7 @@ fn under_its_message(text: &str, context: &Context) -> Result<Comment, Rejection
         task: Some(Ref::Row(row)),
         text,
         in_thread: false,
+        ..comment
     })
 }
 

@@ -25,6 +25,7 @@ use crate::domain::operation::{NewTask, ParentTask, Place, Write};
 use crate::domain::person::{Person, called};
 use crate::domain::profile::ContainerKind;
 use crate::domain::reply::{self, Text};
+use crate::domain::shared_file::{SharedFile, linked};
 use crate::domain::task::{Account, RepoName, Source, Task, TaskStatus};
 use crate::store::forms::{self, CreationState};
 use crate::store::{Db, DbResult, access, people, tasks};
@@ -37,6 +38,8 @@ pub struct Create {
     pub draft: TaskDraft,
     /// The task that it is to be a part of.
     pub under: Option<Ref>,
+    /// The files to link to below the description.
+    pub files: Vec<SharedFile>,
 }
 
 /// Creates a task in ClickUp or an issue in GitHub. `list` and `repo` place it elsewhere than in the default list or
@@ -81,7 +84,10 @@ impl ToSchema for Create {
 
 impl From<TaskDraft> for Create {
     fn from(draft: TaskDraft) -> Create {
-        Create { draft, under: None }
+        Create {
+            draft,
+            ..Create::default()
+        }
     }
 }
 
@@ -204,7 +210,10 @@ impl Verb for Create {
             (None, lines) => Some(lines.to_owned()),
             (Some(above), lines) => Some(format!("{above}\n{lines}")),
         };
-        Ok(Create { draft: new, under })
+        Ok(Create {
+            under,
+            ..Create::from(new)
+        })
     }
 
     fn depends_on_what_was_shown(&self) -> bool {
@@ -251,10 +260,19 @@ impl Verb for Create {
         });
         // A title mentions no one, in any source.
         new.title = named(tx, &new.title)?;
-        if new.description.is_some() || signs(tx, person)? {
+        new.files = linked(&self.files);
+        if new.description.is_some() || !new.files.is_empty() || signs(tx, person)? {
             let description = new.description.as_deref().unwrap_or_default();
+            fits(description, &self.files)?;
             // A description is plain text.
-            let description = signed(tx, person, source, description, context.surface)?;
+            let description = signed(
+                tx,
+                person,
+                source,
+                description,
+                &self.files,
+                context.surface,
+            )?;
             new.description = Some(description.unmentioned_but(|_| false).to_string());
         }
         let done = tx.accept(person, context, "create", vec![Write::Create(new)])?;
@@ -278,6 +296,7 @@ impl Verb for Create {
         Create {
             draft,
             under: self.under,
+            files: self.files,
         }
     }
 
@@ -286,6 +305,11 @@ impl Verb for Create {
             let description = self.draft.description.get_or_insert_default();
             super::add_lines(description, "\n\n", pieces);
         }
+        true
+    }
+
+    fn add_files(&mut self, files: &[SharedFile]) -> bool {
+        self.files.extend_from_slice(files);
         true
     }
 }
@@ -370,7 +394,10 @@ impl TryFrom<CreateBody> for Create {
             due: None,
             assignee: short(body.assignee).map(Assignee::Called),
         };
-        Ok(Create { draft, under })
+        Ok(Create {
+            under,
+            ..Create::from(draft)
+        })
     }
 }
 
@@ -616,6 +643,7 @@ fn new_task(tx: &CommandTx<'_>, create: TaskDraft) -> Result<NewTask, Stop> {
         due: create.due,
         assignee: None,
         under: None,
+        files: Vec::new(),
     };
     fit(&new)?;
     Ok(new)
@@ -746,9 +774,9 @@ fn fit(new: &NewTask) -> Result<(), Rejection> {
         return Err(Rejection::Unfit(reply::title_too_long(source, max, length)));
     }
     if let Some(description) = &new.description {
-        fits(description)?;
+        fits(description, &[])?;
     }
-    fits(&new.title)
+    fits(&new.title, &[])
 }
 
 /// The assignee of a new task: the named person, or its creator if they have an account there.

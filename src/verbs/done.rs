@@ -17,6 +17,7 @@ use crate::command_tx::{CommandTx, Context, Decided};
 use crate::domain::command::Ref;
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
+use crate::domain::shared_file::{SharedFile, linked};
 
 /// Completes it in its source, with a comment if one is given. Already done there: success, and `conflict`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -29,6 +30,9 @@ pub struct Done {
     #[serde(default, deserialize_with = "comment")]
     #[schema(min_length = 1)]
     pub comment: Option<String>,
+    /// The files to link to below the comment
+    #[serde(skip)]
+    pub files: Vec<SharedFile>,
 }
 
 const COMMENT: Flag = Flag::new("-c", "--comment", "TEXT");
@@ -86,12 +90,16 @@ impl Verb for Done {
         } else if !is_mere_punctuation(after) {
             return Err(after_ref(split_word(rest).0, after));
         }
-        Ok(Done { task, comment })
+        Ok(Done {
+            task,
+            comment,
+            ..Done::default()
+        })
     }
 
     fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         if let Some(comment) = &self.comment {
-            fits(comment)?;
+            fits(comment, &self.files)?;
         }
         let target = tx.target(person, self.task, context)?;
         tx.end_snooze(person, &target)?;
@@ -101,7 +109,8 @@ impl Verb for Done {
         if let Some(comment) = &self.comment {
             let source = target.key.source();
             writes.push(Write::Comment {
-                text: signed(tx, person, source, comment, context.surface)?,
+                text: signed(tx, person, source, comment, &self.files, context.surface)?,
+                files: linked(&self.files),
                 task: target.key,
             });
         }
@@ -122,6 +131,13 @@ impl Verb for Done {
             Some(comment) => super::add_lines(comment, "\n", pieces),
             None => pieces.is_empty(),
         }
+    }
+
+    fn add_files(&mut self, files: &[SharedFile]) -> bool {
+        if self.comment.is_some() {
+            self.files.extend_from_slice(files);
+        }
+        self.comment.is_some() || files.is_empty()
     }
 }
 

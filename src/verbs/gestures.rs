@@ -28,7 +28,7 @@ pub fn pressed(press: &ButtonAction) -> Option<Command> {
     Some(match press {
         ButtonAction::Done(task) => Done {
             task: Some(task.named()),
-            comment: None,
+            ..Done::default()
         }
         .into(),
         ButtonAction::Next(task) => Next {
@@ -81,7 +81,7 @@ pub fn filled(filled: &SubmittedForm) -> Command {
         SubmittedForm::Comment { task, text } => Comment {
             task: Some(task.named()),
             text: text.clone(),
-            in_thread: false,
+            ..Comment::default()
         }
         .into(),
         SubmittedForm::Create { create, .. } => Create::from(create.as_ref().clone()).into(),
@@ -103,7 +103,7 @@ const REACTIONS: &[Reaction] = &[
         put: |task| {
             Command::from(Done {
                 task: Some(task),
-                comment: None,
+                ..Done::default()
             })
         },
         taken_away: Some(|row| {
@@ -178,7 +178,7 @@ mod tests {
     fn a_check_mark_is_about_the_task_of_its_card() {
         let done = Done {
             task: Some(Ref::Row(TaskRow(17))),
-            comment: None,
+            ..Done::default()
         };
         assert_eq!(
             reaction("white_check_mark", true, TaskRow(17)),

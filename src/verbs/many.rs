@@ -22,6 +22,7 @@ use crate::domain::command::{AskedCommand, Ref};
 use crate::domain::filter::Filter;
 use crate::domain::person::Person;
 use crate::domain::reply::{self, LIST_MAX};
+use crate::domain::shared_file::SharedFile;
 use crate::domain::task::Task;
 use crate::store::tasks::{self, StoredTask};
 
@@ -357,6 +358,11 @@ impl Many {
         self.each.add(pieces)
     }
 
+    /// Adds links to files below the text of its verb.
+    pub fn add_files(&mut self, files: &[SharedFile]) -> bool {
+        self.each.add_files(files)
+    }
+
     /// Decides it. If one of the tasks is unknown, nothing is done.
     pub fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let mut targets = match &self.tasks {
@@ -395,8 +401,14 @@ impl Many {
             return Err(Rejection::Unfit(words).into());
         }
         let name = self.info().name;
+        let mut files = Vec::new();
         let (text, typed) = match *self.each {
-            Command::Done(Done { comment, .. }) => {
+            Command::Done(Done {
+                comment,
+                files: of_comment,
+                ..
+            }) => {
+                files = of_comment;
                 let typed = comment.as_ref().map(|text| format!("-c {}", excerpt(text)));
                 (comment, typed)
             }
@@ -409,6 +421,7 @@ impl Many {
             verb: name.to_owned(),
             text,
             tasks: tasks.iter().map(|task| task.key.clone()).collect(),
+            files,
         };
         tx.ask(
             person,
@@ -476,6 +489,7 @@ pub fn carry_out(
         ("done", comment) => Some(Command::from(Done {
             task: None,
             comment,
+            files: asked.files.clone(),
         })),
         ("assign", Some(to)) => Some(Command::from(Assign { task: None, to })),
         (verb, text) => parse(&format!("{verb} {}", text.unwrap_or_default())).ok(),

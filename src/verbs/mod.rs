@@ -71,6 +71,7 @@ use crate::command_tx::{CommandTx, Context, Decided};
 use crate::domain::command::Ref;
 use crate::domain::mention;
 use crate::domain::person::Person;
+use crate::domain::shared_file::SharedFile;
 use grammar::{split_word, spoken, trim, unmarked, without_smiles};
 
 pub use create::{is_bare_create, is_create_alone};
@@ -132,6 +133,11 @@ pub trait Verb: DeserializeOwned + ToSchema {
     /// Appends pieces to its text, a line or more each; `false` if there are pieces and the command has no text.
     fn add(&mut self, pieces: &[String]) -> bool {
         pieces.is_empty()
+    }
+
+    /// Adds links to files below its text; `false` if there are files and the command has no text.
+    fn add_files(&mut self, files: &[SharedFile]) -> bool {
+        files.is_empty()
     }
 }
 
@@ -400,6 +406,11 @@ impl Command {
     /// Appends pieces to its text, a line or more each; `false` if there are pieces and the command has no text.
     pub fn add(&mut self, pieces: &[String]) -> bool {
         each!(self, verb => verb.add(pieces))
+    }
+
+    /// Adds links to files below its text; `false` if there are files and the command has no text.
+    pub fn add_files(&mut self, files: &[SharedFile]) -> bool {
+        each!(self, verb => verb.add_files(files))
     }
 }
 

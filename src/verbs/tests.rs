@@ -14,14 +14,19 @@ use crate::domain::{receipts, schedule};
 
 fn done(task: Option<Ref>, comment: Option<&str>) -> Command {
     let comment = comment.map(str::to_owned);
-    Done { task, comment }.into()
+    Done {
+        task,
+        comment,
+        ..Done::default()
+    }
+    .into()
 }
 
 fn comment(task: Option<Ref>, text: &str) -> Command {
     Comment {
         task,
         text: text.to_owned(),
-        in_thread: false,
+        ..Comment::default()
     }
     .into()
 }

@@ -8,6 +8,7 @@ use crate::domain::operation::TEXT_MAX;
 use crate::domain::person::Person;
 use crate::domain::pings::{self, Origin};
 use crate::domain::profile::HandleKind;
+use crate::domain::shared_file::{self, SharedFile};
 use crate::domain::signature::{self, Rendering};
 use crate::domain::task::{Account, Source};
 use crate::domain::{markdown, reply};
@@ -15,9 +16,10 @@ use crate::limits::Limit;
 use crate::store::operations::Surface;
 use crate::store::{DbResult, people};
 
-/// Refuses a text that is too long for every source.
-pub fn fits(text: &str) -> Result<(), Rejection> {
-    match text.chars().count() {
+/// Refuses a text that is too long for every source, with the links to files below it.
+pub fn fits(text: &str, files: &[SharedFile]) -> Result<(), Rejection> {
+    let links = shared_file::links(files, true);
+    match text.chars().count() + links.chars().count() {
         length if length > TEXT_MAX => Err(Rejection::Unfit(reply::text_too_long(length))),
         _ => Ok(()),
     }
@@ -29,13 +31,14 @@ pub fn signs(tx: &CommandTx<'_>, person: &Person) -> DbResult<bool> {
     Ok(asked && people::are_several(tx.db)?)
 }
 
-/// A person's text for a source, with its mentions in the source's form and the person's own name below. Slack's text becomes
-/// Markdown for GitHub.
+/// A person's text for a source, with its mentions in the source's form, and below it the links to files and the person's
+/// own name. Slack's text becomes Markdown for GitHub.
 pub fn signed(
     tx: &CommandTx<'_>,
     person: &Person,
     source: Source,
     text: &str,
+    files: &[SharedFile],
     typed_in: Surface,
 ) -> DbResult<MentionText> {
     let text = addressed(tx, text, |one| mention(one, source))?;
@@ -48,6 +51,7 @@ pub fn signed(
         HandleKind::Logins => without_pings(tx, source, &text.to_string(), typed_in)?.into(),
         HandleKind::Ids => text,
     };
+    let text = shared_file::with_links(text, files, source.profile().markdown);
     if !signs(tx, person)? {
         return Ok(text);
     }

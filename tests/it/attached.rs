@@ -1,5 +1,6 @@
 //! Parts of a Slack message besides its text: an alert, a forwarded message, a picture, a text turned into a file.
 
+use ivan::sandbox::fault_server::{Fault, FaultKind, RequestRecord};
 use ivan::sandbox::slack::SandboxSlack;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -102,24 +103,109 @@ async fn what_is_forwarded_with_a_command_goes_where_its_text_goes() {
     .await;
 }
 
+const OPENS: &str = "(it opens for people who can see it in Slack)";
+
 #[tokio::test]
-async fn a_picture_goes_along_by_its_address() {
+async fn a_picture_goes_along_as_a_link() {
     ivan_test(one_issue(), async |ivan| {
-        for (typed, comment) in [
+        let link = format!("[shot.png]({PICTURE})");
+        for (typed, comment, said) in [
             (
                 "comment on #1: see the picture",
-                format!("see the picture\n{PICTURE}"),
+                format!("see the picture\n\n{link}"),
+                "Comment added in GitHub: Login fails, with a link to shot.png",
             ),
-            ("comment on #1:", PICTURE.to_owned()),
-            ("done #1 -c there", format!("there\n{PICTURE}")),
+            (
+                "comment on #1:",
+                link.clone(),
+                "Comment added in GitHub: Login fails, with a link to shot.png",
+            ),
+            (
+                "done #1 -c > so",
+                format!("> so\n\n{link}"),
+                "Issue closed in GitHub: Login fails, with your comment and a link to shot.png",
+            ),
         ] {
             says(ivan, typed, file(json!({})))
                 .settles()
                 .await
-                .begins("✓ ");
+                .begins(&format!("✓ {said} {OPENS}"));
             let comments = ivan.github().issue(REPO, 1).comments();
             assert_eq!(comments.last(), Some(&comment));
         }
+        says(
+            ivan,
+            "create Fix logout\nIt hangs",
+            file(json!({"name": "a_[b](c)* @bo.png"})),
+        )
+        .settles()
+        .await
+        .replies(&format!(
+            "✓ Task created in ClickUp: Fix logout, with a link to a_[b](c)* @bo.png {OPENS}"
+        ));
+        let made = ivan.clickup().task("Fix logout").json();
+        let plain = format!("It hangs\na_[b](c)* @\u{2060}bo.png: {PICTURE}");
+        assert_eq!(
+            made["description"].as_str().map(str::trim_end),
+            Some(plain.as_str())
+        );
+        says(
+            ivan,
+            "create Fix it -s github",
+            file(json!({"name": "a_[b](c)* @bo.png"})),
+        )
+        .settles()
+        .await
+        .begins("✓ Issue created in GitHub: Fix it (acme/widgets#2), with a link to ");
+        let body = ivan.github().issue(REPO, 2).json()["body"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let written = format!("[a\\_\\[b\\](c)\\* @\u{2060}bo.png]({PICTURE})");
+        assert!(body.starts_with(&written), "{body}");
+    })
+    .await;
+}
+
+/// Several files, in a channel and in a thread there. Names and addresses are those of Slack.
+#[tokio::test]
+async fn files_go_along_in_channels_and_threads() {
+    ivan_test(one_issue(), async |ivan| {
+        let slack = ivan.slack();
+        let names = ["a.png", "b.pdf", "c.txt", "d.csv"];
+        let shares = |text: &str, thread: Option<&str>| {
+            slack.try_shares(ANA, GENERAL, &names, text, thread).unwrap()
+        };
+        let told = async |root: &str, count: usize| {
+            let is_told = |slack: &SandboxSlack| {
+                let said = slack.replies_to(GENERAL, root);
+                said.len() >= count && said.iter().all(|one| !one.text.starts_with('…'))
+            };
+            ivan.within("it is answered in the thread", ivan.slack().until(is_told)).await;
+            shown(&ivan.slack().replies_to(GENERAL, root)[count - 1].text)
+        };
+        let root = shares("create Fix login -s github", None);
+        let said = told(&root, 1).await;
+        assert_eq!(
+            said,
+            "✓ Issue created in GitHub: Fix login (acme/widgets#2), with links to a.png, b.pdf, c.txt and 1 more \
+             (they open for people who can see them in Slack)"
+        );
+        let body = ivan.github().issue(REPO, 2).json()["body"].as_str().unwrap().to_owned();
+        for name in names {
+            let line = format!("[{name}](https://acme.slack.com/files/{ANA}/");
+            assert_eq!(body.matches(&line).count(), 1, "{body}");
+        }
+        shares("<@U0BOT01> comment look here", Some(&root));
+        let said = told(&root, 2).await;
+        assert!(said.starts_with("✓ Comment added in GitHub: Fix login, with links to a.png"), "{said}");
+        let comments = ivan.github().issue(REPO, 2).comments();
+        assert!(comments[0].starts_with("look here\n\n[a.png]("), "{comments:?}");
+        assert_eq!(comments[0].matches("](https://acme.slack.com/files/").count(), 4);
+        // Without words it is answered with what to type.
+        let alone = shares("<@U0BOT01>", None);
+        let said = told(&alone, 1).await;
+        assert!(said.starts_with("✗ These are files without a command. Add `create TITLE`"), "{said}");
     })
     .await;
 }
@@ -135,7 +221,7 @@ async fn what_is_not_taken_over_is_said() {
             .answers()
             .await
             .begins("The file `shot.png` was not used: this command takes no text");
-        // For another workspace Slack gives an id only.
+        // Slack knows no such file.
         let unknown =
             file(json!({"name": null, "permalink": null, "file_access": "check_file_info"}));
         says(ivan, "comment on #1: look", unknown)
@@ -147,6 +233,115 @@ async fn what_is_not_taken_over_is_said() {
             .await
             .begins("The file `F0FILE1` was not added: Slack gives me no link");
         ivan.github().issue(REPO, 1).has_comments(["look"]);
+    })
+    .await;
+}
+
+/// A message shows a file of another workspace by its id: Slack is asked for the rest.
+#[tokio::test]
+async fn a_file_of_another_workspace_is_looked_up() {
+    let setup = one_issue().before(|sandbox| sandbox.slack.files_are_foreign(true));
+    ivan_test(setup, async |ivan| {
+        ivan.hears(ANA, |slack, dm| {
+            slack.shares_file(ANA, dm, "shot.png", "comment on #1: look")
+        })
+        .settles()
+        .await
+        .replies(&format!(
+            "✓ Comment added in GitHub: Login fails, with a link to shot.png {OPENS}"
+        ));
+        let comments = ivan.github().issue(REPO, 1).comments();
+        assert!(
+            comments[0].starts_with("look\n\n[shot.png](https://acme.slack.com/files/"),
+            "{comments:?}"
+        );
+        // A file without a command is named as well.
+        ivan.hears(ANA, |slack, dm| slack.shares_file(ANA, dm, "plan.pdf", ""))
+            .settles()
+            .await
+            .begins("✗ This is a file (`plan.pdf`) without a command");
+    })
+    .await;
+}
+
+/// Without `files:read` Slack shows ids only. The command acts, and the answer says what is missing.
+#[tokio::test]
+async fn without_the_scope_the_command_acts_and_the_answer_says_what_is_missing() {
+    let setup = one_issue().before(|sandbox| sandbox.slack.revoke_scope("files:read"));
+    ivan_test(setup, async |ivan| {
+        for (typed, said) in [
+            ("comment on #1: look", "✓ Comment added in GitHub: Login fails"),
+            ("create Fix logout", "✓ Task created in ClickUp: Fix logout"),
+        ] {
+            ivan.hears(ANA, |slack, dm| slack.shares_file(ANA, dm, "shot.png", typed))
+                .settles()
+                .await
+                .replies(said);
+            let told = ivan.is_told(ANA).answers().await;
+            told.begins("The file `F0");
+            told.mentions("was not added: Slack gave me no link, and I may not ask for it. To add the scope `files:read` to the Slack app's manifest");
+        }
+        ivan.github().issue(REPO, 1).has_comments(["look"]);
+        ivan.hears(ANA, |slack, dm| slack.shares_file(ANA, dm, "shot.png", "comment on #1:"))
+            .settles()
+            .await
+            .mentions("files:read");
+        let status = ivan.dm(ANA, "status").await;
+        status.mentions("Off without the Slack scope files:read: ");
+    })
+    .await;
+}
+
+/// The links are part of the text that is searched for after a lost answer, and after a kill.
+#[rstest]
+#[tokio::test]
+async fn a_comment_with_a_link_is_found_after_a_lost_answer(
+    #[values(false, true)] on_github: bool,
+    #[values(false, true)] killed: bool,
+) {
+    let setup = one_issue().clickup_tasks([json!({"name": "Renew cert"})]);
+    ivan_test(setup, async |ivan| {
+        let task = ivan.clickup().task("Renew cert").id().to_owned();
+        let (front, path, asked) = match on_github {
+            true => (
+                ivan.github().front(),
+                "/issues/1/comments".to_owned(),
+                "#1".to_owned(),
+            ),
+            false => (
+                ivan.clickup().front(),
+                format!("/task/{task}/comment"),
+                format!("clickup:{task}"),
+            ),
+        };
+        let front = front.clone();
+        let what = match killed {
+            true => FaultKind::ApplyThenHang,
+            false => FaultKind::ApplyThenDrop,
+        };
+        front.fault(Fault::new(what).on("POST", &path));
+        let text = format!("comment on {asked}: see there");
+        ivan.hears(ANA, |slack, dm| {
+            slack.shares_file(ANA, dm, "shot.png", &text)
+        });
+        if killed {
+            let is_applied = |seen: &[RequestRecord]| {
+                let mut posts = seen.iter().filter(|one| one.method == "POST");
+                posts.any(|one| one.applied && one.path.ends_with(&path))
+            };
+            ivan.within("it is applied", front.until(is_applied)).await;
+            ivan.kill_and_restart().await;
+        }
+        let told = ivan.answer(ANA, 0).settles().await;
+        told.begins("✓ Comment added in ");
+        told.mentions(", with a link to shot.png (it opens for");
+        let (comments, link) = match on_github {
+            true => (ivan.github().issue(REPO, 1).comments(), "\n\n[shot.png]("),
+            false => (ivan.clickup().task("Renew cert").comments(), "\nshot.png: "),
+        };
+        let begin = format!("see there{link}https://acme.slack.com/files/{ANA}/");
+        assert_eq!(comments.len(), 1, "{comments:?}");
+        assert!(comments[0].starts_with(&begin), "{comments:?}");
     })
     .await;
 }
@@ -174,14 +369,15 @@ async fn a_picture_alone_in_the_thread_of_a_task_is_a_comment() {
         fields["thread_ts"] = json!(root);
         let ts = ivan.slack().says_with(ANA, GENERAL, "", fields);
         ivan.carries(GENERAL, &ts, &["white_check_mark"]).await;
-        ivan.github().issue(REPO, 2).has_comments([PICTURE]);
+        let link = format!("[shot.png]({PICTURE})");
+        ivan.github().issue(REPO, 2).has_comments([link.as_str()]);
         let card = ivan.dm(ANA, "current").await.ts();
         let mut fields = file(json!({}));
         fields["thread_ts"] = json!(card);
         let dm = ivan.slack().dm(ANA);
         let ts = ivan.slack().says_with(ANA, &dm, "", fields);
         ivan.carries(&dm, &ts, &["white_check_mark"]).await;
-        ivan.github().issue(REPO, 1).has_comments([PICTURE]);
+        ivan.github().issue(REPO, 1).has_comments([link.as_str()]);
     })
     .await;
 }

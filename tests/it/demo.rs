@@ -412,6 +412,7 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
            press 1 · press open   a button of the last message; `press 2 08:30` sets a time
            react eyes · unreact … a reaction on the last message; also zzz and white_check_mark
            thread TEXT            a reply in the thread under the last message
+           file shot.png LINE     a line with a file
            #general create TITLE  in a channel; `@ivan done` mentions Ivan
            /ivan TEXT             the slash command
            home                   the Home tab; `press` works there too
@@ -502,6 +503,28 @@ async fn a_thread_in_a_channel_becomes_a_task_and_a_thread_is_attached() {
             "Ivan › ✗ This thread already belongs to Fix the login",
             "Ivan › ✓ Thread attached to Export to CSV loses the time zone: its comments appear here, and after mentioning me",
             "Ivan › ✓ Undone: the thread is no longer attached to Export to CSV loses the time zone",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_file_goes_along_as_a_link() {
+    let demo = demo(
+        "file\nfile shot.png\nfile shot.png create Fix login -s github\n\
+         file a.png #general @ivan comment on #2: see there\nfile a.png #general hello\n",
+    )
+    .await;
+    assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
+    follow(
+        &demo.out,
+        &[
+            "Ana  › file\n       (try `file shot.png create Fix login`)\n",
+            "Ivan › ✗ This is a file (`shot.png`) without a command.",
+            "Ivan › ✓ Issue created in GitHub: Fix login",
+            "with a link to shot.png",
+            "Ivan › ✓ Comment added in GitHub: Export to CSV loses the time zone",
+            "with a link to a.png",
+            "(not for Ivan: in channels it reads mentions and `create`)\n",
         ],
     );
 }

@@ -339,7 +339,9 @@ async fn a_message_with_a_file_acts() {
         })
         .settles()
         .await
-        .replies(MADE);
+        .replies(&format!(
+            "{MADE}, with a link to shot.png (it opens for people who can see it in Slack)"
+        ));
     })
     .await;
 }

@@ -4,6 +4,7 @@
 //! delivery to the bot. This file is the handle for tests and the demo; `people` has the actions of people.
 
 mod blocks;
+mod files;
 mod ids;
 mod interact;
 mod pages;
@@ -224,6 +225,8 @@ impl SandboxSlack {
         let router = Router::new()
             .route("/api/{method}", any(web::call))
             .route("/resp/{id}", any(web::respond))
+            .route("/files-pri/{place}/{name}", any(files::content))
+            .route("/signin", get(files::sign_in))
             .route("/link/", get(socket::link))
             .with_state(Arc::clone(&inner));
         let front = FaultServer::open_at(router, port).await?;
@@ -271,7 +274,8 @@ impl SandboxSlack {
         &self.bot_user
     }
 
-    /// The journal and the faults. Paths are `POST /api/<method>`, `GET /link/`, `POST /resp/<id>`.
+    /// The journal and the faults. Paths are `POST /api/<method>`, `GET /link/`, `POST /resp/<id>`,
+    /// `GET /files-pri/<file>/<name>`.
     pub fn front(&self) -> &FaultServer {
         &self.front
     }
@@ -657,6 +661,12 @@ impl SandboxSlack {
     /// Adds a scope to the app.
     pub fn grant_scope(&self, scope: &str) {
         self.inner.world().app.scopes.insert(scope.to_owned());
+    }
+
+    /// Sets whether files are shared from another workspace from now on: messages show their ids only, and `files.info`
+    /// the rest (docs/contracts/slack.md#files).
+    pub fn files_are_foreign(&self, on: bool) {
+        self.inner.world().files_are_foreign = on;
     }
 
     /// Sets whether a second post to a channel within a second is answered with 429 (docs/contracts/slack.md#limits). Off by default.

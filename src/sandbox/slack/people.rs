@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::interact::home_id;
 use super::world::{Changed, EphemeralPost, PostDraft, SlackWorld};
-use super::{Ack, EnvelopeKind, Inner, SandboxSlack, blocks, ids, merge, text};
+use super::{Ack, EnvelopeKind, Inner, SandboxSlack, blocks, files, ids, merge, text};
 
 const CANNOT_SAY: &str = "cannot say that";
 
@@ -234,24 +234,49 @@ impl SandboxSlack {
     /// When the person is not in that channel.
     #[track_caller]
     pub fn shares_file(&self, user: &str, channel: &str, name: &str, text: &str) -> String {
-        let id = ids::slack("F0");
+        must(
+            self.try_shares(user, channel, &[name], text, None),
+            CANNOT_SAY,
+        )
+    }
+
+    /// A person shares files, perhaps with words, and in a thread if one is given: `file_share`.
+    ///
+    /// # Errors
+    /// When the person is not in that channel, the thread's root does not exist, or there are more than ten files.
+    pub fn try_shares(
+        &self,
+        user: &str,
+        channel: &str,
+        names: &[&str],
+        text: &str,
+        thread_ts: Option<&str>,
+    ) -> Result<String, String> {
+        if names.is_empty() || names.len() > files::FILES_MAX {
+            return Err(format!("a message has 1 to {} files", files::FILES_MAX));
+        }
+        let base = self.base();
+        let (wire, shared) = {
+            let mut world = self.inner.world();
+            if !world.is_member(channel, user) {
+                return Err(format!("{user} is not in {channel}"));
+            }
+            let wire = text::typed(text, &world.bot.name, &world.bot.user);
+            (wire, world.share(user, channel, names, &base))
+        };
         let mut draft = PostDraft {
             author: user.to_owned(),
-            text: text::posted(text),
+            text: wire,
+            thread_ts: thread_ts.map(str::to_owned),
             ..PostDraft::default()
         };
         draft.extra.extend([
             ("subtype".to_owned(), json!("file_share")),
             ("upload".to_owned(), json!(false)),
             ("display_as_bot".to_owned(), json!(false)),
-            (
-                "files".to_owned(),
-                json!([{"id": id, "name": name, "mimetype": "image/png", "filetype": "png", "mode": "hosted",
-                    "size": 1234, "user": user, "url_private": format!("https://files.slack.com/{id}/{name}"),
-                    "permalink": format!("https://acme.slack.com/files/{user}/{id}/{name}")}]),
-            ),
+            ("files".to_owned(), Value::Array(shared)),
         ]);
-        must(self.drafts(channel, draft), CANNOT_SAY)
+        self.drafts(channel, draft)
     }
 
     /// A person types or forwards a message with further fields in Slack's form (`attachments`, `files`, `subtype`,

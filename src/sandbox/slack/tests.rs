@@ -1236,6 +1236,59 @@ async fn the_bots_dms_are_listed_as_the_scopes_allow() {
 }
 
 #[tokio::test]
+async fn files_are_shown_and_read_as_the_scope_allows() {
+    let bot = Bot::new().await;
+    let mut link = bot.connect().await;
+    let dm = bot.slack.dm(ANA);
+    bot.slack.shares_file(ANA, &dm, "My Shot.png", "look");
+    let shared = link.next().await["payload"]["event"]["files"][0].clone();
+    let info = async |id: &Value| {
+        let id = id.as_str().unwrap();
+        bot.get("files.info", &[("file", id)]).await
+    };
+    let whole = info(&shared["id"]).await;
+    assert_eq!(whole["file"]["permalink"], shared["permalink"]);
+    assert_eq!(whole["file"]["ims"], json!([dm]));
+    assert_eq!(info(&json!("F0NONE")).await["error"], "file_not_found");
+    let fetched = async |token: &str| {
+        let url = shared["url_private"].as_str().unwrap();
+        let answer = bot.http.get(url).bearer_auth(token).send().await.unwrap();
+        (answer.status().as_u16(), answer.bytes().await.unwrap())
+    };
+    let (status, content) = fetched(bot.slack.bot_token()).await;
+    assert_eq!(
+        (status, json!(content.len())),
+        (200, shared["size"].clone())
+    );
+    assert_eq!(fetched("xoxb-other").await.0, 302);
+    // The bot is not in this channel.
+    bot.slack.shares_file(ANA, RANDOM, "plan.pdf", "");
+    let elsewhere = bot.slack.messages(RANDOM).pop().unwrap();
+    let refused = info(&elsewhere["files"][0]["id"]).await;
+    assert_eq!(refused["error"], "file_not_found");
+    // Of another workspace a message shows the id.
+    bot.slack.files_are_foreign(true);
+    bot.slack.shares_file(ANA, &dm, "shot.png", "");
+    let foreign = link.next().await["payload"]["event"]["files"][0].clone();
+    assert_eq!(foreign["file_access"], "check_file_info");
+    assert!(foreign.get("permalink").is_none(), "{foreign}");
+    assert_eq!(info(&foreign["id"]).await["file"]["name"], "shot.png");
+    bot.slack.files_are_foreign(false);
+    bot.slack.revoke_scope("files:read");
+    bot.slack.shares_file(ANA, &dm, "shot.png", "");
+    let unknown = link.next().await["payload"]["event"]["files"][0].clone();
+    assert_eq!(unknown["file_access"], "check_file_info");
+    let refused = info(&unknown["id"]).await;
+    assert_eq!(
+        (&refused["error"], &refused["needed"]),
+        (&json!("missing_scope"), &json!("files:read"))
+    );
+    assert_eq!(fetched(bot.slack.bot_token()).await.0, 302);
+    let many = ["a"; 11];
+    assert!(bot.slack.try_shares(ANA, &dm, &many, "", None).is_err());
+}
+
+#[tokio::test]
 async fn people_are_shown_as_the_scopes_allow() {
     let bot = Bot::new().await;
     let user = async |id: &str| bot.get("users.info", &[("user", id)]).await;

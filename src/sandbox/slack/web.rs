@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::interact::home_id;
 use super::pages::HistoryPage;
 use super::world::{EphemeralPost, ErrorCode, PostDraft, SlackWorld, history_scope};
-use super::{Inner, SandboxEvent, blocks, ids, merge, text};
+use super::{Inner, SandboxEvent, blocks, files, ids, merge, text};
 use crate::sandbox::http_date;
 
 /// The longest text of `chat.update` in characters; longer text is refused (docs/contracts/slack.md#limits).
@@ -25,8 +25,9 @@ const LARGEST_METADATA: usize = 16_000;
 const LONGEST_PAGE: usize = 999;
 
 /// Methods that read a query or form only (docs/contracts/slack.md#web-api); a JSON body is ignored.
-const READS: [&str; 7] = [
+const READS: [&str; 8] = [
     "bots.info",
+    "files.info",
     "users.conversations",
     "users.info",
     "users.lookupByEmail",
@@ -184,6 +185,7 @@ fn scope(name: &str) -> Option<&'static str> {
         "bots.info" | "users.info" | "users.list" => "users:read",
         "users.lookupByEmail" => "users:read.email",
         "conversations.open" => "im:write",
+        "files.info" => files::SCOPE,
         "conversations.history" | "conversations.replies" => "*:history",
         _ => return None,
     })
@@ -205,6 +207,7 @@ fn dispatch(inner: &Arc<Inner>, name: &str, args: &Args) -> Reply {
         "users.list" => users_list(inner, args),
         "users.lookupByEmail" => users_lookup_by_email(inner, args),
         "conversations.open" => conversations_open(inner, args),
+        "files.info" => Ok(inner.world().file_info(&args.need("file")?)?),
         "conversations.history" => conversations_history(inner, args),
         "conversations.replies" => conversations_replies(inner, args),
         "views.open" => views_open(inner, args),

@@ -56,6 +56,10 @@ pub(super) struct SlackWorld {
     pub(super) enforce_rate: bool,
     /// How many messages the bot has posted.
     pub(super) bot_posts: usize,
+    /// The shared files, by their ids.
+    pub(super) files: BTreeMap<String, StoredFile>,
+    /// Whether files are shared from another workspace, so that messages show their ids only.
+    pub(super) files_are_foreign: bool,
 }
 
 pub(super) struct Workspace {
@@ -150,6 +154,14 @@ impl StoredMessage {
         let root = self.text("thread_ts");
         (!root.is_empty() && root != self.ts()).then_some(root)
     }
+}
+
+/// A file that was shared in a conversation.
+pub(super) struct StoredFile {
+    /// The object as `files.info` shows it.
+    pub(super) object: Value,
+    pub(super) channel: String,
+    pub(super) content: Vec<u8>,
 }
 
 /// An ephemeral message: `chat.postEphemeral`, an answer to a slash command, or Slack's own error.
@@ -264,6 +276,8 @@ impl SlackWorld {
             blocked: BTreeMap::new(),
             enforce_rate: false,
             bot_posts: 0,
+            files: BTreeMap::new(),
+            files_are_foreign: false,
         };
         let bot = json!({"id": world.bot.user, "name": world.bot.name, "real_name": world.bot.name, "is_bot": true});
         let people = seed

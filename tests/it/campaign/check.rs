@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::driver::{ByHand, Drive, Typed, envelope, lane};
 use super::everyday::{self, Everyday, ForEach, Marks, Reported};
+use super::files;
 use super::gone;
 use super::history::{Asks, History, On, Surface, System, Who};
 use super::threads::{self, Made};
@@ -168,6 +169,8 @@ impl<'a> Check<'a> {
             .collect();
         let in_threads = threads::wrong(drive, &made, self.history.gives_up);
         self.wrong.extend(in_threads);
+        let with_files = files::wrong(drive, &made, self.history.gives_up);
+        self.wrong.extend(with_files);
         for key in gone::that_came_back(&drive.ivan.store()) {
             self.says(format!("{key} is open, and its deletion was told"));
         }
@@ -615,6 +618,9 @@ impl<'a> Check<'a> {
                 }
             }
             for (text, there) in texts {
+                if text.starts_with(files::TITLE) {
+                    continue;
+                }
                 wrong.push(format!(
                     "`{text}` is {there} times on {} and nobody has said it",
                     thing.title
@@ -637,6 +643,7 @@ impl<'a> Check<'a> {
             !first(&super::history::TASKS)
                 && !first(&super::history::ISSUES)
                 && !thing.title.starts_with(threads::TITLE)
+                && !thing.title.starts_with(files::TITLE)
         };
         let mut there: BTreeMap<(System, String), usize> = BTreeMap::new();
         for thing in self.things.values().filter(ours) {

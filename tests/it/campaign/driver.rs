@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::everyday::{self, Everyday, ForEach};
+use super::files::{self, SentFiles};
 use super::history::{Asks, Command, History, Instant, On, Step, Surface, System, Who, Wrong, ms};
 use super::threads::{self, Thread};
 use super::{drops, gone};
@@ -112,6 +113,8 @@ pub struct Drive<'a> {
     pub by_hand: Vec<ByHand>,
     /// Commands in threads of a channel.
     pub threads: Vec<Thread>,
+    /// Messages with files in a channel.
+    pub files: Vec<SentFiles>,
     /// The number of times the store was unwritable. Its errors and notices are then part of the story.
     pub store_failed: usize,
     /// Times in the store were moved.
@@ -132,6 +135,7 @@ impl<'a> Drive<'a> {
             typed: Vec::new(),
             by_hand: Vec::new(),
             threads: Vec::new(),
+            files: Vec::new(),
             store_failed: 0,
             put_right: false,
             set_aside: BTreeSet::new(),
@@ -321,6 +325,12 @@ impl<'a> Drive<'a> {
                 let number = self.threads.len();
                 let thread = threads::typed(self.ivan, number, *who, *what, self.tally);
                 self.threads.push(thread);
+                self.pauses(40).await;
+            }
+            Step::WithFiles(who, what) => {
+                let number = self.files.len();
+                let sent = files::sent(self.ivan, number, *who, *what, self.tally);
+                self.files.push(sent);
                 self.pauses(40).await;
             }
             Step::Reads => drop(self.request("POST", "/sync?wait=0", None, &[], SOON).await),

@@ -11,6 +11,7 @@ use fastrand::Rng;
 
 use super::aborts::Abort;
 use super::everyday::{self, Everyday};
+use super::files::{self, WithFiles};
 use super::threads::{self, InThread};
 use super::{drops, gone};
 use crate::harness::{ANA, ANA_CLICKUP, BO, BO_CLICKUP};
@@ -335,6 +336,8 @@ pub enum Step {
     CompletesByHand(Who, On),
     /// A command in a thread of a channel.
     InThread(Who, InThread),
+    /// A command with files in a channel.
+    WithFiles(Who, WithFiles),
     Reads,
     /// SIGTERM, and a start.
     Stops,
@@ -410,8 +413,9 @@ impl History {
         // An older store may be put back after these.
         let is_put_back = seed % 8 == 1;
         let sizes = (draw.tasks, draw.issues);
-        threads::strewn(seed, drops || is_put_back || draw.bare, sizes, &mut steps);
         let excluded = drops || is_put_back || draw.bare;
+        threads::strewn(seed, excluded, sizes, &mut steps);
+        files::strewn(seed, excluded, sizes, &mut steps);
         let everyday = everyday::strewn(seed, excluded, sizes, &mut steps);
         History {
             drops,

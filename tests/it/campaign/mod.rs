@@ -10,6 +10,7 @@ mod check;
 mod driver;
 mod drops;
 mod everyday;
+mod files;
 mod gone;
 mod history;
 mod put_back;

@@ -103,7 +103,7 @@ pub fn wrong(drive: &Drive<'_>, made: &[Made<'_>], gives_up: bool) -> Vec<String
 }
 
 /// The outcomes among the answers in a thread.
-fn outcomes<'a>(said: &[&'a PostedMessage]) -> Vec<&'a str> {
+pub fn outcomes<'a>(said: &[&'a PostedMessage]) -> Vec<&'a str> {
     const OTHERS: [&str; 2] = [
         "✗ I can't save anything right now, so nothing changed.",
         "so I set it aside",

@@ -1,0 +1,130 @@
+//! Files that people share: how a message shows them, `files.info`, and the address of a file's content
+//! (docs/contracts/slack.md#files).
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::world::{ErrorCode, SlackWorld, StoredFile};
+use super::{Inner, ids, merge};
+
+/// The most files of one message.
+pub(super) const FILES_MAX: usize = 10;
+/// The scope for reading files.
+pub(super) const SCOPE: &str = "files:read";
+/// The page for signing in, as a browser gets it instead of a file.
+const SIGN_IN: &str = "<!DOCTYPE html><html><title>Slack</title><body>Sign in</body></html>";
+
+impl SlackWorld {
+    /// Stores files of a person; returns them as the message shows them: by their ids alone if they are of another
+    /// workspace, or if the app may not read them.
+    pub(super) fn share(
+        &mut self,
+        user: &str,
+        channel: &str,
+        names: &[&str],
+        base: &str,
+    ) -> Vec<Value> {
+        let is_shown = !self.files_are_foreign && self.app.scopes.contains(SCOPE);
+        let mut shown = Vec::new();
+        for name in names {
+            let id = ids::slack("F0");
+            let content = format!("The content of {name}.\n").into_bytes();
+            let (kind, mime) = match name.rsplit_once('.') {
+                Some((_, "png")) => ("png", "image/png"),
+                _ => ("binary", "application/octet-stream"),
+            };
+            let slug: String = name.chars().map(slugged).collect();
+            let place = format!("{}-{id}/{slug}", self.team.id);
+            let object = json!({
+                "id": id, "name": name, "mimetype": mime, "filetype": kind, "mode": "hosted", "size": content.len(),
+                "user": user, "url_private": format!("{base}/files-pri/{place}"),
+                "permalink": format!("https://{}.slack.com/files/{user}/{id}/{slug}", self.team.domain),
+            });
+            shown.push(match is_shown {
+                true => object.clone(),
+                false => json!({
+                    "id": id, "mode": "file_access", "file_access": "check_file_info", "created": 0, "timestamp": 0,
+                    "user": "",
+                }),
+            });
+            let file = StoredFile {
+                object,
+                channel: channel.to_owned(),
+                content,
+            };
+            self.files.insert(id, file);
+        }
+        shown
+    }
+
+    /// A file of a conversation that the bot is in.
+    fn file(&self, id: &str) -> Result<&StoredFile, ErrorCode> {
+        let file = self.files.get(id).ok_or("file_not_found")?;
+        match self.bot_in(&file.channel) {
+            Ok(()) => Ok(file),
+            Err(_) => Err("file_not_found"),
+        }
+    }
+
+    /// `files.info`, without its `ok`.
+    pub(super) fn file_info(&self, id: &str) -> Result<Value, ErrorCode> {
+        let file = self.file(id)?;
+        let kind = match self.channel_kind(&file.channel) {
+            Some("im") => "ims",
+            Some("group" | "mpim") => "groups",
+            _ => "channels",
+        };
+        let mut shown = file.object.clone();
+        merge(&mut shown, json!({"channels": [], "groups": [], "ims": []}));
+        merge(&mut shown, json!({ kind: [file.channel] }));
+        Ok(json!({"file": shown, "comments": [], "response_metadata": {"next_cursor": ""}}))
+    }
+}
+
+/// `/files-pri/<team>-<file>/<name>`, the `url_private` of a file. Without the right to read it, it leads to the page for
+/// signing in.
+pub(super) async fn content(
+    State(inner): State<Arc<Inner>>,
+    Path((place, _name)): Path<(String, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    if method != Method::GET {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    let world = inner.world();
+    let token = headers.get(header::AUTHORIZATION);
+    let token = token.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let may_read = token == Some(world.app.bot_token.as_str())
+        && world.app.refusing.is_none()
+        && world.app.scopes.contains(SCOPE);
+    if !may_read {
+        return (StatusCode::FOUND, [(header::LOCATION, "/signin")]).into_response();
+    }
+    let id = place.rsplit_once('-').map_or("", |(_, id)| id);
+    let Ok(file) = world.file(id) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let mime = file.object["mimetype"].as_str().unwrap_or_default();
+    let kind = [(header::CONTENT_TYPE, mime.to_owned())];
+    (kind, file.content.clone()).into_response()
+}
+
+/// The page for signing in.
+pub(super) async fn sign_in() -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
+    (kind, SIGN_IN).into_response()
+}
+
+/// A character of a name in an address.
+fn slugged(c: char) -> char {
+    match c {
+        '.' | '-' | '_' => c,
+        c if c.is_ascii_alphanumeric() => c.to_ascii_lowercase(),
+        _ => '_',
+    }
+}
