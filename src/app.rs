@@ -31,6 +31,7 @@ use crate::domain::finding::{CheckupReport, Finding, FindingArea};
 use crate::domain::link::Accounts;
 use crate::domain::person::AllowedUsers;
 use crate::domain::reason::for_operators;
+use crate::domain::shared_file::FileReader;
 use crate::domain::source::{Container, SourceReader, SourceStanding, SourceWriter, TokenStanding};
 use crate::domain::source::{WebhookKeeper, WebhookReader};
 use crate::domain::task::Source;
@@ -1059,6 +1060,17 @@ fn github_access(access: &GitHubAccessConfig) -> GitHubAccess {
     }
 }
 
+/// Reads the files that people share in Slack.
+fn files(slack: &config::SlackConfig) -> Result<Arc<dyn FileReader>, AppError> {
+    let token = slack::SlackToken::new(slack.bot_token.expose());
+    let files = slack::files::SlackFiles::new(&slack.api_url, &token);
+    let files = files.map_err(|error| AppError::Source {
+        system: "Slack",
+        why: error.to_string(),
+    })?;
+    Ok(Arc::new(files))
+}
+
 fn sources(config: &Config, known: Known, clock: &Clock) -> Result<Sources, AppError> {
     trust(config)?;
     let mut sources = Sources::default();
@@ -1077,6 +1089,10 @@ fn sources(config: &Config, known: Known, clock: &Clock) -> Result<Sources, AppE
             why: e.to_string(),
         })?;
         source.remember(known.guests);
+        let source = match &config.slack {
+            Some(slack) => source.with_files(files(slack)?),
+            None => source,
+        };
         let lists = clickup.all_lists().into_iter().map(str::to_owned);
         let places = vec![clickup.team_id.clone()];
         sources.add(Arc::new(source), lists.collect(), places);

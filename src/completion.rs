@@ -437,7 +437,7 @@ fn deeds(
             UndoTarget::Effect(Effect::Changed { back, .. }) => changed(tx, task, &back)?,
             _ => Vec::new(),
         },
-        Write::Start { .. } => Vec::new(),
+        Write::Start { .. } | Write::Upload { .. } => Vec::new(),
     })
 }
 

@@ -26,7 +26,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
 use url::{Host, Url};
@@ -41,7 +41,7 @@ use crate::limits::Limit;
 use crate::runtime::lock;
 use crate::tls;
 
-pub(crate) use request::Request;
+pub(crate) use request::{FormFile, Request};
 pub(crate) use verdict::{SourceError, Verdict, is_page};
 
 use request::RequestTarget;
@@ -51,6 +51,8 @@ const USER_AGENT: &str = concat!("ivan/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For a whole request, its response included. GitHub itself gives up after ten seconds (docs/contracts/github.md#requests).
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
+/// The same for a request that sends a file.
+const FILE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest response that is read: a page of a hundred issues is at most 6.5 MB (docs/contracts/github.md#conditional-requests-and-polling).
 const BODY_MAX: usize = 10 * 1024 * 1024;
 /// How much of a text is read that only a person reads.
@@ -346,6 +348,11 @@ impl HttpClient {
         }
         if let Some(body) = &request.body {
             sending = sending.json(body);
+        }
+        if let Some(file) = &request.file {
+            let (kind, form) = file.form();
+            sending = sending.header(CONTENT_TYPE, kind).body(form);
+            sending = sending.timeout(FILE_TIMEOUT);
         }
         let sent = sending.send().await;
         self.count(&request.method, sent.as_ref().ok());

@@ -29,7 +29,7 @@
 //! │   ├── event.rs · log.rs · set_aside.rs · service_levels.rs · overview.rs   reports of sources, entries of the log, work set aside, how soon commands had their outcome, facts of the status page
 //! │   ├── reply.rs · reply/acts.rs · reply/arrivals.rs · reply/several.rs: receipts of several tasks · reply/tokens.rs · reply/files.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
 //! │   ├── reason.rs · spelling.rs · labels.rs                                  reasons of failures for people and operators, typos, labels and tags
-//! │   └── shared_file.rs: links to files · mention_text.rs · signature.rs · markdown.rs · pings.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, the author's name below, Markdown, strangers' mentions, control characters, reactions, scopes
+//! │   └── shared_file.rs: links to files, and their readers · mention_text.rs · signature.rs · markdown.rs · pings.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, the author's name below, Markdown, strangers' mentions, control characters, reactions, scopes
 //! ├── command_tx/    CommandTx: the reads and writes of verbs in their transaction
 //! │   └── stop.rs: Rejection, Stop, CommandError · settings.rs · health.rs · logins.rs: waiting logins, unshown tokens
 //! ├── verbs/         one file a verb: its arguments, its grammar, its decision, its words; mod.rs has the table
@@ -66,11 +66,11 @@
 //! ├── tls.rs         the TLS configuration of all clients
 //! ├── http_client.rs one HTTP exchange with a source
 //! │   └── request.rs · verdict.rs: meanings of answers · webhook.rs: signatures · clients.rs, fake.rs, damage.rs: tests of both clients
-//! ├── clickup/       a source: wire.rs, client.rs, writer.rs, undo.rs, hook.rs, poll.rs, due.rs, accounts.rs, checkup.rs, directory.rs, tags.rs
+//! ├── clickup/       a source: wire.rs, client.rs, writer.rs, undo.rs, hook.rs, poll.rs, due.rs, files.rs: attachments, accounts.rs, checkup.rs, directory.rs, tags.rs
 //! ├── github/        a source: the same files, and links.rs, dependencies.rs, fields.rs, change.rs, labels.rs, milestones.rs, app.rs: a GitHub App and its tokens
 //! ├── slack/         a surface
 //! │   ├── socket.rs · socket/queue.rs · socket/reopening.rs · proxy.rs         Socket Mode: envelope → stored → acknowledged
-//! │   ├── filter.rs · gestures.rs · attached.rs · thread.rs · forms.rs · modals.rs · dispatch.rs    which events are commands; threads; forms; the mailbox's input
+//! │   ├── filter.rs · gestures.rs · attached.rs · files.rs · thread.rs · forms.rs · modals.rs · dispatch.rs    which events are commands; threads; forms; the mailbox's input
 //! │   ├── catch_up.rs · compare.rs · restored.rs                               messages found in the history
 //! │   ├── post.rs · ephemeral.rs · react.rs · home.rs · schedule.rs · degraded.rs  messages, reactions and Home tabs sent
 //! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · membership.rs · scopes.rs · checkup.rs · directory.rs    JSON, escapes, Block Kit, the Web API, members, scopes, checks, lists of members

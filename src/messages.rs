@@ -277,6 +277,10 @@ fn writes(task: &Task) -> Vec<Write> {
         undo(UndoKind::Start),
         undo(UndoKind::Reopening),
         undo(UndoKind::Change),
+        Write::Upload {
+            task: key.clone(),
+            file: SharedFile::new("F1", "shot.png", None),
+        },
     ];
     let kinds: BTreeSet<&str> = all.iter().map(kind).collect();
     assert_eq!(kinds.len(), KINDS, "{kinds:?}");
@@ -284,13 +288,14 @@ fn writes(task: &Task) -> Vec<Write> {
 }
 
 /// The kinds that [`kind`] can name, but `Resume`, which only an undo makes.
-const KINDS: usize = 19;
+const KINDS: usize = 20;
 
 fn kind(write: &Write) -> &'static str {
     match write {
         Write::Complete { .. } => "done",
         Write::Comment { .. } => "comment",
         Write::Create(_) => "create",
+        Write::Upload { .. } => "the copy of a file",
         Write::Start { .. } => "start",
         Write::Reopen { .. } => "reopen",
         Write::Change { change, .. } => match change {
@@ -388,7 +393,7 @@ fn outcomes() -> Vec<Group> {
                 when.clone(),
                 report(&write, StepState::Well(&applied), &after, false).words(),
             );
-            if !matches!(write, Write::Comment { .. } | Write::Create(_)) {
+            if write.is_repeatable() {
                 already.row(
                     when.clone(),
                     report(&write, StepState::Well(&so), &after, false).words(),
@@ -537,6 +542,75 @@ fn outcomes() -> Vec<Group> {
             when,
             report(&wanted, StepState::Well(&unmarked), &login(), false).words(),
         );
+    }
+    let made = Outcome::Applied(WriteReceipt {
+        task: cert(),
+        trace: None,
+    });
+    let comment = Write::Comment {
+        task: cert().key,
+        text: "see there".into(),
+        files: Vec::new(),
+    };
+    let copy = Write::Upload {
+        task: cert().key,
+        file: SharedFile::new("F1", "shot.png", None),
+    };
+    let why = "I can't download it from Slack (HTTP 404)";
+    for (when, end) in [
+        ("the copy of its file is there", StepState::Well(&made)),
+        (
+            "the copy of its file is under way",
+            StepState::Pending {
+                why: None,
+                turn: None,
+            },
+        ),
+        (
+            "the copy of its file is waiting",
+            StepState::Pending {
+                why: Some("ClickUp is not responding"),
+                turn: None,
+            },
+        ),
+        (
+            "its file was not copied",
+            StepState::Refused(Refusal::Other, why),
+        ),
+        (
+            "the copy of its file was given up",
+            StepState::GivenUp {
+                why: "ClickUp is not responding",
+                perhaps_applied: false,
+            },
+        ),
+        (
+            "the copy of its file was given up, and may be there",
+            StepState::GivenUp {
+                why: "ClickUp is not responding",
+                perhaps_applied: true,
+            },
+        ),
+        (
+            "the copy of its file was set aside",
+            StepState::SetAside {
+                why: "It ended my process twice",
+                perhaps_applied: false,
+            },
+        ),
+        ("`undo` before its file was copied", StepState::Cancelled),
+    ] {
+        let step = |write, end| Step {
+            operation_id: "01J",
+            write,
+            end,
+            known: None,
+            called: "86a",
+            completed_here: false,
+        };
+        let steps = [step(&comment, StepState::Well(&made)), step(&copy, end)];
+        let told = reply::report(&steps, false, ZONE).unwrap();
+        done.row(format!("`comment`, and {when}"), told.words());
     }
     done.row(
         "`undo` before a command was sent",
@@ -2202,6 +2276,7 @@ const NO_MESSAGES: &[&str] = &[
     "well",
     "below",
     "when_due",
+    "attached",
     "with_links",
     "with_status",
     "usage",

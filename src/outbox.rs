@@ -32,7 +32,7 @@ use crate::runtime::{Backoff, CancellationToken, Reloadable};
 use crate::store::operations::{
     self, LaneWork, OperationEnd, OperationRow, OperationState, Sendable,
 };
-use crate::store::{Store, StoreError, people, tasks};
+use crate::store::{Store, StoreError, Wake, people, tasks};
 
 /// Concurrent attempts at one source: far below GitHub's limit of 100 concurrent requests (docs/contracts/github.md#rate-limits).
 const AT_ONCE: usize = 32;
@@ -108,6 +108,7 @@ fn log_word(kind: &str) -> &str {
         "complete" => "done",
         "comment" => "commented on",
         "create" => "created",
+        "upload" => "attached a file to",
         other => other,
     }
 }
@@ -632,7 +633,7 @@ impl Inner {
             row.operation.write.task().cloned(),
             row.operation.interrupted,
         );
-        let removes = row.operation.write.removes();
+        let (removes, write) = (row.operation.write.removes(), row.operation.write.clone());
         let again = now + self.settings.get().backoff().after(row.attempts);
         let outcome = ended.state.as_str();
         let (has_ended, cancelled, done) = self
@@ -689,8 +690,23 @@ impl Inner {
                 if ended.state == OperationState::GivenUp {
                     operations::perhaps_applied(tx, seq, interrupted)?;
                 }
+                // The files follow their text in the transaction that knows its task.
+                if let Some(Outcome::Applied(written)) = &ended.outcome
+                    && !asked.undone
+                    && operations::add_uploads(
+                        tx,
+                        (command, person),
+                        &write,
+                        &written.task.key,
+                        now,
+                    )?
+                {
+                    tx.wake(Wake::Operations);
+                }
+                let is_upload = matches!(write, Write::Upload { .. });
                 let cancelled = match ended.state {
-                    OperationState::Refused | OperationState::GivenUp => {
+                    // The copies of other files do not depend on this one.
+                    OperationState::Refused | OperationState::GivenUp if !is_upload => {
                         operations::cancel_rest(tx, command, now)?
                     }
                     _ => Vec::new(),

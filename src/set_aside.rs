@@ -258,6 +258,7 @@ fn noun(write: &Write) -> &'static str {
         Write::Start { .. } => "a start",
         Write::Reopen { .. } => "a reopening",
         Write::Change { .. } => "a change",
+        Write::Upload { .. } => "the copy of a file",
         Write::Undo(_) => "an undo",
     }
 }

@@ -20,7 +20,7 @@ use crate::http_client::{
     self, HttpClient, InvalidSettings, OPERATOR_WAIT, RawResponse, SourceFacts, clipped, is_page,
     not_taken, number, reset,
 };
-pub(super) use crate::http_client::{Request, segment};
+pub(super) use crate::http_client::{FormFile, Request, segment};
 
 /// The rate limit's window is a minute, so no wait is longer unless `Retry-After` says so (docs/contracts/clickup.md#rate-limits).
 const WINDOW: Duration = Duration::from_secs(65);

@@ -2,13 +2,14 @@
 //!
 //! [`ClickUp`] implements the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `WebhookReader` and
 //! `WebhookKeeper` (`hook.rs`), and `Accounts` (`accounts.rs`). `client.rs` sends requests and classifies responses,
-//! `wire.rs` has their JSON, `due.rs` tells due days from due times, `tags.rs` changes tags. Facts are those of docs/contracts/clickup.md.
+//! `wire.rs` has their JSON, `due.rs` tells due days from due times, `tags.rs` changes tags, `files.rs` copies files to tasks. Facts are those of docs/contracts/clickup.md.
 
 mod accounts;
 pub mod checkup;
 mod client;
 pub mod directory;
 mod due;
+mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod hook;
@@ -20,15 +21,16 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Duration, Utc};
 use chrono_tz::Tz;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::reason::with_remedy;
+use crate::domain::shared_file::FileReader;
 use crate::domain::source::Limits;
 pub use crate::http_client::InvalidSettings;
 use crate::runtime::lock;
@@ -89,6 +91,10 @@ pub struct ClickUp {
     me: OnceCell<String>,
     /// The members of the workspace, and the time when they were read.
     members: Mutex<Option<(DateTime<Utc>, Vec<wire::WireMember>)>>,
+    /// Reads the files that are copied to tasks.
+    files: Option<Arc<dyn FileReader>>,
+    /// One file is in memory at a time.
+    copying: Semaphore,
 }
 
 impl ClickUp {
@@ -109,7 +115,18 @@ impl ClickUp {
             known: Mutex::default(),
             me: OnceCell::new(),
             members: Mutex::default(),
+            files: None,
+            copying: Semaphore::new(1),
         })
+    }
+
+    /// Copies files to tasks, read from there.
+    #[must_use]
+    pub fn with_files(self, files: Arc<dyn FileReader>) -> ClickUp {
+        ClickUp {
+            files: Some(files),
+            ..self
+        }
     }
 
     /// Restores the ids of tasks that are followed in a list that is not their home: their webhooks do not name that

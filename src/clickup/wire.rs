@@ -364,6 +364,31 @@ pub(super) struct Posted {
     pub(super) id: Id,
 }
 
+/// The response to `POST /task/{id}/attachment` (docs/contracts/clickup.md#attachments).
+#[derive(Debug, Deserialize)]
+pub(super) struct UploadedFile {
+    pub(super) id: Id,
+}
+
+/// `GET /task/{id}` with its attachments.
+#[derive(Debug, Deserialize)]
+pub(super) struct TaskFiles {
+    #[serde(default, deserialize_with = "each")]
+    pub(super) attachments: Vec<Attached>,
+}
+
+/// An attachment of a task.
+#[derive(Debug, Deserialize)]
+pub(super) struct Attached {
+    pub(super) id: Id,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) title: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) size: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) date: Option<Millis>,
+}
+
 /// A task in `GET /task/{id}` and in listings (docs/contracts/clickup.md#tasks).
 #[derive(Debug, Deserialize)]
 pub(super) struct WireTask {

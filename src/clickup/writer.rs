@@ -11,6 +11,7 @@ use crate::domain::change::TaskChange;
 use crate::domain::mention_text::MentionText;
 use crate::domain::operation::{NewTask, Operation, Place, Write, WriteError, WriteReceipt};
 use crate::domain::reason::with_remedy;
+use crate::domain::shared_file::SharedFile;
 use crate::domain::source::{SourceStanding, SourceWriter};
 use crate::domain::task::{Account, Priority, Source, Task, TaskKey};
 use crate::domain::undo::EffectState;
@@ -185,6 +186,21 @@ impl Writes for ClickUp {
 
     async fn is_bare(&self, now: &Task) -> Result<EffectState, WriteError> {
         self.childless(&now.key).await
+    }
+
+    async fn upload(&self, now: &Task, file: &SharedFile) -> Result<String, WriteError> {
+        self.attach(now, file).await
+    }
+
+    async fn find_upload(
+        &self,
+        op: &Operation,
+        now: &Task,
+        file: &SharedFile,
+        begun_at: DateTime<Utc>,
+    ) -> Result<Option<String>, WriteError> {
+        let since = self.since(begun_at);
+        self.search_file(op, now, file, since).await
     }
 }
 

@@ -848,7 +848,7 @@ pub fn local(message: Text, task: Option<&Task>) -> Report {
 /// One person's commands on one task take effect in the order of typing (P3); so do their creations in one place.
 pub fn lane(person: &Person, write: &Write) -> String {
     match (write, write.task()) {
-        (_, Some(task)) => format!("{}/{}:{}", person.id, task.source(), task.as_str()),
+        (_, Some(task)) => operations::lane_of(person.id, task),
         (Write::Create(new), None) => match &new.place {
             Place::List(list) => format!("{}/new/clickup:{list}", person.id),
             Place::Repo(repo) => format!("{}/new/github:{repo}", person.id),

@@ -60,6 +60,13 @@ pub enum Write {
         /// The result in words: `assigned to Bo`.
         said: String,
     },
+    /// Copy a file to the task, where the source takes files.
+    Upload {
+        /// The task to copy it to.
+        task: TaskKey,
+        /// The file.
+        file: SharedFile,
+    },
     /// Undo an earlier operation.
     Undo(UndoRequest),
 }
@@ -192,6 +199,7 @@ impl Write {
             | Write::Comment { task, .. }
             | Write::Start { task }
             | Write::Reopen { task }
+            | Write::Upload { task, .. }
             | Write::Change { task, .. } => task.source(),
             Write::Create(new) => new.place.source(),
             Write::Undo(undo) => undo.source,
@@ -205,6 +213,7 @@ impl Write {
             | Write::Comment { task, .. }
             | Write::Start { task }
             | Write::Reopen { task }
+            | Write::Upload { task, .. }
             | Write::Change { task, .. } => Some(task),
             Write::Create(_) => None,
             Write::Undo(undo) => undo.task.as_ref(),
@@ -218,7 +227,9 @@ impl Write {
             Write::Start { .. } => task.status == TaskStatus::InProgress,
             Write::Reopen { .. } => task.status != TaskStatus::Done,
             Write::Change { change, .. } => change.holds_in(task),
-            Write::Comment { .. } | Write::Create(_) | Write::Undo(_) => false,
+            Write::Comment { .. } | Write::Create(_) | Write::Upload { .. } | Write::Undo(_) => {
+                false
+            }
         }
     }
 
@@ -242,13 +253,16 @@ impl Write {
 
     /// Whether sending it twice has the effect of sending it once, so that a lost response needs no search.
     pub fn is_repeatable(&self) -> bool {
-        !matches!(self, Write::Comment { .. } | Write::Create(_))
+        !matches!(
+            self,
+            Write::Comment { .. } | Write::Create(_) | Write::Upload { .. }
+        )
     }
 
-    /// Whether its response describes the task afterwards. Those to a comment and a deletion do not.
+    /// Whether its response describes the task afterwards. Those to a comment, a file and a deletion do not.
     pub fn is_answered_with_its_task(&self) -> bool {
         match self {
-            Write::Comment { .. } => false,
+            Write::Comment { .. } | Write::Upload { .. } => false,
             Write::Undo(undo) => undo.what != UndoKind::Comment,
             Write::Complete { .. }
             | Write::Create(_)
@@ -258,7 +272,7 @@ impl Write {
         }
     }
 
-    /// The kind of undo for it; an undo itself cannot be undone.
+    /// The kind of undo for it. An undo itself cannot be undone, and a file stays with its task.
     pub fn undoes(&self) -> Option<UndoKind> {
         Some(match self {
             Write::Complete { .. } => UndoKind::Completion,
@@ -267,7 +281,7 @@ impl Write {
             Write::Start { .. } => UndoKind::Start,
             Write::Reopen { .. } => UndoKind::Reopening,
             Write::Change { .. } => UndoKind::Change,
-            Write::Undo(_) => return None,
+            Write::Upload { .. } | Write::Undo(_) => return None,
         })
     }
 
@@ -299,7 +313,7 @@ impl Write {
                 left: Box::new(task.clone()),
             },
             // The earlier value is stored beside it, and not in the task.
-            Write::Change { .. } | Write::Undo(_) => return None,
+            Write::Change { .. } | Write::Upload { .. } | Write::Undo(_) => return None,
         })
     }
 
@@ -326,6 +340,7 @@ impl Write {
             Write::Start { .. } => "start",
             Write::Reopen { .. } => "reopen",
             Write::Change { change, .. } => change.kind(),
+            Write::Upload { .. } => "upload",
             Write::Undo(_) => "undo",
         }
     }

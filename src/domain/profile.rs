@@ -76,6 +76,8 @@ pub struct Profile {
     pub markdown: bool,
     /// A task can be deleted. Elsewhere it is closed instead.
     pub deletes_tasks: bool,
+    /// A task can have files.
+    pub takes_files: bool,
 }
 
 /// Where the tasks of a source live.
@@ -154,6 +156,7 @@ impl Source {
                 title_max: None,
                 markdown: false,
                 deletes_tasks: true,
+                takes_files: true,
             },
             // Names a source: these are its traits.
             Source::GitHub => &Profile {
@@ -185,6 +188,7 @@ impl Source {
                 title_max: Some(256),
                 markdown: true,
                 deletes_tasks: false,
+                takes_files: false,
             },
         }
     }

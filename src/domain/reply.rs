@@ -613,6 +613,7 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Text, zone: Tz) -> Text {
             acts::changed(change, said, outcome, subject, zone)
         }
         (_, Write::Undo(undo)) => acts::undone(undo, outcome, subject),
+        (_, Write::Upload { file, .. }) => files::attached(file, source).then(subject),
         (Outcome::Applied(_), Write::Complete { .. }) => Text::new()
             .text(profile.reported(profile.finished))
             .then(subject),
@@ -703,6 +704,7 @@ fn queued(
         Write::Start { .. } => "Start of ",
         Write::Reopen { .. } => "Reopening of ",
         Write::Change { change, .. } => change.words(write.source()).0,
+        Write::Upload { .. } => "The copy of a file to ",
         Write::Undo(_) => "Undo for ",
     };
     let words = Text::new().text(what).then(subject).text(" is waiting: ");
@@ -729,6 +731,7 @@ fn not_done(write: &Write) -> &'static str {
         Write::Start { .. } => "Not started",
         Write::Reopen { .. } => "Not reopened",
         Write::Change { change, .. } => change.words(write.source()).1,
+        Write::Upload { .. } => "File not attached",
         Write::Undo(_) => "Not undone",
     }
 }
@@ -765,8 +768,10 @@ fn perhaps(source: Source) -> String {
 }
 
 fn second_step(report: &mut Report, step: &Step<'_>) {
-    if matches!(step.write, Write::Undo(_)) {
-        return acts::also_undone(report, step);
+    match step.write {
+        Write::Undo(_) => return acts::also_undone(report, step),
+        Write::Upload { file, .. } => return files::copied(report, file, step),
+        _ => {}
     }
     let message = std::mem::take(&mut report.message);
     report.message = match step.end {

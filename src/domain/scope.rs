@@ -91,7 +91,7 @@ const SCOPES: &[Scope] = &[
         name: FILES,
         optional: true,
         is_used: |_| true,
-        without: "I can't link to files that Slack doesn't describe in the message itself",
+        without: "I can't copy files to ClickUp, nor link to those that Slack doesn't describe in the message itself",
     },
     Scope {
         name: "users:read",

@@ -1,7 +1,9 @@
 //! Files of Slack messages, and the links to them below a text for a source.
 //!
-//! Slack gives a file only to people who can see it there, so a link opens for them and for nobody else.
+//! Slack gives a file only to people who can see it there, so a link opens for them and for nobody else. A source that
+//! takes files gets a copy beside the link ([`FileReader`]).
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::controls::one_line;
@@ -10,6 +12,8 @@ use super::mention_text::{MentionText, Piece};
 
 /// How many files of one message are linked. Slack itself takes ten in a message.
 pub const FILES_MAX: usize = 10;
+/// The largest file that is copied to a source, in bytes.
+pub const COPY_MAX: usize = 20 * 1024 * 1024;
 /// The longest name, in characters. A longer one is cut.
 const NAME_MAX: usize = 100;
 /// The longest address, in bytes.
@@ -26,6 +30,27 @@ pub struct SharedFile {
     pub name: String,
     /// The page of the file in Slack; `None` if Slack did not give it.
     pub url: Option<String>,
+    /// The size in bytes; `None` if Slack did not give it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+/// Reads files from the surface that they were shared in.
+#[async_trait]
+pub trait FileReader: Send + Sync {
+    /// The whole content of the file with this id, of at most so many bytes.
+    async fn content(&self, id: &str, most: usize) -> Result<Vec<u8>, FileUnread>;
+}
+
+/// Why a file was not read. The reasons are for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileUnread {
+    /// It is larger than was asked for.
+    TooLarge,
+    /// It may work later.
+    NotNow(String),
+    /// It would fail again.
+    Never(String),
 }
 
 impl SharedFile {
@@ -39,7 +64,21 @@ impl SharedFile {
                 false => name,
             },
             url: url.filter(|url| is_linkable(url)).map(str::to_owned),
+            size: None,
         }
+    }
+
+    /// The same with its size.
+    #[must_use]
+    pub fn sized(self, size: Option<u64>) -> SharedFile {
+        SharedFile { size, ..self }
+    }
+
+    /// The name of a copy, without the characters that a form writes in another way.
+    pub fn copy_name(&self) -> String {
+        let is_odd = |c: char| matches!(c, '"' | '\\' | '%' | '/');
+        let name = self.name.chars().map(|c| if is_odd(c) { '_' } else { c });
+        name.collect()
     }
 
     /// The link as a line of a text; `None` without an address.

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use super::change::TaskChange;
 use super::mention_text::MentionText;
 use super::operation::{NewTask, Operation, Refusal, Write, WriteError, WriteReceipt};
+use super::shared_file::SharedFile;
 use super::source::SourceWriter;
 use super::task::{Task, TaskKey};
 use super::undo::{Effect, EffectState, UndoTarget};
@@ -92,6 +93,25 @@ pub trait Writes: SourceWriter {
 
     /// Whether a task that is to be discarded has contributions of others.
     async fn is_bare(&self, now: &Task) -> Result<EffectState, WriteError>;
+
+    /// Copies a file to a task, and returns the id of the copy. A source that takes no files is never asked.
+    async fn upload(&self, _now: &Task, _file: &SharedFile) -> Result<String, WriteError> {
+        Err(WriteError::Refused {
+            what: Refusal::Other,
+            why: format!("{} takes no files", self.source().name()),
+        })
+    }
+
+    /// The id of the copy that a lost write has left since `begun_at`; none of `op.claimed`.
+    async fn find_upload(
+        &self,
+        _op: &Operation,
+        _now: &Task,
+        _file: &SharedFile,
+        _begun_at: DateTime<Utc>,
+    ) -> Result<Option<String>, WriteError> {
+        Ok(None)
+    }
 }
 
 /// `SourceWriter::send` of a source with [`Writes`].
@@ -121,6 +141,11 @@ pub async fn send<S: Writes + ?Sized>(
         Write::Comment { task, text, .. } => {
             let now = present(source, task, now).await?;
             trace = Some(source.comment(op, &now, text).await?);
+            now.into_owned()
+        }
+        Write::Upload { task, file } => {
+            let now = present(source, task, now).await?;
+            trace = Some(source.upload(&now, file).await?);
             now.into_owned()
         }
         Write::Create(new) => return Ok(created(source.create(op, new).await?)),
@@ -212,6 +237,14 @@ pub async fn find<S: Writes + ?Sized>(
         Write::Comment { task, text, .. } => {
             let task = source.read(task).await?;
             let trace = source.find_comment(op, &task, text, begun_at).await?;
+            Ok(trace.map(|trace| WriteReceipt {
+                task,
+                trace: Some(trace),
+            }))
+        }
+        Write::Upload { task, file } => {
+            let task = source.read(task).await?;
+            let trace = source.find_upload(op, &task, file, begun_at).await?;
             Ok(trace.map(|trace| WriteReceipt {
                 task,
                 trace: Some(trace),

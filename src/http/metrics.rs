@@ -153,7 +153,7 @@ const DELIVERY_RESULTS: &[&str] = &[
 ];
 const OPERATION_KINDS: &[&str] = &[
     "complete", "comment", "create", "start", "reopen", "assign", "due", "priority", "pause",
-    "undo",
+    "upload", "undo",
 ];
 const OPERATION_OUTCOMES: &[&str] = &[
     "applied",

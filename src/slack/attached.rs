@@ -68,7 +68,8 @@ pub fn shared_file(file: &File) -> Option<SharedFile> {
     let names = [&file.name, &file.title];
     let name = names.into_iter().flatten().find(|name| !name.is_empty());
     let name = name.map_or(id, String::as_str);
-    Some(SharedFile::new(id, name, file.permalink.as_deref()))
+    let shared = SharedFile::new(id, name, file.permalink.as_deref());
+    Some(shared.sized(file.size))
 }
 
 /// The visible text of a message, as plain text, with the URLs of its attachments.

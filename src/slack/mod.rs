@@ -15,6 +15,7 @@ mod degraded;
 pub mod directory;
 mod dispatch;
 mod ephemeral;
+pub mod files;
 mod filter;
 mod forms;
 #[cfg(any(test, feature = "fuzzing"))]

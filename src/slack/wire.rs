@@ -213,6 +213,14 @@ pub struct File {
     pub mode: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub permalink: Option<String>,
+    /// The address of the content, for the bot's token.
+    #[serde(deserialize_with = "lenient")]
+    pub url_private: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub mimetype: Option<String>,
+    /// In bytes.
+    #[serde(deserialize_with = "lenient")]
+    pub size: Option<u64>,
 }
 
 /// The target of a reaction.

@@ -413,7 +413,36 @@ pub fn add(
     Ok(())
 }
 
-/// The same. A creation that is the first of its lane is stored as about to be sent, if there is room: its request needs
+/// The lane of a person's writes to a task.
+pub fn lane_of(person: PersonId, task: &TaskKey) -> String {
+    format!("{person}/{}:{}", task.source(), task.as_str())
+}
+
+/// Adds the copies of the files that a written text links to, if its source takes files. They are operations of the same
+/// command, behind the text. Returns whether there are any.
+pub fn add_uploads(
+    tx: &Db,
+    (command, person): (CommandId, PersonId),
+    write: &Write,
+    task: &TaskKey,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<bool> {
+    if !task.source().profile().takes_files {
+        return Ok(false);
+    }
+    let lane = lane_of(person, task);
+    for file in write.files() {
+        let id = ulid::Ulid::from_datetime(now.into()).to_string();
+        let upload = Write::Upload {
+            task: task.clone(),
+            file: file.clone(),
+        };
+        add(tx, command, &id, &lane, &upload, now)?;
+    }
+    Ok(!write.files().is_empty())
+}
+
+/// As [`add`]. A creation that is the first of its lane is stored as about to be sent, if there is room: its request needs
 /// no look and no read before, so it follows this commit.
 pub fn add_and_begin(
     tx: &Tx<'_>,
@@ -568,7 +597,7 @@ fn ready(connection: &Db, store: &Store, mut row: OperationRow) -> rusqlite::Res
     }
     let is_searchable = matches!(
         row.operation.write,
-        Write::Comment { .. } | Write::Create(_)
+        Write::Comment { .. } | Write::Create(_) | Write::Upload { .. }
     );
     if is_searchable
         && !row.operation.interrupted
@@ -595,6 +624,7 @@ fn past(connection: &Db, row: &OperationRow) -> rusqlite::Result<OperationHistor
         | Write::Comment { .. }
         | Write::Create(_)
         | Write::Start { .. }
+        | Write::Upload { .. }
         | Write::Change { .. } => {}
     }
     Ok(past)

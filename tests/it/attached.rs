@@ -1,5 +1,6 @@
 //! Parts of a Slack message besides its text: an alert, a forwarded message, a picture, a text turned into a file.
 
+use ivan::sandbox::Sandbox;
 use ivan::sandbox::fault_server::{Fault, FaultKind, RequestRecord};
 use ivan::sandbox::slack::SandboxSlack;
 use rstest::rstest;
@@ -141,7 +142,8 @@ async fn a_picture_goes_along_as_a_link() {
         .settles()
         .await
         .replies(&format!(
-            "✓ Task created in ClickUp: Fix logout, with a link to a_[b](c)* @bo.png {OPENS}"
+            "✓ Task created in ClickUp: Fix logout, with a link to aˍ[b](c)∗ @bo.png {OPENS}. aˍ[b](c)∗ @bo.png is not \
+             attached in ClickUp, so only the link stands. Slack doesn't give it to me (file_not_found)."
         ));
         let made = ivan.clickup().task("Fix logout").json();
         let plain = format!("It hangs\na_[b](c)* @\u{2060}bo.png: {PICTURE}");
@@ -335,6 +337,10 @@ async fn a_comment_with_a_link_is_found_after_a_lost_answer(
         let told = ivan.answer(ANA, 0).settles().await;
         told.begins("✓ Comment added in ");
         told.mentions(", with a link to shot.png (it opens for");
+        let copied = told
+            .text()
+            .ends_with("shot.png is attached in ClickUp, too.");
+        assert_eq!(copied, !on_github, "{}", told.text());
         let (comments, link) = match on_github {
             true => (ivan.github().issue(REPO, 1).comments(), "\n\n[shot.png]("),
             false => (ivan.clickup().task("Renew cert").comments(), "\nshot.png: "),
@@ -342,6 +348,157 @@ async fn a_comment_with_a_link_is_found_after_a_lost_answer(
         let begin = format!("see there{link}https://acme.slack.com/files/{ANA}/");
         assert_eq!(comments.len(), 1, "{comments:?}");
         assert!(comments[0].starts_with(&begin), "{comments:?}");
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ copies in ClickUp
+
+const CONTENT: &str = "The content of shot.png.\n";
+const COPIED: &str = "shot.png is attached in ClickUp, too.";
+
+fn one_task() -> Setup {
+    Setup::new().clickup_tasks([json!({"name": "Renew cert"})])
+}
+
+fn shares<'a>(ivan: &'a Ivan, text: &str) -> Asked<'a> {
+    ivan.hears(ANA, |slack, dm| {
+        slack.shares_file(ANA, dm, "shot.png", text)
+    })
+}
+
+/// The attachment that a message with the file leaves.
+fn the_copy() -> Vec<(String, u64)> {
+    vec![("shot.png".to_owned(), CONTENT.len() as u64)]
+}
+
+#[tokio::test]
+async fn a_file_is_copied_to_clickup_beside_its_link() {
+    ivan_test(one_task(), async |ivan| {
+        shares(ivan, "create Fix login")
+            .settles()
+            .await
+            .replies(&format!(
+                "✓ Task created in ClickUp: Fix login, with a link to shot.png {OPENS}. {COPIED}"
+            ));
+        assert_eq!(ivan.clickup().task("Fix login").attachments(), the_copy());
+        let task = ivan.clickup().task("Renew cert").id().to_owned();
+        shares(ivan, &format!("done clickup:{task} -c see there"))
+            .settles()
+            .await
+            .begins(&format!(
+                "✓ Task completed in ClickUp: Renew cert, with your comment and a link to shot.png {OPENS}. {COPIED}"
+            ));
+        assert_eq!(ivan.clickup().task("Renew cert").attachments(), the_copy());
+        // The task goes with its file.
+        shares(ivan, "create Fix logout").settles().await.begins("✓ ");
+        ivan.says(ANA, "undo")
+            .settles()
+            .await
+            .begins("✓ Undone: Fix logout was deleted");
+    })
+    .await;
+}
+
+/// Each way in which ClickUp may lose the answer, and the daemon its life.
+#[rstest]
+#[case::applied_and_dropped(FaultKind::ApplyThenDrop, false)]
+#[case::dropped(FaultKind::Drop, false)]
+#[case::overloaded(FaultKind::answer(503, "{}"), false)]
+#[case::applied_and_a_proxy_answers(FaultKind::ApplyThenAnswer { status: 502, headers: Vec::new(), body: "<html>".into() }, false)]
+#[case::killed_while_it_is_sent(FaultKind::Hang, true)]
+#[case::killed_when_it_is_applied(FaultKind::ApplyThenHang, true)]
+#[tokio::test]
+async fn a_file_is_copied_once(#[case] what: FaultKind, #[case] killed: bool) {
+    ivan_test(one_task(), async |ivan| {
+        let front = ivan.clickup().front().clone();
+        front.fault(Fault::new(what.clone()).on("POST", "/attachment"));
+        let task = ivan.clickup().task("Renew cert").id().to_owned();
+        shares(ivan, &format!("comment on clickup:{task}: see there"));
+        if killed {
+            let applies = matches!(what, FaultKind::ApplyThenHang);
+            let is_sent = |seen: &[RequestRecord]| {
+                let mut posts = seen.iter().filter(|one| one.path.ends_with("/attachment"));
+                posts.any(|one| one.applied == applies)
+            };
+            ivan.within("it is sent", front.until(is_sent)).await;
+            ivan.kill_and_restart().await;
+        }
+        let told = ivan.answer(ANA, 0).settles().await;
+        told.begins("✓ Comment added in ClickUp: Renew cert, with a link to shot.png");
+        told.mentions(COPIED);
+        let task = ivan.clickup().task("Renew cert");
+        assert_eq!(task.attachments(), the_copy());
+        assert_eq!(task.comments().len(), 1);
+    })
+    .await;
+}
+
+fn too_large(sandbox: &Sandbox) {
+    sandbox.slack.files_have_size(Some(30 << 20));
+}
+
+fn no_room(sandbox: &Sandbox) {
+    sandbox.clickup.storage_is_full(true);
+}
+
+/// Slack answers the download with this.
+fn sends(sandbox: &Sandbox, status: u16, kind: &str, body: &str) {
+    let what = FaultKind::Answer {
+        status,
+        headers: vec![("content-type".to_owned(), kind.to_owned())],
+        body: body.to_owned(),
+    };
+    let fault = Fault::new(what).on("GET", "/files-pri/");
+    sandbox.slack.front().fault(fault);
+}
+
+fn a_page(sandbox: &Sandbox) {
+    sends(sandbox, 200, "text/html", "<html>");
+}
+
+fn another_content(sandbox: &Sandbox) {
+    sends(sandbox, 200, "image/png", "x");
+}
+
+fn gone(sandbox: &Sandbox) {
+    sends(sandbox, 404, "text/plain", "");
+}
+
+/// The text and its link stand, and the answer says why the file is not there.
+#[rstest]
+#[case::too_large(too_large, "It is larger than 20 MB.")]
+#[case::no_room(no_room, "Storage limit exceeded")]
+#[case::a_page(a_page, "It needs the scope files:read")]
+#[case::another_content(another_content, "It has changed in Slack since.")]
+#[case::gone(gone, "Slack doesn't send it (HTTP 404).")]
+#[tokio::test]
+async fn a_file_that_is_not_copied_keeps_its_link(#[case] before: fn(&Sandbox), #[case] why: &str) {
+    ivan_test(one_task().before(before), async |ivan| {
+        let task = ivan.clickup().task("Renew cert").id().to_owned();
+        let told = shares(ivan, &format!("comment on clickup:{task}: see there"))
+            .settles()
+            .await;
+        told.begins("✓ Comment added in ClickUp: Renew cert, with a link to shot.png");
+        told.mentions("shot.png is not attached in ClickUp, so only the link stands. ");
+        told.mentions(why);
+        let task = ivan.clickup().task("Renew cert");
+        assert_eq!((task.attachments().len(), task.comments().len()), (0, 1));
+    })
+    .await;
+}
+
+/// A download that fails for a while is tried again.
+#[tokio::test]
+async fn a_download_is_tried_three_times() {
+    ivan_test(one_task(), async |ivan| {
+        let fails = Fault::new(FaultKind::answer(503, "")).on("GET", "/files-pri/");
+        ivan.slack().front().fault(fails.times(2));
+        shares(ivan, "create Fix login")
+            .settles()
+            .await
+            .mentions(COPIED);
+        assert_eq!(ivan.clickup().task("Fix login").attachments(), the_copy());
     })
     .await;
 }

@@ -340,7 +340,8 @@ async fn a_message_with_a_file_acts() {
         .settles()
         .await
         .replies(&format!(
-            "{MADE}, with a link to shot.png (it opens for people who can see it in Slack)"
+            "{MADE}, with a link to shot.png (it opens for people who can see it in Slack). shot.png is attached in \
+             ClickUp, too."
         ));
     })
     .await;

@@ -1,7 +1,8 @@
 //! The words about files that come with a command.
 
-use super::{Text, code};
+use super::{Report, ReportState, Step, StepState, Text, code, sentence, stopped};
 use crate::domain::shared_file::SharedFile;
+use crate::domain::task::Source;
 
 /// The end of a receipt for a text that links to these files, behind `before`. Empty without files.
 pub(super) fn with_links(before: &str, files: &[SharedFile]) -> Text {
@@ -31,6 +32,57 @@ pub(super) fn with_links(before: &str, files: &[SharedFile]) -> Text {
         words = words.text(format!(" and {more} more"));
     }
     words.text(format!(" ({opens})"))
+}
+
+/// The start of a report about the copy of a file alone.
+pub(super) fn attached(file: &SharedFile, source: Source) -> Text {
+    let words = Text::new().said(&file.name);
+    words.text(format!(" attached in {}: ", source.name()))
+}
+
+/// Adds the copy of a file to the report of the text that links to it. The text stands, whatever becomes of the copy.
+pub(super) fn copied(report: &mut Report, file: &SharedFile, step: &Step<'_>) {
+    let source = step.write.source().name();
+    let words = stopped(std::mem::take(&mut report.message))
+        .text(" ")
+        .said(&file.name);
+    report.message = match step.end {
+        StepState::Well(_) => words.text(format!(" is attached in {source}, too.")),
+        StepState::Pending { why, .. } => {
+            if report.state == ReportState::Done {
+                report.state = ReportState::Queued;
+            }
+            match why {
+                Some(why) => words.text(format!(
+                    " is not attached in {source} yet. {}",
+                    sentence(why)
+                )),
+                None => words.text(format!(" is being attached in {source}.")),
+            }
+        }
+        StepState::Refused(_, why) => words.text(format!(
+            " is not attached in {source}, so only the link stands. {}",
+            sentence(why)
+        )),
+        StepState::GivenUp {
+            why,
+            perhaps_applied,
+        } => {
+            let may = match perhaps_applied {
+                true => "may not be attached",
+                false => "is not attached",
+            };
+            words.text(format!(
+                " {may} in {source}; the link stands. I gave up: {}",
+                sentence(why)
+            ))
+        }
+        StepState::SetAside { why, .. } => {
+            report.state = ReportState::SetAside;
+            words.text(format!(" is not attached in {source}. {}", sentence(why)))
+        }
+        StepState::Cancelled => words.text(format!(" was not attached in {source}.")),
+    };
 }
 
 /// Files or forwarded messages came with a command without a text to add them to. `None` if there were none.

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::refusal::{ApiResult, ClickUpRefusal};
 use super::world::{ClickUpWorld, TaskComment, millis, string, text};
-use crate::sandbox::wire::{ReadRequest, digest, random};
+use crate::sandbox::wire::{ReadRequest, digest, random, uuid};
 
 /// Tasks on a page of a listing (docs/contracts/clickup.md#listing-tasks).
 const TASK_PAGE: usize = 100;
@@ -149,6 +149,10 @@ impl ClickUpWorld {
             ("POST", ["task", task, "comment"]) => {
                 let id = self.visible(call, task)?;
                 self.create_comment(&id, &json_body(call)?)
+            }
+            ("POST", ["task", task, "attachment"]) => {
+                let id = self.visible(call, task)?;
+                self.attach(&id, call)
             }
             ("POST" | "DELETE", ["task", task, "tag", tag]) => {
                 require_json(call)?;
@@ -483,6 +487,38 @@ impl ClickUpWorld {
             .unwrap_or_default())
     }
 
+    /// A file in a form (docs/contracts/clickup.md#attachments). No webhook tells of it.
+    fn attach(&mut self, id: &str, call: &ReadRequest) -> ApiResult {
+        let (name, content) = form_file(call)?;
+        if self.storage_full {
+            return Err(ClickUpRefusal::new(
+                400,
+                "GBUSED_005",
+                "Storage limit exceeded",
+            ));
+        }
+        let at = self.tick();
+        let user = self.user(self.me);
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        let file = format!("{}.{extension}", uuid(&random()));
+        let url = format!("https://t9001.p.clickup-attachments.com/t9001/{file}");
+        let answer = json!({
+            "id": file, "version": "0", "date": at, "title": name, "extension": extension,
+            "thumbnail_small": null, "thumbnail_large": null, "url": url,
+        });
+        let stored = json!({
+            "id": file, "version": 0, "date": at.to_string(), "title": name, "type": 1, "source": 1,
+            "extension": extension, "size": content.len(), "parent_id": id, "user": user, "deleted": false, "url": url,
+        });
+        if let Some(task) = self.tasks.get_mut(id) {
+            match task.json["attachments"].as_array_mut() {
+                Some(files) => files.push(stored),
+                None => task.json["attachments"] = json!([stored]),
+            }
+        }
+        Ok(answer)
+    }
+
     /// Contract 7.1.
     fn create_hook(&mut self, body: &Map<String, Value>) -> ApiResult {
         let endpoint = endpoint(body)?;
@@ -715,6 +751,51 @@ fn require_json(call: &ReadRequest) -> Result<(), ClickUpRefusal> {
         Ok(())
     } else {
         Err(ClickUpRefusal::bad("Content-Type must be application/json"))
+    }
+}
+
+/// The name and the content of the one file in a form (`multipart/form-data`).
+fn form_file(call: &ReadRequest) -> Result<(String, Vec<u8>), ClickUpRefusal> {
+    let bad = |why: &str| ClickUpRefusal::bad(why.to_owned());
+    let kind = call.header("content-type").unwrap_or_default();
+    let boundary = kind
+        .strip_prefix("multipart/form-data; boundary=")
+        .filter(|boundary| !boundary.is_empty())
+        .ok_or_else(|| bad("Content-Type must be multipart/form-data"))?;
+    let (begin, end) = (
+        format!("--{boundary}\r\n"),
+        format!("\r\n--{boundary}--\r\n"),
+    );
+    let part = call.body.strip_prefix(begin.as_bytes());
+    let part = part.and_then(|part| part.strip_suffix(end.as_bytes()));
+    let part = part.ok_or_else(|| bad("The form is broken"))?;
+    let blank = b"\r\n\r\n";
+    let at = part
+        .windows(blank.len())
+        .position(|here| here == blank)
+        .ok_or_else(|| bad("The form is broken"))?;
+    let (head, content) = part.split_at(at);
+    let content = content.get(blank.len()..).unwrap_or_default();
+    let inner = format!("--{boundary}");
+    if content
+        .windows(inner.len())
+        .any(|here| here == inner.as_bytes())
+    {
+        return Err(bad("Only one file at a time"));
+    }
+    let head = String::from_utf8(head.to_vec()).map_err(|_| bad("The form is broken"))?;
+    let disposition = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Disposition: form-data; name=\"attachment\"; "))
+        .ok_or_else(|| bad("attachment is required"))?;
+    let name = disposition
+        .strip_prefix("filename=\"")
+        .and_then(|name| name.strip_suffix('"'))
+        .filter(|name| !name.is_empty() && !name.contains('"'))
+        .ok_or_else(|| bad("attachment must be a file"))?;
+    match content.is_empty() {
+        true => Err(bad("attachment is empty")),
+        false => Ok((name.to_owned(), content.to_vec())),
     }
 }
 

@@ -377,6 +377,11 @@ impl SandboxClickUp {
         locked(&self.house.world).comments_touch = touch;
     }
 
+    /// Sets whether the workspace has no room for files.
+    pub fn storage_is_full(&self, full: bool) {
+        locked(&self.house.world).storage_full = full;
+    }
+
     /// Sets whether new comments and descriptions are parsed as formatted text: they come back without Markdown's
     /// signs, and a comment with a line break at its end. The contract says that comments are not parsed (6.3).
     pub fn shows_formatted(&self, on: bool) {
@@ -536,6 +541,20 @@ impl TaskView {
         comments
             .iter()
             .map(|comment| text(&comment.json["comment_text"]))
+            .collect()
+    }
+
+    /// The names and sizes of its attachments, oldest first.
+    pub fn attachments(&self) -> Vec<(String, u64)> {
+        let task = self.json();
+        let files = task["attachments"].as_array().into_iter().flatten();
+        files
+            .map(|file| {
+                (
+                    text(&file["title"]),
+                    file["size"].as_u64().unwrap_or_default(),
+                )
+            })
             .collect()
     }
 

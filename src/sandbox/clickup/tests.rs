@@ -340,6 +340,46 @@ async fn comments_come_newest_first_in_pages_of_25() {
 }
 
 #[tokio::test]
+async fn a_file_comes_in_a_form_and_shows_at_its_task() {
+    let clickup = clickup().await;
+    clickup.add_task(json!({"name": "A"}));
+    let task = clickup.task("A").id().to_owned();
+    let path = format!("/task/{task}/attachment");
+    let send = async |kind: &str, body: &str| {
+        let request = http_client()
+            .post(format!("{}{path}", clickup.api_url()))
+            .header("authorization", clickup.token())
+            .header("content-type", kind);
+        let answer = request.body(body.to_owned()).send().await.unwrap();
+        let status = answer.status().as_u16();
+        let body: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        (status, body)
+    };
+    let part = "Content-Disposition: form-data; name=\"attachment\"; filename=\"a b.png\"";
+    let form = format!("--x\r\n{part}\r\n\r\nbytes\r\n--x--\r\n");
+    for (kind, body) in [
+        ("application/json", "{}"),
+        ("multipart/form-data", form.as_str()),
+        ("multipart/form-data; boundary=y", form.as_str()),
+        (
+            "multipart/form-data; boundary=x",
+            "--x\r\n\r\nbytes\r\n--x--\r\n",
+        ),
+    ] {
+        assert_eq!(send(kind, body).await.0, 400, "{kind}: {body}");
+    }
+    let kind = "multipart/form-data; boundary=x";
+    let (status, made) = send(kind, &form).await;
+    assert_eq!((status, &made["title"]), (200, &json!("a b.png")));
+    let shown = clickup.get(&format!("/task/{task}")).await["attachments"][0].clone();
+    assert_eq!((&shown["id"], &shown["size"]), (&made["id"], &json!(5)));
+    assert_eq!(clickup.task("A").attachments(), [("a b.png".to_owned(), 5)]);
+    clickup.storage_is_full(true);
+    let (status, refused) = send(kind, &form).await;
+    assert_eq!((status, &refused["ECODE"]), (400, &json!("GBUSED_005")));
+}
+
+#[tokio::test]
 async fn a_comment_that_was_applied_and_lost_is_there() {
     let clickup = clickup().await;
     let id = clickup.add_task(json!({"name": "Talk"}));

@@ -45,6 +45,8 @@ pub(super) struct ClickUpWorld {
     pub ahead: i64,
     /// The last number used for ids of all kinds.
     pub number: u64,
+    /// Whether the workspace has no room for files.
+    pub storage_full: bool,
 }
 
 pub(super) struct ClickUpTask {
@@ -183,6 +185,7 @@ impl ClickUpWorld {
             ahead: 0,
             // A store outlives the sandbox that filled it: ids must not repeat.
             number: fastrand::u64(..1_000_000) * 1000,
+            storage_full: false,
         })
     }
 

@@ -37,10 +37,11 @@ impl SlackWorld {
                 Some((_, "png")) => ("png", "image/png"),
                 _ => ("binary", "application/octet-stream"),
             };
+            let size = self.file_size.unwrap_or(content.len() as u64);
             let slug: String = name.chars().map(slugged).collect();
             let place = format!("{}-{id}/{slug}", self.team.id);
             let object = json!({
-                "id": id, "name": name, "mimetype": mime, "filetype": kind, "mode": "hosted", "size": content.len(),
+                "id": id, "name": name, "mimetype": mime, "filetype": kind, "mode": "hosted", "size": size,
                 "user": user, "url_private": format!("{base}/files-pri/{place}"),
                 "permalink": format!("https://{}.slack.com/files/{user}/{id}/{slug}", self.team.domain),
             });
@@ -109,7 +110,8 @@ pub(super) async fn content(
     let Ok(file) = world.file(id) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let mime = file.object["mimetype"].as_str().unwrap_or_default();
+    let mime = file.object.get("mimetype").and_then(Value::as_str);
+    let mime = mime.unwrap_or_default();
     let kind = [(header::CONTENT_TYPE, mime.to_owned())];
     (kind, file.content.clone()).into_response()
 }

@@ -669,6 +669,11 @@ impl SandboxSlack {
         self.inner.world().files_are_foreign = on;
     }
 
+    /// Sets the size that Slack gives for files from now on; `None` for that of their content.
+    pub fn files_have_size(&self, size: Option<u64>) {
+        self.inner.world().file_size = size;
+    }
+
     /// Sets whether a second post to a channel within a second is answered with 429 (docs/contracts/slack.md#limits). Off by default.
     pub fn enforce_rate(&self, on: bool) {
         self.inner.world().enforce_rate = on;

@@ -60,6 +60,8 @@ pub(super) struct SlackWorld {
     pub(super) files: BTreeMap<String, StoredFile>,
     /// Whether files are shared from another workspace, so that messages show their ids only.
     pub(super) files_are_foreign: bool,
+    /// The size that files have from now on; `None` for that of their content.
+    pub(super) file_size: Option<u64>,
 }
 
 pub(super) struct Workspace {
@@ -278,6 +280,7 @@ impl SlackWorld {
             bot_posts: 0,
             files: BTreeMap::new(),
             files_are_foreign: false,
+            file_size: None,
         };
         let bot = json!({"id": world.bot.user, "name": world.bot.name, "real_name": world.bot.name, "is_bot": true});
         let people = seed

@@ -2,6 +2,7 @@
 
 use fastrand::Rng;
 use ivan::sandbox::slack::PostedMessage;
+use serde_json::Value;
 
 use super::driver::{Drive, Tally};
 use super::history::{On, Step, System, Who};
@@ -12,8 +13,6 @@ use crate::harness::Ivan;
 const GENERAL: &str = "C0GEN01";
 /// The titles of their tasks and their comments begin with it.
 pub const TITLE: &str = "Shared ";
-/// The files of a message, or the first of them.
-static NAMES: [&str; 2] = ["shot.png", "plan.pdf"];
 
 /// A command with files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +26,7 @@ pub enum WithFiles {
 pub struct SentFiles {
     ts: String,
     number: usize,
-    names: &'static [&'static str],
+    names: Vec<String>,
     what: WithFiles,
 }
 
@@ -54,7 +53,9 @@ pub fn strewn(seed: u64, excluded: bool, (tasks, issues): (usize, usize), steps:
 /// A person sends files with this command. Every third message shows them by their ids only.
 pub fn sent(ivan: &Ivan, number: usize, who: Who, what: WithFiles, tally: &Tally) -> SentFiles {
     let slack = ivan.slack();
-    let names = &NAMES[..=number % 2];
+    // No two messages share a file.
+    let all = [format!("shot{number}.png"), format!("plan{number}.pdf")];
+    let names = all[..=number % 2].to_vec();
     let text = match what {
         WithFiles::Create(System::GitHub) => {
             format!("create {TITLE}{number} -s github -d given")
@@ -69,7 +70,8 @@ pub fn sent(ivan: &Ivan, number: usize, who: Who, what: WithFiles, tally: &Tally
         }
     };
     slack.files_are_foreign(number % 3 == 2);
-    let sent = slack.try_shares(who.slack(), GENERAL, names, &text, None);
+    let shared: Vec<&str> = names.iter().map(String::as_str).collect();
+    let sent = slack.try_shares(who.slack(), GENERAL, &shared, &text, None);
     slack.files_are_foreign(false);
     tally.fault("message with files", 1);
     SentFiles {
@@ -87,7 +89,9 @@ pub fn wrong(drive: &Drive<'_>, made: &[Made<'_>], gives_up: bool) -> Vec<String
     for sent in &drive.files {
         let said = slack.replies_to(GENERAL, &sent.ts);
         let said: Vec<&PostedMessage> = said.iter().collect();
-        if let Err(why) = linked(sent, &said, made, gives_up) {
+        let checked = linked(sent, &said, made, gives_up);
+        let checked = checked.and_then(|()| copied(drive.ivan, sent, &said, gives_up));
+        if let Err(why) = checked {
             let said: Vec<&str> = said.iter().map(|one| one.text.as_str()).collect();
             wrong.push(format!("{sent:?}: {why}; it says {said:#?}"));
         }
@@ -144,16 +148,40 @@ fn linked(
         return Err("there, and not said".to_owned());
     }
     let is_left_out = said.iter().any(|one| one.text.contains(" not added: "));
-    for name in sent.names {
+    for name in &sent.names {
         let links = text.matches(&format!("/{name}")).count();
-        let named = outcome.matches(name).count();
+        let named = outcome.contains(name.as_str());
         let least = usize::from(!is_left_out);
         if !(least..=1).contains(&links) {
             return Err(format!("{links} links to {name} in {text:?}"));
         }
-        if outcome.starts_with('✓') && named != links {
+        if outcome.starts_with('✓') && named != (links == 1) {
+            return Err(format!("{name} is named: {named}; linked {links} times"));
+        }
+    }
+    Ok(())
+}
+
+/// ClickUp has each copy that the answer tells of once, and no other.
+fn copied(
+    ivan: &Ivan,
+    sent: &SentFiles,
+    said: &[&PostedMessage],
+    gives_up: bool,
+) -> Result<(), String> {
+    let outcomes = outcomes(said);
+    let outcome = outcomes.first().copied().unwrap_or_default();
+    let tasks = ivan.clickup().tasks();
+    for name in &sent.names {
+        let of = |task: &Value| task["attachments"].as_array().cloned().unwrap_or_default();
+        let files = tasks.iter().flat_map(of);
+        let there = files.filter(|file| file["title"] == **name).count();
+        let is_told = outcome.contains(&format!("{name} is attached in ClickUp, too."));
+        let may_be = outcome.starts_with('✗') || outcome.contains("may not be attached");
+        let fits = there == usize::from(is_told) || gives_up && may_be && there <= 1;
+        if !fits {
             return Err(format!(
-                "{name} is named {named} times, and linked {links} times"
+                "{name} is attached {there} times, and told: {is_told}"
             ));
         }
     }
