@@ -20,6 +20,8 @@ use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
 use crate::cli;
+use crate::cli::export::{ExportForm, ExportWriter};
+use crate::cli::look::StreamLook;
 use crate::clickup::{ClickUp, ClickUpSettings};
 use crate::clock::Clock;
 use crate::commands::{ChannelDefaults, CommandSettings, Commands, ReceiptMode};
@@ -45,6 +47,7 @@ use crate::recovery::{Alerts, Recovery};
 use crate::runtime::{CancellationToken, Reloadable, Supervisor, TaskEnded, slept};
 use crate::set_aside;
 use crate::slack::{self, ChannelCommands, SlackChoices, SlackSettings, Timings};
+use crate::store::export::ExportError;
 use crate::store::people::{Configured, Roster};
 use crate::store::{
     Db, DbResult, Store, StoreError, StoreSettings, deliveries, log, pauses, people, prune, tasks,
@@ -924,6 +927,35 @@ pub fn back_up(
         file,
         replace,
     )?)
+}
+
+/// Writes tables of the store, beside a running daemon or without one: into the file of the options, or to `printed`.
+/// Returns the number of rows.
+pub fn export(
+    config: &Config,
+    options: &cli::export::ExportOptions,
+    form: ExportForm<'_>,
+    printed: (&mut dyn std::io::Write, StreamLook),
+) -> Result<u64, ExportError> {
+    let path = &config.store.path;
+    let write = |out: &mut dyn std::io::Write, look: StreamLook| -> Result<u64, ExportError> {
+        let mut writer = ExportWriter::new(out, form, look);
+        let mut rows = 0;
+        for table in options.tables() {
+            writer.begin(table)?;
+            rows += crate::store::export::export(path, table, options.since, &mut |row| {
+                writer.row(table, row)
+            })?;
+        }
+        writer.end()?;
+        Ok(rows)
+    };
+    match &options.out {
+        Some(file) => crate::store::export::export_to_file(path, file, options.force, |out| {
+            write(out, StreamLook::default())
+        }),
+        None => write(printed.0, printed.1),
+    }
 }
 
 /// Puts a copy in the place of the store; no daemon may run.

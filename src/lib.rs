@@ -26,7 +26,7 @@
 //! │   ├── score.rs · queue.rs · blocking.rs · morning.rs · schedule.rs         order of the queue, the pin, the briefing, quiet hours
 //! │   ├── operation.rs · change.rs · undo.rs · writes.rs · source.rs           writes, their undo, and the traits of a source
 //! │   ├── carry_out.rs                                                         the one decision about sending a write
-//! │   ├── event.rs · log.rs · set_aside.rs · service_levels.rs · overview.rs   reports of sources, entries of the log, work set aside, how soon commands had their outcome, facts of the status page
+//! │   ├── event.rs · log.rs · set_aside.rs · service_levels.rs · overview.rs · export.rs   reports of sources, entries of the log, work set aside, how soon commands had their outcome, facts of the status page, exported rows
 //! │   ├── reply.rs · reply/acts.rs · reply/arrivals.rs · reply/several.rs: receipts of several tasks · reply/tokens.rs · reply/files.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
 //! │   ├── reason.rs · spelling.rs · labels.rs                                  reasons of failures for people and operators, typos, labels and tags
 //! │   └── shared_file.rs: links to files, and their readers · mention_text.rs · signature.rs · markdown.rs · pings.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, the author's name below, Markdown, strangers' mentions, control characters, reactions, scopes
@@ -57,7 +57,7 @@
 //! ├── set_aside.rs   work that ended the process twice
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs: one writer that commits in groups, readers beside it · db.rs: a connection, its prepared statements and its counters
-//! │   ├── migrate.rs · prune.rs · private.rs: file modes · key.rs: encrypted secrets · columns.rs · checkup.rs: a look for `doctor` · causes.rs: a look for the demo's page · backup.rs: copies · generation.rs: a mark that shows an older copy
+//! │   ├── migrate.rs · prune.rs · private.rs: file modes · key.rs: encrypted secrets · columns.rs · checkup.rs: a look for `doctor` · causes.rs: a look for the demo's page · backup.rs: copies · export.rs: rows of `ivan export` · generation.rs: a mark that shows an older copy
 //! │   ├── open_tasks.rs: open tasks in memory, in the order of queues · search.rs: full text · unsent.rs: requests begun and not sent
 //! │   ├── overview.rs: facts of the status page
 //! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · link_requests.rs · schedules.rs · log.rs · slack_events.rs · forms.rs · questions.rs · gauges.rs: numbers for metrics · service_levels.rs: times of writes ·
@@ -84,7 +84,7 @@
 //! │   └── hooks.rs: webhooks · metrics.rs, recorder.rs: GET /metrics
 //! ├── setup/         the decisions of `ivan init`: choice.rs: numbered lists · people.rs: accounts by e-mail · bot_toml.rs: changes of the file · hosts.rs: tokens of logins
 //! ├── cli/           help.rs: groups and examples of `--help` · complete.rs: completions · man.rs: manual pages · client.rs: the client of the API ·
-//! │   │              print.rs: answers in words · json.rs, jq.rs: `--json` and `--jq` · look.rs: colours and links · browse.rs: `ivan open` · webhooks.rs, token.rs, manifest.rs, doctor.rs: commands
+//! │   │              print.rs: answers in words · json.rs, jq.rs: `--json` and `--jq` · look.rs: colours and links · browse.rs: `ivan open` · webhooks.rs, token.rs, manifest.rs, doctor.rs, export.rs: commands
 //! │   └── init.rs: `ivan init` · login.rs: `ivan login`, `logout` · prompt.rs: questions at a terminal
 //! ├── doctor.rs      `ivan doctor`; doctor/configuration.rs, doctor/database.rs, doctor/webhooks.rs, doctor/people.rs: chapters · doctor/mending.rs: `--fix`
 //! ├── demo.rs        `ivan demo`; demo/blocks.rs, complete.rs, forms.rs, terminal.rs, wrap.rs · demo/world.rs: people, colleagues' changes ·

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ivan::app::services::RealServices;
 use ivan::app::{self, App, Reloading, SetLogLevel};
 use ivan::cli::doctor::DoctorArgs;
+use ivan::cli::export::{ExportForm, ExportOptions};
 use ivan::cli::init::{InitEnd, InitInputs, InitOptions};
 use ivan::cli::json::OutputForm;
 use ivan::cli::look::StreamLook;
@@ -16,6 +17,7 @@ use ivan::clock::Clock;
 use ivan::config::{Config, LogFormat};
 use ivan::domain::finding::CheckupReport;
 use ivan::mailbox::SlackNews;
+use ivan::store::export::ExportError;
 use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
@@ -113,6 +115,10 @@ async fn run(cli: Cli) -> ExitCode {
         },
         CliCommand::Backup { file, force } => match load(&cli.options) {
             Ok(config) => backup(&config, &file, force, &form),
+            Err(exit) => exit,
+        },
+        CliCommand::Export(asked) => match load(&cli.options) {
+            Ok(config) => export(&config, &asked, &form),
             Err(exit) => exit,
         },
         CliCommand::Restore { file } => match load(&cli.options) {
@@ -614,6 +620,37 @@ fn backup(config: &Config, file: &std::path::Path, force: bool, form: &OutputFor
         ));
     }
     said(words, form)
+}
+
+/// `export`: prints the rows, or says how many are in the file.
+fn export(config: &Config, asked: &ExportOptions, form: &OutputForm) -> ExitCode {
+    let form = match ExportForm::of(asked, form) {
+        Ok(form) => form,
+        Err(why) => {
+            eprintln!("✗ {why}");
+            return ExitCode::from(cli::EXIT_USAGE);
+        }
+    };
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let exported = app::export(config, asked, form, (&mut out, StreamLook::of_output()));
+    match (exported, &asked.out) {
+        (Ok(rows), Some(file)) => print_out(&format!(
+            "✓ {} in {}\n",
+            match rows {
+                1 => "1 row".to_owned(),
+                rows => format!("{rows} rows"),
+            },
+            file.display()
+        )),
+        (Ok(_), None) => ExitCode::SUCCESS,
+        // A reader that needs no more rows is no error.
+        (Err(ExportError::Output(error)), None)
+            if error.kind() == std::io::ErrorKind::BrokenPipe =>
+        {
+            ExitCode::SUCCESS
+        }
+        (Err(error), _) => fail(&error.to_string()),
+    }
 }
 
 /// `restore`: says where the former store is, and whether the key fits.

@@ -63,6 +63,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "config",
             "backup",
             "restore",
+            "export",
             "store",
             "token",
             "manifest",
@@ -181,6 +182,16 @@ const ENTRIES: &[Entry] = &[
         name: "restore",
         heeds: FILES,
         examples: &["ivan restore /backup/ivan.db"],
+    },
+    Entry {
+        name: "export",
+        heeds: FILES,
+        examples: &[
+            "ivan export --json > rows.jsonl",
+            "ivan export --csv --what tasks -o tasks.csv",
+            "ivan export --csv --what log --since 2026-11-01 -o log.csv --force",
+            "ivan export --what operations --jq 'select(.state == \"given_up\")'",
+        ],
     },
     Entry {
         name: "store",

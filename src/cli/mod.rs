@@ -14,6 +14,7 @@ pub mod browse;
 pub mod client;
 pub mod complete;
 pub mod doctor;
+pub mod export;
 pub mod help;
 pub mod init;
 pub mod jq;
@@ -43,6 +44,7 @@ use crate::verbs::line::{AnswerKind, Call, CommandLine, encoded};
 use crate::verbs::{Info, VERBS};
 use client::{ApiAnswer, ClientError, DaemonClient};
 use doctor::DoctorArgs;
+use export::ExportOptions;
 use init::InitOptions;
 use json::OutputForm;
 use login::{LoginArgs, LogoutArgs};
@@ -208,6 +210,9 @@ pub enum CliCommand {
         #[arg(long)]
         force: bool,
     },
+    /// Write tasks, operations and the log as JSON or CSV, beside the running daemon
+    #[command(after_help = export::HELP)]
+    Export(ExportOptions),
     /// Put a copy in the place of the store; the daemon must not run
     #[command(
         after_help = "The store from before is kept under another name. docs/operations.md#restore has more."

@@ -13,6 +13,7 @@ pub mod controls;
 pub mod directory;
 pub mod entity;
 pub mod event;
+pub mod export;
 pub mod filter;
 pub mod finding;
 pub mod form;

@@ -144,8 +144,8 @@ fn key_file(path: &Path, settings: &StoreSettings) -> PathBuf {
     configured.unwrap_or_else(|| key::file_beside(path))
 }
 
-/// Refuses a file that must not or cannot become a copy.
-fn is_writable(path: &Path, file: &Path, replace: bool) -> Result<(), String> {
+/// Refuses a file that must not or cannot become a copy, or an export.
+pub(super) fn is_writable(path: &Path, file: &Path, replace: bool) -> Result<(), String> {
     let of_the_store =
         ["", "-wal", "-shm", ".lock", ".key", ".generation"].map(|end| with_end(path, end));
     if of_the_store.iter().any(|own| is_same(own, file)) {
@@ -210,7 +210,7 @@ fn open_copy(file: &Path) -> rusqlite::Result<Connection> {
     )
 }
 
-fn of_sqlite(error: &rusqlite::Error) -> String {
+pub(super) fn of_sqlite(error: &rusqlite::Error) -> String {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     match error.sqlite_error_code() {
         Some(NotADatabase) => "it is no SQLite database".to_owned(),
@@ -235,13 +235,13 @@ struct Verified {
 }
 
 /// A file under a temporary name; removed unless it becomes another one.
-struct Partial {
+pub(super) struct Partial {
     path: PathBuf,
 }
 
 impl Partial {
     /// Makes an empty file beside `file` that only its owner can read, and removes those of processes that died.
-    fn of(file: &Path) -> Result<Partial, String> {
+    pub(super) fn of(file: &Path) -> Result<Partial, String> {
         remove_left(file);
         let path = with_end(file, &format!(".{}.partial", std::process::id()));
         let mut options = OpenOptions::new();
@@ -251,6 +251,11 @@ impl Partial {
         let made = options.open(&path);
         made.map_err(|e| format!("{} cannot be made: {e}", path.display()))?;
         Ok(Partial { path })
+    }
+
+    /// Its temporary name.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn connect(&self) -> rusqlite::Result<Connection> {
@@ -291,11 +296,11 @@ impl Partial {
     }
 
     /// Syncs the file and gives it its name.
-    fn becomes(self, file: &Path) -> Result<(), String> {
+    pub(super) fn becomes(self, file: &Path) -> Result<(), String> {
         let moved = File::open(&self.path)
             .and_then(|made| made.sync_all())
             .and_then(|()| std::fs::rename(&self.path, file));
-        moved.map_err(|e| format!("the copy cannot be moved there: {e}"))?;
+        moved.map_err(|e| format!("the new file cannot be moved there: {e}"))?;
         private::sync_folder(file);
         Ok(())
     }
@@ -336,7 +341,7 @@ fn remove_left(file: &Path) {
 }
 
 /// The number of migrations of a database of ours.
-fn version(connection: &Connection) -> Result<usize, String> {
+pub(super) fn version(connection: &Connection) -> Result<usize, String> {
     let pragma = |name: &str| -> Result<i64, String> {
         let read = connection.pragma_query_value(None, name, |row| row.get(0));
         read.map_err(|e| of_sqlite(&e))

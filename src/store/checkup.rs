@@ -98,7 +98,8 @@ pub fn look(path: &Path, settings: &StoreSettings, sources: &[Source]) -> StoreF
     }
 }
 
-fn with_end(path: &Path, end: &str) -> PathBuf {
+/// The name of a file beside the database.
+pub(super) fn with_end(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     PathBuf::from(name)

@@ -150,7 +150,8 @@ pub fn forget(tx: &Db, before: DateTime<Utc>, at_most: i64) -> rusqlite::Result<
     Ok(rows)
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+/// The entry of a row with the columns of [`listed`].
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     Ok(Entry {
         id: row.get(0)?,
         at: millis(row.get(1)?),

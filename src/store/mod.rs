@@ -15,6 +15,7 @@ pub mod comments;
 mod db;
 pub mod deliveries;
 pub mod effects;
+pub mod export;
 pub mod forms;
 mod gauges;
 mod generation;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ivan::domain::export::ExportTable;
 use ivan::verbs::VERBS;
 
 use crate::harness::{binary, ran};
@@ -308,6 +309,35 @@ fn the_tables_of_commands_and_routes_have_every_verb() {
                 .any(|route| route.ends_with(&format!("/{path}")));
             assert!(is_there, "docs/api.md lacks POST …/{path}");
         }
+    }
+}
+
+/// The list below `## Export` names the columns of each table.
+#[test]
+fn every_exported_column_is_described() {
+    let page = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let (_, section) = page.split_once("\n## Export\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    for table in ExportTable::ALL {
+        let item = format!("\n- `{}`: ", table.as_str());
+        let (_, item) = section.split_once(&item).unwrap();
+        let item = item.split("\n- ").next().unwrap();
+        let item = item.split("\n\n").next().unwrap();
+        let named = in_code(item);
+        let columns = table.columns();
+        let listed: Vec<&str> = named
+            .iter()
+            .map(String::as_str)
+            .filter(|name| columns.contains(name))
+            .collect();
+        let missing: Vec<_> = columns
+            .iter()
+            .filter(|name| !listed.contains(name))
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "docs/operations.md lacks {missing:?} of {table:?}"
+        );
     }
 }
 

@@ -45,6 +45,7 @@ mod dropped;
 mod empty;
 mod entities;
 mod ephemeral;
+mod export;
 mod filters;
 mod find;
 mod flood;
