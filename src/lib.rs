@@ -26,7 +26,7 @@
 //! │   ├── score.rs · queue.rs · blocking.rs · morning.rs · schedule.rs         order of the queue, the pin, the briefing, quiet hours
 //! │   ├── operation.rs · change.rs · undo.rs · writes.rs · source.rs           writes, their undo, and the traits of a source
 //! │   ├── carry_out.rs                                                         the one decision about sending a write
-//! │   ├── event.rs · log.rs · set_aside.rs · service_levels.rs · overview.rs · export.rs   reports of sources, entries of the log, work set aside, how soon commands had their outcome, facts of the status page, exported rows
+//! │   ├── event.rs · log.rs · set_aside.rs · service_levels.rs · overview.rs · stats.rs · export.rs   reports of sources, entries of the log, work set aside, how soon commands had their outcome, facts of the status page, figures of a week or a month, exported rows
 //! │   ├── reply.rs · reply/acts.rs · reply/arrivals.rs · reply/several.rs: receipts of several tasks · reply/tokens.rs · reply/files.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
 //! │   ├── reason.rs · spelling.rs · labels.rs                                  reasons of failures for people and operators, typos, labels and tags
 //! │   └── shared_file.rs: links to files, and their readers · mention_text.rs · signature.rs · markdown.rs · pings.rs · controls.rs · reaction.rs · receipts.rs · scope.rs    text with mentions, the author's name below, Markdown, strangers' mentions, control characters, reactions, scopes
@@ -34,12 +34,12 @@
 //! │   └── stop.rs: Rejection, Stop, CommandError · settings.rs · health.rs · logins.rs: waiting logins, unshown tokens
 //! ├── verbs/         one file a verb: its arguments, its grammar, its decision, its words; mod.rs has the table
 //! │   ├── done.rs · comment.rs · create.rs · current.rs · next.rs · start.rs · pause.rs · snooze.rs · reopen.rs · assign.rs ·
-//! │   │   claim.rs · due.rs · prio.rs · label.rs · milestone.rs · attach.rs · undo.rs · confirm.rs · why.rs · list.rs · find.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs ·
+//! │   │   claim.rs · due.rs · prio.rs · label.rs · milestone.rs · attach.rs · undo.rs · confirm.rs · why.rs · list.rs · find.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs · stats.rs ·
 //! │   │   status.rs · whoami.rs · link.rs · unlink.rs · token.rs · mute.rs · unmute.rs · help.rs · offers.rs: texts that are no command
 //! │   └── many.rs: one verb for several tasks · grammar.rs: words, options, REFs · line.rs: command lines · line_format.rs: lines for prompts · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
 //! ├── commands/      runs a verb for a person: an answer now, or a durable operation
 //! │   └── run.rs: limits, idempotency keys · transaction.rs: commit or roll back · identity.rs: accounts ·
-//! │       find.rs, log.rs, morning.rs, overview.rs, schedule.rs, why.rs: reads over HTTP · set_aside.rs: retry · tokens.rs: people's own tokens and their logins
+//! │       find.rs, log.rs, morning.rs, overview.rs, schedule.rs, stats.rs, why.rs: reads over HTTP · set_aside.rs: retry · tokens.rs: people's own tokens and their logins
 //! ├── mailbox/       messages in and out; runs a command in the transaction of its message
 //! │   ├── incoming.rs · gestures.rs · meaning.rs     messages, reactions and buttons that arrive, and the command they mean
 //! │   ├── answer.rs · outgoing.rs · reactions.rs     replies and outcomes of posts
@@ -80,7 +80,7 @@
 //! │   ├── tokens.rs · logins.rs                                                the API's tokens and their rights, logins
 //! │   ├── pages/: the status page: sessions.rs: links and sessions · status.rs, charts.rs, docs.rs, table.rs, html.rs: HTML from facts
 //! │   ├── request.rs · queries.rs · reads.rs · writes.rs · daemon.rs · reload.rs           requests and handlers
-//! │   ├── answers/tasks.rs · answers/people.rs · answers/health.rs · answers/logins.rs · problem.rs    answers
+//! │   ├── answers/tasks.rs · answers/people.rs · answers/stats.rs · answers/health.rs · answers/logins.rs · problem.rs    answers
 //! │   └── hooks.rs: webhooks · metrics.rs, recorder.rs: GET /metrics
 //! ├── setup/         the decisions of `ivan init`: choice.rs: numbered lists · people.rs: accounts by e-mail · bot_toml.rs: changes of the file · hosts.rs: tokens of logins
 //! ├── cli/           help.rs: groups and examples of `--help` · complete.rs: completions · man.rs: manual pages · client.rs: the client of the API ·

@@ -32,6 +32,7 @@ use crate::domain::score::{Reason, Score};
 use crate::domain::set_aside::{self, SetAside, Work};
 use crate::domain::shared_file::SharedFile;
 use crate::domain::source::Container;
+use crate::domain::stats::{PeriodFigures, PeriodSums, QueueAge, StatsPeriod};
 use crate::domain::task::{
     Account, Closed, DueDate, Priority, RepoName, Source, Task, TaskId, TaskKey, TaskStatus,
 };
@@ -1246,8 +1247,86 @@ fn identity() -> Group {
     group
 }
 
+/// `stats`, with figures of all kinds.
+fn figures(group: &mut Group) {
+    let days = |first: &str, done: &[u32]| {
+        let first: NaiveDate = first.parse().unwrap();
+        let days = first.iter_days().zip(done.iter().copied());
+        days.collect::<Vec<_>>()
+    };
+    let sums = |done, created, comments, commands, ms: Option<i64>| PeriodSums {
+        done,
+        created,
+        comments,
+        commands,
+        median: ms.map(TimeDelta::milliseconds),
+    };
+    let week = PeriodFigures {
+        days: days("2026-11-21", &[0, 0, 3, 2, 0, 5, 2]),
+        sums: sums(12, 4, 7, 20, Some(1_240)),
+        before: Some(sums(9, 5, 0, 14, Some(900))),
+        complete_since: None,
+    };
+    let old = |days| Some(TimeDelta::days(days));
+    let ages = |open, median, oldest| QueueAge {
+        open,
+        median,
+        oldest,
+    };
+    let many = ages(14, old(6), old(41));
+    let cert = task(Source::ClickUp, TaskStatus::Todo);
+    let mut row = |when: &str, whose, period, figures: &PeriodFigures, age: &QueueAge, oldest| {
+        let words = verbs::stats::figures_of(whose, period, (figures, age), oldest, ZONE);
+        group.row(when, words);
+    };
+    let (own, all) = ("Your", "Everybody's");
+    row("`stats`", own, StatsPeriod::Week, &week, &many, Some(&cert));
+    row(
+        "`stats` of an operator, below their own",
+        all,
+        StatsPeriod::Week,
+        &week,
+        &many,
+        None,
+    );
+    let mut done = [0; 30];
+    done.iter_mut()
+        .zip([1, 0, 4, 8, 2, 0, 0, 3])
+        .for_each(|(day, done)| *day = done);
+    let month = PeriodFigures {
+        days: days("2026-10-29", &done),
+        sums: sums(18, 0, 1, 1, Some(125_000)),
+        before: None,
+        complete_since: Some(ago(60 * 24 * 20)),
+    };
+    let one = ages(1, old(1), old(1));
+    row(
+        "`stats month`, when the log is young",
+        own,
+        StatsPeriod::Month,
+        &month,
+        &one,
+        Some(&cert),
+    );
+    let nothing = PeriodFigures {
+        days: days("2026-11-21", &[0; 7]),
+        sums: PeriodSums::default(),
+        before: Some(sums(1, 0, 0, 0, None)),
+        complete_since: None,
+    };
+    row(
+        "`stats` without anything done",
+        own,
+        StatsPeriod::Week,
+        &nothing,
+        &QueueAge::default(),
+        None,
+    );
+}
+
 fn history() -> Group {
     let mut group = Group::new("Log and undo");
+    figures(&mut group);
     group.row("`log`", verbs::log::log_lead(false, false, None));
     group.row("`log #12`", verbs::log::log_lead(false, true, None));
     group.row(
@@ -2226,6 +2305,7 @@ fn the_table_of_messages_is_up_to_date() {
 const NO_MESSAGES: &[&str] = &[
     "account",
     "and_more",
+    "bars",
     "by_whom_and_when",
     "changed",
     "code",
@@ -2257,6 +2337,7 @@ const NO_MESSAGES: &[&str] = &[
     "receipt_lines",
     "asks_first_lines",
     "nowhere_to_move",
+    "opened",
     "operators",
     "queued",
     "reopened",
@@ -2269,6 +2350,7 @@ const NO_MESSAGES: &[&str] = &[
     "subject",
     "text",
     "then",
+    "weeks",
     "time",
     "titles",
     "told",

@@ -41,6 +41,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "undo",
             "confirm",
             "log",
+            "stats",
             "morning",
         ],
     ),

@@ -110,6 +110,7 @@ impl Commands {
                 self.refresh(person).await?;
                 Ok(whoami.into())
             }
+            Command::Stats(stats) => Ok(self.with_figures(person, stats).await?.into()),
             Command::Link(link) if link.answer.is_none() => {
                 let source = link.source;
                 let id = person.id;
@@ -153,7 +154,10 @@ impl Commands {
         member: &SlackMember,
         command: Command,
     ) -> Result<Command, CommandError> {
-        if !matches!(command, Command::Whoami(_) | Command::Link(_)) {
+        if !matches!(
+            command,
+            Command::Whoami(_) | Command::Link(_) | Command::Stats(_)
+        ) {
             return Ok(command);
         }
         let asking = member.clone();

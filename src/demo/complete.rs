@@ -126,7 +126,7 @@ mod tests {
         for (line, start, words) in [
             ("do", 0, "done"),
             ("  cur", 2, "current"),
-            ("sta", 0, "start status"),
+            ("sta", 0, "start stats status"),
             ("#g", 0, "#general"),
             ("!d", 0, "!down"),
             ("!down ", 6, "clickup github"),

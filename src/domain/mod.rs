@@ -45,6 +45,7 @@ pub mod shared_file;
 pub mod signature;
 pub mod source;
 pub mod spelling;
+pub mod stats;
 pub mod task;
 pub mod undo;
 pub mod when;

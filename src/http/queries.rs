@@ -9,6 +9,7 @@ use super::request::{query, read_ref};
 use crate::commands::{LogRequest, StatusFilter, TaskFilter};
 use crate::domain::command::Ref;
 use crate::domain::filter::Filter;
+use crate::domain::stats::StatsPeriod;
 use crate::domain::task::{Source, TaskStatus};
 use crate::verbs::body::start_of;
 use crate::verbs::{Find, Verb as _};
@@ -78,6 +79,28 @@ impl LogQuery {
             task: asked.task.as_deref().map(read_ref).transpose()?,
             limit: asked.limit.as_deref().map_or(Ok(LOG_LIMIT), read_limit)?,
             cursor: asked.cursor,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StatsQuery {
+    /// The last 7 or 30 days, today included.
+    #[param(value_type = Option<StatsPeriod>, inline)]
+    period: Option<String>,
+}
+
+impl StatsQuery {
+    pub fn read(uri: &Uri) -> Result<StatsPeriod, Problem> {
+        let asked: StatsQuery = query(uri)?;
+        let Some(word) = asked.period else {
+            return Ok(StatsPeriod::default());
+        };
+        StatsPeriod::parse(&word).ok_or_else(|| {
+            let why = format!("`period` must be week or month, not `{}`", start_of(&word));
+            Problem::new(ProblemKind::BadQuery, why)
         })
     }
 }

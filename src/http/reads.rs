@@ -7,10 +7,12 @@ use axum::http::Uri;
 use super::ApiState;
 use super::answers::{
     BriefingAnswer, CurrentJson, FoundAnswer, LogAnswer, PeopleAnswer, QueueAnswer, ReceiptsAnswer,
-    ScheduleAnswer, TaskJson, TaskPageAnswer, WhoamiAnswer, WhyAnswer,
+    ScheduleAnswer, StatsAnswer, TaskJson, TaskPageAnswer, WhoamiAnswer, WhyAnswer,
 };
 use super::problem::Problem;
-use super::queries::{CurrentQuery, FindQuery, LogQuery, QueueQuery, TasksQuery, WhyQuery};
+use super::queries::{
+    CurrentQuery, FindQuery, LogQuery, QueueQuery, StatsQuery, TasksQuery, WhyQuery,
+};
 use super::request::{Caller, TaskPath};
 use crate::commands::{CurrentView, LogRequest, TaskReader};
 
@@ -55,6 +57,23 @@ pub(super) async fn log(
     };
     let asked = LogRequest { person, ..asked };
     Ok(Json(api.commands.log(asked).await?.into()))
+}
+
+/// A request without an actor is the operator's, and shows everybody's figures, unless its token acts as one person.
+pub(super) async fn stats(
+    State(api): State<ApiState>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<StatsAnswer>, Problem> {
+    let period = StatsQuery::read(&uri)?;
+    let is_operators = !caller.names_a_person();
+    let person = match api.who(&caller).await {
+        Ok(person) => Some(person),
+        Err(_) if is_operators => None,
+        Err(problem) => return Err(problem),
+    };
+    let view = api.commands.stats(person, is_operators, period).await?;
+    Ok(Json(StatsAnswer::from(view)))
 }
 
 pub(super) async fn morning(

@@ -9,12 +9,14 @@ use utoipa::{PartialSchema, ToSchema};
 use super::answers::{
     Alive, BriefingAnswer, CurrentJson, FoundAnswer, LogAnswer, LoginAnswer, LoginStateAnswer,
     LogoutAnswer, OperationAnswer, PageLinkAnswer, PeopleAnswer, QueueAnswer, Readiness,
-    ReceiptsAnswer, Retried, ScheduleAnswer, StatusAnswer, SyncReport, TaskJson, TaskPageAnswer,
-    WhoamiAnswer, WhyAnswer,
+    ReceiptsAnswer, Retried, ScheduleAnswer, StatsAnswer, StatusAnswer, SyncReport, TaskJson,
+    TaskPageAnswer, WhoamiAnswer, WhyAnswer,
 };
 use super::describe::{Description, operation, verb};
 use super::problem::{PROBLEM_JSON, ProblemDocument};
-use super::queries::{CurrentQuery, FindQuery, LogQuery, QueueQuery, TasksQuery, WhyQuery};
+use super::queries::{
+    CurrentQuery, FindQuery, LogQuery, QueueQuery, StatsQuery, TasksQuery, WhyQuery,
+};
 use super::request::{SYNC_WAIT, TaskPath, WriteRequest};
 use super::{ApiState, ReloadReport, reload};
 use super::{daemon as d, logins as l, pages as p, reads as r, writes as w};
@@ -156,6 +158,19 @@ fn people() -> Vec<Route> {
                 .query::<LogQuery>()
                 .answers::<LogAnswer>("One page of the log")
                 .problems(&[400, 404, 422])
+        }),
+        reads("/stats", r::stats, || {
+            operation("stats", "Get figures of a week or a month")
+                .about(
+                    "Tasks done and created, comments, the median time from asking to the outcome, and the ages of \
+                         open tasks, against as many days before. An operator gets everybody's figures, too; so does a \
+                         request without an actor, unless its token acts as one person. Nobody else's own figures are \
+                         shown.",
+                )
+                .actor()
+                .query::<StatsQuery>()
+                .answers::<StatsAnswer>("The figures")
+                .problems(&[400, 422])
         }),
         reads("/people", r::people, || {
             operation("people", "List the people")

@@ -8,6 +8,7 @@ use crate::domain::link::LinkOrigin;
 use crate::domain::log::{ActivityResult, Via};
 use crate::domain::queue::EmptyQueue;
 use crate::domain::receipts::ReceiptMode;
+use crate::domain::stats::StatsPeriod;
 use crate::domain::task::{TaskId, TaskStatus};
 use crate::verbs::schema::{describe, text, words};
 
@@ -23,6 +24,8 @@ describe! {
     ActivityResult as "Outcome": words(ActivityResult::ALL.into_iter().filter(|came| *came != ActivityResult::Pending).map(ActivityResult::as_str));
     StatusFilter as "WantedStatus": words(["open", "todo", "in_progress", "done", "all"])
         .default(Some("open".into()));
+    StatsPeriod as "StatsPeriod": words([StatsPeriod::Week, StatsPeriod::Month].map(StatsPeriod::as_str))
+        .default(Some("week".into()));
     EmptyQueue as "NoCurrentReason": words(EMPTY);
     EmptyList as "NoTasksReason": words(EMPTY.into_iter().chain(["no_match"]));
 }

@@ -9,6 +9,7 @@ use crate::domain::ids::{EntryId, TaskRow};
 use crate::domain::log::{ActivityResult, Entry, LoggedChange, Via};
 use crate::domain::overview::EndedCommand;
 use crate::domain::person::PersonId;
+use crate::domain::stats::LoggedAct;
 use crate::domain::task::{Source, Task};
 
 /// A new row of the log.
@@ -132,6 +133,64 @@ pub fn ended_since(
         }
         Ok((commands, read == at_most))
     })
+}
+
+/// The parts of entries that figures need, newest first.
+const ACTS: &str = "SELECT kept_ms, at_ms, surface, verb, outcome, task_id, ifnull(before <> after, 0), text IS NOT NULL FROM log";
+
+/// Hands entries that were written since that time to `each`, newest first: those of a person, or all. At most so many
+/// are read. Returns the time since when the log has all of them, and they were handed over.
+pub fn acts_since(
+    connection: &Db,
+    person: Option<PersonId>,
+    since: DateTime<Utc>,
+    at_most: i64,
+    each: &mut dyn FnMut(&LoggedAct<'_>),
+) -> rusqlite::Result<DateTime<Utc>> {
+    let forgotten: i64 =
+        connection.query_row("SELECT before_ms FROM log_horizon", [], |row| row.get(0))?;
+    let first: Option<i64> =
+        connection.query_row("SELECT min(kept_ms) FROM log", [], |row| row.get(0))?;
+    // An empty log has nothing of the time before.
+    let complete = first.unwrap_or(i64::MAX).max(forgotten);
+    let complete = DateTime::from_timestamp_millis(complete).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let since_ms = since.timestamp_millis();
+    let hand_over = |rows: &mut rusqlite::Rows<'_>| -> rusqlite::Result<Option<DateTime<Utc>>> {
+        let (mut read, mut oldest) = (0, since_ms);
+        while let Some(row) = rows.next()? {
+            let kept_ms: i64 = row.get(0)?;
+            if kept_ms < since_ms {
+                return Ok(None);
+            }
+            (read, oldest) = (read + 1, kept_ms);
+            let via = Via::parse(row.get_ref(2)?.as_str()?).ok_or_else(|| corrupt(2))?;
+            let came = ActivityResult::parse(row.get_ref(4)?.as_str()?);
+            each(&LoggedAct {
+                verb: row.get_ref(3)?.as_str()?,
+                at: millis(row.get(1)?),
+                recorded_at: millis(kept_ms),
+                came: came.ok_or_else(|| corrupt(4))?,
+                task: row.get(5)?,
+                status_changed: row.get(6)?,
+                has_text: row.get(7)?,
+                is_command: !matches!(via, Via::In(_)),
+            });
+        }
+        Ok((read == at_most).then(|| millis(oldest)))
+    };
+    let cut_at = match person {
+        Some(person) => connection.query(
+            &format!("{ACTS} WHERE person_id = ?1 ORDER BY id DESC LIMIT ?2"),
+            params![person, at_most],
+            hand_over,
+        ),
+        None => connection.query(
+            &format!("{ACTS} WHERE kept_ms >= ?1 ORDER BY kept_ms DESC LIMIT ?2"),
+            params![since_ms, at_most],
+            hand_over,
+        ),
+    }?;
+    Ok(cut_at.map_or(complete, |cut_at| complete.max(cut_at)))
 }
 
 /// Removes entries from before that time and moves the horizon, the time since when the log is complete.
@@ -284,6 +343,56 @@ mod tests {
         assert_eq!(late, [refused]);
         // A change by others is the newest entry.
         assert_eq!(ended_since(&connection, at(5), 1).unwrap(), (vec![], true));
+    }
+
+    #[test]
+    fn acts_are_handed_over_newest_first_as_far_as_they_are_read() {
+        let connection = with_entries(&[10, 20, 30, 40]);
+        connection
+            .execute_batch("INSERT INTO people (id, name) VALUES (101, 'Ana')")
+            .unwrap();
+        let own = NewEntry {
+            at: at(41),
+            person: Some(PersonId(101)),
+            account: None,
+            via: Via::Cli,
+            token: None,
+            verb: "comment",
+            came: ActivityResult::AlreadySo,
+            source: None,
+            row: None,
+            title: "",
+            task: None,
+            change: LoggedChange {
+                before: Some("open".to_owned()),
+                after: Some("closed".to_owned()),
+                text: Some("shipped".to_owned()),
+            },
+            detail: None,
+        };
+        keep(&connection, &own, at(42)).unwrap();
+        let acts = |person, since, at_most| {
+            let mut seen = Vec::new();
+            let complete = acts_since(&connection, person, at(since), at_most, &mut |act| {
+                seen.push((act.recorded_at.timestamp(), act.is_command));
+            });
+            (seen, complete.unwrap().timestamp())
+        };
+        let newest = vec![(42, true), (40, false), (30, false)];
+        assert_eq!(acts(None, 30, 100), (newest.clone(), 10));
+        assert_eq!(acts(None, 5, 3), (newest, 30), "two more are not read");
+        assert_eq!(acts(Some(PersonId(101)), 5, 100), (vec![(42, true)], 10));
+        assert_eq!(acts(Some(PersonId(101)), 43, 100), (vec![], 10));
+        let mut parts = None;
+        acts_since(&connection, None, at(42), 1, &mut |act| {
+            parts = Some((act.at, act.came, act.status_changed, act.has_text));
+        })
+        .unwrap();
+        assert_eq!(parts, Some((at(41), ActivityResult::AlreadySo, true, true)));
+        forget(&connection, at(25), 10).unwrap();
+        assert_eq!(acts(None, 30, 100).1, 30);
+        let empty = acts_since(&Db::in_memory(), None, at(0), 10, &mut |_| ());
+        assert_eq!(empty, Ok(DateTime::<Utc>::MAX_UTC));
     }
 
     #[test]

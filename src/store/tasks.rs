@@ -508,6 +508,15 @@ pub fn count_open(connection: &Db, source: Source) -> rusqlite::Result<i64> {
     )
 }
 
+/// The times at which open followed tasks were created, of so many at most.
+pub fn open_since(connection: &Db, at_most: i64) -> rusqlite::Result<Vec<DateTime<Utc>>> {
+    connection.query_map(
+        &format!("SELECT created_ms FROM tasks WHERE status <> 'done' AND {FOLLOWED} LIMIT ?1"),
+        [at_most],
+        |row| Ok(millis(row.get(0)?)),
+    )
+}
+
 /// Stores a container under its stable id; its name follows the source. Whether it was archived or restored since.
 pub fn keep_container(tx: &Db, container: &Container) -> rusqlite::Result<bool> {
     let key = params![container.source.as_str(), container.id];

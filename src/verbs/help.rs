@@ -24,7 +24,7 @@ pub struct Help {
 /// The uses of verbs, each with its verbs.
 const USES: [(&str, &[&str]); 8] = [
     ("Your next task", &["current", "next", "why"]),
-    ("Your day", &["list", "find", "morning", "log"]),
+    ("Your day", &["list", "find", "morning", "log", "stats"]),
     ("Finish", &["done", "reopen", "undo", "confirm"]),
     ("Write", &["comment", "create", "attach"]),
     (

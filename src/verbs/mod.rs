@@ -54,6 +54,7 @@ pub mod schedule;
 pub mod schema;
 pub mod snooze;
 pub mod start;
+pub mod stats;
 pub mod status;
 pub mod texts;
 pub mod token;
@@ -345,6 +346,7 @@ verbs! {
     quiet: Quiet,
     receipts: Receipts,
     log: Log,
+    stats: Stats,
     status: Status,
     whoami: Whoami,
     link: Link,

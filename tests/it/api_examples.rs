@@ -211,6 +211,7 @@ fn verbs() -> Vec<Try> {
 fn daemon() -> Vec<Try> {
     vec![
         get("log", "/log?limit=1"),
+        get("stats", "/stats").keeps(Keeps::Members(&["period", "own", "everybody"])),
         get("getOperation", "/operations/OPERATION"),
         post("retry", "/operations/OPERATION/retry", json!({})),
         post("sync", "/sync", json!({ "full": false })),
@@ -337,6 +338,8 @@ fn steadied(value: &Value, ivan: &Ivan) -> Value {
                 let member = match (name.as_str(), member) {
                     ("ms", Value::Number(_)) => json!(12),
                     ("changed", Value::Number(_)) => json!(0),
+                    ("day", Value::String(_)) => json!("2026-12-01"),
+                    ("median_ms", Value::Number(_)) => json!(412),
                     ("code", Value::String(_)) => json!("BCDF-GHJK"),
                     // The log's has a time.
                     ("next_cursor", Value::String(_)) => json!("29~1796117400000"),

@@ -124,7 +124,7 @@ const fn deed(
     }
 }
 
-const DEEDS: [Deed; 34] = [
+const DEEDS: [Deed; 35] = [
     deed(
         "done",
         "done #ISSUE",
@@ -247,6 +247,7 @@ const DEEDS: [Deed; 34] = [
         Some(("POST", "/receipts", r#"{"by": "message"}"#)),
     ),
     deed("log", "log", Some(("GET", "/log", ""))),
+    deed("stats", "stats", Some(("GET", "/stats", ""))),
     deed("status", "status", Some(("GET", "/status", ""))),
     deed("whoami", "whoami", Some(("GET", "/whoami", ""))),
     deed(

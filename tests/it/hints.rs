@@ -129,6 +129,7 @@ async fn help_lists_every_verb() {
         • `quiet 20:00-8:00` or `quiet off` or `quiet default`: hold notices in those hours and sum them up afterwards
         • `receipts reactions` or `receipts messages` or `receipts default`: choose how I confirm: reactions, messages, or the team default
         • `log [N] [REF]`: show your last actions, or the history of REF
+        • `stats [week|month]`: show your figures of 7 or 30 days: done, created, comments, time to ✓, age of your tasks
         • `status`: show connections, last sync and queued work
         • `whoami`: show your linked accounts and settings
         • `link github LOGIN` or `link clickup NAME-OR-EMAIL`: link your account, so its tasks are in your queue

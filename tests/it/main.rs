@@ -112,6 +112,7 @@ mod slash;
 mod smiles;
 mod snooze;
 mod start;
+mod stats;
 mod status_page;
 mod store_key;
 mod strangers;

@@ -5,6 +5,7 @@
 mod health;
 mod logins;
 mod people;
+mod stats;
 mod tasks;
 #[cfg(test)]
 pub(super) mod tests;
@@ -22,6 +23,7 @@ use crate::domain::task::{Source, Task, TaskId};
 pub use health::{Alive, Readiness, SlackState, StatusAnswer};
 pub use logins::{LoginAnswer, LoginStateAnswer, LogoutAnswer, PageLinkAnswer};
 pub use people::{LogAnswer, PeopleAnswer, ReceiptsAnswer, ScheduleAnswer, WhoamiAnswer};
+pub use stats::StatsAnswer;
 pub use tasks::{
     BriefingAnswer, CurrentJson, FoundAnswer, QueueAnswer, TaskJson, TaskPageAnswer, WhyAnswer,
 };
