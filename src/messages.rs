@@ -222,6 +222,10 @@ fn writes(task: &Task) -> Vec<Write> {
             source,
             task: Some(key.clone()),
             title: task.title.clone(),
+            copies: match (what, source) {
+                (UndoKind::Comment, Source::ClickUp) => vec!["shot.png".to_owned()],
+                _ => Vec::new(),
+            },
         })
     };
     let labels = LabelChange {
@@ -2309,6 +2313,7 @@ const NO_MESSAGES: &[&str] = &[
     "by_whom_and_when",
     "changed",
     "code",
+    "copies_stay",
     "date",
     "due_at",
     "for_client",

@@ -27,6 +27,9 @@ pub struct UndoRequest {
     pub task: Option<TaskKey>,
     /// The task's title, for a task that is not in the mirror yet.
     pub title: String,
+    /// The names of the files that came with a comment and were copied to the task. The copies stay there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<String>,
 }
 
 /// The kind of operation to undo.

@@ -146,7 +146,7 @@ fn take_back_alone(
     }
     let mut first = None;
     for row in rows.iter().filter(|row| leaves_something(row)) {
-        let Some(undo) = opposite(tx, row)? else {
+        let Some(undo) = opposite(tx, row, &rows)? else {
             continue;
         };
         let id = tx.ulid();
@@ -281,8 +281,12 @@ fn has_effect(tx: &CommandTx<'_>, person: &Person, doing: &RecentCommand) -> DbR
         .any(|row| matches!(row.state, OperationState::Applied | OperationState::Pending)))
 }
 
-/// The undo of one operation.
-fn opposite(tx: &CommandTx<'_>, row: &OperationRow) -> DbResult<Option<undo::UndoRequest>> {
+/// The undo of one operation. `all` are those of its command.
+fn opposite(
+    tx: &CommandTx<'_>,
+    row: &OperationRow,
+    all: &[OperationRow],
+) -> DbResult<Option<undo::UndoRequest>> {
     let write = &row.operation.write;
     let Some(what) = write.undoes() else {
         return Ok(None);
@@ -297,7 +301,23 @@ fn opposite(tx: &CommandTx<'_>, row: &OperationRow) -> DbResult<Option<undo::Und
         source: write.source(),
         title: title(tx, row, task.as_ref())?,
         task,
+        copies: match what {
+            undo::UndoKind::Comment => copies(all),
+            _ => Vec::new(),
+        },
     }))
+}
+
+/// The names of the files that were copied to the task, or are about to be.
+fn copies(all: &[OperationRow]) -> Vec<String> {
+    let there = |row: &&OperationRow| {
+        matches!(row.state, OperationState::Applied | OperationState::Pending)
+    };
+    let name = |row: &OperationRow| match &row.operation.write {
+        Write::Upload { file, .. } => Some(file.name.clone()),
+        _ => None,
+    };
+    all.iter().filter(there).filter_map(name).collect()
 }
 
 fn title(tx: &CommandTx<'_>, row: &OperationRow, task: Option<&TaskKey>) -> DbResult<String> {

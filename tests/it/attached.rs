@@ -400,6 +400,29 @@ async fn a_file_is_copied_to_clickup_beside_its_link() {
     .await;
 }
 
+/// No program can take an attachment away, and `undo` of its comment says so.
+#[rstest]
+#[case::a_comment("comment on REF: see there", " was deleted in ClickUp")]
+#[case::with_a_completion("done REF -c see there", ", and your comment was deleted")]
+#[tokio::test]
+async fn an_undone_comment_leaves_the_copy(#[case] typed: &str, #[case] undone: &str) {
+    ivan_test(one_task(), async |ivan| {
+        let task = ivan.clickup().task("Renew cert").id().to_owned();
+        let text = typed.replace("REF", &format!("clickup:{task}"));
+        shares(ivan, &text).settles().await.mentions(COPIED);
+        let told = ivan.says(ANA, "undo").settles().await.text();
+        assert!(
+            told.starts_with("✓ Undone: ")
+                && told.ends_with(&format!("{undone}. shot.png stays attached")),
+            "{told}"
+        );
+        let task = ivan.clickup().task("Renew cert");
+        assert_eq!(task.comments(), Vec::<String>::new());
+        assert_eq!(task.attachments(), the_copy());
+    })
+    .await;
+}
+
 /// Each way in which ClickUp may lose the answer, and the daemon its life.
 #[rstest]
 #[case::applied_and_dropped(FaultKind::ApplyThenDrop, false)]

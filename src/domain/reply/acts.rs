@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 
 use super::{Report, ReportState, Step, StepState, Text, sentence, stopped};
 use crate::domain::change::TaskChange;
-use crate::domain::operation::Outcome;
+use crate::domain::operation::{Outcome, Write};
 use crate::domain::task::{DueDate, Source, Task, TaskStatus};
 use crate::domain::undo::{UndoKind, UndoRequest};
 use crate::domain::when::NotThen;
@@ -104,11 +104,13 @@ pub(super) fn undone(undo: &UndoRequest, outcome: &Outcome, subject: Text) -> Te
         (UndoKind::Comment, true) => words
             .text("your comment on ")
             .then(subject)
-            .text(format!(" was deleted in {source}")),
+            .text(format!(" was deleted in {source}"))
+            .then(copies_stay(&undo.copies)),
         (UndoKind::Comment, false) => words
             .text("your comment on ")
             .then(subject)
-            .text(format!(" is gone from {source}")),
+            .text(format!(" is gone from {source}"))
+            .then(copies_stay(&undo.copies)),
         (UndoKind::Creation, true) => words.then(subject).text(match profile.deletes_tasks {
             true => format!(" was deleted in {source}"),
             false => format!(" was closed in {source} as not planned"),
@@ -215,12 +217,28 @@ pub fn not_sent(subject: Text, source: Source) -> Text {
         .text(format!(". Nothing changed in {}", source.name()))
 }
 
+/// No program can take an attachment away, so the copies of a comment's files outlive it.
+fn copies_stay(names: &[String]) -> Text {
+    match names {
+        [] => Text::new(),
+        [name] => Text::new().text(". ").said(name).text(" stays attached"),
+        _ => Text::new().text(". Its files stay attached"),
+    }
+}
+
 /// The comment of a `done -c`, undone as well.
 pub(super) fn also_undone(report: &mut Report, step: &Step<'_>) {
     let message = std::mem::take(&mut report.message);
     report.message = match step.end {
-        StepState::Well(Outcome::Applied(_)) => message.text(", and your comment was deleted"),
-        StepState::Well(_) => message.text(", and your comment is already gone"),
+        StepState::Well(outcome) => message
+            .text(match outcome {
+                Outcome::Applied(_) => ", and your comment was deleted",
+                _ => ", and your comment is already gone",
+            })
+            .then(match step.write {
+                Write::Undo(undo) => copies_stay(&undo.copies),
+                _ => Text::new(),
+            }),
         StepState::Pending { .. } if report.state == ReportState::Queued => message,
         StepState::Pending { why, .. } => {
             report.state = ReportState::Queued;
