@@ -131,7 +131,7 @@ impl Command {
     }
 }
 
-const COMMANDS: [Command; 3] = [
+const COMMANDS: [Command; 4] = [
     Command {
         text: |number| format!("done #{number}"),
         statements: 56,
@@ -147,6 +147,12 @@ const COMMANDS: [Command; 3] = [
         text: |_| "current".to_owned(),
         statements: 23,
         commits: 3,
+    },
+    Command {
+        // Its title shares words with those of all tasks.
+        text: |number| format!("create Issue again {number} of many"),
+        statements: 44,
+        commits: 4,
     },
 ];
 
