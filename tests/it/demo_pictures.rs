@@ -14,13 +14,15 @@ use crate::demo_browser::{Browser, LAST, button, draws, switch};
 use crate::demo_page::DemoPage;
 
 /// Each picture, and the rows of `docs/messages.md` that it shows, by their first column.
-const PICTURES: [(&str, &[&str]); 11] = [
+const PICTURES: [(&str, &[&str]); 14] = [
     (
         "typing.png",
         &["`current`", "`done`, with another task in the queue"],
     ),
     ("waiting.png", &[WAITS]),
     ("channel.png", &["`create` in ClickUp"]),
+    ("mention.png", &["`create` in ClickUp"]),
+    ("thread.png", &["`current`", "`comment` in GitHub"]),
     ("slash.png", &["`list 2`"]),
     (
         "button.png",
@@ -37,6 +39,10 @@ const PICTURES: [(&str, &[&str]); 11] = [
     ),
     (
         "shortcut.png",
+        &["a field: title", "a field: place", "a field: due date"],
+    ),
+    (
+        "message.png",
         &["a field: title", "a field: place", "a field: due date"],
     ),
     (
@@ -253,6 +259,14 @@ async fn draw_pictures() {
     browser.value(commented).await;
     browser.hears("commented on").await;
     keeps(browser, "notice.png", &last(1)).await;
+    browser.says("current").await;
+    browser.hears("why:").await;
+    let reply = format!("{LAST}.querySelector('[data-focus=reply]').click()");
+    browser.value(&reply).await;
+    browser.says("comment The supplier has answered").await;
+    browser.hears("✓ Comment added").await;
+    keeps(browser, "thread.png", &last(3)).await;
+    browser.value("go(state.conversations[0].id); true").await;
     browser.says("/ivan list 3").await;
     browser.hears("Only visible to you").await;
     keeps(browser, "slash.png", &last(1)).await;
@@ -266,8 +280,28 @@ async fn draw_pictures() {
         .presses("document.querySelector('dialog[open] button[type=button]')")
         .await;
     browser.until("!document.querySelector('dialog')").await;
+    goes_to(browser, "random").await;
+    let door = "The door of the second floor sticks";
+    browser.says(door).await;
+    browser.hears(door).await;
+    let create = format!("{LAST}.querySelector('[data-focus=create]').click()");
+    browser.value(&create).await;
+    browser.until(field).await;
+    keeps(browser, "message.png", DIALOG).await;
+    browser
+        .presses("document.querySelector('dialog[open] button[type=button]')")
+        .await;
+    browser.until("!document.querySelector('dialog')").await;
+    goes_to(browser, "general").await;
+    browser.says("@ivan create Oil the door").await;
+    browser.hears("Oil the door").await;
+    let reply = format!("{LAST}?.querySelector('[data-focus=thread]')");
+    browser.presses(&reply).await;
+    browser.hears("✓ Task created in ClickUp").await;
+    keeps(browser, "mention.png", &last(2)).await;
     goes_to(browser, "general").await;
     browser.says("create Order the new badges").await;
+    browser.hears("Order the new badges").await;
     let reply = format!("{LAST}?.querySelector('[data-focus=thread]')");
     browser.presses(&reply).await;
     browser.hears("✓ Task created in ClickUp").await;
