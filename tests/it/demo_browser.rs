@@ -486,8 +486,21 @@ async fn the_lines_of_the_readme_have_their_answers_and_their_requests() {
             "document.body.dataset.view === 'talk' && document.activeElement === {created}"
         ))
         .await;
-    // An ephemeral answer has its requests, too.
+    // A message with a file.
     browser.is_sized(1440, 900).await;
+    browser.presses("document.getElementById('attach')").await;
+    browser
+        .until("document.getElementById('hint').textContent.includes('shot.png')")
+        .await;
+    browser.says("create Fix the header").await;
+    browser.hears("shot.png is attached in ClickUp, too").await;
+    let shared = "[...document.querySelectorAll('#messages article')].some((one) => one.textContent.includes('File: shot.png'))";
+    browser.until(shared).await;
+    // The next message has none.
+    browser
+        .until("document.getElementById('attach').getAttribute('aria-pressed') === 'false'")
+        .await;
+    // An ephemeral answer has its requests, too.
     browser.says("/ivan create Sell milk").await;
     let own = "document.querySelector('#messages article.own')";
     browser

@@ -886,19 +886,34 @@ function hint() {
   if (text.startsWith("/")) said = "/ivan [done | comment TEXT | create TITLE | list | help]: the answer is visible to you alone";
   else if (conversation && !conversation.dm && !conversation.has_bot) said = "Ivan is not in this channel.";
   else if (conversation && !conversation.dm) said = "In channels Ivan reads create … and mentions: @ivan done";
+  if (isAttached()) said = `${FILE} goes along with the message.`;
   if (at("hint").textContent !== said) at("hint").textContent = said;
+}
+
+// A file's name is all that the demo needs of it.
+const FILE = "shot.png";
+const isAttached = () => at("attach").getAttribute("aria-pressed") === "true";
+
+function attach(is) {
+  at("attach").setAttribute("aria-pressed", String(is));
+  hint();
 }
 
 async function say(text) {
   const conversation = state.conversations.find((one) => one.id === place);
   const command = /^(\/\S+)\s*(.*)$/s.exec(text);
   const where = conversation.dm ? "" : ` in #${conversation.name}`;
-  if (command && !thread) {
+  const file = isAttached();
+  if (command && !thread && !file) {
     return post("do/slack/command", { user: me, channel: place, command: command[1], text: command[2] }, `${myName()}${where}: ${text}`);
   }
   const body = { user: me, channel: place, text };
   if (thread) body.thread_ts = thread;
-  return post("do/slack/say", body, `${myName()}${thread ? " in a thread" : where}: ${text}`);
+  if (file) body.files = [FILE];
+  attach(false);
+  const answer = await post("do/slack/say", body, `${myName()}${thread ? " in a thread" : where}: ${text}${file ? ` (with ${FILE})` : ""}`);
+  if (!answer.ok) attach(file);
+  return answer;
 }
 
 function drawSources() {
@@ -1054,7 +1069,7 @@ at("composer").addEventListener("submit", async (event) => {
   event.preventDefault();
   const box = at("text");
   const text = box.value.trim();
-  if (!text || !state) return;
+  if ((!text && !isAttached()) || !state) return;
   box.value = "";
   const answer = await say(text);
   if (!answer.ok && !box.value) box.value = text;
@@ -1066,6 +1081,10 @@ at("text").addEventListener("keydown", (event) => {
   at("composer").requestSubmit();
 });
 at("text").addEventListener("input", hint);
+at("attach").addEventListener("click", () => {
+  attach(!isAttached());
+  at("text").focus();
+});
 at("leave").addEventListener("click", () => {
   thread = null;
   draw();
