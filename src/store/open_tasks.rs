@@ -2,9 +2,9 @@
 //!
 //! Only the writer's connection has them, because all changes pass through it: SQLite reports each row that a statement
 //! changes, and those tasks are read again before the next use. After a rollback everything is read again. A person's
-//! order is made when it is first needed. It holds until their day ends or a change of a task is no longer recent. The
-//! waiting relations hold until a task that has a link or is named by one changes. Readers, and a store with more open
-//! tasks than `TASKS_MAX`, read and sort all tasks instead.
+//! order is made when it is first needed. It holds until their day ends; a task whose change is no longer recent gets its
+//! new place. The waiting relations hold until a task that has a link or is named by one changes. Of more open tasks than
+//! `TASKS_MAX` only the orders are kept, and a new order is made from the rows. Readers read and sort all tasks instead.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound::{Excluded, Unbounded};
@@ -27,6 +27,8 @@ use crate::domain::task::Task;
 const TASKS_MAX: usize = 100_000;
 /// People whose order is kept at most.
 const QUEUES_MAX: usize = 256;
+/// Places in all orders at most, not counting that of the person who asked last.
+const PLACES_MAX: usize = 150_000;
 
 /// The moment and the settings for which a queue is in order.
 #[derive(Clone, Copy)]
@@ -40,17 +42,37 @@ pub struct Moment<'a> {
 }
 
 /// See the module.
-#[derive(Default)]
 pub(super) struct QueueCache {
-    /// `None` until they are first needed, or if there are too many.
-    tasks: Option<HashMap<TaskRow, Task>>,
-    too_many: bool,
+    tasks: OpenTasks,
+    /// [`TASKS_MAX`].
+    tasks_max: usize,
     /// The followed containers as they were when the tasks were read.
     containers: String,
     queues: HashMap<PersonId, Queue>,
     /// Tasks with a pending completion; `None` if they may have changed.
     leaving: Option<BTreeSet<TaskRow>>,
     waits: Option<KnownWaits>,
+}
+
+/// What is kept of all open tasks.
+enum OpenTasks {
+    /// Nothing was needed yet.
+    Unread,
+    Kept(HashMap<TaskRow, Task>),
+    TooMany,
+}
+
+impl Default for QueueCache {
+    fn default() -> QueueCache {
+        QueueCache {
+            tasks: OpenTasks::Unread,
+            tasks_max: TASKS_MAX,
+            containers: String::new(),
+            queues: HashMap::new(),
+            leaving: None,
+            waits: None,
+        }
+    }
 }
 
 /// The waiting relations, with the tasks that they depend on.
@@ -65,39 +87,56 @@ struct Queue {
     person: Person,
     weights: Weights,
     waits: Arc<WaitGraph>,
+    /// The latest moment for which it is in order.
     made: DateTime<Utc>,
     day: NaiveDate,
-    /// From then on a task is no longer recent.
-    until: DateTime<Utc>,
     order: BTreeMap<QueuePlace, TaskRow>,
     places: HashMap<TaskRow, QueuePlace>,
+    /// Tasks with the time from which their change is no longer recent.
+    recent: BTreeSet<(DateTime<Utc>, TaskRow)>,
 }
 
 impl QueueCache {
-    /// The queue of a person in order; `None` if there are too many tasks.
-    fn queue(
-        &mut self,
-        db: &Db,
-        person: &Person,
-        at: Moment<'_>,
-    ) -> rusqlite::Result<Option<&Queue>> {
+    /// The queue of a person in order.
+    fn queue(&mut self, db: &Db, person: &Person, at: Moment<'_>) -> rusqlite::Result<&Queue> {
         self.bring_up_to_date(db, at.now)?;
-        let Some(tasks) = &self.tasks else {
-            return Ok(None);
-        };
-        let holds = |queue: &Queue| queue.holds_for(person, at);
-        if !self.queues.get(&person.id).is_some_and(holds) {
-            if self.queues.len() >= QUEUES_MAX {
-                self.queues.clear();
+        let mut queue = match self.queues.remove(&person.id) {
+            Some(queue) if queue.holds_for(person, at) => queue,
+            _ => {
+                let places: usize = self.queues.values().map(|queue| queue.places.len()).sum();
+                if self.queues.len() >= QUEUES_MAX || places >= PLACES_MAX {
+                    self.queues.clear();
+                }
+                self.queue_of(db, person, at)?
             }
-            self.queues.insert(person.id, Queue::of(person, tasks, at));
+        };
+        for row in queue.no_longer_recent(at.now) {
+            match &self.tasks {
+                OpenTasks::Kept(tasks) => queue.changed(row, tasks.get(&row), at.now),
+                _ => queue.changed(row, tasks::open_one(db, row)?.as_ref(), at.now),
+            }
         }
-        Ok(self.queues.get(&person.id))
+        queue.made = at.now;
+        Ok(self.queues.entry(person.id).insert_entry(queue).into_mut())
+    }
+
+    fn queue_of(&self, db: &Db, person: &Person, at: Moment<'_>) -> rusqlite::Result<Queue> {
+        let mut queue = Queue::empty(person, at);
+        match &self.tasks {
+            OpenTasks::Kept(tasks) => {
+                for (row, task) in tasks {
+                    queue.add(*row, task, at.now);
+                }
+            }
+            _ => tasks::each_open_light(db, |row, task| queue.add(row, &task, at.now))?,
+        }
+        Ok(queue)
     }
 
     fn bring_up_to_date(&mut self, db: &Db, now: DateTime<Utc>) -> rusqlite::Result<()> {
         let mut changes = db.take_changes()?;
-        if changes.containers && self.tasks.is_some() && followed(db)? != self.containers {
+        let is_read = !matches!(self.tasks, OpenTasks::Unread);
+        if changes.containers && is_read && followed(db)? != self.containers {
             changes.all = true;
         }
         if changes.all || changes.operations || !changes.tasks.is_empty() {
@@ -106,7 +145,7 @@ impl QueueCache {
         if changes.all || changes.containers || changes.people {
             self.waits = None;
         }
-        if changes.all || (self.tasks.is_none() && (!self.too_many || changes.containers)) {
+        if changes.all || !is_read {
             return self.read_all(db);
         }
         for row in changes.tasks {
@@ -115,12 +154,12 @@ impl QueueCache {
             if self.waits.as_ref().is_some_and(involved) {
                 self.waits = None;
             }
-            let Some(tasks) = &mut self.tasks else {
-                continue;
-            };
             for queue in self.queues.values_mut() {
                 queue.changed(row, task.as_ref(), now);
             }
+            let OpenTasks::Kept(tasks) = &mut self.tasks else {
+                continue;
+            };
             match task {
                 Some(task) => tasks.insert(row, task),
                 None => tasks.remove(&row),
@@ -158,42 +197,46 @@ impl QueueCache {
 
     fn read_all(&mut self, db: &Db) -> rusqlite::Result<()> {
         self.queues.clear();
-        self.tasks = None;
+        self.tasks = OpenTasks::Unread;
         self.containers = followed(db)?;
-        let read = tasks::open_light(db, TASKS_MAX + 1)?;
-        self.too_many = read.len() > TASKS_MAX;
-        if !self.too_many {
-            self.tasks = Some(read.into_iter().collect());
+        if tasks::more_are_open_than(db, self.tasks_max)? {
+            self.tasks = OpenTasks::TooMany;
+            return Ok(());
         }
+        let mut kept = HashMap::new();
+        tasks::each_open_light(db, |row, task| drop(kept.insert(row, task)))?;
+        self.tasks = OpenTasks::Kept(kept);
         Ok(())
     }
 }
 
 impl Queue {
-    fn of(person: &Person, tasks: &HashMap<TaskRow, Task>, at: Moment<'_>) -> Queue {
-        let mut queue = Queue {
+    fn empty(person: &Person, at: Moment<'_>) -> Queue {
+        Queue {
             person: person.clone(),
             weights: *at.weights,
             waits: Arc::clone(at.waits),
             made: at.now,
             day: day(at.now, person.zone),
-            until: DateTime::<Utc>::MAX_UTC,
             order: BTreeMap::new(),
             places: HashMap::new(),
-        };
-        for (row, task) in tasks {
-            queue.add(*row, task, at.now);
+            recent: BTreeSet::new(),
         }
-        queue
     }
 
     fn holds_for(&self, person: &Person, at: Moment<'_>) -> bool {
         self.made <= at.now
-            && at.now < self.until
             && day(at.now, person.zone) == self.day
             && self.person == *person
             && self.weights == *at.weights
             && (Arc::ptr_eq(&self.waits, at.waits) || self.waits == *at.waits)
+    }
+
+    /// Takes out the tasks whose last known change is no longer recent.
+    fn no_longer_recent(&mut self, now: DateTime<Utc>) -> Vec<TaskRow> {
+        let rest = self.recent.split_off(&(now, TaskRow(i64::MAX)));
+        let over = std::mem::replace(&mut self.recent, rest);
+        over.into_iter().map(|(_, row)| row).collect()
     }
 
     fn changed(&mut self, row: TaskRow, task: Option<&Task>, now: DateTime<Utc>) {
@@ -212,7 +255,7 @@ impl Queue {
         let waiting = self.waits.people_waiting_for(row);
         let points = score(task, waiting, now, self.person.zone, &self.weights);
         if let Some(until) = recent_until(task, now) {
-            self.until = self.until.min(until);
+            self.recent.insert((until, row));
         }
         let place = QueuePlace::of(task, points.total);
         self.order.insert(place.clone(), row);
@@ -244,9 +287,7 @@ pub fn next(
     offers: &dyn Fn(TaskRow) -> bool,
 ) -> rusqlite::Result<Option<TaskRow>> {
     let next = db.with_cache(|open: &mut QueueCache| {
-        let Some(queue) = open.queue(db, person, at)? else {
-            return Ok::<_, rusqlite::Error>(None);
-        };
+        let queue = open.queue(db, person, at)?;
         let behind = after
             .filter(|after| offers(*after))
             .and_then(|after| queue.places.get(&after));
@@ -256,21 +297,18 @@ pub fn next(
         };
         let again = queue.order.values().filter(|_| behind.is_some());
         let mut all = rest.map(|(_, row)| row).chain(again).copied();
-        Ok(Some(all.find(|row| Some(*row) != after && offers(*row))))
+        Ok::<_, rusqlite::Error>(all.find(|row| Some(*row) != after && offers(*row)))
     });
-    match next.transpose()?.flatten() {
-        Some(next) => Ok(next),
-        None => sorted(db, person, at, after, offers),
-    }
+    next.unwrap_or_else(|| sorted(db, person, at, after, offers))
 }
 
 /// The open tasks that concern a person, in the order of their rows. The cost depends on their number.
 pub fn of(db: &Db, person: &Person, at: Moment<'_>) -> rusqlite::Result<Vec<StoredTask>> {
     let rows = db.with_cache(|open: &mut QueueCache| {
         let queue = open.queue(db, person, at)?;
-        Ok::<_, rusqlite::Error>(queue.map(|queue| queue.places.keys().copied().collect()))
+        Ok::<_, rusqlite::Error>(queue.places.keys().copied().collect())
     });
-    match rows.transpose()?.flatten() {
+    match rows.transpose()? {
         Some(rows) => tasks::by_rows(db, rows),
         None => {
             let mut all = tasks::open(db)?;
@@ -288,18 +326,13 @@ fn sorted(
     after: Option<TaskRow>,
     offers: &dyn Fn(TaskRow) -> bool,
 ) -> rusqlite::Result<Option<TaskRow>> {
-    let tasks = tasks::open_light(db, usize::MAX)?;
-    let places = tasks
-        .iter()
-        .filter(|(row, task)| offers(*row) && person.is_concerned(task));
-    let ranked: BTreeSet<(QueuePlace, TaskRow)> = places
-        .map(|(row, task)| {
-            let waiting = at.waits.people_waiting_for(*row);
-            let points = score(task, waiting, at.now, person.zone, at.weights);
-            (QueuePlace::of(task, points.total), *row)
-        })
-        .collect();
-    let rows: Vec<TaskRow> = ranked.into_iter().map(|(_, row)| row).collect();
+    let mut queue = Queue::empty(person, at);
+    tasks::each_open_light(db, |row, task| {
+        if offers(row) {
+            queue.add(row, &task, at.now);
+        }
+    })?;
+    let rows: Vec<TaskRow> = queue.order.into_values().collect();
     Ok(crate::domain::queue::following(&rows, after))
 }
 
@@ -405,9 +438,10 @@ mod tests {
     /// person's tasks are those that a reader finds.
     #[test]
     fn the_next_task_is_that_of_all_tasks_sorted() {
-        for seed in 0..40 {
+        for seed in 0..60 {
             let rng = &mut Rng::with_seed(seed);
             let (db, people) = store();
+            keeps_at_most(&db, [TASKS_MAX, 5, 0][seed as usize % 3]);
             let mut now = noon();
             let (weights, waits) = (Weights::default(), Arc::<WaitGraph>::default());
             for step in 0..60 {
@@ -460,10 +494,17 @@ mod tests {
         }
     }
 
-    #[test]
-    fn among_many_tasks_it_reads_only_those_that_changed() {
+    fn keeps_at_most(db: &Db, tasks: usize) {
+        db.with_cache(|open: &mut QueueCache| open.tasks_max = tasks);
+    }
+
+    #[rstest::rstest]
+    #[case::all_kept(TASKS_MAX)]
+    #[case::too_many(5)]
+    fn among_many_tasks_it_reads_only_those_that_changed(#[case] tasks_max: usize) {
         let rng = &mut Rng::with_seed(1);
         let (db, people) = store();
+        keeps_at_most(&db, tasks_max);
         let (weights, waits) = (Weights::default(), Arc::default());
         let at = Moment {
             now: noon(),
@@ -484,5 +525,51 @@ mod tests {
             2,
             "the version and the row"
         );
+    }
+
+    #[rstest::rstest]
+    #[case::all_kept(TASKS_MAX, 1)]
+    #[case::too_many(5, 2)]
+    fn a_task_that_is_no_longer_recent_gets_its_new_place_alone(
+        #[case] tasks_max: usize,
+        #[case] statements: u64,
+    ) {
+        let (db, people) = store();
+        keeps_at_most(&db, tasks_max);
+        let (weights, waits) = (Weights::default(), Arc::default());
+        let next = |now| {
+            let at = Moment {
+                now,
+                weights: &weights,
+                waits: &waits,
+            };
+            next(&db, &people[0], at, None, &|_| true).unwrap()
+        };
+        let alike = |number: i64| Task {
+            status: TaskStatus::Todo,
+            assignees: vec![Account {
+                id: "id of ana".into(),
+                name: "ana".into(),
+            }],
+            labels: Vec::new(),
+            priority: None,
+            due: None,
+            created_at: noon() - Duration::days(30 - number),
+            updated_at: noon() - Duration::days(5),
+            ..task(number.unsigned_abs(), noon(), &mut Rng::with_seed(1))
+        };
+        for number in 1..20 {
+            tasks::keep_anew(&db, &alike(number), noon()).unwrap();
+        }
+        let oldest = next(noon()).unwrap();
+        let lately = Task {
+            updated_at: noon() - Duration::hours(23),
+            ..alike(9)
+        };
+        tasks::keep_anew(&db, &lately, noon()).unwrap();
+        assert_ne!(next(noon()), Some(oldest));
+        let before = db.counts().executed();
+        assert_eq!(next(noon() + Duration::hours(2)), Some(oldest));
+        assert_eq!(db.counts().executed() - before, statements);
     }
 }

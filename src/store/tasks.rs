@@ -424,17 +424,33 @@ pub(super) fn by_rows(
 const LIGHT: &str = "tasks.id, source, source_key, task_id, '', '', '', '', status, '', assignees, labels, entity, priority, \
      due_ms, created_ms, seen_ms, NULL, 0, gone, away, NULL, commented_ms, NULL, links, due_day, '', milestone, NULL, NULL";
 
-/// Up to `at_most` open tasks, with only what a queue needs.
-pub(super) fn open_light(
+/// Passes every open task, with only what a queue needs, one by one.
+pub(super) fn each_open_light(
     connection: &Db,
-    at_most: usize,
-) -> rusqlite::Result<Vec<(TaskRow, Task)>> {
-    connection.query_map(
+    mut pass: impl FnMut(TaskRow, Task),
+) -> rusqlite::Result<()> {
+    let sql = format!(
+        "SELECT {LIGHT} FROM tasks INDEXED BY tasks_to_do WHERE status <> 'done' AND {FOLLOWED}"
+    );
+    connection.query(&sql, [], |rows| {
+        while let Some(row) = rows.next()? {
+            let open = stored(row)?;
+            pass(open.row, open.task);
+        }
+        Ok(())
+    })
+}
+
+/// Whether more tasks than `most` are open.
+pub(super) fn more_are_open_than(connection: &Db, most: usize) -> rusqlite::Result<bool> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    connection.query_row(
         &format!(
-            "SELECT {LIGHT} FROM tasks INDEXED BY tasks_to_do WHERE status <> 'done' AND {FOLLOWED} LIMIT ?1"
+            "SELECT count(*) > ?1 FROM (SELECT 1 FROM tasks INDEXED BY tasks_to_do
+                                        WHERE status <> 'done' AND {FOLLOWED} LIMIT ?1 + 1)"
         ),
-        [i64::try_from(at_most).unwrap_or(i64::MAX)],
-        |row| stored(row).map(|stored| (stored.row, stored.task)),
+        [most],
+        |row| row.get(0),
     )
 }
 
