@@ -1,8 +1,8 @@
 //! Hundreds of people write at once: each message is acknowledged in time, answered once, and takes effect once.
 //!
 //! `cargo test` sends 500 messages of 300 people, and repeats that with kills at random instants. `IVAN_FLOOD=2000`
-//! sets the number of people, `IVAN_FLOOD_SEED=n` the seed of the kills, and `IVAN_FLOOD_KILLS=50` runs that many
-//! floods of 500 messages with kills.
+//! sets the number of people, who send a message each, `IVAN_FLOOD_SEED=n` the seed of the kills, and
+//! `IVAN_FLOOD_KILLS=50` runs that many floods with kills, without `IVAN_FLOOD` of 500 messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -197,10 +197,13 @@ async fn everybody_in_a_flood_is_heard_once_and_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_survives_kills_at_random_instants() {
     let first = u64::try_from(given("IVAN_FLOOD_SEED").unwrap_or(0)).unwrap();
-    let (floods, people, messages) = match given("IVAN_FLOOD_KILLS") {
-        Some(floods) => (u64::try_from(floods).unwrap(), 300, 500),
-        None => (1, 120, 200),
+    let floods = given("IVAN_FLOOD_KILLS");
+    let (people, messages) = match (given("IVAN_FLOOD"), floods) {
+        (Some(people), _) => (people, people),
+        (None, Some(_)) => (300, 500),
+        (None, None) => (120, 200),
     };
+    let floods = u64::try_from(floods.unwrap_or(1)).unwrap();
     for seed in first..first + floods {
         let flood = Flood { people, messages };
         let mut rng = fastrand::Rng::with_seed(seed);
