@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::card::{Card, CardPart, card, undo_button};
+use crate::domain::card::{Card, CardPart, card, undo_buttons};
 use crate::domain::change::{TaskChange, is_one_of};
 use crate::domain::event::{Activity, ActivityKind, Actor, TaskField};
 use crate::domain::ids::{CommandId, PinId, TaskRow};
@@ -158,16 +158,19 @@ fn settle_alone(
         },
         _ => None,
     };
+    let mut other = None;
     if let (None, Some(made)) = (acted_on, about) {
         forms::is_made(tx, command.id, made)?;
         if let Some(twin) = twin(tx, &command, &person, made, rows.first())? {
             report.message = reply::with_twin(report.message, &twin);
+            other = Some(twin.key);
         }
     }
     if ended && matches!(report.state, ReportState::Refused(_) | ReportState::GivenUp) {
         // Nothing was undone, so the undo can be tried again.
         if let Some(stands) = effects::give_back(tx, command.id)? {
-            messages::offers_undo(tx, stands, true)?;
+            let buttons = given_back(tx, stands, &person)?;
+            messages::offers_undo(tx, stands, buttons)?;
         }
     }
     let json = tasks::json(&report)?;
@@ -202,7 +205,7 @@ fn settle_alone(
         return Ok(true);
     }
     let can_undo = ended && changed && report.state == ReportState::Done && !command.undone;
-    let undo = can_undo.then_some(command.uid.as_str());
+    let undo = can_undo.then(|| undo_buttons(&command.uid, other.as_ref()));
     let next = match next {
         Some((row, task, score)) => Some(card(row, &task, &score, now, person.zone)),
         None => shown_next(tx, &report, &person, now, weights)?,
@@ -251,6 +254,24 @@ fn twin(
         }
     }
     Ok(None)
+}
+
+/// The undo buttons of a command whose undo failed.
+fn given_back(tx: &Tx<'_>, command: CommandId, person: &Person) -> DbResult<Option<CardPart>> {
+    let Some(command) = operations::command(tx, command)? else {
+        return Ok(None);
+    };
+    let rows = operations::of_command(tx, command.id)?;
+    let made = rows.first().and_then(|row| row.outcome.as_ref());
+    let other = match made {
+        Some(outcome) => match tasks::by_key(tx, &outcome.task().key)? {
+            Some(made) => twin(tx, &command, person, made.row, rows.first())?,
+            None => None,
+        },
+        None => None,
+    };
+    let other = other.map(|other| other.key);
+    Ok(Some(undo_buttons(&command.uid, other.as_ref())))
 }
 
 /// Logs the result of a command, in the transaction with its outcome.
@@ -529,11 +550,11 @@ pub fn parts(
     weights: &Weights,
 ) -> DbResult<Vec<CardPart>> {
     let next = shown_next(connection, report, person, now, weights)?;
+    let undo = undo.map(|uid| undo_buttons(uid, None));
     Ok(with_next(report, next, undo))
 }
 
-fn with_next(report: &Report, next: Option<Card>, undo: Option<&str>) -> Vec<CardPart> {
-    let undo = undo.map(undo_button);
+fn with_next(report: &Report, next: Option<Card>, undo: Option<CardPart>) -> Vec<CardPart> {
     let told = match next {
         Some(next) => vec![
             CardPart::Text(report.lead().text("\nNext:")),
@@ -711,7 +732,17 @@ fn move_on(
         Some(Write::Start { .. }) => return Ok((mover.start(acted_on, report)?, None, None)),
         Some(Write::Undo(_)) if report.state == ReportState::Done => {
             return match effects::undone_by(tx, command.id)? {
-                Some(undone) => Ok((mover.back(&undone, acted_on, report)?, None, None)),
+                Some(undone) => {
+                    let instead = rows.first().and_then(|row| match &row.operation.write {
+                        Write::Undo(undo) => undo.instead.as_ref(),
+                        _ => None,
+                    });
+                    let pin = match instead {
+                        Some(other) => mover.instead(other, &undone, acted_on, report)?,
+                        None => mover.back(&undone, acted_on, report)?,
+                    };
+                    Ok((pin, None, None))
+                }
                 None => Ok((None, None, None)),
             };
         }

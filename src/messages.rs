@@ -24,7 +24,7 @@ use crate::domain::reason::{with_details, with_remedy};
 use crate::domain::receipts::ReceiptMode;
 use crate::domain::reply::{
     self, Hidden, ListedToken, Missing, Rank, Report, ReportState, SlackHealth, SourceHealth, Span,
-    Step, StepState, Text, ThreadUnread,
+    Step, StepState, TaskBrief, Text, ThreadUnread,
 };
 use crate::domain::schedule::QuietHours;
 use crate::domain::scope;
@@ -226,6 +226,7 @@ fn writes(task: &Task) -> Vec<Write> {
                 (UndoKind::Comment, Source::ClickUp) => vec!["shot.png".to_owned()],
                 _ => Vec::new(),
             },
+            instead: None,
         })
     };
     let labels = LabelChange {
@@ -533,6 +534,22 @@ fn outcomes() -> Vec<Group> {
         "`create` beside an open task with nearly the same title",
         twin.words(),
     );
+    let undone = writes(&cert())
+        .into_iter()
+        .find(|write| matches!(write, Write::Undo(undo) if undo.what == UndoKind::Creation));
+    if let Some(undo) = undone {
+        let left = Outcome::Applied(WriteReceipt {
+            task: cert(),
+            trace: None,
+        });
+        let mut instead = report(&undo, StepState::Well(&left), &cert(), false);
+        instead.message = reply::other_is_current(instead.message);
+        instead.next = Some(TaskBrief::from(&login()));
+        done.row(
+            "**Undo, use that one** below such an answer",
+            instead.words(),
+        );
+    }
     for (when, names) in [
         ("`create` with a file", &["shot.png"][..]),
         ("`create` with files", &["a.png", "b.png", "c.png", "d.png"]),
@@ -1461,6 +1478,10 @@ fn history() -> Group {
         verbs::undo::cannot_be_undone(false),
     );
     group.refused("a pressed Undo, twice", verbs::undo::undone_already());
+    group.refused(
+        "a pressed **Undo, use that one**, when that one is complete by now",
+        verbs::undo::other_is_complete(&task(Source::ClickUp, TaskStatus::Done)),
+    );
     group.refused(
         "`undo` after a restored backup",
         verbs::undo::last_is_not_known(),

@@ -7,7 +7,7 @@ use crate::domain::ids::{CommandId, PinId, TaskRow};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Report, ReportState, TaskBrief};
 use crate::domain::score::Weights;
-use crate::domain::task::TaskStatus;
+use crate::domain::task::{TaskKey, TaskStatus};
 use crate::store::effects::RecentCommand;
 use crate::store::operations::{self, Surface};
 use crate::store::{DbResult, Tx, access, people, tasks};
@@ -67,6 +67,31 @@ impl PinMover<'_> {
         }
         report.next = next.map(|(_, task, _)| TaskBrief::from(&task));
         Ok(Some(pin))
+    }
+
+    /// After the undo of a creation that nearly repeats another task, makes that task the current one. If it is finished
+    /// or gone by now, it is as after any other undo.
+    pub fn instead(
+        &self,
+        other: &TaskKey,
+        undone: &RecentCommand,
+        task: Option<TaskRow>,
+        report: &mut Report,
+    ) -> DbResult<Option<PinId>> {
+        if report.state != ReportState::Done {
+            return Ok(None);
+        }
+        let stored = access::shown(self.tx, self.person, tasks::by_key(self.tx, other)?)?;
+        let Some(stored) = stored.filter(|one| one.task.status != TaskStatus::Done && !one.gone)
+        else {
+            return self.back(undone, task, report);
+        };
+        report.message = reply::other_is_current(std::mem::take(&mut report.message));
+        report.next = Some(TaskBrief::from(&stored.task));
+        match people::current_pin(self.tx, self.person.id)? {
+            Some(pin) if pin.task == Some(stored.row) => Ok(Some(pin.id)),
+            _ => self.pin(Some(stored.row)).map(Some),
+        }
     }
 
     /// After an undo, moves back to the earlier task unless the person has moved on. `task` is the undone command's.

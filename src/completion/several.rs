@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{CompletionTrigger, by_reaction, left_out, settle_alone, shown_next};
-use crate::domain::card::{CardPart, undo_button};
+use crate::domain::card::{CardPart, undo_buttons};
 use crate::domain::ids::{CommandId, PinId};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Report, ReportState, TaskBrief, Text};
@@ -114,7 +114,8 @@ fn give_back(tx: &Tx<'_>, whole: &CommandRow, report: &Report) -> DbResult<()> {
         .iter()
         .any(|part| matches!(part.state, ReportState::Refused(_) | ReportState::GivenUp));
     if failed && let Some(stands) = effects::give_back(tx, whole.id)? {
-        messages::offers_undo(tx, stands, true)?;
+        let buttons = undo_buttons(&operations::uid(tx, stands)?, None);
+        messages::offers_undo(tx, stands, Some(buttons))?;
     }
     Ok(())
 }
@@ -160,7 +161,7 @@ fn receipt(
     let next = shown_next(tx, &report, person, now, weights)?;
     let mut shown: Vec<CardPart> = blocks(&report, next.is_some());
     shown.extend(next.map(CardPart::Card));
-    shown.extend(can_undo.then(|| undo_button(&whole.uid)));
+    shown.extend(can_undo.then(|| undo_buttons(&whole.uid, None)));
     Ok(Receipt {
         report,
         parts: shown,

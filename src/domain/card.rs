@@ -231,10 +231,28 @@ impl Button {
     }
 }
 
-/// The button below an answer that undoes its command, given by uid.
-pub fn undo_button(command: &str) -> CardPart {
-    let command = CommandRef::Uid(command.to_owned());
-    CardPart::Buttons(vec![Button::new("Undo", ButtonAction::Undo(command))])
+/// The button below an answer that undoes its command, given by uid. `other`: the task that a creation nearly repeats;
+/// a second button undoes the creation and goes on with that one.
+pub fn undo_buttons(command: &str, other: Option<&TaskKey>) -> CardPart {
+    let undo = ButtonAction::Undo(CommandRef::Uid(command.to_owned()));
+    let instead = other.map(|other| {
+        let press = ButtonAction::Instead {
+            uid: command.to_owned(),
+            other: other.clone(),
+        };
+        Button::new("Undo, use that one", press)
+    });
+    let undo = Button::new("Undo", undo);
+    CardPart::Buttons(std::iter::once(undo).chain(instead).collect())
+}
+
+/// Whether these are the buttons that undo this command.
+pub fn are_undo_buttons(part: &CardPart, command: &str) -> bool {
+    let is_undo = |button: &Button| match &button.press {
+        ButtonAction::Undo(CommandRef::Uid(uid)) => uid == command,
+        _ => false,
+    };
+    matches!(part, CardPart::Buttons(buttons) if buttons.first().is_some_and(is_undo))
 }
 
 /// The buttons below the question of a command, given by uid.
@@ -365,6 +383,13 @@ pub enum ButtonAction {
     Snooze(TaskRef),
     /// Undo this command.
     Undo(CommandRef),
+    /// Undo this creation, and make the task that it nearly repeats the current one.
+    Instead {
+        /// The uid of the command that created a task.
+        uid: String,
+        /// The key of the other task.
+        other: TaskKey,
+    },
     /// Answer the question of a command before it acts on many tasks.
     Answer {
         /// The uid of the command.
@@ -414,6 +439,7 @@ impl fmt::Display for ButtonAction {
             ButtonAction::Next(task) => write!(f, "next:{task}"),
             ButtonAction::Snooze(task) => write!(f, "snooze:{task}"),
             ButtonAction::Undo(command) => write!(f, "undo:{command}"),
+            ButtonAction::Instead { uid, other } => write!(f, "instead:{uid}:{other}"),
             ButtonAction::Comment(task) => write!(f, "comment:{task}"),
             ButtonAction::Briefing(Some(at)) => write!(f, "briefing:{}", at.format("%H:%M")),
             ButtonAction::Briefing(None) => f.write_str("briefing:off"),
@@ -462,6 +488,13 @@ impl FromStr for ButtonAction {
             "next" => Ok(ButtonAction::Next(task?)),
             "snooze" => Ok(ButtonAction::Snooze(task?)),
             "undo" if is_uid(of) => Ok(ButtonAction::Undo(CommandRef::Uid(of.to_owned()))),
+            "instead" => match of.split_once(':') {
+                Some((uid, other)) if is_uid(uid) => Ok(ButtonAction::Instead {
+                    uid: uid.to_owned(),
+                    other: TaskKey::parse(other).ok_or(UnknownButton)?,
+                }),
+                _ => Err(UnknownButton),
+            },
             "comment" => Ok(ButtonAction::Comment(task?)),
             "briefing" if of == "off" => Ok(ButtonAction::Briefing(None)),
             "briefing" => time_of_day(of)

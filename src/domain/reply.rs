@@ -403,6 +403,11 @@ pub fn with_twin(made: Text, other: &Task) -> Text {
         .text(" takes the new one back.")
 }
 
+/// The undo of a creation whose author goes on with the task that it nearly repeats.
+pub fn other_is_current(undone: Text) -> Text {
+    stopped(undone).text(" The other one is now your current task.")
+}
+
 /// With a stop at the end of the sentence.
 fn stopped(words: Text) -> Text {
     match words.plain().ends_with(['.', '!', '?', '…']) {

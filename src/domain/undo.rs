@@ -30,6 +30,9 @@ pub struct UndoRequest {
     /// The names of the files that came with a comment and were copied to the task. The copies stay there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copies: Vec<String>,
+    /// The task that becomes the person's current one when a creation is undone, which nearly repeats it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<TaskKey>,
 }
 
 /// The kind of operation to undo.

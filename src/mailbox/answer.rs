@@ -8,7 +8,7 @@ use super::{Conversation, Gesture, IncomingMessage, MailTx, ReceiptMode, ReplyUr
 use crate::command_tx::{Context, Handled, Rejection, Reply, Stop, Target, with_link_buttons};
 use crate::commands::{person_of, run};
 use crate::domain::card::{
-    ArrivalAnswer, Button, ButtonAction, CardPart, is_card_alone, undo_button,
+    ArrivalAnswer, Button, ButtonAction, CardPart, are_undo_buttons, is_card_alone,
 };
 use crate::domain::command::CommandRef;
 use crate::domain::form::with_what_was_filled_in;
@@ -242,7 +242,9 @@ impl MailTx<'_> {
             return Ok(false);
         };
         Ok(match press {
-            ButtonAction::Undo(_) | ButtonAction::Answer { .. } => true,
+            ButtonAction::Undo(_) | ButtonAction::Instead { .. } | ButtonAction::Answer { .. } => {
+                true
+            }
             ButtonAction::Done(task) | ButtonAction::Next(task) | ButtonAction::Snooze(task) => {
                 match (pressed, self.command_tx().pressed_task(&task.named())?) {
                     (Some(one), Some(stored)) => one.stays && is_card_alone(&one.parts, stored.row),
@@ -330,8 +332,13 @@ impl MailTx<'_> {
                 *card = card.again(&stored.task, gone, self.now, zone);
             }
         }
-        if let (ButtonAction::Undo(CommandRef::Uid(command)), true) = (press, refused) {
-            parts.retain(|part| *part != undo_button(command));
+        if let (
+            ButtonAction::Undo(CommandRef::Uid(command))
+            | ButtonAction::Instead { uid: command, .. },
+            true,
+        ) = (press, refused)
+        {
+            parts.retain(|part| !are_undo_buttons(part, command));
         }
         if parts != pressed.parts {
             messages::redraw(self.db, pressed.id, &parts)?;

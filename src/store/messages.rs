@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, params};
 use super::columns::{corrupt, from_json, json, micros, millis};
 use super::slack_events::{ReplyUrl, dm_of};
 use super::{Store, Tx, Wake, operations, people};
-use crate::domain::card::{CardPart, card_of, told, undo_button};
+use crate::domain::card::{CardPart, are_undo_buttons, card_of, told};
 use crate::domain::ids::{CommandId, ListId, MessageId, PinId, TaskRow};
 use crate::domain::person::PersonId;
 use crate::domain::reply::Text;
@@ -326,9 +326,13 @@ pub fn redraw(tx: &Db, id: MessageId, parts: &[CardPart]) -> rusqlite::Result<()
     Ok(())
 }
 
-/// Adds or removes the undo button on the answer to a command; ephemeral answers stay as they are. Returns whether
-/// anything changed.
-pub fn offers_undo(tx: &Db, command: CommandId, offers: bool) -> rusqlite::Result<bool> {
+/// Adds these undo buttons to the answer to a command, or removes its own; ephemeral answers stay as they are. Returns
+/// whether anything changed.
+pub fn offers_undo(
+    tx: &Db,
+    command: CommandId,
+    offers: Option<CardPart>,
+) -> rusqlite::Result<bool> {
     let answer: Option<(MessageId, Vec<CardPart>)> = tx
         .query_row(
             "SELECT id, parts FROM messages
@@ -340,13 +344,14 @@ pub fn offers_undo(tx: &Db, command: CommandId, offers: bool) -> rusqlite::Resul
     let Some((id, mut parts)) = answer else {
         return Ok(false);
     };
-    let button = undo_button(&operations::uid(tx, command)?);
-    if parts.contains(&button) == offers {
+    let uid = operations::uid(tx, command)?;
+    let offered = parts.iter().any(|part| are_undo_buttons(part, &uid));
+    if offered == offers.is_some() {
         return Ok(false);
     }
     match offers {
-        true => parts.push(button),
-        false => parts.retain(|part| *part != button),
+        Some(buttons) => parts.push(buttons),
+        None => parts.retain(|part| !are_undo_buttons(part, &uid)),
     }
     redraw(tx, id, &parts)?;
     Ok(true)

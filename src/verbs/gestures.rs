@@ -9,7 +9,7 @@ use super::{
     Quiet, Receipts, Snooze, Start, Undo, Unmute, parse,
 };
 use crate::domain::card::ButtonAction;
-use crate::domain::command::Ref;
+use crate::domain::command::{CommandRef, Ref};
 use crate::domain::form::SubmittedForm;
 use crate::domain::ids::TaskRow;
 use crate::domain::reaction;
@@ -38,6 +38,12 @@ pub fn pressed(press: &ButtonAction) -> Option<Command> {
         ButtonAction::Snooze(task) => until_tomorrow(task.named()),
         ButtonAction::Undo(command) => Undo {
             of: Some(Undone::Command(command.clone())),
+            instead: None,
+        }
+        .into(),
+        ButtonAction::Instead { uid, other } => Undo {
+            of: Some(Undone::Command(CommandRef::Uid(uid.clone()))),
+            instead: Some(other.clone()),
         }
         .into(),
         ButtonAction::Mute(true) => Mute {}.into(),
@@ -109,6 +115,7 @@ const REACTIONS: &[Reaction] = &[
         taken_away: Some(|row| {
             Command::from(Undo {
                 of: Some(Undone::Completion(row)),
+                instead: None,
             })
         }),
     },
@@ -186,6 +193,7 @@ mod tests {
         );
         let undo = Undo {
             of: Some(Undone::Completion(TaskRow(17))),
+            instead: None,
         };
         assert_eq!(
             reaction("white_check_mark", false, TaskRow(17)),

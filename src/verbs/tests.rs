@@ -311,7 +311,7 @@ fn listed(limit: Option<usize>, filter: &str) -> Command {
 #[case("prio high", Command::from(Prio { task: None, priority: Some(Priority::High) }))]
 #[case("Priority 2 URGENT!", Command::from(Prio { task: NTH_2, priority: Some(Priority::Urgent) }))]
 #[case("prio acme/widgets#7 none", Command::from(Prio { task: id("github:acme/widgets#7"), priority: None }))]
-#[case("undo!", Command::from(Undo { of: None }))]
+#[case("undo!", Command::from(Undo::default()))]
 #[case("who am I", Command::from(Whoami {}))]
 #[case("link GitHub ana-lee", link(Source::GitHub, "ana-lee"))]
 #[case("link clickup Ana Lee", link(Source::ClickUp, "Ana Lee"))]

@@ -35,6 +35,9 @@ pub struct Undo {
     /// The effect that a button or a reaction names; without it the person's last one.
     #[serde(skip)]
     pub of: Option<Undone>,
+    /// The task that becomes the current one, if a button undoes a creation that nearly repeats it.
+    #[serde(skip)]
+    pub instead: Option<TaskKey>,
 }
 
 /// A named effect, which has no typed form.
@@ -63,13 +66,20 @@ impl Verb for Undo {
 
     fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let command = match self.of {
-            None => return take_back(tx, person, last_effect(tx, person), context),
+            None => return take_back(tx, person, last_effect(tx, person), None, context),
             Some(Undone::Completion(row)) => return not_done(tx, person, row, context),
             Some(Undone::Command(CommandRef::Uid(uid))) => operations::by_uid(tx.db, &uid)?,
             Some(Undone::Command(CommandRef::Row(row))) => Some(row),
         };
         match command {
-            Some(command) => take_back(tx, person, named_effect(tx, person, command), context),
+            Some(command) => {
+                let found = named_effect(tx, person, command);
+                let instead = match (&found, &self.instead) {
+                    (Ok(doing), Some(other)) => Some(used_instead(tx, person, doing, other)?),
+                    _ => None,
+                };
+                take_back(tx, person, found, instead.as_ref(), context)
+            }
             None => Err(Rejection::NothingToUndo(reply::not_a_button()).into()),
         }
     }
@@ -83,6 +93,7 @@ fn take_back(
     tx: &CommandTx<'_>,
     person: &Person,
     found: Result<RecentCommand, Stop>,
+    instead: Option<&TaskKey>,
     context: &Context,
 ) -> Result<Handled, Stop> {
     if let (Err(Stop::Rejected(why)), Some(once)) = (&found, &context.once) {
@@ -92,7 +103,7 @@ fn take_back(
     let doing = found?;
     match doing.has_parts {
         true => take_back_parts(tx, person, &doing, context),
-        false => take_back_alone(tx, person, &doing, context),
+        false => take_back_alone(tx, person, &doing, instead, context),
     }
 }
 
@@ -113,7 +124,8 @@ fn take_back_parts(
         if part.undone || !has_effect(tx, person, part)? {
             continue;
         }
-        if let Handled::Accepted { operation_id, .. } = take_back_alone(tx, person, part, &context)?
+        if let Handled::Accepted { operation_id, .. } =
+            take_back_alone(tx, person, part, None, &context)?
         {
             first.get_or_insert(operation_id);
         }
@@ -126,6 +138,7 @@ fn take_back_alone(
     tx: &CommandTx<'_>,
     person: &Person,
     doing: &RecentCommand,
+    instead: Option<&TaskKey>,
     context: &Context,
 ) -> Result<Handled, Stop> {
     let command = tx.command(person, context, "undo")?;
@@ -146,9 +159,10 @@ fn take_back_alone(
     }
     let mut first = None;
     for row in rows.iter().filter(|row| leaves_something(row)) {
-        let Some(undo) = opposite(tx, row, &rows)? else {
+        let Some(mut undo) = opposite(tx, row, &rows)? else {
             continue;
         };
+        undo.instead = instead.cloned();
         let id = tx.ulid();
         let lane = match (&row.operation.write, &undo.task) {
             // A task has a lane of its own from its creation on.
@@ -166,7 +180,24 @@ fn take_back_alone(
             operation_id,
         });
     }
-    undone_here(tx, person, context, command, doing, &rows)
+    undone_here(tx, person, context, command, doing, &rows, instead)
+}
+
+/// The task that a person uses instead of the one that this command created.
+fn used_instead(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    doing: &RecentCommand,
+    other: &TaskKey,
+) -> Result<TaskKey, Stop> {
+    let target = tx.by_press(Some(person), &Ref::Key(other.clone()))?;
+    match target.stored {
+        _ if doing.verb != "create" => Err(Rejection::NothingToUndo(reply::not_a_button()).into()),
+        Some(stored) if stored.task.status == TaskStatus::Done => {
+            Err(Rejection::NothingToUndo(other_is_complete(&stored.task)).into())
+        }
+        _ => Ok(target.key),
+    }
 }
 
 /// The removal of a check mark from a card: undoes the person's completion of that task, if still possible.
@@ -182,7 +213,8 @@ fn not_done(
     let undone = doing.as_ref().is_some_and(|doing| doing.undone);
     let words = match (doing, target.stored) {
         (Some(doing), _) if !too_old && !undone => {
-            return take_back(tx, person, named_effect(tx, person, doing.command), context);
+            let found = named_effect(tx, person, doing.command);
+            return take_back(tx, person, found, None, context);
         }
         (_, Some(stored)) if stored.task.status != TaskStatus::Done => {
             return Ok(Handled::Replied(Reply {
@@ -244,7 +276,7 @@ fn named_effect(
 
 /// Removes the undo button from the answer to a command.
 fn take_button(tx: &CommandTx<'_>, command: CommandId) -> DbResult<()> {
-    if messages::offers_undo(tx.db, command, false)? {
+    if messages::offers_undo(tx.db, command, None)? {
         tx.db.wake(Wake::Messages);
     }
     Ok(())
@@ -305,6 +337,7 @@ fn opposite(
             undo::UndoKind::Comment => copies(all),
             _ => Vec::new(),
         },
+        instead: None,
     }))
 }
 
@@ -391,6 +424,7 @@ fn undone_here(
     command: CommandId,
     doing: &RecentCommand,
     rows: &[OperationRow],
+    instead: Option<&TaskKey>,
 ) -> Result<Handled, Stop> {
     let Some(row) = rows.first() else {
         return tx.settled(person, command, local(Text::new(), None), None, None);
@@ -418,7 +452,10 @@ fn undone_here(
     let about = stored.as_ref().map(|stored| stored.row);
     let mut report = local(words, task);
     let mover = tx.mover(person, command, context);
-    let pin = mover.back(doing, about, &mut report)?;
+    let pin = match instead {
+        Some(other) => mover.instead(other, doing, about, &mut report)?,
+        None => mover.back(doing, about, &mut report)?,
+    };
     tx.settled(person, command, report, pin, about)
 }
 
@@ -460,6 +497,19 @@ pub(crate) fn not_complete(task: &Task) -> Text {
             task.source_status,
             task.key.source().name()
         ))
+}
+
+/// The task that was to be used instead of a new one is complete.
+pub(crate) fn other_is_complete(other: &Task) -> Text {
+    Text::new()
+        .link(&other.title, &other.url)
+        .text(format!(
+            " is {} in {} by now, so nothing was undone. ",
+            other.source_status,
+            other.key.source().name()
+        ))
+        .code("undo")
+        .text(" takes the new one back.")
 }
 
 /// The undo of a `start` that had changed nothing in the source.

@@ -125,5 +125,6 @@ mod tokens;
 mod tombstones;
 mod undo;
 mod unknown_buttons;
+mod use_that_one;
 mod webhooks;
 mod words;

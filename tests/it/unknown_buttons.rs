@@ -49,6 +49,10 @@ async fn a_button_that_is_not_known_any_more_is_answered() {
 #[case::a_key_of_nothing_here("done:clickup:86nothere")]
 #[case::next_of_nothing_here("next:clickup:86nothere")]
 #[case::no_command_of_ours("undo:01ARZ3NDEKTSV4RRFFQ69G5FAV")]
+#[case::use_that_one_of_no_command_of_ours("instead:01ARZ3NDEKTSV4RRFFQ69G5FAV:clickup:86nothere")]
+#[case::use_that_one_of_a_row("instead:1:clickup:86nothere")]
+#[case::use_that_one_without_a_task("instead:01ARZ3NDEKTSV4RRFFQ69G5FAV")]
+#[case::use_that_one_of_no_source("instead:01ARZ3NDEKTSV4RRFFQ69G5FAV:jira:1")]
 #[case::an_operation_in_lower_case("undo:01arz3ndektsv4rrffq69g5fav")]
 #[tokio::test]
 async fn one_that_names_a_row_or_nothing_of_ours_changes_nothing(#[case] action: &'static str) {
