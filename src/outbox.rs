@@ -211,7 +211,7 @@ impl Outbox {
         Some(self.inner.sources.get(&source)?.news.subscribe())
     }
 
-    /// Runs until `shutdown`; then lanes finish their current attempt.
+    /// Runs until `shutdown`; then lanes finish their current attempt, but for transfers of files, which are cut off.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), OutboxStopped> {
         let mut lanes = JoinSet::new();
         let mut under_way = BTreeSet::new();
@@ -273,6 +273,9 @@ impl Outbox {
                 }
                 () = shutdown.cancelled() => {}
             }
+        }
+        for at in self.inner.sources.values() {
+            at.writer.stops();
         }
         while let Some(ended) = lanes.join_next().await {
             ended.map_err(|e| OutboxStopped(e.to_string()))?;
@@ -475,14 +478,19 @@ impl Inner {
         }
         let work = Work::Operation(row.operation.id.clone());
         let begun = self.store.begin(&work).await?;
-        let next = self.begun(at, row).await;
+        let next = self.begun(at, row, shutdown).await;
         let done = matches!(next, Ok(Next::GoOn | Next::Ended));
         self.store.is_over(begun, done, self.clock.now()).await;
         next
     }
 
     /// An attempt after its begin was recorded.
-    async fn begun(&self, at: &AtSource, row: OperationRow) -> Result<Next, StoreError> {
+    async fn begun(
+        &self,
+        at: &AtSource,
+        row: OperationRow,
+        shutdown: &CancellationToken,
+    ) -> Result<Next, StoreError> {
         let begun = self.clock.now();
         let sent = AtomicBool::new(false);
         let result = carry_out(at.writer.as_ref(), &row.operation, async |sending| {
@@ -576,6 +584,20 @@ impl Inner {
                     refusal: Some(what),
                 };
                 self.end(&row, ended, self.clock.now()).await
+            }
+            Err(NextStep::Failed(error))
+                if shutdown.is_cancelled()
+                    && matches!(row.operation.write, Write::Upload { .. }) =>
+            {
+                tracing::info!(operation = %id, %source, kind, "file cut off by the end of the daemon; the next start goes on with it");
+                let was_sent = !matches!(error, WriteError::NotTaken { .. });
+                if !was_sent && !row.operation.interrupted {
+                    let seq = row.seq;
+                    self.store
+                        .write(move |tx| operations::not_sent(tx, seq))
+                        .await?;
+                }
+                Ok(Next::Over)
             }
             Err(NextStep::Failed(WriteError::NotTaken { why, retry_after })) => {
                 let is_news = at.fails();

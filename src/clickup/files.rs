@@ -21,18 +21,30 @@ const WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 impl ClickUp {
     /// Downloads a file and attaches it to a task. Nothing was sent to ClickUp if it is refused before.
     pub(super) async fn attach(&self, now: &Task, file: &SharedFile) -> Result<String, WriteError> {
-        let Ok(_turn) = self.copying.acquire().await else {
-            return Err(refused("I am stopping".to_owned()));
+        let reads = async {
+            let turn = self.copying.acquire().await.ok();
+            (turn, self.content(file).await)
         };
-        let content = self.content(file).await.map_err(refused)?;
+        let Some((_turn, content)) = self.stopping.run_until_cancelled(reads).await else {
+            return Err(WriteError::NotTaken {
+                why: "I am stopping".to_owned(),
+                retry_after: None,
+            });
+        };
+        let content = content.map_err(refused)?;
         let form = FormFile {
             field: "attachment",
             name: file.copy_name(),
             content,
         };
         let request = Request::post_file(path(&now.key, "/attachment"), named(&now.key), form);
-        let uploaded: UploadedFile = self.client.send(&request).await?;
-        Ok(uploaded.id.to_string())
+        let sends = self.client.send::<UploadedFile>(&request);
+        match self.stopping.run_until_cancelled(sends).await {
+            Some(uploaded) => Ok(uploaded?.id.to_string()),
+            None => Err(WriteError::Unknown {
+                why: "I stopped while it was sent".to_owned(),
+            }),
+        }
     }
 
     /// The content of a file, or the reason why there is none, for its person.

@@ -33,7 +33,7 @@ use crate::domain::reason::with_remedy;
 use crate::domain::shared_file::FileReader;
 use crate::domain::source::Limits;
 pub use crate::http_client::InvalidSettings;
-use crate::runtime::lock;
+use crate::runtime::{CancellationToken, lock};
 
 use client::{ClickUpClient, Request};
 #[cfg(test)]
@@ -95,6 +95,8 @@ pub struct ClickUp {
     files: Option<Arc<dyn FileReader>>,
     /// One file is in memory at a time.
     copying: Semaphore,
+    /// Ends the transfers of files.
+    stopping: CancellationToken,
 }
 
 impl ClickUp {
@@ -117,6 +119,7 @@ impl ClickUp {
             members: Mutex::default(),
             files: None,
             copying: Semaphore::new(1),
+            stopping: CancellationToken::new(),
         })
     }
 

@@ -79,6 +79,10 @@ impl SourceWriter for ClickUp {
         self.client.rest.standing()
     }
 
+    fn stops(&self) {
+        self.stopping.cancel();
+    }
+
     fn pause_until(&self, until: DateTime<Utc>) {
         self.client.rest.pause_until(until);
     }

@@ -238,6 +238,15 @@ const TITLE_FROM_MESSAGE_MAX: usize = 200;
 pub fn prefill(said: &str) -> (String, String) {
     let said = quiet(said.trim());
     let first = said.lines().next().unwrap_or_default().trim();
+    if let Some((name, _)) = first
+        .rsplit_once(": http")
+        .filter(|_| ends_with_address(first))
+        && name.chars().count() <= TITLE_FROM_MESSAGE_MAX
+        && !name.trim().is_empty()
+    {
+        // A file by its name, or a page.
+        return (name.trim().to_owned(), said.clone());
+    }
     let (title, whole) = match first.char_indices().nth(TITLE_FROM_MESSAGE_MAX) {
         Some((end, _)) => (
             format!("{}…", first.get(..end).unwrap_or(first).trim_end()),
@@ -247,6 +256,14 @@ pub fn prefill(said: &str) -> (String, String) {
     };
     let description = if whole { String::new() } else { said };
     (title, description)
+}
+
+/// Whether the last word of a line is the address of a web page, after a colon.
+fn ends_with_address(line: &str) -> bool {
+    line.rsplit_once(": ").is_some_and(|(_, last)| {
+        let is_page = last.starts_with("https://") || last.starts_with("http://");
+        is_page && !last.contains(char::is_whitespace)
+    })
 }
 
 #[cfg(test)]
@@ -346,5 +363,20 @@ mod tests {
         assert!(title.ends_with('…') && title.chars().count() <= 201);
         assert_eq!(description, long.trim());
         assert_eq!(prefill(""), (String::new(), String::new()));
+        for said in ["shot.png: https://a.b/F1", "a: b: http://a.b/F1\nmore"] {
+            let (title, description) = prefill(said);
+            assert_eq!(
+                (title.as_str(), description.as_str()),
+                (said.split(": http").next().unwrap(), said)
+            );
+        }
+        for said in [
+            "https://a.b/F1",
+            ": https://a.b/F1",
+            "see a: https:",
+            "a: https://a.b c",
+        ] {
+            assert_eq!(prefill(said), (said.trim().to_owned(), String::new()));
+        }
     }
 }

@@ -62,6 +62,9 @@ pub trait SourceWriter: Send + Sync {
         SourceStanding::default()
     }
 
+    /// Cuts off transfers of files, for good: the daemon stops. They fail as `NotTaken` or `Unknown`.
+    fn stops(&self) {}
+
     /// Keeps requests back until then. An earlier run was told to wait, and ignoring that may lead to a ban.
     fn pause_until(&self, _until: DateTime<Utc>) {}
 }

@@ -94,12 +94,21 @@ pub fn seen(message: &Event, name_of: &impl Fn(&str) -> Option<String>) -> Strin
         if is_shared(one) {
             lines.extend(one.from_url.clone());
         }
-        lines.extend(one.files.iter().filter_map(|file| file.permalink.clone()));
+        lines.extend(one.files.iter().filter_map(file_line));
     }
-    let files = message.files.iter().filter(|file| is_there(file));
-    lines.extend(files.filter_map(|file| file.permalink.clone()));
+    lines.extend(message.files.iter().filter_map(file_line));
     lines.retain(|line| !line.trim().is_empty());
     lines.join("\n")
+}
+
+/// A file as a line of a text: its name and its page. The page alone if it has no name; `None` without a page.
+fn file_line(file: &File) -> Option<String> {
+    let shared = shared_file(file)?;
+    let url = shared.url?;
+    Some(match shared.name == shared.id {
+        true => url,
+        false => format!("{}: {url}", shared.name),
+    })
 }
 
 /// Whether people see the blocks of a message instead of its text: blocks of an app replace it, those of a person repeat
@@ -353,7 +362,13 @@ mod tests {
     #[case::forwarded_without_text(json!({"attachments": [{"is_share": true, "fallback": "[no preview available]", "message_blocks": [3,
         {"message": {"blocks": [{"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "It is broken"}]}]}]}}]}]}),
         "It is broken")]
-    #[case::file(json!({"text": "", "files": [shot()]}), "https://acme.slack.com/files/F1")]
+    #[case::file(json!({"text": "", "files": [shot()]}), "shot.png: https://acme.slack.com/files/F1")]
+    #[case::file_without_a_name(json!({"text": "", "files": [{"id": "F1", "permalink": LINK}]}), LINK)]
+    #[case::file_with_an_odd_name(json!({"files": [{"id": "F1", "name": "a\nb:\u{202e}c", "permalink": LINK}]}),
+        "a b:c: https://acme.slack.com/files/F1")]
+    #[case::no_file_any_more(json!({"text": "gone", "files": [{"id": "F1", "name": "a", "mode": "tombstone", "permalink": LINK}]}), "gone")]
+    #[case::forwarded_file(json!({"attachments": [{"is_share": true, "text": "see", "files": [shot()]}]}),
+        "see\nshot.png: https://acme.slack.com/files/F1")]
     #[case::odd(json!({"text": 7, "attachments": [3, {"fields": "no", "title": []}], "files": {}, "blocks": "x"}), "")]
     fn people_see_more_than_the_text(#[case] message: Value, #[case] shown: &str) {
         assert_eq!(seen(&event(message), &bo), shown);

@@ -515,7 +515,7 @@ pub fn stops(tx: &Tx<'_>) -> rusqlite::Result<()> {
 }
 
 /// Records that an operation was certainly not sent.
-pub(super) fn not_sent(tx: &Db, seq: OperationSeq) -> rusqlite::Result<()> {
+pub fn not_sent(tx: &Db, seq: OperationSeq) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE operations SET interrupted = 0, begun_us = NULL, sent_ms = NULL WHERE seq = ?1 AND state = 'pending'",
         [seq],

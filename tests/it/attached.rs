@@ -44,7 +44,10 @@ fn says<'a>(ivan: &'a Ivan, text: &str, fields: Value) -> Asked<'a> {
 #[case::blocks(json!({"blocks": [{"type": "header", "text": {"type": "plain_text", "text": "Deploy failed"}},
     {"type": "section", "text": {"type": "mrkdwn", "text": "of <https://ci.example/7|build 7>"}}]}),
     "Deploy failed", "Deploy failed\nof build 7 (https://ci.example/7)")]
-#[case::picture(file(json!({})), PICTURE, "")]
+#[case::picture(file(json!({})), "shot.png", "shot.png: https://acme.slack.com/files/U0ANN01/F0FILE1/shot.png")]
+#[case::picture_without_a_name(file(json!({"name": ""})), PICTURE, "")]
+#[case::picture_with_a_mention(file(json!({"name": "for @bo.png"})), "for @\u{2060}bo.png",
+    "for @\u{2060}bo.png: https://acme.slack.com/files/U0ANN01/F0FILE1/shot.png")]
 #[case::forwarded(json!({"attachments": [{"is_share": true, "is_msg_unfurl": true, "author_name": "Bo", "from_url": SHARED,
     "text": "Login is broken\nsince noon"}]}), "Login is broken",
     "Login is broken\nsince noon\nhttps://acme.slack.com/archives/C0GEN01/p1763800000123459")]
@@ -507,6 +510,48 @@ async fn a_file_that_is_not_copied_keeps_its_link(#[case] before: fn(&Sandbox), 
         told.mentions(why);
         let task = ivan.clickup().task("Renew cert");
         assert_eq!((task.attachments().len(), task.comments().len()), (0, 1));
+    })
+    .await;
+}
+
+/// A transfer that is held when the daemon stops ends with it, and the next start copies the file, once.
+#[rstest]
+#[case::the_download(true, FaultKind::Hang)]
+#[case::the_upload(false, FaultKind::Hang)]
+#[case::an_applied_upload(false, FaultKind::ApplyThenHang)]
+#[tokio::test]
+async fn a_held_transfer_ends_with_the_daemon(#[case] downloads: bool, #[case] what: FaultKind) {
+    ivan_test(one_task(), async |ivan| {
+        let (front, method, path) = match downloads {
+            true => (ivan.slack().front().clone(), "GET", "/files-pri/"),
+            false => (ivan.clickup().front().clone(), "POST", "/attachment"),
+        };
+        front.fault(Fault::new(what.clone()).on(method, path));
+        let task = ivan.clickup().task("Renew cert").id().to_owned();
+        shares(ivan, &format!("comment on clickup:{task}: see there"));
+        let applies = matches!(what, FaultKind::ApplyThenHang);
+        let is_held = |seen: &[RequestRecord]| {
+            let mut asked = seen.iter().filter(|one| one.path.contains(path));
+            asked.any(|one| one.method == method && one.applied == applies)
+        };
+        ivan.within("it is held", front.until(is_held)).await;
+        let begun = std::time::Instant::now();
+        assert!(ivan.stop().await.success());
+        let took = begun.elapsed();
+        assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+        let logged = ivan.logs_of_all();
+        assert!(!logged.contains("stopped before everything"), "{logged}");
+        assert!(
+            logged.contains("file cut off by the end of the daemon"),
+            "{logged}"
+        );
+        ivan.start().await;
+        let told = ivan.answer(ANA, 0).settles().await;
+        told.begins("✓ Comment added in ClickUp: Renew cert, with a link to shot.png");
+        told.mentions(COPIED);
+        let task = ivan.clickup().task("Renew cert");
+        assert_eq!(task.attachments(), the_copy());
+        assert_eq!(task.comments().len(), 1);
     })
     .await;
 }

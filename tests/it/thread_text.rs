@@ -76,6 +76,26 @@ async fn a_task_that_is_created_in_a_thread_has_its_text() {
 }
 
 #[tokio::test]
+async fn a_file_in_a_thread_has_its_name() {
+    ivan_test(two_issues().people(), async |ivan| {
+        let slack = ivan.slack();
+        let root = slack.shares_file(BO, GENERAL, "login @all.png", "It looks like this");
+        ivan.says_in_thread("general", ANA, &root, "create Fix login -s github")
+            .settles()
+            .await
+            .replies("✓ Issue created in GitHub: Fix login (acme/widgets#3)");
+        has_in_order(
+            &body(ivan, 3),
+            &[
+                "bo:\n> It looks like this\n> login @\u{2060}all.png: https://acme.slack.com/files/",
+                "/login__all.png",
+            ],
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn in_clickup_and_in_a_private_channel_too() {
     ivan_test(Setup::new(), async |ivan| {
         let slack = ivan.slack();
