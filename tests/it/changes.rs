@@ -35,10 +35,6 @@ fn of_two() -> Setup {
         })
 }
 
-fn cert(ivan: &Ivan) -> String {
-    format!("clickup:{}", ivan.clickup().task("Renew cert").id())
-}
-
 fn assigned_in_clickup(ivan: &Ivan, task: &str) -> Vec<i64> {
     let json = ivan.clickup().task(task).json();
     let assignees = json["assignees"].as_array().unwrap().iter();

@@ -76,6 +76,14 @@ pub fn two_issues() -> Setup {
     ])
 }
 
+/// The header that makes a request Ana's.
+pub const AS_ANA: &[(&str, &str)] = &[("X-Ivan-Actor", "Ana")];
+
+/// The id of the task `Renew cert`, as people type it.
+pub fn cert(ivan: &Ivan) -> String {
+    format!("clickup:{}", ivan.clickup().task("Renew cert").id())
+}
+
 /// The initial state of a story.
 pub struct Setup {
     tasks: Vec<Value>,
@@ -158,6 +166,19 @@ impl Setup {
             "[[people]]\nname = \"Ana\"\nslack = \"U0ANN01\"\ngithub = \"ana\"\nclickup = \"4242\"\n\
              [[people]]\nname = \"Bo\"\nslack = \"U0BOB01\"\ngithub = \"bo\"\nclickup = \"4243\"",
         )
+    }
+
+    /// Ana and Bo; Ana's task `Renew cert`, which is first, and her issues `Login fails` and `Update the docs`, numbers 1
+    /// and 2. The first of both sources have a tag and a label.
+    pub fn work_of_ana(self) -> Setup {
+        self.people()
+            .clickup_tasks([json!({
+                "name": "Renew cert", "assignees": [ANA_CLICKUP], "priority": 1, "tags": ["stale"],
+            })])
+            .github_issues([
+                json!({"title": "Login fails", "assignees": ["ana"], "labels": ["wontfix"]}),
+                json!({"title": "Update the docs", "assignees": ["ana"]}),
+            ])
     }
 
     /// The webhook listener, on a port that stays the same over restarts; [`Ivan::hook_up`] makes the webhooks.

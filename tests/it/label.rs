@@ -17,36 +17,20 @@ use serde_json::json;
 
 use crate::harness::*;
 
-/// The actor of a request.
-const AS_ANA: &[(&str, &str)] = &[("X-Ivan-Actor", "Ana")];
-
 /// A task and an issue of Ana's with one label each, and the labels of both places.
 fn of_two() -> Setup {
     with_both(Setup::new())
 }
 
 fn with_both(setup: Setup) -> Setup {
-    setup
-        .people()
-        .clickup_tasks([json!({
-            "name": "Renew cert", "assignees": [ANA_CLICKUP], "priority": 1, "tags": ["stale"],
-        })])
-        .github_issues([
-            json!({"title": "Login fails", "assignees": ["ana"], "labels": ["wontfix"]}),
-            json!({"title": "Update the docs", "assignees": ["ana"]}),
-        ])
-        .before(|sandbox| {
-            for label in ["Bug", "good first issue", "P1", "ops"] {
-                sandbox.github.add_label(REPO, label);
-            }
-            for tag in ["ops", "needs review"] {
-                sandbox.clickup.add_tag(tag);
-            }
-        })
-}
-
-fn cert(ivan: &Ivan) -> String {
-    format!("clickup:{}", ivan.clickup().task("Renew cert").id())
+    setup.work_of_ana().before(|sandbox| {
+        for label in ["Bug", "good first issue", "P1", "ops"] {
+            sandbox.github.add_label(REPO, label);
+        }
+        for tag in ["ops", "needs review"] {
+            sandbox.clickup.add_tag(tag);
+        }
+    })
 }
 
 fn tags(ivan: &Ivan) -> Vec<String> {

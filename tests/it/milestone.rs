@@ -12,18 +12,11 @@ fn of_two() -> Setup {
 }
 
 fn with_both(setup: Setup) -> Setup {
-    setup
-        .people()
-        .clickup_tasks([json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]})])
-        .github_issues([
-            json!({"title": "Login fails", "assignees": ["ana"]}),
-            json!({"title": "Update the docs", "assignees": ["ana"]}),
-        ])
-        .before(|sandbox| {
-            for (title, open) in [("2.0", false), ("2.1", true), ("Spring release", true)] {
-                sandbox.github.add_milestone(REPO, title, open);
-            }
-        })
+    setup.work_of_ana().before(|sandbox| {
+        for (title, open) in [("2.0", false), ("2.1", true), ("Spring release", true)] {
+            sandbox.github.add_milestone(REPO, title, open);
+        }
+    })
 }
 
 fn milestone(ivan: &Ivan, number: u64) -> Option<String> {

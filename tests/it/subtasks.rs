@@ -16,27 +16,6 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 
-const AS_ANA: &[(&str, &str)] = &[("X-Ivan-Actor", "Ana")];
-
-/// A task and an issue of Ana's, both without parts.
-fn of_two() -> Setup {
-    with_both(Setup::new())
-}
-
-fn with_both(setup: Setup) -> Setup {
-    setup
-        .people()
-        .clickup_tasks([json!({"name": "Renew cert", "assignees": [ANA_CLICKUP], "priority": 1})])
-        .github_issues([
-            json!({"title": "Login fails", "assignees": ["ana"]}),
-            json!({"title": "Update the docs", "assignees": ["ana"]}),
-        ])
-}
-
-fn cert(ivan: &Ivan) -> String {
-    format!("clickup:{}", ivan.clickup().task("Renew cert").id())
-}
-
 /// The number of a task's parts, over HTTP.
 async fn children(ivan: &Ivan, id: &str) -> Value {
     let id = id
@@ -73,7 +52,7 @@ fn sent(front: &FaultServer, path: &str) -> usize {
 
 #[tokio::test]
 async fn a_parent_shows_how_many_of_its_parts_are_open() {
-    ivan_test(of_two(), async |ivan| {
+    ivan_test(Setup::new().work_of_ana(), async |ivan| {
         let cert = cert(ivan);
         let id = cert.trim_start_matches("clickup:").to_owned();
         assert_eq!(children(ivan, &cert).await, Value::Null);
@@ -128,7 +107,7 @@ async fn a_parent_shows_how_many_of_its_parts_are_open() {
 
 #[tokio::test]
 async fn a_task_is_created_under_another_from_every_surface_and_taken_back() {
-    ivan_test(of_two(), async |ivan| {
+    ivan_test(Setup::new().work_of_ana(), async |ivan| {
         let cert = cert(ivan);
         let id = json!(cert.trim_start_matches("clickup:"));
         ivan.dm(ANA, "create Write a test --under #1")
@@ -170,7 +149,9 @@ async fn a_task_is_created_under_another_from_every_surface_and_taken_back() {
 
 #[tokio::test]
 async fn a_parent_that_does_not_fit_is_refused() {
-    let setup = with_both(Setup::new().config("clickup.lists = [\"901100000002\"]"));
+    let setup = Setup::new()
+        .config("clickup.lists = [\"901100000002\"]")
+        .work_of_ana();
     ivan_test(setup, async |ivan| {
         let cert = cert(ivan);
         ivan.dm(ANA, "done #2").await.begins("✓ Issue closed");
@@ -218,7 +199,9 @@ async fn a_parent_that_does_not_fit_is_refused() {
 
 #[tokio::test]
 async fn a_task_that_a_person_may_not_name_is_no_parent() {
-    let setup = with_both(Setup::new().config("access.tasks = \"own\""))
+    let setup = Setup::new()
+        .config("access.tasks = \"own\"")
+        .work_of_ana()
         .github_issues([json!({"title": "Of Bo", "assignees": ["bo"], "user": "bo"})]);
     ivan_test(setup, async |ivan| {
         let refused = ivan.dm(ANA, "create Odd --under #3").await;
@@ -245,7 +228,7 @@ async fn an_issue_is_created_once_and_put_under_its_parent(
     #[case] path: &str,
     #[case] kind: FaultKind,
 ) {
-    ivan_test(of_two(), async |ivan| {
+    ivan_test(Setup::new().work_of_ana(), async |ivan| {
         let front = ivan.github().front().clone();
         front.fault(Fault::new(kind).on("POST", path));
         ivan.says(ANA, "create Write a test --under #1")
@@ -266,7 +249,7 @@ async fn an_issue_is_created_once_and_put_under_its_parent(
 #[case::never_put_under("/sub_issues", FaultKind::Hang)]
 #[tokio::test]
 async fn a_kill_at_any_instant_makes_one_sub_issue(#[case] path: &str, #[case] kind: FaultKind) {
-    ivan_test(of_two(), async |ivan| {
+    ivan_test(Setup::new().work_of_ana(), async |ivan| {
         let front = ivan.github().front().clone();
         front.fault(Fault::new(kind.clone()).on("POST", path));
         ivan.says(ANA, "create Write a test --under #1");
@@ -289,7 +272,7 @@ async fn a_kill_at_any_instant_makes_one_sub_issue(#[case] path: &str, #[case] k
 #[case::never_arrived(FaultKind::Drop)]
 #[tokio::test]
 async fn a_subtask_is_created_once(#[case] kind: FaultKind) {
-    ivan_test(of_two(), async |ivan| {
+    ivan_test(Setup::new().work_of_ana(), async |ivan| {
         let cert = cert(ivan);
         // One of the same name, which is no subtask, is another task.
         ivan.dm(ANA, "create Order it -s clickup")
@@ -311,7 +294,7 @@ async fn a_subtask_is_created_once(#[case] kind: FaultKind) {
 
 #[tokio::test]
 async fn an_issue_that_github_does_not_put_under_its_parent_stays_and_that_is_said() {
-    ivan_test(of_two(), async |ivan| {
+    ivan_test(Setup::new().work_of_ana(), async |ivan| {
         let refusal = json!({"message": "An error occurred while adding the sub-issue to the parent issue."});
         let refused = FaultKind::answer(422, refusal.to_string());
         ivan.github()
@@ -335,7 +318,7 @@ async fn an_issue_that_github_does_not_put_under_its_parent_stays_and_that_is_sa
 #[rstest]
 #[tokio::test]
 async fn webhooks_lose_no_parent(#[values(true, false)] tells_all: bool) {
-    ivan_test(with_both(Setup::new().webhooks()), async |ivan| {
+    ivan_test(Setup::new().webhooks().work_of_ana(), async |ivan| {
         ivan.hook_up();
         ivan.github().payloads_tell_all(tells_all);
         ivan.dm(ANA, "mute").await;
