@@ -234,6 +234,8 @@ fn redrawn(tx: &Tx<'_>, key: &TaskKey, now: DateTime<Utc>) -> DbResult<Applied> 
 }
 
 /// Counts the parts of a task's parent again, and of its parent until now. Their cards show the number.
+///
+/// A task that was moved to another place stays a part of its parent.
 fn recount(
     tx: &Tx<'_>,
     before: Option<&StoredTask>,
@@ -243,7 +245,8 @@ fn recount(
     let was = before.and_then(|kept| kept.task.parent.as_ref());
     let is = after.task.parent.as_ref();
     for key in was.into_iter().chain(is.filter(|is| was != Some(*is))) {
-        if let Some(parent) = tasks::recount(tx, key)? {
+        let left = after.gone || is != Some(key);
+        if let Some(parent) = tasks::recount(tx, key, left)? {
             cards::refresh(tx, &parent, now)?;
         }
     }

@@ -263,7 +263,8 @@ impl Chapter<'_> {
             }
             findings.push(finding);
         } else if is_failing(health) {
-            let is_rejected = ["last answer 401", "last answer 403"].contains(&health.as_str());
+            let answer = health.split(',').next().unwrap_or_default();
+            let is_rejected = ["last answer 401", "last answer 403"].contains(&answer);
             findings.push(Finding::warning(
                 AREA,
                 "webhooks.failing",

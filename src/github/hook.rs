@@ -33,17 +33,18 @@ use super::wire::{
 };
 
 /// The events that we subscribe to.
-const EVENTS: [&str; 4] = [
+const EVENTS: [&str; 5] = [
     "issues",
     "issue_comment",
     "repository",
+    "sub_issues",
     "issue_dependencies",
 ];
-/// Those that an Enterprise server supports before it has dependencies.
-const OLDER_EVENTS: [&str; 3] = ["issues", "issue_comment", "repository"];
+/// How many of them an Enterprise server supports: without dependencies, and, if it is older, without sub-issues.
+const OLDER: [usize; 2] = [4, 3];
 
 /// Events that a webhook with "send me everything" sends as well, and those of every webhook or app.
-const IGNORED: [&str; 27] = [
+const IGNORED: [&str; 26] = [
     "check_run",
     "check_suite",
     "commit_comment",
@@ -67,7 +68,6 @@ const IGNORED: [&str; 27] = [
     "release",
     "star",
     "status",
-    "sub_issues",
     "watch",
     "workflow_job",
     "workflow_run",
@@ -85,8 +85,8 @@ pub(crate) const FACTS: WebhookFacts = WebhookFacts {
     on_refusal: "Only a token of a repository administrator may manage webhooks: fine-grained with the permission Webhooks: \
          read and write (Settings → Developer settings → Fine-grained tokens → Edit), or classic with the scope \
          admin:repo_hook. Or create the webhook by hand: the repository's Settings → Webhooks → Add webhook; content \
-         type application/json; secret github.webhook_secret; events Issues, Issue comments, Issue dependencies and \
-         Repositories",
+         type application/json; secret github.webhook_secret; events Issues, Issue comments, Issue dependencies, \
+         Sub-issues and Repositories",
 };
 
 /// Of an App, whose one webhook is a part of its settings.
@@ -95,7 +95,7 @@ const APP_FACTS: WebhookFacts = WebhookFacts {
     on_unknown_secret: "Set github.webhook_secret to the secret in the App's settings → Webhook, and restart",
     on_refusal: "A GitHub App has one webhook for all its repositories. In the App's settings → General → Webhook, tick Active, set \
          the URL https://<your address>/webhooks/github and a secret; in Permissions & events, subscribe to Issues, Issue \
-         comment and Repository. Set github.webhook_secret to the same secret, and restart Ivan",
+         comment, Issue dependencies, Sub-issues and Repository. Set github.webhook_secret to the same secret, and restart Ivan",
 };
 
 /// Actions on an issue that may change its task (docs/contracts/github.md#events). New ones appear without notice and are ignored.
@@ -267,10 +267,16 @@ impl WebhookReader for GitHub {
         let missing = |what: &str| unreadable(format!("it names no {what}"));
         let action = payload.action.as_deref();
         let action = action.ok_or_else(|| missing("action"))?;
-        if event == "issue_dependencies" {
-            return self
-                .depends(&payload, action)
-                .ok_or_else(|| missing("issue that waits"));
+        match event {
+            "issue_dependencies" => {
+                let waits = self.depends(&payload, action);
+                return waits.ok_or_else(|| missing("issue that waits"));
+            }
+            "sub_issues" => {
+                let parts = self.has_parts(&payload, action);
+                return parts.ok_or_else(|| missing("issue and its parent"));
+            }
+            _ => {}
         }
         let id = payload.repository.id;
         let id = id.ok_or_else(|| missing("repository"))?;
@@ -367,15 +373,43 @@ impl GitHub {
             "blocking_added" | "blocking_removed" => true,
             _ => return Some(Vec::new()),
         };
-        let number = payload.blocked_issue.number.filter(|&number| number > 0)?;
+        let (issue, elsewhere) = (&payload.blocked_issue, &payload.blocked_issue_repo);
+        self.look(payload, issue, elsewhere, !of_the_blocker)
+    }
+
+    /// An issue became a sub-issue, or is one no more: it and its parent are read again. The sub-issue comes first,
+    /// because the parent's count depends on it. `None` if the payload lacks one of them.
+    fn has_parts(&self, payload: &HookPayload<'_>, action: &str) -> Option<Vec<SourceEvent>> {
+        let of_the_parent = match action {
+            "sub_issue_added" | "sub_issue_removed" => true,
+            "parent_issue_added" | "parent_issue_removed" => false,
+            _ => return Some(Vec::new()),
+        };
+        let (part, part_at) = (&payload.sub_issue, &payload.sub_issue_repo);
+        let (parent, parent_at) = (&payload.parent_issue, &payload.parent_issue_repo);
+        let mut looks = self.look(payload, part, part_at, !of_the_parent)?;
+        looks.extend(self.look(payload, parent, parent_at, of_the_parent)?);
+        Some(looks)
+    }
+
+    /// A hint to read one of the two issues of a payload, if its repository is followed. That is the webhook's own
+    /// (`is_own`), or the one that the payload names beside the issue. `None` if it has no number.
+    fn look(
+        &self,
+        payload: &HookPayload<'_>,
+        issue: &Numbered,
+        elsewhere: &HookRepository,
+        is_own: bool,
+    ) -> Option<Vec<SourceEvent>> {
+        let number = issue.number.filter(|&number| number > 0)?;
         let own = &payload.repository;
-        let is_own = || {
-            let home = payload.blocked_issue.repository()?;
+        let is_here = || {
+            let home = issue.repository()?;
             Some(own.name()?.is(&home))
         };
-        let repository = match payload.blocked_issue_repo.id {
-            Some(_) => &payload.blocked_issue_repo,
-            None if !of_the_blocker || is_own() == Some(true) => own,
+        let repository = match elsewhere.id {
+            Some(_) => elsewhere,
+            None if is_own || is_here() == Some(true) => own,
             None => return Some(Vec::new()),
         };
         let id = repository.id?;
@@ -687,19 +721,8 @@ impl GitHub {
             return Ok(Vec::new());
         };
         let identity = app.identity().await.map_err(failed)?;
-        let lacks = EVENTS.iter().filter(|event| {
-            // Older Enterprise servers have no event for dependencies; the poll finds them.
-            **event != "issue_dependencies" && !identity.events.iter().any(|known| known == *event)
-        });
-        let lacks: Vec<&str> = lacks.copied().collect();
-        let health = match lacks.is_empty() {
-            true => format!("the webhook of the App {}", identity.slug),
-            false => format!(
-                "the webhook of the App {}, without the events {}",
-                identity.slug,
-                lacks.join(", ")
-            ),
-        };
+        let health = format!("the webhook of the App {}", identity.slug);
+        let health = health + &missing_events(&identity.events);
         let followed = self.lock_followed();
         let hooks = followed.iter().map(|one| Webhook {
             source: Source::GitHub,
@@ -782,11 +805,16 @@ impl GitHub {
                 self.write(id, name, post).await
             }
         };
-        let (hook, name) = match put(&EVENTS, name.clone()).await {
+        let mut tried = put(&EVENTS, name.clone()).await;
+        for supported in OLDER {
             // Perhaps for an event that it does not support. If that is not the reason, the retry fails as well.
-            Err(WriteError::Refused { .. }) => put(&OLDER_EVENTS, name).await?,
-            put => put?,
-        };
+            if !matches!(tried, Err(WriteError::Refused { .. })) {
+                break;
+            }
+            let older: Vec<&str> = EVENTS.into_iter().take(supported).collect();
+            tried = put(&older, name.clone()).await;
+        }
+        let (hook, name) = tried?;
         Ok(named(hook, &name))
     }
 
@@ -906,10 +934,21 @@ fn named(hook: WireHook, name: &RepoName) -> Webhook {
         id: hook.id.to_string(),
         place: name.to_string(),
         url: hook.config.url,
+        health: health(hook.active, &hook.last_response) + &missing_events(&hook.events),
         events: hook.events,
-        health: health(hook.active, &hook.last_response),
         active: hook.active,
         secret: None,
+    }
+}
+
+/// `, without the events sub_issues`; empty if there are all of ours.
+fn missing_events(events: &[String]) -> String {
+    let has = |event: &str| events.iter().any(|one| one == event || one == "*");
+    let missing: Vec<&str> = EVENTS.into_iter().filter(|event| !has(event)).collect();
+    match missing.as_slice() {
+        [] => String::new(),
+        [one] => format!(", without the event {one}"),
+        several => format!(", without the events {}", several.join(", ")),
     }
 }
 
@@ -1369,11 +1408,94 @@ mod tests {
         assert_eq!(read, looks.into_iter().collect::<Vec<_>>());
     }
 
-    #[test]
-    fn a_dependency_of_nothing_cannot_be_read() {
-        let payload = json!({"action": "blocked_by_added", "repository": {"id": 1001}});
-        let error = read(&bot(), "issue_dependencies", &payload).unwrap_err();
-        assert_eq!(error.event, "issue_dependencies");
+    /// The action, the repository of the webhook, and the other ones that the payload names; then the issues to be read.
+    #[rstest]
+    #[case::told_by_the_parent("sub_issue_added", 1001, Some(1001), None, &[(1001, 7), (1001, 8)])]
+    #[case::removed("sub_issue_removed", 1001, Some(1001), None, &[(1001, 7), (1001, 8)])]
+    #[case::told_by_the_part("parent_issue_added", 1001, None, Some(1001), &[(1001, 7), (1001, 8)])]
+    #[case::told_by_the_part_removed("parent_issue_removed", 1001, None, Some(1001), &[(1001, 7), (1001, 8)])]
+    #[case::of_two_repositories("sub_issue_added", 1001, Some(2002), None, &[(2002, 7), (1001, 8)])]
+    #[case::the_other_way_round("parent_issue_added", 1001, None, Some(2002), &[(1001, 7), (2002, 8)])]
+    #[case::the_part_is_a_strangers("sub_issue_added", 1001, Some(6666), None, &[(1001, 8)])]
+    #[case::the_parent_is_a_strangers("parent_issue_added", 1001, None, Some(6666), &[(1001, 7)])]
+    #[case::told_by_a_stranger("sub_issue_added", 6666, Some(6666), None, &[])]
+    #[case::nobody_knows_where_the_part_is("sub_issue_added", 1001, None, None, &[(1001, 8)])]
+    #[case::nobody_knows_where_the_parent_is("parent_issue_added", 1001, None, None, &[(1001, 7)])]
+    #[case::a_new_action("sub_issue_reprioritized", 1001, Some(1001), None, &[])]
+    fn a_sub_issue_and_its_parent_are_looked_at(
+        #[case] action: &str,
+        #[case] own: u64,
+        #[case] part_at: Option<u64>,
+        #[case] parent_at: Option<u64>,
+        #[case] looked_at: &[(u64, u64)],
+    ) {
+        let repo = |id: u64| json!({"id": id, "full_name": format!("some/r{id}")});
+        let mut payload = json!({
+            "action": action, "sub_issue_id": 1, "sub_issue": {"number": 7},
+            "parent_issue_id": 2, "parent_issue": {"number": 8}, "repository": repo(own),
+            "sender": {"login": "ana", "id": 31, "type": "User"}
+        });
+        for (key, at) in [
+            ("sub_issue_repo", part_at),
+            ("parent_issue_repo", parent_at),
+        ] {
+            if let Some(id) = at {
+                payload[key] = repo(id);
+            }
+        }
+        let read = read(&bot_of_two(), "sub_issues", &payload).unwrap();
+        let looks = looked_at.iter().map(|&(id, number)| SourceEvent::Look {
+            key: TaskKey::github(id, number),
+            acts: Vec::new(),
+        });
+        assert_eq!(read, looks.collect::<Vec<_>>());
+    }
+
+    #[rstest]
+    #[case::dependencies("issue_dependencies", json!({"action": "blocked_by_added"}))]
+    #[case::a_part_without_a_parent("sub_issues", json!({"action": "sub_issue_added", "sub_issue": {"number": 7}}))]
+    #[case::a_parent_without_a_part("sub_issues", json!({"action": "sub_issue_removed", "parent_issue": {"number": 7}}))]
+    fn an_event_that_lacks_an_issue_cannot_be_read(
+        #[case] event: &str,
+        #[case] mut payload: Value,
+    ) {
+        payload["repository"] = json!({"id": 1001});
+        let error = read(&bot(), event, &payload).unwrap_err();
+        assert_eq!(error.event, event);
+    }
+
+    /// The events that a server supports, and those that the webhook is registered for.
+    #[rstest]
+    #[case::of_today(&EVENTS, &EVENTS)]
+    #[case::before_dependencies(&["issues", "issue_comment", "repository", "sub_issues"], &["issues", "issue_comment", "repository", "sub_issues"])]
+    #[case::before_sub_issues(&["issues", "issue_comment", "repository"], &["issues", "issue_comment", "repository"])]
+    #[tokio::test]
+    async fn an_older_server_is_asked_for_the_events_that_it_has(
+        #[case] supports: &'static [&'static str],
+        #[case] registered: &[&str],
+    ) {
+        let fake = Fake::start(world(move |seen| match seen.method.as_str() {
+            "GET" => says(200, json!([])),
+            _ => {
+                let sent = seen.json();
+                let asked = sent["events"].as_array().unwrap().iter();
+                let mut asked = asked.map(|event| event.as_str().unwrap());
+                match asked.all(|event| supports.contains(&event)) {
+                    true => says(
+                        201,
+                        json!({"id": 42, "active": true, "events": sent["events"],
+                        "config": sent["config"]}),
+                    ),
+                    false => says(422, json!({"message": "Validation Failed"})),
+                }
+            }
+        }))
+        .await;
+        let made = github(&fake.url).register(URL, "s").await.whole().unwrap();
+        assert!(
+            made.iter().all(|hook| hook.events == registered),
+            "{made:?}"
+        );
     }
 
     /// The issue's dependencies and fields in a payload; whether it is used as it is, and the parts that it lacks.
@@ -1681,7 +1803,11 @@ mod tests {
         let hook = &hooks[0];
         assert_eq!(
             (hook.active, hook.health.as_str()),
-            (false, "switched off, last answer 502")
+            (
+                false,
+                "switched off, last answer 502, without the events issue_comment, repository, sub_issues, \
+                 issue_dependencies"
+            )
         );
         github.reactivate(hook).await.unwrap();
         let sent = fake.seen().pop().unwrap();
@@ -2016,8 +2142,10 @@ mod tests {
         let github = github(&fake.url);
         let listed = WebhookKeeper::list(&github).await.whole().unwrap();
         let expected = Webhook {
-            events: OLDER_EVENTS.map(str::to_owned).to_vec(),
-            health: "unused".into(),
+            events: ["issues", "issue_comment", "repository"]
+                .map(str::to_owned)
+                .to_vec(),
+            health: "unused, without the events sub_issues, issue_dependencies".into(),
             ..a_hook()
         };
         assert_eq!(listed, [expected]);

@@ -722,6 +722,15 @@ pub(super) struct HookPayload<'a> {
     pub(super) blocked_issue: Numbered,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) blocked_issue_repo: HookRepository,
+    /// Of `sub_issues`: the two issues, and the repository of one that is not in the webhook's own.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) sub_issue: Numbered,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) sub_issue_repo: HookRepository,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) parent_issue: Numbered,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) parent_issue_repo: HookRepository,
 }
 
 #[derive(Debug, Default, Deserialize)]

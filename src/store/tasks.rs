@@ -214,12 +214,18 @@ fn count_children(
     Ok((best.all > 0).then_some(best))
 }
 
-/// Counts the parts of a task again, after one of them was stored or went. Returns the task if their number changed.
-pub fn recount(tx: &Db, key: &TaskKey) -> rusqlite::Result<Option<StoredTask>> {
+/// Counts the parts of a task again, after one of them was stored, or `left`. Returns the task if their number changed.
+pub fn recount(tx: &Db, key: &TaskKey, left: bool) -> rusqlite::Result<Option<StoredTask>> {
     let Some(mut stored) = by_key(tx, key)? else {
         return Ok(None);
     };
-    let now = count_children(tx, key, stored.task.children)?;
+    let counted = count_children(tx, key, None)?;
+    let with_it = counted.map_or(0, |counted| counted.all) + 1;
+    let now = match stored.task.children {
+        // The part that left was counted here: the stored number is no report of more parts than are mirrored.
+        Some(known) if left && known.all == with_it => counted,
+        known => count_children(tx, key, known)?,
+    };
     if now == stored.task.children {
         return Ok(None);
     }

@@ -9,6 +9,7 @@
 //! | parent finished, known or not yet known     | refused, nothing is created                             |
 //! | another source, list or repository          | refused, nothing is created                             |
 //! | `undo`                                      | closed or deleted, and the parent's count follows       |
+//! | put under another, or taken out, in GitHub  | the webhook brings it, in either repository             |
 
 use ivan::sandbox::fault_server::{Fault, FaultKind, FaultServer};
 use rstest::rstest;
@@ -68,7 +69,7 @@ async fn a_parent_shows_how_many_of_its_parts_are_open() {
         for title in ["Write a test", "Fix it"] {
             let part = json!({"title": title, "assignees": ["bo"]});
             let number = ivan.github().add_issue(REPO, part);
-            ivan.github().put_under_as(REPO, number, "bo", Some(1));
+            ivan.github().put_under((REPO, number), Some((REPO, 1)));
         }
         ivan.sync().await;
         assert_eq!(children(ivan, &cert).await, json!({"open": 2, "all": 3}));
@@ -344,6 +345,80 @@ async fn webhooks_lose_no_parent(#[values(true, false)] tells_all: bool) {
             }
         })
         .await;
+    })
+    .await;
+}
+
+/// Waits for the number of an issue's parts, which a webhook brings.
+async fn becomes(ivan: &Ivan, id: &str, expected: Value) {
+    ivan.within("the count follows", async {
+        while children(ivan, id).await != expected {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+const DOCS: &str = "github:acme/widgets#2";
+
+/// No report of either issue has a newer `updated_at`, so the poll would not see any of it.
+#[rstest]
+#[tokio::test]
+async fn webhooks_bring_sub_issues(#[values(true, false)] tells_all: bool) {
+    let setup = Setup::new().webhooks().work_of_ana();
+    ivan_test(setup, async |ivan| {
+        ivan.dm(ANA, "mute").await;
+        ivan.hook_up();
+        ivan.github().payloads_tell_all(tells_all);
+        ivan.dm(ANA, "why #1")
+            .await
+            .mentions("GitHub acme/widgets#1 · open\n");
+        let part = ivan
+            .github()
+            .add_issue(REPO, json!({"title": "Write a test"}));
+        ivan.until_deliveries_are_applied().await;
+        ivan.github().put_under((REPO, part), Some((REPO, 1)));
+        becomes(ivan, LOGIN, json!({"open": 1, "all": 1})).await;
+        ivan.dm(BO, "why #1")
+            .await
+            .mentions("GitHub acme/widgets#1 · open · 1 of 1 sub-issue open\n");
+        ivan.github().put_under((REPO, part), Some((REPO, 2)));
+        becomes(ivan, DOCS, json!({"open": 1, "all": 1})).await;
+        becomes(ivan, LOGIN, Value::Null).await;
+        ivan.github().close_as(REPO, part, "bo");
+        becomes(ivan, DOCS, json!({"open": 0, "all": 1})).await;
+        ivan.github().put_under((REPO, part), None);
+        becomes(ivan, DOCS, Value::Null).await;
+        // A deleted part counts no more, and nothing tells of its parent.
+        ivan.github().put_under((REPO, part), Some((REPO, 1)));
+        becomes(ivan, LOGIN, json!({"open": 0, "all": 1})).await;
+        ivan.github().delete_issue(REPO, part);
+        becomes(ivan, LOGIN, Value::Null).await;
+    })
+    .await;
+}
+
+/// The part is in another repository than its parent. The webhook of either repository is enough.
+#[rstest]
+#[tokio::test]
+async fn a_webhook_brings_parts_in_another_repository(#[values(0, 1)] lost: u32) {
+    let setup = Setup::new()
+        .webhooks()
+        .config("github.repos = [\"acme/gadgets\"]")
+        .work_of_ana()
+        .before(|sandbox| sandbox.github.add_repo("acme/gadgets", 6001));
+    ivan_test(setup, async |ivan| {
+        ivan.hook_up();
+        let part = json!({"title": "Order parts"});
+        let part = ivan.github().add_issue("acme/gadgets", part);
+        ivan.until_deliveries_are_applied().await;
+        // The parent's repository tells it first.
+        ivan.github().lose_next(lost);
+        ivan.github()
+            .put_under(("acme/gadgets", part), Some((REPO, 1)));
+        becomes(ivan, LOGIN, json!({"open": 1, "all": 1})).await;
+        ivan.github().put_under(("acme/gadgets", part), None);
+        becomes(ivan, LOGIN, Value::Null).await;
     })
     .await;
 }

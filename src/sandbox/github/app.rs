@@ -78,6 +78,7 @@ impl SandboxApp {
                 "issue_comment",
                 "issue_dependencies",
                 "repository",
+                "sub_issues",
             ]
             .map(str::to_owned)
             .to_vec(),

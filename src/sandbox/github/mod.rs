@@ -208,15 +208,13 @@ impl SandboxGitHub {
             .with(|world| world.add_milestone(id, title, open));
     }
 
-    /// A person makes the issue a sub-issue of another one in its repository, or of none.
+    /// Makes the issue a sub-issue of another one, or of none.
     #[track_caller]
-    pub fn put_under_as(&self, repo: &str, number: u64, login: &str, parent: Option<u64>) {
-        let id = self.repo(repo);
-        self.login(login);
-        self.house.with(|world| {
-            let parent = parent.map(|parent| (id, parent));
-            world.put_under((id, number), parent, login);
-        });
+    pub fn put_under(&self, part: (&str, u64), parent: Option<(&str, u64)>) {
+        let at = |(repo, number): (&str, u64)| (self.repo(repo), number);
+        let (part, parent) = (at(part), parent.map(at));
+        let by = self.somebody();
+        self.house.with(|world| world.put_under(part, parent, &by));
     }
 
     /// A person puts the issue in the milestone with this title, or in none.

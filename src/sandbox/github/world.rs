@@ -580,7 +580,7 @@ impl GitHubWorld {
         let Some(whole) = parent.or(was) else {
             return;
         };
-        let (sub_issue, parent_issue) = (self.show(part.0, part.1), self.show(whole.0, whole.1));
+        let (sub_issue, parent_issue) = (self.told(part.0, part.1), self.told(whole.0, whole.1));
         let word = if parent.is_some() { "added" } else { "removed" };
         let told = json!({
             "sub_issue_id": sub_issue["id"], "sub_issue": sub_issue,
