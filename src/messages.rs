@@ -1935,6 +1935,10 @@ fn refusals() -> Vec<Group> {
     forms.text("a field: title", reply::no_title());
     forms.text("a field: place", reply::no_place());
     forms.row("a field: due date", reply::no_due_date());
+    forms.text(
+        "a field: under",
+        verbs::create::not_a_parent_in_form("soon"),
+    );
     forms.row("the same message again", reply::made_before(&cert()));
     forms.row(
         "the same message again, of another person's task",

@@ -29,6 +29,9 @@ pub enum SubmittedForm {
         create: Box<TaskDraft>,
         /// The message that it was made from.
         from: Option<SourceMessage>,
+        /// The task that it is to be a part of, as typed; it decides on the place.
+        #[serde(default)]
+        under: Option<String>,
     },
     /// An account to link.
     Link {
@@ -71,6 +74,8 @@ pub enum FormField {
     Due,
     /// The assignee of a new task.
     Assignee,
+    /// The task that a new task is to be a part of.
+    Under,
     /// The account to link.
     Account,
 }
@@ -151,12 +156,10 @@ impl SubmittedForm {
                     .into_iter()
                     .collect(),
             },
-            SubmittedForm::Create { create, .. } => {
+            SubmittedForm::Create { create, under, .. } => {
                 let title = title_fault(create).map(|why| fault(FormField::Title, why));
-                let place = create
-                    .source
-                    .is_none()
-                    .then(|| fault(FormField::Place, reply::no_place()));
+                let is_nowhere = create.source.is_none() && under.is_none();
+                let place = is_nowhere.then(|| fault(FormField::Place, reply::no_place()));
                 let entity = create
                     .entity
                     .as_deref()
@@ -285,6 +288,7 @@ mod tests {
         let filled = SubmittedForm::Create {
             create: Box::new(create),
             from: None,
+            under: None,
         };
         filled
             .faults()

@@ -2,7 +2,7 @@
 //!
 //! All of it comes from the mirror and the configuration: nothing here waits for a source.
 
-use super::{Mailbox, ReplyUrl};
+use super::{Gesture, IncomingMessage, MailTx, Mailbox, ReplyUrl};
 use crate::command_tx::{ChannelDefaults, CommandError, CommandSettings, Rejection};
 use crate::commands::person_of;
 use crate::domain::command::TaskDraft;
@@ -17,7 +17,9 @@ use crate::store::messages::MessageDraft;
 use crate::store::slack_events::{self, dm_of};
 use crate::store::tasks::{self, StoredTask};
 use crate::store::{Db, DbResult, StoreError, access, people};
-use crate::verbs::create::{for_client, made_before, placed_for, with_defaults};
+use crate::verbs::create::{
+    faults_under, for_client, made_before, parent, placed_for, with_defaults,
+};
 
 /// The choices in a form for a new task.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -115,7 +117,7 @@ impl Mailbox {
     /// Checks a submitted form against the configuration. It waits for nothing, so that errors show while the form is
     /// open.
     pub fn faults(&self, filled: &SubmittedForm) -> Vec<FieldError> {
-        let SubmittedForm::Create { create, .. } = filled else {
+        let SubmittedForm::Create { create, under, .. } = filled else {
             return Vec::new();
         };
         let settings = self.inner.commands.settings();
@@ -128,6 +130,11 @@ impl Mailbox {
         };
         if let Err((field, words)) = for_client(create.as_ref().clone(), &settings.entities) {
             fault(field, words);
+        }
+        if let Some(named) = under
+            && let Err(hint) = parent(named)
+        {
+            fault(FormField::Under, Text::new().text(hint.to_string()));
         }
         // It was offered before bot.toml was changed.
         if let Some(list) = &create.list
@@ -214,6 +221,35 @@ impl Mailbox {
             })
         })
         .await
+    }
+}
+
+impl MailTx<'_> {
+    /// The errors of a form that only the store shows: those of the task that a new one is to be a part of. Empty for a
+    /// form that was stored before. They name tasks, so its author has to be one who may give commands.
+    pub(super) fn faults(&self, heard: &IncomingMessage) -> DbResult<Vec<FieldError>> {
+        let Gesture::Submitted {
+            filled:
+                SubmittedForm::Create {
+                    create,
+                    under: Some(named),
+                    ..
+                },
+            ..
+        } = &heard.gesture
+        else {
+            return Ok(Vec::new());
+        };
+        if slack_events::known(self.db, &heard.keys)?.is_some() {
+            return Ok(Vec::new());
+        }
+        match (people::of_slack(self.db, &heard.user)?, parent(named)) {
+            (Some(person), Ok(under)) => {
+                let (tx, draft) = (self.command_tx(), create.as_ref().clone());
+                faults_under(&tx, &person, draft, under, heard.said_at)
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::command_tx::{CommandError, Rejection};
 use crate::commands::person_of;
+use crate::domain::form::FieldError;
 use crate::domain::mention;
 use crate::domain::person::SlackMember;
 use crate::domain::reply;
@@ -22,6 +23,15 @@ use crate::verbs::{self, Command};
 
 /// How many messages of one person may wait (P8): one answer goes out a second, so this is minutes of them.
 const HEARD_MAX: i64 = 100;
+
+/// What became of a message or a gesture that was handed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It is stored, or need not be.
+    Taken(Inserted),
+    /// A form with these errors, which only the store shows. Nothing was stored.
+    Faulty(Vec<FieldError>),
+}
 
 /// The waiting messages, for the listener.
 #[async_trait]
@@ -153,20 +163,35 @@ impl Mailbox {
     /// Stores a received message; it is committed when this returns (P1), and known under all its keys. A message that
     /// concerns nothing of ours is not stored. If its author has too many waiting, it is rejected with a notice and not
     /// processed.
-    pub async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreError> {
+    ///
+    /// A form with errors that only the store shows is returned, and not stored. This needs `may_act`: its author is known
+    /// to be one who may give commands. For others the command itself has the errors.
+    pub async fn keep(
+        &self,
+        heard: IncomingMessage,
+        raw: String,
+        may_act: bool,
+    ) -> Result<Acceptance, StoreError> {
         let replies = self.inner.settings.get().thread_replies;
         self.write(move |mail| {
             let tx = mail.db;
             let Some(heard) = whole(tx, heard, replies)? else {
-                return Ok(Inserted::NotForUs);
+                return Ok(Acceptance::Taken(Inserted::NotForUs));
             };
+            let faults = match may_act {
+                true => mail.faults(&heard)?,
+                false => Vec::new(),
+            };
+            if !faults.is_empty() {
+                return Ok(Acceptance::Faulty(faults));
+            }
             let (kept, waiting) = slack_events::keep(tx, &heard, &raw, mail.now)?;
             if kept == Inserted::Duplicate {
-                return Ok(kept);
+                return Ok(Acceptance::Taken(kept));
             }
             if waiting < HEARD_MAX {
                 tx.wake(Wake::Heard);
-                return Ok(kept);
+                return Ok(Acceptance::Taken(kept));
             }
             Limit::Heard.reached(format_args!(
                 "one person has {waiting} waiting messages; further ones are rejected"
@@ -175,7 +200,7 @@ impl Mailbox {
             if let Some(id) = slack_events::known(tx, &heard.keys)? {
                 slack_events::handle(tx, id, mail.now)?;
             }
-            Ok(kept)
+            Ok(Acceptance::Taken(kept))
         })
         .await
     }

@@ -124,7 +124,10 @@ fn asked_for(heard: &IncomingMessage, replies: ThreadReplies) -> Result<Command,
         Gesture::Pressed(press) | Gesture::PressedAlone { press, .. } => {
             verbs::gestures::pressed(press).ok_or_else(reply::not_a_button)
         }
-        Gesture::Submitted { filled, .. } => Ok(verbs::gestures::filled(filled)),
+        Gesture::Submitted { filled, .. } => {
+            let read = verbs::gestures::filled(filled);
+            read.map_err(|hint| Text::new().text(hint.to_string()))
+        }
         Gesture::Signed {
             reaction,
             put,

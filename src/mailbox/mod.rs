@@ -53,7 +53,7 @@ pub use crate::store::{StoreError, StoreHealth};
 pub use attempts::{Attempts, WorkAttempt};
 pub use forms::{CreateForm, PersonChoice, PlaceChoice};
 pub use home::HomeTab;
-pub use incoming::{Inbound, conversation_of};
+pub use incoming::{Acceptance, Inbound, conversation_of};
 pub use lost::Traces;
 pub use outgoing::{Fate, Outbound};
 pub use progress::ProgressGuard;

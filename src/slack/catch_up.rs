@@ -406,7 +406,7 @@ impl CatchUp {
             if age > STILL_MEANT || raw.edited {
                 old.push((heard, raw.text));
             } else {
-                self.mailbox.keep(heard, raw.text).await?;
+                self.mailbox.keep(heard, raw.text, false).await?;
                 found.kept += 1;
             }
         }

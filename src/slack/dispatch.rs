@@ -475,6 +475,7 @@ impl Dispatcher {
                 SubmittedForm::Create {
                     create,
                     from: Some(origin),
+                    ..
                 },
             ..
         } = gesture

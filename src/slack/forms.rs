@@ -384,7 +384,10 @@ fn submitted(
                 from,
             },
         ) => {
-            let place = view.field(block(FormField::Place)).and_then(place_of);
+            let under = some(block(FormField::Under)).map(|under| one_line(&under));
+            // There is always one chosen. The task that this becomes a part of decides instead.
+            let place = view.field(block(FormField::Place));
+            let place = place.filter(|_| under.is_none()).and_then(place_of);
             let source = place.as_ref().map(Place::source);
             let (list, repo) = match place {
                 Some(Place::List(list)) => (Some(list), None),
@@ -423,6 +426,7 @@ fn submitted(
             let filled = SubmittedForm::Create {
                 create: Box::new(create),
                 from,
+                under,
             };
             (filled, channel, None, false, reply, public)
         }
@@ -478,7 +482,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// The acknowledgement that keeps a form open, with the errors at their fields (docs/contracts/slack.md#acknowledging).
-fn errors(faults: &[FieldError]) -> Value {
+pub fn errors(faults: &[FieldError]) -> Value {
     let mut errors = Map::new();
     for fault in faults {
         errors
@@ -499,6 +503,7 @@ pub fn block(field: FormField) -> &'static str {
         FormField::Due => "due",
         FormField::Assignee => "assignee",
         FormField::Account => "account",
+        FormField::Under => "under",
     }
 }
 

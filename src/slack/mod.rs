@@ -50,7 +50,7 @@ use crate::clock::Clock;
 use crate::domain::form::SubmittedForm;
 use crate::domain::reply::SlackHealth;
 use crate::mailbox::{
-    Gesture, IncomingMessage, Inserted, Mailbox, StoreError, ThreadReplies, conversation_of,
+    Acceptance, Gesture, IncomingMessage, Mailbox, StoreError, ThreadReplies, conversation_of,
 };
 use crate::runtime::{
     Backoff, CancellationToken, EndReason, LastingFailure, Reloadable, Supervisor, TaskEnded,
@@ -599,14 +599,18 @@ impl socket::EventHandler for MailboxEvents {
         self.outage.events_are_left_out();
     }
 
-    async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreError> {
+    async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Acceptance, StoreError> {
         // For an unacknowledged command or button Slack itself shows an error to the person.
         let is_said = heard.gesture == Gesture::Said;
         if is_said && heard.direct {
             self.members.look_ahead(&self.web, &heard.user);
         }
         let conversation = conversation_of(&heard);
-        let kept = self.mailbox.keep(heard, raw).await;
+        // Nothing waits for Slack here: of a person who was not looked up lately, the answer has the errors of a form.
+        let member = self.members.fresh(&heard.user);
+        let may_act =
+            member.is_some_and(|member| self.mailbox.may_act(&member, &self.own.team).is_ok());
+        let kept = self.mailbox.keep(heard, raw, may_act).await;
         if kept.is_err() && is_said {
             // If the queue is full no notice is sent: Slack delivers the message again.
             let _ = self.unkept.try_send(degraded::UnstoredMessage {

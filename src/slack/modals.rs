@@ -38,6 +38,9 @@ use crate::verbs::offers::titled;
 const WHO_WITHIN: Duration = Duration::from_millis(1_500);
 /// How many triggers are remembered, to detect one that Slack delivers twice.
 const TRIGGERS_MAX: usize = 256;
+/// The hint below the field for the task that a new one is to be a part of.
+const UNDER_HINT: &str = "The task that this becomes a part of: a number of your list, #12, an id or a link. It is created \
+     where that task is";
 /// Characters of a text field, as Slack counts them.
 const INPUT_MAX: usize = 3_000;
 /// Characters of a section.
@@ -346,13 +349,12 @@ pub fn create_view(
     );
     if form.due {
         let date = SlackBlockDatePickerElement::new().with_action_id(block(FormField::Due).into());
-        let input = SlackInputBlock::new("Due".into(), date.into())
-            .with_block_id(block(FormField::Due).into())
-            .with_hint("Tasks in ClickUp only".into())
-            .with_optional(true);
-        blocks.push(input.into());
+        let hint = "Tasks in ClickUp only";
+        blocks.push(hinted(FormField::Due, "Due", date.into(), hint));
     }
     blocks.push(field(FormField::Entity, "Client", entity.into(), true));
+    let under = input(FormField::Under, "").into();
+    blocks.push(hinted(FormField::Under, "Under", under, UNDER_HINT));
     modal("New task", "Create", CREATE_FORM, blocks, note)
 }
 
@@ -454,6 +456,15 @@ fn field(
     SlackInputBlock::new(label.into(), element)
         .with_block_id(block(of).into())
         .with_optional(optional)
+        .into()
+}
+
+/// An optional field with a hint below it.
+fn hinted(of: FormField, label: &str, element: SlackInputBlockElement, hint: &str) -> SlackBlock {
+    SlackInputBlock::new(label.into(), element)
+        .with_block_id(block(of).into())
+        .with_hint(hint.into())
+        .with_optional(true)
         .into()
 }
 

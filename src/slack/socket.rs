@@ -26,14 +26,14 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use super::filter::Ignored;
-use super::forms::{FormRequest, GestureRequest, without_secrets};
+use super::forms::{FormRequest, GestureRequest, errors, without_secrets};
 use super::web::{Web, WebError};
 use super::wire::{Callback, Frame};
 use super::{SlackError, Timings, millis, panicked};
 use crate::domain::controls;
 use crate::domain::reply::SlackHealth;
 use crate::limits::{Limit, LogThrottle};
-use crate::mailbox::{IncomingMessage, Inserted, StoreError};
+use crate::mailbox::{Acceptance, IncomingMessage, Inserted, StoreError};
 use crate::runtime::{Backoff, CancellationToken, LastingFailure};
 use crate::tls;
 use queue::{Budget, ENVELOPES_MAX, GESTURES_RESERVE, Held, JOB_BYTES, JobQueue};
@@ -85,7 +85,7 @@ pub trait EventHandler: Send + Sync + 'static {
     /// Whether an event is meant for us. Quick, and stores nothing.
     fn judge(&self, callback: &Callback) -> Result<IncomingMessage, Ignored>;
     /// Stores it; committed when this returns (P1). Calls are committed in the order in which they begin.
-    async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreError>;
+    async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Acceptance, StoreError>;
     /// Reads the request of a slash command or an interaction. Quick, and stores nothing.
     fn understand(&self, kind: &str, payload: Value) -> Result<GestureRequest, Ignored>;
     /// Reports a sign that messages there did not arrive: this one was repeated, or is not accepted. Quick.
@@ -854,6 +854,7 @@ impl Job {
         let envelope = self.envelope_id.as_deref().map(controls::code);
         if let Some((heard, raw)) = self.keep {
             let keeping = intake.keep(heard, raw);
+            let says = self.instead.is_some();
             let kept = match self.instead.take() {
                 None => keeping.await,
                 Some((failed, slow)) => match timeout_at(self.arrived + KEEP_WITHIN, keeping).await
@@ -877,9 +878,16 @@ impl Job {
                 },
             };
             match kept {
-                Ok(Inserted::New) => count(&self.kind, "kept"),
-                Ok(Inserted::NotForUs) => count(&self.kind, Ignored::NotForUs.as_str()),
-                Ok(Inserted::Duplicate) => {
+                Ok(Acceptance::Faulty(faults)) => {
+                    count(&self.kind, "answered");
+                    let said = says.then(|| errors(&faults));
+                    return acknowledgement(self.envelope_id, said);
+                }
+                Ok(Acceptance::Taken(Inserted::New)) => count(&self.kind, "kept"),
+                Ok(Acceptance::Taken(Inserted::NotForUs)) => {
+                    count(&self.kind, Ignored::NotForUs.as_str());
+                }
+                Ok(Acceptance::Taken(Inserted::Duplicate)) => {
                     count(&self.kind, "duplicate");
                     tracing::debug!(envelope, "duplicate envelope");
                 }

@@ -1,5 +1,6 @@
 //! `create TITLE …`: create a task from a text, a form or a person's message.
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Deserialize;
 use serde_json::json;
@@ -15,11 +16,12 @@ use super::line::{AnswerKind, Call, CommandLine, Line};
 use super::texts::{fits, named, signed, signs};
 use super::{Http, Info, Names, Verb};
 use crate::command_tx::{
-    ChannelDefaults, CommandTx, Context, Decided, Handled, Rejection, Reply, Stop, not_configured,
+    ChannelDefaults, CommandTx, Context, Decided, Handled, Rejection, Reply, Stop, Target,
+    not_configured,
 };
 use crate::domain::command::{Assignee, NOBODY, Ref, TaskDraft};
 use crate::domain::entity::{Entities, Entity, split_title};
-use crate::domain::form::{FormField, SourceMessage, is_entity};
+use crate::domain::form::{FieldError, FormField, SourceMessage, SubmittedForm, is_entity};
 use crate::domain::mention::quiet;
 use crate::domain::operation::{NewTask, ParentTask, Place, Write};
 use crate::domain::person::{Person, called};
@@ -436,6 +438,57 @@ fn not_a_parent(value: &str) -> ParseError {
         "`{}` is not a task. After `--under`, type a number of your list, `#12`, a task's id or its link.",
         excerpt(value)
     ))
+}
+
+/// The task that the field of a form names.
+pub fn parent(named: &str) -> Result<Ref, ParseError> {
+    parse_ref(named).ok_or_else(|| slip(&not_a_parent_in_form(named)))
+}
+
+/// The error at the field of a form for the parent.
+pub(crate) fn not_a_parent_in_form(named: &str) -> String {
+    format!(
+        "“{}” is not a task. Type a number of your list, #12, a task's id or its link.",
+        excerpt(named)
+    )
+}
+
+/// The errors of a form with a parent that only the store shows, by its fields. `at`: the time at which it was sent.
+pub fn faults_under(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    draft: TaskDraft,
+    under: Ref,
+    at: DateTime<Utc>,
+) -> DbResult<Vec<FieldError>> {
+    let fault = |field, stop: Stop| {
+        let words = stop.rejection()?.words();
+        let why = words.plain();
+        DbResult::Ok(FieldError { field, why })
+    };
+    let placed = tx
+        .target(person, Some(under), &Context::over_http(at))
+        .and_then(Target::mirrored)
+        .and_then(|parent| placed_under(tx, draft, &parent.task));
+    let create = match placed {
+        Ok(create) => create,
+        Err(stop) => return Ok(vec![fault(FormField::Under, stop)?]),
+    };
+    let assigned = match create.source {
+        Some(source) => assignee(tx, person, create.assignee.as_ref(), source).map(drop),
+        None => Ok(()),
+    };
+    // The form itself does not know the source.
+    let placed = SubmittedForm::Create {
+        create: Box::new(create),
+        from: None,
+        under: None,
+    };
+    let mut faults = placed.faults();
+    if let Err(stop) = assigned {
+        faults.push(fault(FormField::Assignee, stop)?);
+    }
+    Ok(faults)
 }
 
 fn set_once<T>(place: &mut Option<T>, value: T, flag: Flag) -> Result<(), ParseError> {

@@ -1,12 +1,13 @@
 //! The commands of buttons, forms and reactions: verbs with their arguments filled in.
 
 use super::briefing::BriefingAt;
+use super::create::parent;
 use super::quiet::QuietChange;
 use super::receipts::ReceiptsBy;
 use super::undo::Undone;
 use super::{
-    Briefing, Command, Comment, Confirm, Create, Current, Done, Help, Link, Mute, Next, Pause,
-    Quiet, Receipts, Snooze, Start, Undo, Unmute, parse,
+    Briefing, Command, Comment, Confirm, Create, Current, Done, Help, Link, Mute, Next, ParseError,
+    Pause, Quiet, Receipts, Snooze, Start, Undo, Unmute, parse,
 };
 use crate::domain::card::ButtonAction;
 use crate::domain::command::{CommandRef, Ref};
@@ -82,17 +83,24 @@ pub fn pressed(press: &ButtonAction) -> Option<Command> {
 }
 
 /// The command of a form.
-pub fn filled(filled: &SubmittedForm) -> Command {
-    match filled {
+///
+/// # Errors
+/// The task that a new one is to be a part of cannot be read. The form was checked, perhaps by another version.
+pub fn filled(filled: &SubmittedForm) -> Result<Command, ParseError> {
+    Ok(match filled {
         SubmittedForm::Comment { task, text } => Comment {
             task: Some(task.named()),
             text: text.clone(),
             ..Comment::default()
         }
         .into(),
-        SubmittedForm::Create { create, .. } => Create::from(create.as_ref().clone()).into(),
+        SubmittedForm::Create { create, under, .. } => Create {
+            under: under.as_deref().map(parent).transpose()?,
+            ..Create::from(create.as_ref().clone())
+        }
+        .into(),
         SubmittedForm::Link { source, account } => Link::of(*source, account).into(),
-    }
+    })
 }
 
 /// A reaction that has a command on a card. All others are ignored.

@@ -177,6 +177,7 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            4 assignee:  (Ana, Bo)
            5 due:  (YYYY-MM-DD)
            6 entity:
+           7 under:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › submit
            ── New task ──
@@ -187,6 +188,7 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            4 assignee:  (Ana, Bo)
            5 due:  (YYYY-MM-DD)
            6 entity:
+           7 under:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › fill title Fix login
            ── New task ──
@@ -196,6 +198,7 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            4 assignee:  (Ana, Bo)
            5 due:  (YYYY-MM-DD)
            6 entity:
+           7 under:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › fill 3 acme/widgets
            ── New task ──
@@ -205,6 +208,7 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            4 assignee:  (Ana, Bo)
            5 due:  (YYYY-MM-DD)
            6 entity:
+           7 under:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › fill due [day]
            ── New task ──
@@ -214,6 +218,7 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            4 assignee:  (Ana, Bo)
            5 due: 2031-12-01  (YYYY-MM-DD)
            6 entity:
+           7 under:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › submit
            ── New task ──
@@ -224,6 +229,7 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            5 due: 2031-12-01  (YYYY-MM-DD)
              ✗ GitHub issues have no due [day]
            6 entity:
+           7 under:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › fill place nowhere
            (not one of the choices  (Inbox, acme/widgets))
@@ -235,6 +241,7 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            4 assignee:  (Ana, Bo)
            5 due:  (YYYY-MM-DD)
            6 entity:
+           7 under:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › submit
     Ivan › ✓ Issue created in GitHub: Fix login (acme/widgets#12)
@@ -270,6 +277,7 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            4 assignee:  (Ana, Bo)
            5 due:  (YYYY-MM-DD)
            6 entity:
+           7 under:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › submit
     Ivan › ✓ Task created in ClickUp: The door squeaks  (only you see this)
@@ -285,6 +293,7 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            4 assignee:  (Ana, Bo)
            5 due:  (YYYY-MM-DD)
            6 entity:
+           7 under:
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › cancel
            (closed)

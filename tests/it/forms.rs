@@ -503,7 +503,15 @@ async fn a_task_is_made_with_its_day_and_its_assignee() {
         let form = ivan.form(1).await;
         assert_eq!(
             form.fields(),
-            ["title", "description", "place", "assignee", "due", "entity"]
+            [
+                "title",
+                "description",
+                "place",
+                "assignee",
+                "due",
+                "entity",
+                "under"
+            ]
         );
         assert_eq!(form.choices("assignee"), ["Ana", "Bo"]);
         let answer = ivan.is_told(ANA);
@@ -634,7 +642,10 @@ async fn one_person_alone_is_not_asked_who() {
         ivan.slack().shortcut(ANA, "new_task");
         let form = ivan.form(1).await;
         // And GitHub alone has no due dates.
-        assert_eq!(form.fields(), ["title", "description", "place", "entity"]);
+        assert_eq!(
+            form.fields(),
+            ["title", "description", "place", "entity", "under"]
+        );
     })
     .await;
 }
@@ -658,6 +669,139 @@ async fn an_assignee_whom_github_leaves_out_is_told_of() {
             "✓ Issue created in GitHub: Fix login (acme/widgets#1). GitHub did not assign it to bo: they have no \
              access to the repository, or I may not assign there.",
         );
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ a part of another task
+
+/// The parent decides on the place, although the form always has one chosen.
+#[tokio::test]
+async fn a_form_makes_a_part_of_another_task() {
+    let setup = Setup::new().work_of_ana();
+    ivan_test(setup, async |ivan| {
+        let cert = cert(ivan);
+        ivan.dm(ANA, "list").await.begins("1. Renew cert");
+        for (under, said) in [
+            (
+                "1",
+                "✓ Task created in ClickUp: Write a test, under Renew cert",
+            ),
+            (
+                cert.as_str(),
+                "✓ Task created in ClickUp: Write a test, under Renew cert",
+            ),
+            (
+                " #1 ",
+                "✓ Issue created in GitHub: Write a test (acme/widgets#3), under Login fails",
+            ),
+            (
+                "https://github.com/acme/widgets/issues/2",
+                "✓ Issue created in GitHub: Write a test (acme/widgets#4), under Update the docs",
+            ),
+        ] {
+            ivan.slack().shortcut(ANA, "new_task");
+            let form = ivan.form(1).await;
+            let answer = ivan.is_told(ANA);
+            let fields = [("title", "Write a test"), ("under", under)];
+            assert!(form.submits(ANA, &fields).await.is_null(), "{under}");
+            answer.settles().await.begins(said);
+        }
+        assert_eq!(ivan.github().issue(REPO, 3).parent(), Some(1));
+        assert_eq!(ivan.github().issue(REPO, 4).parent(), Some(2));
+        let parts = ivan.clickup().tasks_named("Write a test");
+        let id = cert.trim_start_matches("clickup:");
+        assert_eq!(parts.len(), 2);
+        assert!(parts.iter().all(|part| part["parent"] == id), "{parts:?}");
+        ivan.dm(ANA, "undo").await.begins("✓ Undone: ");
+        ivan.github().issue(REPO, 4).is("closed");
+    })
+    .await;
+}
+
+/// The fields, and the field of the error with its begin.
+#[rstest]
+#[case::no_task(&[("under", "soon")], "under", "“soon” is not a task. Type a number of your list, ")]
+#[case::no_list_yet(&[("under", "1")], "under", "")]
+#[case::not_there(&[("under", "#99")], "under", "")]
+#[case::finished(&[("under", "#2")], "under", "Update the docs is closed in GitHub, so nothing was created under it.")]
+#[case::of_another_person(&[("under", "#3")], "under", "")]
+#[case::no_due_dates_there(&[("under", "#1"), ("due", "2031-12-01")], "due", "GitHub issues have no due date.")]
+#[case::no_account_there(&[("under", "#1"), ("assignee", "Cem")], "assignee", "I don't know Cem's GitHub account")]
+#[case::long_title(&[("under", "#1"), ("title", TITLE_OVER)], "title", "")]
+#[tokio::test]
+async fn a_parent_that_does_not_fit_is_told_beside_its_field(
+    #[case] fields: &'static [(&'static str, &'static str)],
+    #[case] field: &str,
+    #[case] begin: &str,
+) {
+    let setup = Setup::new()
+        .config("access.tasks = \"own\"")
+        .work_of_ana()
+        .config("[[people]]\nname = \"Cem\"\nslack = \"U0CEM01\"\nclickup = \"4244\"")
+        .github_issues([json!({"title": "Of Bo", "assignees": ["bo"], "user": "bo"})]);
+    ivan_test(setup, async |ivan| {
+        ivan.dm(ANA, "done #2").await.begins("✓ Issue closed");
+        let before = ivan.sql::<i64>("SELECT count(*) FROM slack_events");
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        let mut filled = vec![("title", "Odd")];
+        filled.retain(|(name, _)| !fields.iter().any(|(other, _)| other == name));
+        filled.extend(fields);
+        let told = form.submits(ANA, &filled).await;
+        assert_eq!(told["response_action"], "errors", "{told}");
+        let errors = told["errors"].as_object().unwrap();
+        assert!(errors.keys().eq([field]), "{told}");
+        let why = errors[field].as_str().unwrap();
+        assert!(why.starts_with(begin) && !why.contains("Of Bo"), "{why}");
+        assert_eq!(modals(ivan.slack()).len(), 1, "it stays open");
+        let after = ivan.sql::<i64>("SELECT count(*) FROM slack_events");
+        assert_eq!(after, before);
+        // Mended, it is the same form.
+        let answer = ivan.is_told(ANA);
+        let mended = [("title", "Even"), ("under", "#1")];
+        assert!(form.submits(ANA, &mended).await.is_null());
+        answer
+            .settles()
+            .await
+            .begins("✓ Issue created in GitHub: Even (acme/widgets#4), under Login fails");
+    })
+    .await;
+}
+
+/// Its parent was finished since, so that the errors would be shown: but it is the form from before.
+#[tokio::test]
+async fn a_form_with_a_parent_that_arrives_twice_makes_one_task() {
+    ivan_test(Setup::new().work_of_ana(), async |ivan| {
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        let answer = ivan.is_told(ANA);
+        let envelope = form.submit(ANA, &[("title", "Write a test"), ("under", "#1")]);
+        answer
+            .settles()
+            .await
+            .begins("✓ Issue created in GitHub: Write a test (acme/widgets#3), under Login fails");
+        ivan.dm(ANA, "done #1").await.begins("✓ Issue closed");
+        ivan.slack().repeat(&envelope);
+        ivan.until_all_is_acked().await;
+        ivan.is_silent_after(ANA, |_, _| {}).await;
+        assert_eq!(ivan.github().issues_titled(REPO, "Write a test").len(), 1);
+    })
+    .await;
+}
+
+/// The error would name a task.
+#[tokio::test]
+async fn whoever_may_not_act_is_told_nothing_of_a_parent() {
+    ivan_test(two_issues(), async |ivan| {
+        ivan.dm(ANA, "done #1").await.begins("✓ Issue closed");
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        let answer = ivan.is_told(GUEST);
+        let fields = [("title", "Mine"), ("under", "#1")];
+        assert!(form.submits(GUEST, &fields).await.is_null());
+        answer.answers().await.begins("✗ I only take commands");
+        assert_eq!(ivan.github().issues_titled(REPO, "Mine").len(), 0);
     })
     .await;
 }

@@ -102,7 +102,7 @@ impl EventHandler for Ear {
         })
     }
 
-    async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreError> {
+    async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Acceptance, StoreError> {
         let text = match heard.gesture {
             Gesture::Submitted {
                 filled: SubmittedForm::Comment { text, .. },
@@ -127,7 +127,7 @@ impl EventHandler for Ear {
             _ => {}
         }
         self.kept.lock().unwrap().push(text);
-        Ok(Inserted::New)
+        Ok(Acceptance::Taken(Inserted::New))
     }
 
     fn understand(&self, kind: &str, payload: Value) -> Result<GestureRequest, Ignored> {
