@@ -6,6 +6,7 @@
 
 mod reload;
 pub mod services;
+pub mod standby;
 mod systemd;
 
 use std::collections::BTreeMap;
@@ -111,6 +112,9 @@ pub enum AppError {
     /// The certificates of `tls.ca_file` cannot be used. The text names the file.
     #[error("{0}")]
     Certificates(String),
+    /// This daemon cannot lead, or cannot restore the newest store.
+    #[error("the standby: {0}")]
+    Standby(String),
     /// A task of the daemon failed, crashed or returned before the stop.
     #[error(transparent)]
     Part(#[from] TaskEnded<PartError>),
@@ -325,6 +329,12 @@ impl App {
         let reloader = Arc::new(Reloader::new(self.live.clone(), config, with));
         self.api = self.api.with_reload(Arc::clone(&reloader) as _);
         self.reload = Some(reloader);
+        self
+    }
+
+    /// Shows who leads: this daemon.
+    pub fn leading(mut self, leading: &standby::Leading) -> App {
+        self.api = self.api.with_leader(leading.status());
         self
     }
 

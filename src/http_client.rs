@@ -38,6 +38,7 @@ use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::reason::with_details;
 use crate::domain::source::{Limits, SourceStanding, TokenStanding};
 use crate::limits::Limit;
+use crate::runtime::fence::fenced;
 use crate::runtime::lock;
 use crate::tls;
 
@@ -354,7 +355,8 @@ impl HttpClient {
             sending = sending.header(CONTENT_TYPE, kind).body(form);
             sending = sending.timeout(FILE_TIMEOUT);
         }
-        let sent = sending.send().await;
+        // A leader whose lease is over sends nothing any more.
+        let sent = fenced(sending.send()).await;
         self.count(&request.method, sent.as_ref().ok());
         let response = sent.map_err(|error| self.unanswered(request, &error))?;
         let status = response.status().as_u16();

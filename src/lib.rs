@@ -7,8 +7,8 @@
 //! ├── main.rs        command line, logging, exit status
 //! ├── lib.rs         this map
 //! ├── app.rs         wiring: Config → App → run until told to stop; app/services.rs: the services of `ivan init` ·
-//! │                  app/reload.rs: changes of bot.toml while it runs · app/systemd.rs: ready, state, not stuck
-//! ├── runtime.rs     shutdown token, supervisor of named tasks, back-off, rate limiter, lock, reloadable settings: one of each; runtime/failing.rs: log throttle
+//! │                  app/reload.rs: changes of bot.toml while it runs · app/systemd.rs: ready, state, not stuck · app/standby.rs: waits to lead, restores, replicates
+//! ├── runtime.rs     shutdown token, supervisor of named tasks, back-off, rate limiter, lock, reloadable settings: one of each; runtime/failing.rs: log throttle · runtime/fence.rs: until when it may send
 //! ├── limits.rs      every limit, by name: counted and logged where it is reached
 //! ├── clock.rs       the app's clock, which tests can shift
 //! ├── lenient.rs     JSON from outside, read leniently and in little memory
@@ -63,6 +63,7 @@
 //! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · link_requests.rs · schedules.rs · log.rs · slack_events.rs · forms.rs · questions.rs · gauges.rs: numbers for metrics · service_levels.rs: times of writes ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
 //! │       set_aside.rs · tombstones.rs · idle.rs · arrivals.rs · personal_tokens.rs · access.rs: rules and mentions
+//! ├── standby.rs     the lease by which one of several daemons leads: standby/lease.rs · standby/s3.rs: its object
 //! ├── tls.rs         the TLS configuration of all clients
 //! ├── http_client.rs one HTTP exchange with a source
 //! │   └── request.rs · verdict.rs: meanings of answers · webhook.rs: signatures · clients.rs, fake.rs, damage.rs: tests of both clients
@@ -81,6 +82,7 @@
 //! │   ├── pages/: the status page: sessions.rs: links and sessions · status.rs, charts.rs, docs.rs, table.rs, html.rs: HTML from facts
 //! │   ├── request.rs · queries.rs · reads.rs · writes.rs · daemon.rs · reload.rs           requests and handlers
 //! │   ├── answers/tasks.rs · answers/people.rs · answers/stats.rs · answers/health.rs · answers/logins.rs · problem.rs    answers
+//! │   ├── standby.rs: probes of a daemon that waits to lead
 //! │   └── hooks.rs: webhooks · metrics.rs, recorder.rs: GET /metrics
 //! ├── setup/         the decisions of `ivan init`: choice.rs: numbered lists · people.rs: accounts by e-mail · bot_toml.rs: changes of the file · hosts.rs: tokens of logins
 //! ├── cli/           help.rs: groups and examples of `--help` · complete.rs: completions · man.rs: manual pages · client.rs: the client of the API ·
@@ -142,6 +144,7 @@ mod scan_cost;
 pub mod set_aside;
 pub mod setup;
 pub mod slack;
+pub mod standby;
 pub mod store;
 mod tls;
 pub mod verbs;

@@ -22,6 +22,9 @@ use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    if let Some(exit) = app::standby::child() {
+        return exit;
+    }
     let undumpable = app::forbid_core_dumps();
     let asked = cli::complete::asked(|options| {
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -369,15 +372,40 @@ async fn serve(config: Config, path: Option<std::path::PathBuf>) -> ExitCode {
         Ok(stop) => stop,
         Err(error) => return fail(&format!("cannot install signal handlers: {error}")),
     };
+    let mut stop: std::pin::Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(stop);
+    let leads = tokio::select! {
+        leads = app::standby::lead(&config, clock()) => leads,
+        () = &mut stop => return ExitCode::SUCCESS,
+    };
+    let mut leading = match leads {
+        Ok(leading) => leading,
+        Err(error) => return fail(&error.to_string()),
+    };
     let app = match App::build(&config, clock()).await {
         Ok(app) => app,
-        Err(error) => return fail(&error.to_string()),
+        Err(error) => {
+            if let Some(leading) = leading {
+                leading.ends().await;
+            }
+            return fail(&error.to_string());
+        }
+    };
+    let app = match &mut leading {
+        Some(leading) => {
+            leading.replicates(&config);
+            app.leading(leading)
+        }
+        None => app,
     };
     let load = Arc::new(move || Config::load(path.as_deref(), variables()));
     let app = app.reloading(&config, Reloading { load, level, asked });
     // The app has its own copies. With thousands of people this is megabytes.
     drop(config);
-    match app.run(Box::pin(stop)).await {
+    let ended = app.run(stop).await;
+    if let Some(leading) = leading {
+        leading.ends().await;
+    }
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         // The log has the reason already.
         Err(_) => ExitCode::FAILURE,

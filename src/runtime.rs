@@ -4,6 +4,7 @@
 //! There is one of each, our own where no crate fits: see [`Backoff`], [`RateLimiter`] and [`lock`].
 
 mod failing;
+pub mod fence;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;

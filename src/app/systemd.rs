@@ -49,6 +49,27 @@ pub(super) async fn report(
     ]);
 }
 
+/// Reports a daemon that stands by until told to stop: it is ready to take over.
+pub(super) async fn stands_by(mut standing: watch::Receiver<String>, stop: CancellationToken) {
+    tell(&[
+        NotifyState::Ready,
+        NotifyState::Status(&standing.borrow_and_update().clone()),
+    ]);
+    let mut beats = sd_notify::watchdog_enabled().map(|limit| interval(limit / 3));
+    let reports = async {
+        loop {
+            tokio::select! {
+                Ok(()) = standing.changed() => {
+                    let now = standing.borrow_and_update().clone();
+                    tell(&[NotifyState::Status(&now)]);
+                }
+                () = beat(&mut beats) => tell(&[NotifyState::Watchdog]),
+            }
+        }
+    };
+    stop.run_until_cancelled(reports).await;
+}
+
 /// The next state of the connection to Slack. Never resolves without Slack, or once nobody reports it any more.
 async fn changed(news: &mut Option<watch::Receiver<SlackNews>>) -> String {
     if let Some(news) = news

@@ -551,6 +551,15 @@ fn some_of(names: &[String]) -> String {
 fn status(json: &Value) -> Option<Printed> {
     let now = time(json, "now")?;
     let mut rows = vec![("ivan".to_owned(), text(json, "version")?)];
+    if let Some(leader) = json.get("leader").filter(|leader| leader.is_object()) {
+        let (holder, since) = (text(leader, "holder")?, ago(now, time(leader, "since")?));
+        let term = leader.get("term")?.as_u64()?;
+        let mut row = format!("{holder}, since {since} (term {term})");
+        if let Some(why) = text(leader, "replication") {
+            let _ = write!(row, "; ✗ the store is not replicated: {why}");
+        }
+        rows.push(("leads".to_owned(), row));
+    }
     let writable = json.get("store")?.get("writable")?.as_bool()?;
     let store = if writable {
         "writable"
@@ -1027,6 +1036,23 @@ mod tests {
                  ✗ reading GitHub, set aside just now: `ivan retry poll-github` retries it
         service  99.9 % of 1204 commands had their outcome within 2 s, all within 10 minutes of the source being back (last 7 days)
         ");
+    }
+
+    #[rstest]
+    #[case::well(json!(null), "leads    ivan-a, since 5 min ago (term 3)\n")]
+    #[case::alone(json!("exit status: 1"), "leads    ivan-a, since 5 min ago (term 3); ✗ the store is not replicated: exit status: 1\n")]
+    fn the_leader_is_named(#[case] replication: Value, #[case] row: &str) {
+        let answer = json!({
+            "version": "0.1.0",
+            "now": "2026-03-03T12:00:00Z",
+            "leader": { "holder": "ivan-a", "since": "2026-03-03T11:55:00Z", "term": 3, "replication": replication },
+            "store": { "writable": true },
+            "slack": null,
+            "sources": {},
+            "queued_operations": 0,
+        });
+        let printed = print(AnswerKind::Status, 200, answer);
+        assert!(printed.out.contains(row), "{}", printed.out);
     }
 
     #[rstest]

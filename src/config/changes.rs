@@ -125,6 +125,13 @@ fn secrets(config: &Config) -> impl Iterator<Item = (&'static str, &Secret)> {
             github.and_then(|github| github.webhook_secret.as_ref()),
         ),
         ("api.token", config.api.token.as_ref()),
+        (
+            "standby.secret_access_key",
+            config
+                .standby
+                .as_ref()
+                .map(|standby| &standby.secret_access_key),
+        ),
     ];
     let set = |(key, secret): (&'static str, Option<_>)| Some((key, secret?));
     all.into_iter().filter_map(set)

@@ -77,6 +77,8 @@ pub struct Config {
     pub link: LinkRule,
     /// The known clients of tasks. Empty: any client.
     pub entities: Vec<Entity>,
+    /// `None` if no key of `[standby]` is set.
+    pub standby: Option<StandbyConfig>,
     /// The format and level of log lines.
     pub log: LogConfig,
     file: Option<PathBuf>,
@@ -356,6 +358,31 @@ pub struct OutboxConfig {
     pub signature: bool,
 }
 
+/// `[standby]`
+#[derive(Debug, Clone)]
+pub struct StandbyConfig {
+    /// The bucket with the lease.
+    pub bucket: String,
+    /// The key of the lease's object.
+    pub key: String,
+    /// The name of this daemon; each has another.
+    pub holder: String,
+    /// How long the lease lasts without a renewal.
+    pub ttl: Duration,
+    /// The region of the bucket.
+    pub region: String,
+    /// `None`: Amazon S3.
+    pub endpoint: Option<String>,
+    /// The id of the access key.
+    pub access_key_id: String,
+    /// The secret of the access key.
+    pub secret_access_key: Secret,
+    /// The program that restores the replica of a term to a file, and its arguments.
+    pub restore: Vec<String>,
+    /// The program that replicates the store while this daemon leads. Empty: another one does.
+    pub replicate: Vec<String>,
+}
+
 /// One of `[[people]]`. No two share a name or an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonConfig {
@@ -573,6 +600,7 @@ impl Config {
         let ca_file = ca_file(&mut reader);
         let sync = sync(&mut reader);
         let outbox = outbox(&mut reader);
+        let standby = standby(&mut reader);
         let log = log(&mut reader);
         let addresses = [
             slack
@@ -584,6 +612,9 @@ impl Config {
             github
                 .as_ref()
                 .map(|github| ("github.api_url", &github.api_url)),
+            standby
+                .as_ref()
+                .and_then(|standby| Some(("standby.endpoint", standby.endpoint.as_ref()?))),
         ];
         for (key, address) in addresses.into_iter().flatten() {
             encrypted(&mut reader, key, address);
@@ -610,6 +641,7 @@ impl Config {
                 access,
                 link,
                 entities,
+                standby,
                 log,
                 file: path,
                 shown,
@@ -1626,6 +1658,93 @@ fn sync(reader: &mut Reader) -> SyncConfig {
     }
     sync
 }
+
+fn standby(reader: &mut Reader) -> Option<StandbyConfig> {
+    let here = reader.has("standby");
+    let lease = reader.required(
+        "standby.lease",
+        &LEASE,
+        here,
+        "the lease's object, `s3://BUCKET/PATH`, the same for all daemons",
+    );
+    let holder = reader.required(
+        "standby.holder",
+        &TEXT,
+        here,
+        "a name of this daemon, another one on each machine",
+    );
+    let ttl = reader.or("standby.ttl", &LEASE_TTL, Duration::from_secs(15));
+    let region = reader.or("standby.region", &TEXT, "us-east-1".to_owned());
+    let endpoint = reader.optional("standby.endpoint", &ADDRESS, "Amazon S3");
+    let access_key_id = reader.required(
+        "standby.access_key_id",
+        &TEXT,
+        here,
+        "the id of an access key that may read and write the lease",
+    );
+    let secret_access_key =
+        reader.required_secret("standby.secret_access_key", "", here, "its secret");
+    let restore = reader.required(
+        "standby.restore",
+        &COMMAND,
+        here,
+        "the program that restores the replica of a term, as in bot.toml.example",
+    );
+    let replicate = reader.or("standby.replicate", &COMMAND, Vec::new());
+    if !here {
+        reader.forget("standby");
+    }
+    let (bucket, key) = lease?;
+    Some(StandbyConfig {
+        bucket,
+        key,
+        holder: holder?,
+        ttl,
+        region,
+        endpoint,
+        access_key_id: access_key_id?,
+        secret_access_key: secret_access_key?,
+        restore: restore?,
+        replicate,
+    })
+}
+
+/// The bucket and the key of an object.
+const LEASE: ValueFormat<(String, String)> = ValueFormat {
+    parse: |value| {
+        let address = text(value)?;
+        let parts = address
+            .strip_prefix("s3://")
+            .and_then(|rest| rest.split_once('/'))
+            .filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty() && !key.ends_with('/'));
+        match parts {
+            Some((bucket, key)) => Ok((bucket.to_owned(), key.to_owned())),
+            None => Err(format!("expected s3://BUCKET/PATH, found `{address}`")),
+        }
+    },
+    show: |(bucket, key)| quote(&format!("s3://{bucket}/{key}")),
+};
+
+/// Shorter, and a slow answer would end the leader; longer, and nobody leads for minutes.
+const LEASE_TTL: ValueFormat<Duration> = ValueFormat {
+    parse: |value| {
+        let ttl = (DURATION.parse)(value)?;
+        match (Duration::from_secs(1)..=Duration::from_secs(300)).contains(&ttl) {
+            true => Ok(ttl),
+            false => Err(format!("expected 1s to 5m, found {}", show_duration(&ttl))),
+        }
+    },
+    show: DURATION.show,
+};
+
+/// A program and its arguments.
+const COMMAND: ValueFormat<Vec<String>> = ValueFormat {
+    parse: |value| match texts(value)? {
+        words if words.is_empty() => Err("empty; name a program, or remove the key".to_owned()),
+        words => Ok(words),
+    },
+    show: |words| quote_all(words),
+};
 
 fn outbox(reader: &mut Reader) -> OutboxConfig {
     let outbox = OutboxConfig {

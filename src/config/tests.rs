@@ -1099,6 +1099,64 @@ mod example {
     }
 }
 
+mod standby {
+    use super::*;
+    use rstest::rstest;
+
+    const KEYS: &[(&str, &str)] = &[
+        ("lease", "\"s3://acme-ivan/teams/lease\""),
+        ("holder", "\"ivan-a\""),
+        ("access_key_id", "\"AKIDACME\""),
+        ("secret_access_key", "\"a-secret-of-the-tests\""),
+        ("restore", "[\"restore\", \"{file}\"]"),
+    ];
+
+    /// `[standby]` with all required keys, but another value of one, or without it.
+    fn standby(key: &str, value: Option<&str>) -> Result<StandbyConfig, String> {
+        let mut text = format!("{CLICKUP}\n[standby]\n");
+        let others = KEYS.iter().filter(|(known, _)| *known != key);
+        let this = value.map(|value| (key, value));
+        for (key, value) in others.copied().chain(this) {
+            text.push_str(&format!("{key} = {value}\n"));
+        }
+        let config = read(&text, &[]).map_err(|errors| errors.to_string())?;
+        Ok(config.standby.unwrap())
+    }
+
+    #[test]
+    fn it_is_read_and_the_rest_has_defaults() {
+        let standby = standby("", None).unwrap();
+        assert_eq!(
+            (&*standby.bucket, &*standby.key),
+            ("acme-ivan", "teams/lease")
+        );
+        assert_eq!(standby.ttl, Duration::from_secs(15));
+        assert_eq!(standby.region, "us-east-1");
+        assert_eq!(standby.endpoint, None);
+        assert_eq!(standby.restore, ["restore", "{file}"]);
+        assert!(standby.replicate.is_empty());
+        assert!(read(CLICKUP, &[]).unwrap().standby.is_none());
+    }
+
+    #[rstest]
+    #[case("lease", None, "standby.lease: missing")]
+    #[case("holder", None, "standby.holder: missing")]
+    #[case("access_key_id", None, "standby.access_key_id: missing")]
+    #[case("secret_access_key", None, "standby.secret_access_key: missing")]
+    #[case("restore", None, "standby.restore: missing")]
+    #[case("restore", Some("[]"), "standby.restore: empty")]
+    #[case("lease", Some("\"acme-ivan/lease\""), "expected s3://BUCKET/PATH")]
+    #[case("lease", Some("\"s3://acme-ivan/\""), "expected s3://BUCKET/PATH")]
+    #[case("ttl", Some("\"500ms\""), "expected 1s to 5m")]
+    #[case("ttl", Some("\"1h\""), "expected 1s to 5m")]
+    #[case("endpoint", Some("\"http://s3.acme.test\""), "unencrypted")]
+    fn mistakes_are_named(#[case] key: &str, #[case] value: Option<&str>, #[case] why: &str) {
+        let error = standby(key, value).unwrap_err();
+        assert!(error.contains(why), "{error}");
+        assert!(!error.contains("a-secret-of-the-tests"), "{error}");
+    }
+}
+
 mod github_app {
     use super::*;
     use rstest::rstest;

@@ -118,7 +118,9 @@ pub(super) async fn status(State(api): State<ApiState>) -> Json<StatusAnswer> {
     let health = api.commands.health().await;
     let levels = api.commands.service_levels().await;
     let now = api.clock.now();
-    Json(StatusAnswer::of(&health, levels.as_ref(), api.version, now))
+    let mut answer = StatusAnswer::of(&health, levels.as_ref(), api.version, now);
+    answer.leader = api.leader.as_ref().map(|leader| leader().into());
+    Json(answer)
 }
 
 pub(super) async fn healthz() -> Json<Alive> {
@@ -126,11 +128,13 @@ pub(super) async fn healthz() -> Json<Alive> {
 }
 
 pub(super) async fn readyz(State(api): State<ApiState>) -> Result<Json<Readiness>, Problem> {
-    ready(&api.commands.health().await)
+    let leader = api.leader.as_ref().map(|leader| leader().holder);
+    ready(&api.commands.health().await, leader)
 }
 
-fn ready(health: &HealthView) -> Result<Json<Readiness>, Problem> {
-    let readiness = Readiness::of(health);
+fn ready(health: &HealthView, leader: Option<String>) -> Result<Json<Readiness>, Problem> {
+    let mut readiness = Readiness::of(health);
+    readiness.leader = leader;
     if readiness.ready {
         return Ok(Json(readiness));
     }
@@ -173,7 +177,8 @@ mod tests {
         #[case] slack: Option<SlackHealth>,
         #[case] status: u16,
     ) {
-        let (answered, body) = json_of(ready(&health(store_writable, slack)).into_response()).await;
+        let (answered, body) =
+            json_of(ready(&health(store_writable, slack), None).into_response()).await;
         assert_eq!(answered, status);
         assert_eq!(body["ready"], status == 200);
         assert_eq!(

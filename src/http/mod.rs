@@ -31,6 +31,7 @@ mod request;
 mod routes;
 mod schemas;
 mod serving;
+mod standby;
 mod tokens;
 mod writes;
 
@@ -61,6 +62,7 @@ use problem::{Problem, ProblemKind};
 pub use reload::{ChangedKey, Reload, ReloadRefusal, ReloadReport};
 pub use serving::IsProxy;
 use serving::{Serving, serve_as};
+pub use standby::{Leader, LeaderStatus, standby_router};
 use tokens::authorize;
 pub use tokens::{ApiTokens, NamedToken};
 
@@ -104,6 +106,8 @@ pub struct ApiState {
     sync: Arc<dyn Synchronize>,
     /// `None` where no file is read again: in the demo.
     reload: Option<Arc<dyn Reload>>,
+    /// `None` without a standby.
+    leader: Option<Leader>,
     clock: Clock,
     version: &'static str,
     /// Builds the API's description. It names the handlers, which must not name it.
@@ -126,6 +130,7 @@ impl ApiState {
             pages: PageSessions::default(),
             sync,
             reload: None,
+            leader: None,
             clock,
             version,
             document: openapi::document,
@@ -137,6 +142,16 @@ impl ApiState {
     pub fn with_reload(self, reload: Arc<dyn Reload>) -> ApiState {
         ApiState {
             reload: Some(reload),
+            ..self
+        }
+    }
+}
+
+impl ApiState {
+    /// The same of a daemon that leads by a lease.
+    pub fn with_leader(self, leader: Leader) -> ApiState {
+        ApiState {
+            leader: Some(leader),
             ..self
         }
     }

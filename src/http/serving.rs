@@ -34,7 +34,7 @@ use tower_service::Service;
 
 use super::connections::{Connections, NoPlace, OpenConnection, counted};
 use crate::limits::Limit;
-use crate::runtime::{CancellationToken, slept};
+use crate::runtime::{CancellationToken, fence, slept};
 
 /// Decides whether an address is a proxy's, to which the bound per address does not apply.
 pub type IsProxy = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
@@ -288,7 +288,9 @@ async fn answer(
     }
     let body = Arriving::new(body, Arc::clone(&place));
     let request = Request::from_parts(parts, Body::new(body));
+    // A leader whose lease is over confirms nothing any more: its store is no longer the one that counts.
     let mut response = router.call(request).await?;
+    fence::passes().await;
     let status = response.status();
     let unread = !place.has_request();
     let refused = status.is_client_error() || status.is_server_error();

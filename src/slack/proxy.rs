@@ -14,10 +14,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hyper::Uri;
+use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::runtime::fence;
 
 /// How long to wait for an answer before the next address is tried concurrently (RFC 8305, section 5).
 const NEXT_AFTER: Duration = Duration::from_millis(250);
@@ -57,7 +60,11 @@ impl ProxyConnector {
     }
 
     /// A connection to the host of a URL of Slack's, `https` or `wss`.
-    pub(super) async fn connect(&self, to: &Uri) -> io::Result<TcpStream> {
+    pub(super) async fn connect(&self, to: &Uri) -> io::Result<FencedStream> {
+        self.dial(to).await.map(FencedStream)
+    }
+
+    async fn dial(&self, to: &Uri) -> io::Result<TcpStream> {
         let odd = || io::Error::new(io::ErrorKind::InvalidInput, "an address without a host");
         let to = tunnelled(to).ok_or_else(odd)?;
         let (host, at) = (to.host().ok_or_else(odd)?, port(&to).ok_or_else(odd)?);
@@ -75,9 +82,9 @@ impl ProxyConnector {
 }
 
 impl tower_service::Service<Uri> for ProxyConnector {
-    type Response = TokioIo<TcpStream>;
+    type Response = TokioIo<FencedStream>;
     type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<TcpStream>>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<FencedStream>>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
@@ -86,6 +93,62 @@ impl tower_service::Service<Uri> for ProxyConnector {
     fn call(&mut self, to: Uri) -> Self::Future {
         let way = self.clone();
         Box::pin(async move { way.connect(&to).await.map(TokioIo::new) })
+    }
+}
+
+/// A connection that sends nothing once the time for it is over (`runtime/fence.rs`): requests, and acknowledgements of events.
+#[derive(Debug)]
+pub struct FencedStream(pub(super) TcpStream);
+
+impl AsyncRead for FencedStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for FencedStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match fence::is_open() {
+            true => Pin::new(&mut self.0).poll_write(cx, bytes),
+            false => Poll::Pending,
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match fence::is_open() {
+            true => Pin::new(&mut self.0).poll_write_vectored(cx, bytes),
+            false => Poll::Pending,
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl Connection for FencedStream {
+    fn connected(&self) -> Connected {
+        self.0.connected()
     }
 }
 

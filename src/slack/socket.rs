@@ -16,7 +16,6 @@ use async_trait::async_trait;
 use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at};
@@ -27,6 +26,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_c
 
 use super::filter::Ignored;
 use super::forms::{FormRequest, GestureRequest, errors, without_secrets};
+use super::proxy::FencedStream;
 use super::web::{Web, WebError};
 use super::wire::{Callback, Frame};
 use super::{SlackError, Timings, millis, panicked};
@@ -65,7 +65,7 @@ pub trait Connector: Send + Sync + 'static {
     /// A fresh URL for one link; it is a secret.
     async fn open(&self, limit: Duration) -> Result<String, WebError>;
     /// A connection to the host of such a URL.
-    async fn dial(&self, to: &hyper::Uri) -> std::io::Result<TcpStream>;
+    async fn dial(&self, to: &hyper::Uri) -> std::io::Result<FencedStream>;
 }
 
 #[async_trait]
@@ -74,7 +74,7 @@ impl Connector for Web {
         Web::open(self, limit).await
     }
 
-    async fn dial(&self, to: &hyper::Uri) -> std::io::Result<TcpStream> {
+    async fn dial(&self, to: &hyper::Uri) -> std::io::Result<FencedStream> {
         self.way.connect(to).await
     }
 }
@@ -393,7 +393,7 @@ impl From<WebError> for Failure {
     }
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket = WebSocketStream<MaybeTlsStream<FencedStream>>;
 
 /// Opens a WebSocket at a fresh URL. A URL works once, so each attempt requests its own.
 async fn connect(door: &impl Connector, timings: &Timings) -> Result<Socket, Failure> {

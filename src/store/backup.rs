@@ -146,8 +146,8 @@ fn key_file(path: &Path, settings: &StoreSettings) -> PathBuf {
 
 /// Refuses a file that must not or cannot become a copy, or an export.
 pub(super) fn is_writable(path: &Path, file: &Path, replace: bool) -> Result<(), String> {
-    let of_the_store =
-        ["", "-wal", "-shm", ".lock", ".key", ".generation"].map(|end| with_end(path, end));
+    let of_the_store = ["", "-wal", "-shm", ".lock", ".key", ".generation", ".lease"]
+        .map(|end| with_end(path, end));
     if of_the_store.iter().any(|own| is_same(own, file)) {
         return Err("it belongs to the store itself; name another file".to_owned());
     }

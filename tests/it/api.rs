@@ -877,6 +877,7 @@ async fn whoever_has_no_token_learns_that_it_lives_and_whether_it_is_ready() {
                     "ready": true,
                     "store": "writable",
                     "slack": "connected",
+                    "leader": null,
                     "sources": {
                         "clickup": { "synced": true, "ok": true },
                         "github": { "synced": true, "ok": true },

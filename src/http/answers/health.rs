@@ -10,7 +10,7 @@ use crate::commands::{HealthView, ServiceLevels, SetAside, SlackHealth, SourceHe
 use crate::domain::reason::for_operators;
 use crate::domain::reply;
 use crate::domain::task::Source;
-use crate::http::{metrics, schemas};
+use crate::http::{LeaderStatus, metrics, schemas};
 
 /// The health of all parts.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,6 +30,33 @@ pub struct StatusAnswer {
     pub(in crate::http) set_aside: Vec<WorkSetAside>,
     /// How soon the commands of the last 7 days had their outcome; null if the store cannot be read.
     pub(in crate::http) service_levels: Option<ServiceStatus>,
+    /// The daemon that leads; null without `[standby]`.
+    pub(in crate::http) leader: Option<LeaderAnswer>,
+}
+
+/// The daemon that leads.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Leader)]
+pub struct LeaderAnswer {
+    /// Its name: `standby.holder`.
+    pub(in crate::http) holder: String,
+    /// When it began to lead.
+    pub(in crate::http) since: DateTime<Utc>,
+    /// How often the leader changed, and itself began anew.
+    pub(in crate::http) term: u64,
+    /// Why its store is not replicated; null if it is.
+    pub(in crate::http) replication: Option<String>,
+}
+
+impl From<LeaderStatus> for LeaderAnswer {
+    fn from(leader: LeaderStatus) -> LeaderAnswer {
+        LeaderAnswer {
+            holder: leader.holder,
+            since: leader.since,
+            term: leader.term,
+            replication: leader.replication,
+        }
+    }
 }
 
 /// How soon commands that write had their outcome in their source.
@@ -241,6 +268,7 @@ impl StatusAnswer {
             queued_operations: health.queued_operations,
             set_aside: health.set_aside.iter().map(WorkSetAside::from).collect(),
             service_levels: levels.map(ServiceStatus::from),
+            leader: None,
         }
     }
 }
@@ -266,6 +294,8 @@ pub struct Readiness {
     /// Null: Slack is not configured.
     slack: Option<SlackState>,
     sources: BTreeMap<Source, SourceReadiness>,
+    /// The name of the daemon that leads; null without `[standby]`.
+    pub(in crate::http) leader: Option<String>,
 }
 
 /// Whether the store accepts writes.
@@ -300,6 +330,7 @@ impl Readiness {
                 synced: health.last_sync.is_some(),
                 ok: health.error.is_none(),
             }),
+            leader: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use rstest::rstest;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::accept_async;
@@ -65,8 +65,9 @@ impl Connector for Front {
         }
     }
 
-    async fn dial(&self, to: &hyper::Uri) -> std::io::Result<TcpStream> {
-        TcpStream::connect(to.authority().unwrap().as_str()).await
+    async fn dial(&self, to: &hyper::Uri) -> std::io::Result<FencedStream> {
+        let stream = TcpStream::connect(to.authority().unwrap().as_str()).await;
+        stream.map(FencedStream)
     }
 }
 
