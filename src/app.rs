@@ -28,6 +28,7 @@ use crate::clock::Clock;
 use crate::commands::{ChannelDefaults, CommandSettings, Commands, ReceiptMode};
 use crate::config::{self, Config, GitHubAccessConfig};
 use crate::doctor::{self, CheckedSource, Patient};
+use crate::domain::address;
 use crate::domain::checkup::SourceCheckup;
 use crate::domain::entity::Entities;
 use crate::domain::finding::{CheckupReport, Finding, FindingArea};
@@ -1144,6 +1145,7 @@ fn sources(config: &Config, known: Known, clock: &Clock) -> Result<Sources, AppE
             access: github_access(&github.access),
             repo: github.repo.clone(),
             repos: github.repos.clone(),
+            url: github.url.clone(),
             api_url: github.api_url.clone(),
             in_progress_label: github.in_progress_label.clone(),
             priority_labels: PriorityLabels {
@@ -1196,6 +1198,10 @@ fn command_settings(config: &Config) -> CommandSettings {
             .flat_map(config::GitHubConfig::all_repos)
             .cloned()
             .collect(),
+        github_url: config
+            .github
+            .as_ref()
+            .map_or_else(|| address::GITHUB.to_owned(), |github| github.url.clone()),
         weights: config.queue.score,
         default_person: config.api.default_person.clone(),
         slack: config.slack.is_some(),

@@ -20,6 +20,7 @@
 //! │   └── layers.rs: origins · changes.rs: changed keys · reader.rs: keys → values · network.rs: addresses · lines.rs: lines of keys · remarks.rs: example values, open files · secret.rs: tokens that do not print · token.rs: hashes of API tokens
 //! ├── domain/        values and decisions: no IO, no clock, nothing of Slack, HTTP or SQL
 //! │   ├── task.rs · ids.rs · person.rs · link.rs · entity.rs · profile.rs      tasks, row ids, people, their accounts, clients, sources
+//! │   ├── address.rs                                                           addresses of GitHub's pages and API
 //! │   ├── checkup.rs · finding.rs · directory.rs                                            facts about tokens, listed places and people, for `doctor` and `init`
 //! │   ├── access.rs                                                            the tasks that a person may name
 //! │   ├── command.rs · filter.rs · when.rs · mention.rs                        REFs, filters, times and mentions as people type them

@@ -1738,6 +1738,10 @@ fn refusals() -> Vec<Group> {
         reply::not_mirrored(github, "acme/widgets#9"),
     );
     unfit.refused("a foreign repository", reply::repo_not_followed(&repo()));
+    unfit.refused(
+        "the link to an issue on another GitHub",
+        reply::another_github("github.com", "git.acme.test"),
+    );
     unfit.refused("a foreign list", reply::list_not_followed("901100000002"));
     unfit.refused("an archived list", verbs::create::list_archived("Roadmap"));
     let closed = task(github, TaskStatus::Done);

@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 use super::prompt::{NoAnswer, Prompter};
 use super::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, manifest};
-use crate::config::{Config, Secret};
+use crate::config::{Config, Secret, origin};
+use crate::domain::address;
 use crate::domain::checkup::{TokenFacts, TokenTrouble, TokenWorkspace};
 use crate::domain::directory::ListedAccount;
 use crate::domain::person::SlackMember;
@@ -94,9 +95,18 @@ pub struct InitOptions {
     /// Only write bot.toml
     #[arg(long, overrides_with = "start")]
     pub no_start: bool,
-    /// For GitHub Enterprise Server: https://HOST/api/v3
+    /// For GitHub Enterprise Server: the address of its pages, https://HOST
     #[arg(
         long,
+        value_name = "URL",
+        env = "IVAN__GITHUB__URL",
+        hide_env_values = true
+    )]
+    pub github_url: Option<String>,
+    /// For a proxy or a test
+    #[arg(
+        long,
+        hide = true,
         value_name = "URL",
         env = "GITHUB_API_URL",
         hide_env_values = true
@@ -143,18 +153,33 @@ impl InitInputs {
     pub fn addresses(&self, options: &InitOptions) -> Result<Addresses, String> {
         let file = BotToml::read(self.text())
             .map_err(|why| format!("{} is not TOML: {why}", self.path.display()))?;
-        let one = |option: &Option<String>, section: &str, usual: &str| {
-            let variable = format!("IVAN__{}__API_URL", section.to_uppercase());
+        let given = |option: &Option<String>, section: &str, key: &str| {
+            let variable = format!("IVAN__{}__{}", section.to_uppercase(), key.to_uppercase());
             let given = option.clone().filter(|address| !address.trim().is_empty());
             let given = given.or_else(|| self.variable(&variable).map(str::to_owned));
-            let given = given.or_else(|| file.text_of(section, "api_url"));
-            let address = given.unwrap_or_else(|| usual.to_owned());
-            address.trim().trim_end_matches('/').to_owned()
+            let given = given.or_else(|| file.text_of(section, key));
+            given.map(|address| address.trim().trim_end_matches('/').to_owned())
+        };
+        let one = |option: &Option<String>, section: &str, usual: &str| {
+            let given = given(option, section, "api_url");
+            given.unwrap_or_else(|| usual.to_owned())
+        };
+        let url = given(&options.github_url, "github", "url");
+        let url = url.map(|url| origin(&url)).transpose();
+        let url = url.map_err(|why| format!("github.url (--github-url) {why}"))?;
+        let api = given(&options.github_api_url, "github", "api_url");
+        let by_api = url.is_none() && api.is_some();
+        let pages = match (url, &api) {
+            (Some(url), _) => url,
+            (None, Some(api)) => address::pages_of(api),
+            (None, None) => address::GITHUB.to_owned(),
         };
         Ok(Addresses {
             slack: one(&options.slack_api_url, "slack", SLACK),
             clickup: one(&options.clickup_api_url, "clickup", CLICKUP),
-            github: one(&options.github_api_url, "github", GITHUB),
+            github: api.unwrap_or_else(|| address::api_of(&pages)),
+            github_url: pages,
+            by_api,
         })
     }
 
@@ -168,7 +193,6 @@ impl InitInputs {
 
 const SLACK: &str = "https://slack.com/api";
 const CLICKUP: &str = "https://api.clickup.com/api/v2";
-const GITHUB: &str = "https://api.github.com";
 
 /// The base addresses of the services, without a slash at their end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,21 +203,31 @@ pub struct Addresses {
     pub clickup: String,
     /// `github.api_url`
     pub github: String,
+    /// `github.url`: the origin of GitHub's pages.
+    pub github_url: String,
+    /// Only the API's address was given; the pages follow from it.
+    by_api: bool,
 }
 
 impl Addresses {
-    /// Those that bot.toml has to name.
-    fn unusual(&self) -> Vec<(&'static str, String)> {
+    /// Those that bot.toml has to name: section, key and address.
+    fn unusual(&self) -> Vec<(&'static str, &'static str, String)> {
+        let pages = match self.by_api {
+            true => address::GITHUB,
+            false => &self.github_url,
+        };
+        let of_pages = address::api_of(pages);
         let all = [
-            ("slack", &self.slack, SLACK),
-            ("clickup", &self.clickup, CLICKUP),
-            ("github", &self.github, GITHUB),
+            ("slack", "api_url", self.slack.as_str(), SLACK),
+            ("clickup", "api_url", &self.clickup, CLICKUP),
+            ("github", "url", pages, address::GITHUB),
+            ("github", "api_url", &self.github, &of_pages),
         ];
         let unusual = all
             .into_iter()
-            .filter(|(_, address, usual)| address != usual);
+            .filter(|(_, _, address, usual)| address != usual);
         unusual
-            .map(|(section, address, _)| (section, address.clone()))
+            .map(|(section, key, address, _)| (section, key, address.to_owned()))
             .collect()
     }
 }

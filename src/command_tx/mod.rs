@@ -17,6 +17,7 @@ use crate::completion::several;
 use crate::completion::{
     self, CompletionTrigger, OpenTasks, first_of_queue, parts, points, record, shown,
 };
+use crate::domain::address;
 use crate::domain::card::{CardPart, link_buttons, question_buttons};
 use crate::domain::change;
 use crate::domain::command::{AskedCommand, Ref};
@@ -308,6 +309,7 @@ impl CommandTx<'_> {
             Ref::Nth(number) => Err(Rejection::UnknownTask(reply::not_in_list(*number)).into()),
             Ref::Issue(number) => self.issue(person, None, *number),
             Ref::Id(id) => self.by_id(person, id),
+            Ref::Page(host, id) => self.by_page(person, host, id),
             Ref::Key(_) | Ref::Row(_) => self.by_press(person, task),
         }
     }
@@ -332,6 +334,16 @@ impl CommandTx<'_> {
             return self.by_key(person, own, || reply::names_no_task(id));
         }
         self.by_key(person, key, || reply::names_no_task(id))
+    }
+
+    /// The issue of a link. On another GitHub it is another issue, even if the repository has the same name.
+    fn by_page(&self, person: Option<&Person>, host: &str, id: &TaskId) -> Result<Target, Stop> {
+        let pages = &self.settings.github_url;
+        if self.settings.has(id.source()) && !address::has_pages(host, pages) {
+            let words = reply::another_github(host, address::host_of(pages));
+            return Err(Rejection::UnknownTask(words).into());
+        }
+        self.by_id(person, id)
     }
 
     /// An issue, by default of the first configured repository. Fails if that is unknown, if the person may not name the
@@ -401,7 +413,7 @@ impl CommandTx<'_> {
         match task {
             Ref::Key(key) => tasks::by_key(self.db, key),
             Ref::Row(row) => tasks::by_row(self.db, *row),
-            Ref::Nth(_) | Ref::Issue(_) | Ref::Id(_) => Ok(None),
+            Ref::Nth(_) | Ref::Issue(_) | Ref::Id(_) | Ref::Page(..) => Ok(None),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::address::GITHUB;
 use crate::domain::entity::Entities;
 use crate::domain::link::LinkRule;
 use crate::domain::profile::ContainerKind;
@@ -18,6 +19,8 @@ pub struct CommandSettings {
     pub lists: Vec<String>,
     /// The repositories that are mirrored, the default one first; empty without GitHub.
     pub repos: Vec<RepoName>,
+    /// The origin of GitHub's pages: `https://github.com`.
+    pub github_url: String,
     /// The points for the order of queues.
     pub weights: Weights,
     /// The actor of an API request that names none: a name of `[[people]]`.
@@ -58,6 +61,7 @@ impl CommandSettings {
             default_source,
             lists: Vec::new(),
             repos: Vec::new(),
+            github_url: GITHUB.to_owned(),
             weights: Weights::default(),
             default_person: None,
             slack: false,

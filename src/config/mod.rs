@@ -22,6 +22,7 @@ use chrono::NaiveTime;
 use zeroize::Zeroizing;
 
 use crate::domain::access::{Access, TaskAccess};
+use crate::domain::address;
 use crate::domain::entity::Entity;
 use crate::domain::form::is_entity;
 use crate::domain::link::LinkRule;
@@ -206,7 +207,9 @@ pub struct GitHubConfig {
     pub repos: Vec<RepoName>,
     /// `None`: the secret of the webhook from `webhooks register`, in the store.
     pub webhook_secret: Option<Secret>,
-    /// The base address; that of GitHub Enterprise ends in `/api/v3`.
+    /// The origin of the pages: `https://github.com`, or that of a GitHub Enterprise Server.
+    pub url: String,
+    /// The base of the API, by default the one that belongs to these pages.
     pub api_url: String,
     /// The label that `start` adds, if the repository has it.
     pub in_progress_label: String,
@@ -611,14 +614,20 @@ impl Config {
                 .map(|clickup| ("clickup.api_url", &clickup.api_url)),
             github
                 .as_ref()
+                .filter(|_| reader.was_given("github.api_url"))
                 .map(|github| ("github.api_url", &github.api_url)),
             standby
                 .as_ref()
                 .and_then(|standby| Some(("standby.endpoint", standby.endpoint.as_ref()?))),
+            github
+                .as_ref()
+                .filter(|_| reader.was_given("github.url"))
+                .map(|github| ("github.url", &github.url)),
         ];
         for (key, address) in addresses.into_iter().flatten() {
             encrypted(&mut reader, key, address);
         }
+
         let mut risks = short_secrets(&reader);
         risks.extend(exposed(&mut reader, "api", api.bind));
         risks.extend(exposed(&mut reader, "webhooks", webhooks.bind));
@@ -1303,7 +1312,7 @@ fn github(reader: &mut Reader) -> Option<GitHubConfig> {
             _ => "`ivan webhooks register` creates one in the store",
         },
     );
-    let api_url = reader.or("github.api_url", &ADDRESS, "https://api.github.com".into());
+    let (url, api_url) = github_addresses(reader);
     let in_progress_label = reader.or("github.in_progress_label", &TEXT, "in progress".into());
     let writes_per_second = reader.or("github.writes_per_second", &RATE, 1);
     let priority_labels = PriorityLabelsConfig {
@@ -1318,11 +1327,28 @@ fn github(reader: &mut Reader) -> Option<GitHubConfig> {
         repo: repo?,
         repos,
         webhook_secret,
+        url,
         api_url,
         in_progress_label,
         priority_labels,
         writes_per_second,
     })
+}
+
+/// The origin of the pages and the base of the API. Each follows from the other; `github.url` is enough.
+fn github_addresses(reader: &mut Reader) -> (String, String) {
+    const URL: &str = "github.url";
+    const API: &str = "github.api_url";
+    if reader.is_there(API) && !reader.is_there(URL) {
+        let api_url = reader.or(API, &ADDRESS, address::api_of(address::GITHUB));
+        return (
+            reader.or(URL, &ORIGIN, address::pages_of(&api_url)),
+            api_url,
+        );
+    }
+    let url = reader.or(URL, &ORIGIN, address::GITHUB.to_owned());
+    let api_url = reader.or(API, &ADDRESS, address::api_of(&url));
+    (url, api_url)
 }
 
 fn store(reader: &mut Reader) -> StoreConfig {
@@ -2065,6 +2091,39 @@ const ADDRESS: ValueFormat<String> = ValueFormat {
     },
     show: |address| quote(address),
 };
+
+/// The origin of pages: a scheme and a host, without a path.
+const ORIGIN: ValueFormat<String> = ValueFormat {
+    parse: |value| origin(&text(value)?),
+    show: |origin| quote(origin),
+};
+
+/// Checks `github.url`. The error is the end of a sentence that begins with the key.
+pub fn origin(given: &str) -> Result<String, String> {
+    let is_web = given.starts_with("https://") || given.starts_with("http://");
+    if !is_web {
+        return Err(format!(
+            "expected the address of GitHub's pages, such as https://github.example.com, found `{given}`"
+        ));
+    }
+    if given.contains('@') {
+        return Err("contains an @; an address must not have a name or password".to_owned());
+    }
+    let host = address::host_of(given);
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    if host.is_empty() || host.starts_with(':') || !host.chars().all(fits) {
+        return Err(format!(
+            "expected the address of GitHub's pages, such as https://github.example.com, found `{given}`"
+        ));
+    }
+    match address::origin_of(given) {
+        Some(origin) => Err(format!(
+            "expected the address of GitHub's pages without a path, found `{given}`; write `{origin}`. The API's address \
+             follows from it"
+        )),
+        None => Ok(given.to_owned()),
+    }
+}
 
 const SOCKET: ValueFormat<SocketAddr> = ValueFormat {
     parse: |value| {

@@ -120,6 +120,11 @@ impl Reader {
         })
     }
 
+    /// Whether a key was given and is not read yet.
+    pub fn is_there(&self, key: &str) -> bool {
+        self.layers.values.contains_key(key)
+    }
+
     /// The positions of the given tables of a list.
     pub fn positions(&self, section: &str) -> BTreeSet<usize> {
         self.layers

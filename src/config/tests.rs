@@ -259,6 +259,29 @@ fn five_mistakes_are_told_at_once_with_key_reason_and_origin() {
     "[github]\ntoken = 't'\nrepo = 'a/b'\napi_url = 'https://u:p@ghe.test'",
     "github.api_url: contains an @; an address must not have a name or password (./bot.toml)"
 )]
+#[case::url_scheme(
+    "[github]\ntoken = 't'\nrepo = 'a/b'\nurl = 'ghe.test'",
+    "github.url: expected the address of GitHub's pages, such as https://github.example.com, found `ghe.test` (./bot.toml)"
+)]
+#[case::url_of_the_api(
+    "[github]\ntoken = 't'\nrepo = 'a/b'\nurl = 'https://ghe.test/api/v3'",
+    "github.url: expected the address of GitHub's pages without a path, found `https://ghe.test/api/v3`; write \
+     `https://ghe.test`. The API's address follows from it (./bot.toml)"
+)]
+#[case::url_of_the_public_api(
+    "[github]\ntoken = 't'\nrepo = 'a/b'\nurl = 'https://api.github.com'",
+    "github.url: expected the address of GitHub's pages without a path, found `https://api.github.com`; write \
+     `https://github.com`. The API's address follows from it (./bot.toml)"
+)]
+#[case::url_user(
+    "[github]\ntoken = 't'\nrepo = 'a/b'\nurl = 'https://u:p@ghe.test'",
+    "github.url: contains an @; an address must not have a name or password (./bot.toml)"
+)]
+#[case::url_unencrypted(
+    "[github]\ntoken = 't'\nrepo = 'a/b'\nurl = 'http://ghe.test'",
+    "github.url: `http://ghe.test` would get the token unencrypted; use https:// (http:// is for this machine only) \
+     (./bot.toml)"
+)]
 #[case::rate(
     "[github]\ntoken = 't'\nrepo = 'a/b'\nwrites_per_second = -1",
     "github.writes_per_second: expected a whole number up to 1000, or 0 for no limit, found -1 (./bot.toml)"
@@ -1370,6 +1393,48 @@ fn a_token_is_sent_unencrypted_on_this_machine_only(#[case] address: &str, #[cas
             assert!(!fits && errors.to_string().contains(&told), "{errors}");
         }
     }
+}
+
+/// One address of GitHub is enough; the other follows.
+#[rstest]
+#[case::neither("", "https://github.com", "https://api.github.com")]
+#[case::server(
+    "url = 'https://ghe.test'",
+    "https://ghe.test",
+    "https://ghe.test/api/v3"
+)]
+#[case::residency(
+    "url = 'https://acme.ghe.com'",
+    "https://acme.ghe.com",
+    "https://api.acme.ghe.com"
+)]
+#[case::api(
+    "api_url = 'https://ghe.test/api/v3'",
+    "https://ghe.test",
+    "https://ghe.test/api/v3"
+)]
+#[case::proxy(
+    "api_url = 'http://127.0.0.1:4000'",
+    "https://github.com",
+    "http://127.0.0.1:4000"
+)]
+#[case::both(
+    "url = 'https://ghe.test'\napi_url = 'https://proxy.test/ghe'",
+    "https://ghe.test",
+    "https://proxy.test/ghe"
+)]
+#[case::here(
+    "url = 'http://127.0.0.1:4000'",
+    "http://127.0.0.1:4000",
+    "http://127.0.0.1:4000/api/v3"
+)]
+fn the_addresses_of_github_follow(#[case] given: &str, #[case] url: &str, #[case] api: &str) {
+    let config = read(
+        &format!("[github]\ntoken = 't'\nrepo = 'a/b'\n{given}"),
+        &[],
+    );
+    let github = config.unwrap().github.unwrap();
+    assert_eq!((github.url.as_str(), github.api_url.as_str()), (url, api));
 }
 
 const SHORT: &str = "0123456789abcde";

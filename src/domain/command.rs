@@ -87,8 +87,10 @@ pub enum Ref {
     Nth(usize),
     /// `#12`: an issue of the default repo.
     Issue(u64),
-    /// A task id, or a pasted URL.
+    /// A task id, or the link to a ClickUp task.
     Id(TaskId),
+    /// The link to an issue: the host of its page, and the issue.
+    Page(String, TaskId),
     /// A stored key: the task of a button or a form. It has no typed form.
     Key(TaskKey),
     /// A row of the mirror: the task of a message of ours. It has no typed form.

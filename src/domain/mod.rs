@@ -3,6 +3,7 @@
 //! This module does no IO, reads no clock, and has no Slack, HTTP or SQL in it. It uses no other module.
 
 pub mod access;
+pub mod address;
 pub mod blocking;
 pub mod card;
 pub mod carry_out;

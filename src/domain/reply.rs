@@ -954,6 +954,8 @@ pub struct SourceHealth {
     pub archived: Vec<String>,
     /// A full read that is under way.
     pub reading: Option<ReadingProgress>,
+    /// The host of a server of the company's own; `None` for the service that everybody uses.
+    pub server: Option<String>,
 }
 
 /// A read of a source that is under way.
@@ -1736,6 +1738,13 @@ pub fn repo_not_followed(repo: &RepoName) -> Text {
         .text(format!("I don't follow the repository {repo}. Ask "))
         .operators()
         .text(" to add it.")
+}
+
+/// The rejection of a link to an issue on another GitHub than that of `github.url`.
+pub fn another_github(host: &str, ours: &str) -> Text {
+    Text::new().text(format!(
+        "That issue is on {host}, and I follow the issues on {ours}. Nothing changed."
+    ))
 }
 
 /// The rejection of a ClickUp list, by id, that is not in `clickup.lists`.

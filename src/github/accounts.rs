@@ -34,8 +34,9 @@ impl Accounts for GitHub {
         let login = called.trim().trim_start_matches('@');
         if !is_login(login) {
             return Err(refused(format!(
-                "`{}` is not a GitHub login. Use the name in the profile's address, https://github.com/LOGIN",
-                called.chars().take(80).collect::<String>()
+                "`{}` is not a GitHub login. Use the name in the profile's address, {}/LOGIN",
+                called.chars().take(80).collect::<String>(),
+                self.mapping.pages
             )));
         }
         let Some(user) = self
@@ -43,8 +44,8 @@ impl Accounts for GitHub {
             .await?
         else {
             return Err(refused(format!(
-                "GitHub has no user {login} that I can see. Use the name in the profile's address, \
-                     https://github.com/LOGIN"
+                "GitHub has no user {login} that I can see. Use the name in the profile's address, {}/LOGIN",
+                self.mapping.pages
             )));
         };
         if user.kind != "User" {

@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::clock::Clock;
+use crate::domain::address;
 use crate::domain::checkup::{
     SourceCheckup, SourceFindings, TokenFacts, TokenTrouble, limits_finding, token_finding,
 };
@@ -19,12 +20,14 @@ use crate::domain::task::{Account, RepoName, Source};
 use super::GitHub;
 use super::app::{AppAccess, AppFailure};
 use super::client::{GitHubClient, NoToken, Request, segment, token_ends};
-use super::wire::{Listed, Repository, User, WireApp, WireInstallation};
+use super::wire::{Listed, Repository, User, WireApp, WireInstallation, WireMeta};
 
 const AREA: FindingArea = FindingArea::Source(Source::GitHub);
 const TOKEN_REMEDY: &str = "Make a new token (GitHub → Settings → Developer settings → Personal access tokens → Fine-grained \
      tokens) for the repositories, with Issues: read and write, set github.token, and restart Ivan";
 const APP_REMEDY: &str = "See the line above; docs/getting-started.md#github-app has each step of making and installing a GitHub App";
+const SERVER_REMEDY: &str =
+    "Check github.url: the address of the server's pages, such as https://github.example.com";
 const TOKEN_ISSUES: &str =
     "Give the token the permission Issues: read and write for this repository";
 const APP_ISSUES: &str = "Give the App the permission Issues: read and write (the App's settings → Permissions & events), and let the owner of \
@@ -104,20 +107,27 @@ impl SourceCheckup for GitHub {
         let (facts, mut findings) = match &self.app {
             Some(app) => match self.app_findings(app).await {
                 Ok(checked) => checked,
-                Err(trouble) => return only(app_trouble(&trouble)),
+                Err(trouble) => {
+                    let mut found = only(app_trouble(&trouble));
+                    found.findings.extend(self.unanswered_server(&trouble));
+                    return found;
+                }
             },
             None => match facts(&self.client).await {
                 Ok(facts) => {
                     let mut findings = vec![token_finding(AREA, "github.token", &facts)];
                     findings.extend(self.end(&facts));
-                    findings.extend(scopes(&facts));
+                    findings.extend(scopes(&facts, &self.mapping.pages));
                     (facts, findings)
                 }
                 Err(trouble) => {
-                    return only(trouble.finding(AREA, "github.token", TOKEN_REMEDY));
+                    let mut found = only(trouble.finding(AREA, "github.token", TOKEN_REMEDY));
+                    found.findings.extend(self.unanswered_server(&trouble));
+                    return found;
                 }
             },
         };
+        findings.extend(self.server_finding().await);
         let configured: Vec<RepoName> = {
             let followed = self.lock_followed();
             followed.iter().map(|one| one.configured.clone()).collect()
@@ -201,6 +211,58 @@ impl GitHub {
         )];
         findings.extend(permissions(&identity, &installation));
         Ok((facts, findings))
+    }
+
+    /// A server that does not answer as GitHub may have another address.
+    fn unanswered_server(&self, trouble: &TokenTrouble) -> Option<Finding> {
+        let pages = &self.mapping.pages;
+        let is_silent = matches!(trouble, TokenTrouble::NoAnswer(_));
+        (is_silent && address::is_server(pages)).then(|| {
+            let api = self.client.rest.at("");
+            Finding::warning(
+                AREA,
+                "github.url",
+                format!("github.url is {pages}, so its API is looked for at {api}"),
+                "No GitHub Enterprise Server answers there",
+                SERVER_REMEDY,
+            )
+        })
+    }
+
+    /// The version of a GitHub Enterprise Server; `None` for github.com, which has none.
+    async fn server_finding(&self) -> Option<Finding> {
+        let pages = &self.mapping.pages;
+        if !address::is_server(pages) {
+            return None;
+        }
+        let (host, check) = (address::host_of(pages), "github.url");
+        let remedy = SERVER_REMEDY;
+        let request = Request::get("/meta", format!("the version of {host}"));
+        let answered = self.client.get::<WireMeta>(&request).await;
+        Some(match answered.map(|meta| meta.value.installed_version) {
+            Ok(Some(version)) => Finding::well(
+                AREA,
+                check,
+                format!("{host} is GitHub Enterprise Server {version}"),
+            ),
+            Ok(None) => Finding::warning(
+                AREA,
+                check,
+                format!("{host} does not say that it is a GitHub Enterprise Server"),
+                "Addresses of its API and pages may be others than Ivan assumes",
+                remedy,
+            ),
+            Err(error) => Finding::warning(
+                AREA,
+                check,
+                format!(
+                    "{host} does not tell its version ({})",
+                    for_operators(&error.to_string())
+                ),
+                "It may be no GitHub Enterprise Server",
+                remedy,
+            ),
+        })
     }
 
     fn issues_remedy(&self) -> &'static str {
@@ -415,7 +477,7 @@ fn permissions(app: &WireApp, installation: &WireInstallation) -> Option<Finding
 }
 
 /// Classic tokens list their scopes.
-fn scopes(facts: &TokenFacts) -> Option<Finding> {
+fn scopes(facts: &TokenFacts, pages: &str) -> Option<Finding> {
     let granted = facts.scopes.as_ref()?;
     let check = "github.scopes";
     if !ISSUES.iter().any(|scope| granted.contains(*scope)) {
@@ -424,7 +486,9 @@ fn scopes(facts: &TokenFacts) -> Option<Finding> {
             check,
             "The classic token lacks the scope `repo`",
             "Without it, issues of private repositories are invisible, and none can be written",
-            "Tick `repo` at https://github.com/settings/tokens (or `public_repo`, if all repositories are public)",
+            format!(
+                "Tick `repo` at {pages}/settings/tokens (or `public_repo`, if all repositories are public)"
+            ),
         ));
     }
     let is_used = |scope: &str| ISSUES.contains(&scope) || HOOKS.contains(&scope);
@@ -439,7 +503,7 @@ fn scopes(facts: &TokenFacts) -> Option<Finding> {
             check,
             format!("The classic token has scopes that Ivan does not use: {}", surplus.join(", ")),
             "Who steals the token can do more than Ivan",
-            "Use a fine-grained token for the repositories alone, or take these scopes away at https://github.com/settings/tokens",
+            format!("Use a fine-grained token for the repositories alone, or take these scopes away at {pages}/settings/tokens"),
         )
     })
 }
@@ -515,12 +579,12 @@ mod tests {
             scopes: Some(granted.iter().map(|&scope| scope.to_owned()).collect()),
             ..TokenFacts::default()
         };
-        let found = scopes(&facts);
+        let found = scopes(&facts, address::GITHUB);
         assert_eq!(found.is_some(), text.is_some());
         if let (Some(found), Some(text)) = (found, text) {
             assert!(found.text.contains(text), "{}", found.text);
         }
-        assert_eq!(scopes(&TokenFacts::default()), None);
+        assert_eq!(scopes(&TokenFacts::default(), address::GITHUB), None);
     }
 
     #[tokio::test]

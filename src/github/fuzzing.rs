@@ -21,6 +21,7 @@ pub(crate) fn github() -> Option<GitHub> {
         access: GitHubAccess::Token("github_pat_fuzzing".into()),
         repo: RepoName::parse("acme/widgets")?,
         repos: vec![RepoName::parse("acme/gadgets")?],
+        url: crate::domain::address::GITHUB.into(),
         api_url: "http://127.0.0.1:1".into(),
         in_progress_label: "in progress".into(),
         priority_labels: PriorityLabels {
@@ -123,6 +124,6 @@ pub(crate) fn text(text: &str) {
         1,
         "a typed copy of the marker stayed: {marked}"
     );
-    let _links = links(text, 1001);
+    let _links = links(text, 1001, crate::domain::address::GITHUB);
     let _form = hook::form_decoded(text.as_bytes());
 }

@@ -6,11 +6,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::address;
 use crate::domain::controls::first_bytes;
 use crate::domain::task::{Direction, LINKS_MAX, RelatedTask, Relation, RepoName, TaskId, TaskKey};
 
-/// The links in the body of an issue of this repository.
-pub(super) fn links(body: &str, repository: u64) -> Vec<Relation> {
+/// The links in the body of an issue of this repository. A link to another GitHub than that with these pages is none.
+pub(super) fn links(body: &str, repository: u64, pages: &str) -> Vec<Relation> {
     let text = said(body);
     let mut links = BTreeSet::new();
     let mut rest = text.as_str();
@@ -18,7 +19,7 @@ pub(super) fn links(body: &str, repository: u64) -> Vec<Relation> {
         rest = after;
         // Issues on the line of the words are all; without any there, a list may follow.
         let mut in_list = true;
-        while let Some((issue, after)) = next_issue(rest, &mut in_list) {
+        while let Some((issue, after)) = next_issue(rest, &mut in_list, pages) {
             rest = after;
             let to = match issue {
                 (None, number) => RelatedTask::Task(TaskKey::github(repository, number)),
@@ -110,7 +111,11 @@ fn is_of_a_word(c: char) -> bool {
 const ISSUE_MAX: usize = 1_000;
 
 /// The next issue, if only separators come before it; and the text after it.
-fn next_issue<'a>(text: &'a str, in_list: &mut bool) -> Option<((Option<RepoName>, u64), &'a str)> {
+fn next_issue<'a>(
+    text: &'a str,
+    in_list: &mut bool,
+    pages: &str,
+) -> Option<((Option<RepoName>, u64), &'a str)> {
     let (text, is_item) = after_separators(text, *in_list);
     *in_list = is_item;
     let near = first_bytes(text, ISSUE_MAX);
@@ -119,7 +124,7 @@ fn next_issue<'a>(text: &'a str, in_list: &mut bool) -> Option<((Option<RepoName
         let (url, after) = after.split_once(')')?;
         let is_one_line = !shown.contains('\n') && !url.contains('\n');
         let after = text.get(near.len() - after.len()..)?;
-        return is_one_line.then_some((issue(url)?, after));
+        return is_one_line.then_some((issue(url, pages)?, after));
     }
     let is_end =
         |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(' | ')' | '*' | '<' | '>');
@@ -129,7 +134,8 @@ fn next_issue<'a>(text: &'a str, in_list: &mut bool) -> Option<((Option<RepoName
         None => return None,
     };
     let (named, after) = text.split_at_checked(end)?;
-    Some((issue(named.trim_end_matches(['.', ':', '!', '?']))?, after))
+    let named = named.trim_end_matches(['.', ':', '!', '?']);
+    Some((issue(named, pages)?, after))
 }
 
 /// Skips the separators between two issues. A line break counts only if a list follows.
@@ -170,8 +176,11 @@ fn item(line: &str) -> Option<&str> {
     Some(text.trim_start_matches(' '))
 }
 
-fn issue(named: &str) -> Option<(Option<RepoName>, u64)> {
+fn issue(named: &str, pages: &str) -> Option<(Option<RepoName>, u64)> {
     if let Some(id) = TaskId::from_url(named) {
+        if !address::has_pages(address::host_of(named), pages) {
+            return None;
+        }
         let (repo, number) = id.issue()?;
         return Some((repo.cloned(), number));
     }
@@ -188,14 +197,15 @@ fn issue(named: &str) -> Option<(Option<RepoName>, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::address::GITHUB;
     use proptest::prelude::*;
     use rstest::rstest;
 
     #[test]
     fn the_time_grows_with_the_body() {
-        crate::scan_cost::is_linear(|body| links(body, 1001));
+        crate::scan_cost::is_linear(|body| links(body, 1001, GITHUB));
         let begun = std::time::Instant::now();
-        assert!(links(&"blocks [".repeat(8_192), 1001).is_empty());
+        assert!(links(&"blocks [".repeat(8_192), 1001, GITHUB).is_empty());
         assert!(begun.elapsed() < std::time::Duration::from_secs(5));
     }
 
@@ -204,13 +214,13 @@ mod tests {
     #[case::long_link(&format!("[{}](https://github.com/acme/api/issues/3)", "x".repeat(1_000)), false)]
     #[case::long_name(&format!("{}#3", "x/".repeat(600)), false)]
     fn a_name_of_an_issue_has_an_end(#[case] named: &str, #[case] counts: bool) {
-        let links = links(&format!("Blocks {named}"), 1001);
+        let links = links(&format!("Blocks {named}"), 1001, GITHUB);
         assert_eq!(!links.is_empty(), counts);
     }
 
     /// As people would write it: `blocks #7`, `by acme/api#3`.
     fn told(body: &str) -> Vec<String> {
-        links(body, 1001)
+        links(body, 1001, GITHUB)
             .into_iter()
             .map(|link| {
                 let way = match link.way {
@@ -253,6 +263,7 @@ mod tests {
     #[case::roadblocks("roadblocks #7, blocksize #8", &[])]
     #[case::zero("Blocks #0", &[])]
     #[case::pull_request("Blocks https://github.com/acme/api/pull/3", &[])]
+    #[case::another_github("Blocks https://git.acme.test/acme/api/issues/3", &[])]
     #[case::no_number("Blocks #seven and #8x", &[])]
     #[case::code("Write `Blocks #7`", &[])]
     #[case::fence("```\nBlocks #7\n```\nBlocked by #8", &["by #8"])]
@@ -270,13 +281,13 @@ mod tests {
     #[test]
     fn there_is_an_end_to_it() {
         let body: String = (1..500).map(|number| format!(" #{number}")).collect();
-        assert_eq!(links(&format!("Blocks{body}"), 1).len(), LINKS_MAX);
+        assert_eq!(links(&format!("Blocks{body}"), 1, GITHUB).len(), LINKS_MAX);
     }
 
     proptest! {
         #[test]
         fn any_body_is_read(body in "(?i)([-*>`~<!\\[\\](), \n#0-9ü]|block|s|ed by |acme/api#3){0,60}") {
-            let _links = links(&body, 1001);
+            let _links = links(&body, 1001, GITHUB);
         }
     }
 }

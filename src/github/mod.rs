@@ -47,7 +47,7 @@ use client::{GitHubClient, Request, segment};
 pub(crate) use client::{MovedElsewhere, classify};
 #[cfg(test)]
 pub(crate) use hook::FACTS as HOOK_FACTS;
-use wire::{Mapping, Repository, User, pages_of};
+use wire::{Mapping, Repository, User};
 
 /// The labels that stand for a priority, compared without case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub struct GitHubSettings {
     pub repo: RepoName,
     /// Further repositories that are mirrored.
     pub repos: Vec<RepoName>,
+    /// The origin of the pages: `https://github.com`.
+    pub url: String,
     /// Without a trailing slash; GitHub Enterprise's ends in `/api/v3`.
     pub api_url: String,
     /// The label for work in progress, which `start` adds.
@@ -92,6 +94,7 @@ impl fmt::Debug for GitHubSettings {
             .field("access", &"********")
             .field("repo", &self.repo)
             .field("repos", &self.repos)
+            .field("url", &self.url)
             .field("api_url", &self.api_url)
             .field("in_progress_label", &self.in_progress_label)
             .field("priority_labels", &self.priority_labels)
@@ -149,7 +152,7 @@ impl GitHub {
             client,
             app,
             mapping: Mapping {
-                pages: pages_of(&settings.api_url),
+                pages: settings.url,
                 in_progress_label: settings.in_progress_label,
                 priority_labels: settings.priority_labels,
             },
@@ -390,6 +393,7 @@ pub(crate) mod tests {
             access: GitHubAccess::Token("github_pat_SECRET".into()),
             repo: name("acme/widgets"),
             repos: vec![name("acme/gadgets"), name("ACME/Widgets")],
+            url: crate::domain::address::GITHUB.into(),
             api_url: url.into(),
             in_progress_label: "in progress".into(),
             priority_labels: PriorityLabels {

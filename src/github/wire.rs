@@ -145,6 +145,14 @@ pub(super) struct WireApp {
     pub(super) events: Vec<String>,
 }
 
+/// The facts that `GET /meta` tells about a server.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct WireMeta {
+    /// The version of a GitHub Enterprise Server; github.com has none.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) installed_version: Option<String>,
+}
+
 /// An installation of a GitHub App.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct WireInstallation {
@@ -415,17 +423,6 @@ fn last_two(address: &str) -> Option<RepoName> {
     RepoName::parse(&format!("{owner}/{name}"))
 }
 
-/// The address of the pages that belong to an API: on the same host for an Enterprise server (`/api/v3`) and for data
-/// residency (`api.`). Any other API is that of a sandbox, whose pages are GitHub's.
-pub(super) fn pages_of(api_url: &str) -> String {
-    let api = api_url.trim_end_matches('/');
-    let server = api.strip_suffix("/api/v3").map(str::to_owned);
-    let subdomain = api.strip_prefix("https://api.");
-    let subdomain = subdomain.map(|host| format!("https://{host}"));
-    let pages = server.or(subdomain);
-    pages.unwrap_or_else(|| "https://github.com".to_owned())
-}
-
 /// The parts of an issue that no [`Task`] has.
 #[derive(Debug, Deserialize)]
 pub(super) struct IssueExtras {
@@ -622,7 +619,7 @@ impl WireIssue {
             reopened: self.state == "open" && self.state_reason.as_deref() == Some("reopened"),
             custom_id: None,
             creator: self.user.as_ref().map(User::account),
-            links: links(&body, repository),
+            links: links(&body, repository, &mapping.pages),
             home: None,
             milestone: self.milestone.map(|milestone| one_line(&milestone.title)),
             parent: self
@@ -923,19 +920,9 @@ mod tests {
 
     const OP: &str = "01J00000000000000000000001";
 
-    #[rstest]
-    #[case("https://api.github.com", "https://github.com")]
-    #[case("https://api.github.com/", "https://github.com")]
-    #[case("https://git.acme.test/api/v3", "https://git.acme.test")]
-    #[case("https://api.acme.ghe.com", "https://acme.ghe.com")]
-    #[case("http://127.0.0.1:4000", "https://github.com")]
-    fn pages_are_on_the_host_of_the_api(#[case] api: &str, #[case] pages: &str) {
-        assert_eq!(pages_of(api), pages);
-    }
-
     fn mapping() -> Mapping {
         Mapping {
-            pages: pages_of("https://api.github.com"),
+            pages: crate::domain::address::GITHUB.to_owned(),
             in_progress_label: "in progress".into(),
             priority_labels: PriorityLabels {
                 urgent: vec!["P0".into()],

@@ -36,6 +36,20 @@ impl ReadRequest {
         })
     }
 
+    /// Takes these segments away from the beginning of the path; false if it begins otherwise.
+    pub fn strip(&mut self, prefix: &[&str]) -> bool {
+        let begins = self.path.len() > prefix.len()
+            && self
+                .path
+                .iter()
+                .zip(prefix)
+                .all(|(step, given)| step == given);
+        if begins {
+            self.path.drain(..prefix.len());
+        }
+        begins
+    }
+
     pub fn steps(&self) -> Vec<&str> {
         self.path.iter().map(String::as_str).collect()
     }

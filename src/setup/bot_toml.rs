@@ -113,9 +113,9 @@ impl BotToml {
                 put_list(section, "repos", &further);
             });
         }
-        for (section, address) in &answers.addresses {
+        for (section, key, address) in &answers.addresses {
             if self.doc.contains_key(section) {
-                self.edit(section, |section| put(section, "api_url", address.as_str()));
+                self.edit(section, |section| put(section, key, address.as_str()));
             }
         }
         if let Some(file) = &answers.ca_file {

@@ -85,8 +85,8 @@ pub struct SetupAnswers {
     pub github: Option<GitHubAnswers>,
     /// The people with a queue of their own.
     pub people: Vec<people::FoundPerson>,
-    /// Addresses that differ from the default: the section and the address.
-    pub addresses: Vec<(&'static str, String)>,
+    /// Addresses that differ from the default: the section, the key and the address.
+    pub addresses: Vec<(&'static str, &'static str, String)>,
     /// The file of further authorities, if any.
     pub ca_file: Option<std::path::PathBuf>,
 }

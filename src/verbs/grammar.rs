@@ -3,6 +3,7 @@
 //! Slack's escapes are undone before (`slack/text.rs`); the task that `2` or `#12` names is looked up after.
 
 use super::VERBS;
+use crate::domain::address;
 use crate::domain::command::Ref;
 use crate::domain::spelling::nearest;
 use crate::domain::task::{RepoName, TaskId};
@@ -91,17 +92,27 @@ pub fn parse_ref(text: &str) -> Option<Ref> {
     if let Some(number) = digits(text) {
         return Some(Ref::Nth(usize::try_from(number).ok()?));
     }
+    let id = || {
+        let (repo, number) = text.split_once('#')?;
+        TaskId::github(Some(RepoName::parse(repo)?), digits(number)?)
+    };
     TaskId::parse(text)
         .ok()
-        .or_else(|| TaskId::from_url(text))
-        // Slack returns a URL that was typed without its scheme as it was typed.
-        .or_else(|| TaskId::from_url(&format!("https://{text}")))
-        .or_else(|| {
-            let (repo, number) = text.split_once('#')?;
-            TaskId::github(Some(RepoName::parse(repo)?), digits(number)?)
-        })
         .map(Ref::Id)
+        .or_else(|| page(text))
+        // Slack returns a URL that was typed without its scheme as it was typed.
+        .or_else(|| page(&format!("https://{text}")))
+        .or_else(|| id().map(Ref::Id))
         .or_else(|| labelled(text).and_then(|(named, rest)| rest.is_empty().then_some(named)))
+}
+
+/// The task of a link. An issue keeps the host: another GitHub has other issues.
+fn page(url: &str) -> Option<Ref> {
+    let id = TaskId::from_url(url)?;
+    Some(match id.issue() {
+        Some(_) => Ref::Page(address::host_of(url).to_owned(), id),
+        None => Ref::Id(id),
+    })
 }
 
 /// A link with a label, as copied from our replies: `Renew cert (https://app.clickup.com/t/86…)`; and the rest after
@@ -115,8 +126,8 @@ pub fn labelled(text: &str) -> Option<(Ref, &str)> {
             let (before, bracket) = text.split_at_checked(at)?;
             let after = bracket.strip_prefix(')')?;
             let (_, url) = before.rsplit_once(" (")?;
-            let task = TaskId::from_url(url).filter(|_| at_boundary(after))?;
-            Some((Ref::Id(task), after))
+            let task = page(url).filter(|_| at_boundary(after))?;
+            Some((task, after))
         })
 }
 
@@ -423,6 +434,13 @@ mod tests {
         Some(Ref::Id(TaskId::parse(text).unwrap()))
     }
 
+    fn on_github(text: &str) -> Option<Ref> {
+        Some(Ref::Page(
+            "github.com".to_owned(),
+            TaskId::parse(text).unwrap(),
+        ))
+    }
+
     const NTH_2: Option<Ref> = Some(Ref::Nth(2));
 
     #[rstest]
@@ -431,7 +449,7 @@ mod tests {
     #[case("`clickup:OPS-12`", id("clickup:OPS-12"))]
     #[case(
         "https://github.com/acme/widgets/issues/7",
-        id("github:acme/widgets#7")
+        on_github("github:acme/widgets#7")
     )]
     #[case("0", None)]
     #[case("#0", None)]
@@ -441,8 +459,11 @@ mod tests {
     #[case("2 3", None)]
     #[case(
         "Login (https://github.com/acme/widgets/issues/7)",
-        id("github:acme/widgets#7")
+        on_github("github:acme/widgets#7")
     )]
+    #[case("github.com/acme/widgets/issues/7", on_github("github:acme/widgets#7"))]
+    #[case("acme/widgets#7", id("github:acme/widgets#7"))]
+    #[case("https://app.clickup.com/t/86c1", id("clickup:86c1"))]
     #[case("Login (https://github.com/acme/widgets/issues/7) now", None)]
     #[case("Login (https://example.test)", None)]
     #[case("99999999999999999999999", None)]

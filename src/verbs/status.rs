@@ -11,7 +11,9 @@ use super::grammar::{ParseError, nothing_after};
 use super::line::{AnswerKind, Call, CommandLine, Line};
 use super::{Info, Verb};
 use crate::command_tx::{CommandSettings, CommandTx, Context, Decided, Handled, Reply};
+use crate::domain::address;
 use crate::domain::person::Person;
+use crate::domain::profile::ContainerKind;
 use crate::domain::reason::for_people;
 use crate::domain::reply::{self, SlackHealth, SourceHealth, Text};
 use crate::domain::scope::UnmetScope;
@@ -97,10 +99,18 @@ pub fn sources(connection: &Db, settings: &CommandSettings) -> DbResult<(Sources
                 tasks: tasks::count_open(connection, source)?,
                 archived: tasks::archived(connection, source)?,
                 reading: None,
+                server: server(source, settings),
             },
         );
     }
     Ok((sources, operations::count_pending(connection)?))
+}
+
+/// The host of a GitHub Enterprise Server.
+fn server(source: Source, settings: &CommandSettings) -> Option<String> {
+    let pages = settings.github_url.as_str();
+    let is_own = ContainerKind::Repositories.source() == source && pages != address::GITHUB;
+    is_own.then(|| address::host_of(pages).to_owned())
 }
 
 /// The Slack features without a scope, and the remedy. A feature without its optional scope is off, which is no fault.
@@ -139,7 +149,10 @@ pub(crate) fn status(
         Some(SlackHealth::Trouble(why)) => format!("Slack: ✗ {why}"),
     });
     for (source, health) in sources {
-        words = words.text(format!("\n{}: {} open, ", source.name(), health.tasks));
+        let on = health.server.as_ref();
+        let on = on.map(|host| format!(" ({host})")).unwrap_or_default();
+        let (name, open) = (source.name(), health.tasks);
+        words = words.text(format!("\n{name}{on}: {open} open, "));
         words = match health.last_sync {
             Some(at) => words.text("last read ").moment(at, zone),
             None => words.text("not read yet"),

@@ -67,6 +67,12 @@ fn id(text: &str) -> Option<Ref> {
     Some(Ref::Id(TaskId::parse(text).unwrap()))
 }
 
+/// The issue of a link to github.com.
+fn page(text: &str) -> Option<Ref> {
+    let id = TaskId::parse(text).unwrap();
+    Some(Ref::Page("github.com".to_owned(), id))
+}
+
 fn snoozed(task: Option<Ref>, until: &str) -> Command {
     let until = When::parse(until).unwrap();
     Snooze { task, until }.into()
@@ -106,7 +112,7 @@ const NTH_2: Option<Ref> = Some(Ref::Nth(2));
 )]
 #[case::address_without_scheme(
     "done github.com/acme/widgets/issues/7",
-    done(id("github:acme/widgets#7"), None)
+    done(page("github:acme/widgets#7"), None)
 )]
 #[case::commented("done -c shipped in 2.1", done(None, Some("shipped in 2.1")))]
 #[case::long_form("done 2 --comment shipped", done(NTH_2, Some("shipped")))]
@@ -331,7 +337,7 @@ fn listed(limit: Option<usize>, filter: &str) -> Command {
 )]
 #[case(
     "snooze Login (https://github.com/acme/widgets/issues/7) 3d",
-    snoozed(id("github:acme/widgets#7"), "3d")
+    snoozed(page("github:acme/widgets#7"), "3d")
 )]
 #[case("log", Command::from(Log { task: None, limit: None }))]
 #[case("log 3.", Command::from(Log { task: None, limit: Some(3) }))]

@@ -93,6 +93,7 @@ pub struct Setup {
     github: bool,
     /// GitHub is used as a GitHub App, without a token.
     app: bool,
+    server: bool,
     slack: bool,
     wait_for_sync: bool,
     token: bool,
@@ -117,6 +118,7 @@ impl Setup {
             clickup: true,
             github: true,
             app: false,
+            server: false,
             slack: true,
             wait_for_sync: true,
             token: true,
@@ -211,6 +213,12 @@ impl Setup {
         self
     }
 
+    /// GitHub is a GitHub Enterprise Server, which `github.url` alone names.
+    pub fn github_server(mut self) -> Setup {
+        self.server = true;
+        self
+    }
+
     pub fn without_slack(mut self) -> Setup {
         self.slack = false;
         self
@@ -256,6 +264,9 @@ impl Setup {
             assert_eq!(sandbox.github.add_issue(REPO, issue), number);
         }
         sandbox.github.enforce_secondary(false);
+        if self.server {
+            sandbox.github.become_server();
+        }
         if self.app {
             sandbox.github.install_app("acme");
         }
@@ -340,10 +351,13 @@ impl Setup {
                 ),
                 false => format!("github.token = \"{}\"", github.token()),
             };
+            let address = match self.server {
+                true => format!("github.url = \"{}\"", github.url()),
+                false => format!("github.api_url = \"{}\"", github.api_url()),
+            };
             let _ = writeln!(
                 text,
-                "{access}\ngithub.repo = \"{REPO}\"\ngithub.api_url = \"{}\"\ngithub.writes_per_second = 0",
-                github.api_url()
+                "{access}\ngithub.repo = \"{REPO}\"\n{address}\ngithub.writes_per_second = 0",
             );
         }
         for (key, value) in &self.changed {

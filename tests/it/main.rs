@@ -54,6 +54,7 @@ mod forms;
 mod full_disk;
 mod gestures;
 mod github_app;
+mod github_server;
 mod harness;
 mod hints;
 mod home;

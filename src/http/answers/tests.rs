@@ -239,6 +239,7 @@ pub(in crate::http) fn health(store_writable: bool, slack: Option<SlackHealth>) 
         tasks: 0,
         archived: Vec::new(),
         reading: None,
+        server: None,
     };
     HealthView {
         missing_scopes: Vec::new(),

@@ -131,6 +131,7 @@ fn reader(source: Source) -> Arc<dyn WebhookReader> {
                 access: GitHubAccess::Token("t".into()),
                 repo: RepoName::parse("acme/widgets").unwrap(),
                 repos: Vec::new(),
+                url: crate::domain::address::GITHUB.into(),
                 api_url,
                 in_progress_label: String::new(),
                 priority_labels: PriorityLabels::default(),

@@ -83,6 +83,11 @@ fn no(status: u16, message: &str) -> ApiReply {
     )
 }
 
+/// A page that does not exist: without the headers of the API.
+pub(super) fn no_page() -> ApiReply {
+    ApiReply::empty(404)
+}
+
 fn not_found() -> ApiReply {
     no(404, "Not Found")
 }
@@ -143,6 +148,10 @@ impl GitHubWorld {
         ] {
             reply.headers.push((name.to_owned(), value));
         }
+        if let Some(version) = self.server {
+            let name = "x-github-enterprise-version".to_owned();
+            reply.headers.push((name, version.to_owned()));
+        }
         // Other people's acts follow.
         self.caller = GitHubCaller::User;
         reply
@@ -180,7 +189,12 @@ impl GitHubWorld {
             let message = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header";
             return Err(no(403, message));
         }
-        if !VERSIONS.contains(&version(call)) {
+        // A server knows the versions that it came with.
+        let known = match self.server {
+            Some(_) => VERSIONS.get(..1).unwrap_or_default(),
+            None => &VERSIONS,
+        };
+        if !known.contains(&version(call)) {
             return Err(no(
                 400,
                 &format!("API version {} is not supported", version(call)),
@@ -290,6 +304,14 @@ impl GitHubWorld {
                 }
                 Ok(ApiReply::new(200, body))
             }
+            ("GET", ["meta"]) => {
+                let mut body =
+                    json!({ "verifiable_password_authentication": self.server.is_some() });
+                if let Some(version) = self.server {
+                    body["installed_version"] = json!(version);
+                }
+                Ok(ApiReply::new(200, body))
+            }
             ("GET", ["issues"]) => self.assigned(call),
             (_, ["repos", owner, name, rest @ ..]) => {
                 let full_name = format!("{owner}/{name}");
@@ -329,10 +351,17 @@ impl GitHubWorld {
         let now = self.time();
         let known = self.app.as_ref().ok_or_else(not_found)?;
         let shown = |id: u64, one: &SandboxInstallation| {
-            known.installation_json((id, one), self.user(&one.account), &self.base)
+            known.installation_json(
+                (id, one),
+                self.user(&one.account),
+                (&self.base, &self.pages),
+            )
         };
         match (call.method.as_str(), steps.as_slice()) {
-            ("GET", ["app"]) => Ok(ApiReply::new(200, known.json(self.user("acme")))),
+            ("GET", ["app"]) => Ok(ApiReply::new(
+                200,
+                known.json(self.user("acme"), &self.pages),
+            )),
             ("GET", ["app", "installations"]) => {
                 let all = known.installations.iter();
                 let all = all.map(|(id, one)| shown(*id, one));

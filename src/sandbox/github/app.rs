@@ -159,12 +159,12 @@ impl SandboxApp {
     }
 
     /// The App in wire form.
-    pub fn json(&self, owner: Value) -> Value {
+    pub fn json(&self, owner: Value, pages: &str) -> Value {
         let installation = self.installations.values().next();
         json!({
             "id": APP_ID, "slug": SLUG, "client_id": CLIENT_ID, "node_id": format!("A_{APP_ID}"), "owner": owner,
             "name": "Ivan App", "description": "", "external_url": "https://ivan.test",
-            "html_url": format!("https://github.com/apps/{SLUG}"), "created_at": self.created_at,
+            "html_url": format!("{pages}/apps/{SLUG}"), "created_at": self.created_at,
             "updated_at": self.created_at, "permissions": installation.map(|one| &one.permissions),
             "events": self.events, "installations_count": self.installations.len(),
         })
@@ -175,7 +175,7 @@ impl SandboxApp {
         &self,
         (id, one): (u64, &SandboxInstallation),
         account: Value,
-        base: &str,
+        (base, pages): (&str, &str),
     ) -> Value {
         let account = match account.is_null() {
             true => json!({"login": one.account, "id": 20, "type": "Organization"}),
@@ -188,7 +188,7 @@ impl SandboxApp {
             "updated_at": self.created_at, "single_file_name": null, "suspended_at": one.suspended_at,
             "suspended_by": null, "access_tokens_url": format!("{base}/app/installations/{id}/access_tokens"),
             "repositories_url": format!("{base}/installation/repositories"),
-            "html_url": format!("https://github.com/organizations/{}/settings/installations/{id}", one.account),
+            "html_url": format!("{pages}/organizations/{}/settings/installations/{id}", one.account),
         })
     }
 

@@ -36,6 +36,9 @@ use world::{GitHubWorld, Gone, IssueChange};
 /// The time limit of an endpoint's answer (docs/contracts/github.md#delivery).
 const HOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The version of the sandbox as a GitHub Enterprise Server.
+const SERVER_VERSION: &str = "3.17.2";
+
 /// A GitHub on loopback. Clones share it.
 #[derive(Clone)]
 pub struct SandboxGitHub {
@@ -82,6 +85,7 @@ impl SandboxGitHub {
         let token = {
             let mut world = locked(&world);
             world.base = format!("http://{}", front.address());
+            world.pages = "https://github.com".to_owned();
             world.token.clone()
         };
         let github = SandboxGitHub {
@@ -111,7 +115,21 @@ impl SandboxGitHub {
 
     /// Base of the API, without a slash at the end.
     pub fn api_url(&self) -> String {
-        format!("http://{}", self.front.address())
+        locked(&self.house.world).base.clone()
+    }
+
+    /// Makes it a GitHub Enterprise Server: the API is below `/api/v3`, the pages are on the same host, and answers and
+    /// deliveries name its version (docs/contracts/github.md#enterprise-server).
+    pub fn become_server(&self) {
+        let mut world = locked(&self.house.world);
+        world.pages = format!("http://{}", self.front.address());
+        world.base = format!("{}/api/v3", world.pages);
+        world.server = Some(SERVER_VERSION);
+    }
+
+    /// The origin of the pages: `github.url` of `bot.toml` for a server.
+    pub fn url(&self) -> String {
+        locked(&self.house.world).pages.clone()
     }
 
     /// The valid fine-grained token.
@@ -828,10 +846,14 @@ impl DeliveryHandler for Carrying {
 }
 
 async fn serve(State(house): State<Arc<House>>, request: Request) -> Response<Body> {
-    let Some(call) = ReadRequest::read(request).await else {
+    let Some(mut call) = ReadRequest::read(request).await else {
         return Response::new(Body::empty());
     };
-    let reply = house.with(|world| world.answer(&call));
+    let reply = house.with(|world| match world.server {
+        // A page, not the API.
+        Some(_) if !call.strip(&["api", "v3"]) => api::no_page(),
+        _ => world.answer(&call),
+    });
     let mut answer = Response::builder().status(reply.status);
     for (name, value) in &reply.headers {
         answer = answer.header(name, value);

@@ -21,8 +21,12 @@ pub(super) const COMMENTS: u64 = 900_000;
 const DAY: i64 = 24 * 3600 * 1000;
 
 pub(super) struct GitHubWorld {
-    /// The sandbox's own address, used for links in answers.
+    /// The base of its API, used for links in answers.
     pub base: String,
+    /// The origin of its pages.
+    pub pages: String,
+    /// The version of a GitHub Enterprise Server; `None` for github.com.
+    pub server: Option<&'static str>,
     pub token: String,
     /// The App, once it was installed.
     pub app: Option<SandboxApp>,
@@ -180,6 +184,8 @@ impl GitHubWorld {
         };
         Ok(GitHubWorld {
             base: String::new(),
+            pages: String::new(),
+            server: None,
             token: seed["token"]
                 .as_str()
                 .ok_or_else(|| missing("token"))?
@@ -430,7 +436,7 @@ impl GitHubWorld {
         let person = self.installation().is_none();
         json!({
             "id": id, "node_id": format!("R_{id}"), "name": repo.name(), "full_name": repo.full_name, "private": true,
-            "owner": owner, "html_url": format!("https://github.com/{}", repo.full_name),
+            "owner": owner, "html_url": format!("{}/{}", self.pages, repo.full_name),
             "url": format!("{}/repos/{}", self.base, repo.full_name), "has_issues": repo.has_issues,
             "archived": repo.archived, "disabled": false, "fork": false, "default_branch": "main",
             "visibility": "private",
@@ -505,7 +511,7 @@ impl GitHubWorld {
         let mut json = issue.json.clone();
         let pull = json["pull_request"].is_object();
         let kind = if pull { "pull" } else { "issues" };
-        let html = format!("https://github.com/{}/{kind}/{number}", known.full_name);
+        let html = format!("{}/{}/{kind}/{number}", self.pages, known.full_name);
         let api = format!("{}/repos/{}", self.base, known.full_name);
         if pull {
             json["pull_request"] =
@@ -1106,10 +1112,26 @@ impl GitHubWorld {
             .filter(|hook| {
                 hook.active && hook.events.iter().any(|name| name == event || name == "*")
             })
-            .map(|hook| parcel(("repository", repo), hook, event, action, &guid, &payload))
+            .map(|hook| {
+                parcel(
+                    self.as_sender(),
+                    ("repository", repo),
+                    hook,
+                    event,
+                    action,
+                    &guid,
+                    &payload,
+                )
+            })
             .collect();
         self.outgoing.extend(parcels);
         self.tell_app(repo, event, action, &guid, payload);
+    }
+
+    /// The version and the host that a server names in deliveries.
+    fn as_sender(&self) -> Option<(&str, &str)> {
+        let host = self.pages.split_once("://").map(|(_, host)| host);
+        Some((self.server?, host?))
     }
 
     /// Makes a delivery for the App's webhook, if an installation that is not suspended has the repository.
@@ -1128,6 +1150,7 @@ impl GitHubWorld {
         let hook = hook.filter(|_| app.events.iter().any(|name| name == event));
         let Some(hook) = hook else { return };
         let parcel = parcel(
+            self.as_sender(),
             ("integration", hook.id),
             hook,
             event,
@@ -1153,8 +1176,9 @@ impl GitHubWorld {
         };
         let ping = json!({"zen": "Approachable is better than simple.", "hook_id": id});
         let guid = uuid(&random());
-        self.outgoing
-            .push(parcel(("integration", id), &hook, "ping", "", &guid, &ping));
+        let target = ("integration", id);
+        let ping = parcel(self.as_sender(), target, &hook, "ping", "", &guid, &ping);
+        self.outgoing.push(ping);
         self.app_hook = Some(hook);
         id
     }
@@ -1234,7 +1258,15 @@ impl GitHubWorld {
         let mut payload = json!({ "zen": "Keep it logically awesome.", "hook_id": id, "hook": self.hook_json(repo, hook) });
         self.complete(repo, &self.me, &mut payload);
         let guid = uuid(&random());
-        let parcel = parcel(("repository", repo), hook, "ping", "", &guid, &payload);
+        let parcel = parcel(
+            self.as_sender(),
+            ("repository", repo),
+            hook,
+            "ping",
+            "",
+            &guid,
+            &payload,
+        );
         self.outgoing.push(parcel);
     }
 
@@ -1322,6 +1354,7 @@ pub(super) fn label_json(name: &str, id: u64) -> Value {
 
 /// Contract 9.2 and 9.3.
 fn parcel(
+    server: Option<(&str, &str)>,
     (kind_of_target, target): (&str, u64),
     hook: &RepoWebhook,
     event: &str,
@@ -1351,6 +1384,10 @@ fn parcel(
             kind_of_target.to_owned(),
         ),
     ];
+    if let Some((version, host)) = server {
+        headers.push(("x-github-enterprise-version", version.to_owned()));
+        headers.push(("x-github-enterprise-host", host.to_owned()));
+    }
     if let Some(secret) = &hook.secret {
         headers.push((
             "x-hub-signature-256",
