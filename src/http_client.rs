@@ -337,10 +337,10 @@ impl HttpClient {
         authorization: &HeaderValue,
     ) -> Result<RawResponse, WriteError> {
         self.check_open()?;
-        let mut sending = self
-            .http
-            .request(request.method.clone(), url)
-            .header(AUTHORIZATION, authorization.clone());
+        let mut sending = self.http.request(request.method.clone(), url);
+        if !authorization.is_empty() {
+            sending = sending.header(AUTHORIZATION, authorization.clone());
+        }
         for (name, value) in self.system.headers {
             sending = sending.header(*name, *value);
         }

@@ -69,7 +69,7 @@
 //! ├── http_client.rs one HTTP exchange with a source
 //! │   └── request.rs · verdict.rs: meanings of answers · webhook.rs: signatures · clients.rs, fake.rs, damage.rs: tests of both clients
 //! ├── clickup/       a source: wire.rs, client.rs, writer.rs, undo.rs, hook.rs, poll.rs, due.rs, files.rs: attachments, accounts.rs, checkup.rs, directory.rs, tags.rs
-//! ├── github/        a source: the same files, and links.rs, dependencies.rs, fields.rs, change.rs, labels.rs, milestones.rs, app.rs: a GitHub App and its tokens
+//! ├── github/        a source: the same files, and links.rs, dependencies.rs, fields.rs, change.rs, labels.rs, milestones.rs, app.rs: a GitHub App and its tokens, manifest.rs: a new GitHub App
 //! ├── slack/         a surface
 //! │   ├── socket.rs · socket/queue.rs · socket/reopening.rs · proxy.rs         Socket Mode: envelope → stored → acknowledged
 //! │   ├── filter.rs · gestures.rs · attached.rs · files.rs · thread.rs · forms.rs · modals.rs · dispatch.rs    which events are commands; threads; forms; the mailbox's input
@@ -80,7 +80,7 @@
 //! │   ├── routes.rs · describe.rs · openapi.rs · schemas.rs · examples.rs      routes, their description, tried examples
 //! │   ├── serving.rs · connections.rs                                          a listener, and its open connections
 //! │   ├── tokens.rs · logins.rs                                                the API's tokens and their rights, logins
-//! │   ├── pages/: the status page: sessions.rs: links and sessions · status.rs, charts.rs, docs.rs, table.rs, html.rs: HTML from facts
+//! │   ├── pages/: the status page: sessions.rs: links and sessions · handoff.rs: a page of `ivan init` · status.rs, charts.rs, docs.rs, table.rs, html.rs: HTML from facts
 //! │   ├── request.rs · queries.rs · reads.rs · writes.rs · daemon.rs · reload.rs           requests and handlers
 //! │   ├── answers/tasks.rs · answers/people.rs · answers/stats.rs · answers/health.rs · answers/logins.rs · problem.rs    answers
 //! │   ├── standby.rs: probes of a daemon that waits to lead
@@ -94,7 +94,7 @@
 //! │                  demo/web.rs: `ivan demo --web` · demo/daemon.rs: its daemon, a process · demo/page/: HTML, CSS and the script
 //! └── sandbox/       Slack, ClickUp and GitHub on loopback (feature `demo`)
 //!     ├── fault_server.rs: faults · webhook_sender.rs: webhooks · wire.rs · control.rs: `ivan sandbox` and its control API
-//!     ├── clickup/api.rs · clickup/refusal.rs · clickup/world.rs · github/api.rs · github/app.rs · github/world.rs
+//!     ├── clickup/api.rs · clickup/refusal.rs · clickup/world.rs · github/api.rs · github/app.rs · github/app_pages.rs: a new App · github/world.rs
 //!     └── slack/web.rs · slack/socket.rs · slack/interact.rs · slack/pages.rs · slack/people.rs · slack/files.rs · slack/blocks.rs · slack/text.rs ·
 //!         slack/ids.rs · slack/wire.rs · slack/world.rs
 //! ```

@@ -1,6 +1,7 @@
 //! The services of `ivan init`, at their real addresses.
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -13,8 +14,10 @@ use crate::domain::directory::{ListedAccount, ListedList, ListedRepo};
 use crate::domain::operation::WriteError;
 use crate::domain::person::SlackMember;
 use crate::domain::task::RepoName;
+use crate::github::manifest::{self, AppPlan};
 use crate::github::{self, directory::GitHubDirectory};
-use crate::setup::Services;
+use crate::http::{Handoff, HandoffEnd, HandoffForm};
+use crate::setup::{AppPage, MadeApp, NewApp, Services};
 use crate::slack::{self, SlackToken};
 use crate::tls;
 
@@ -47,6 +50,55 @@ impl RealServices {
     fn github(&self, token: &Secret) -> Result<GitHubDirectory, String> {
         let address = &self.addresses.github;
         GitHubDirectory::new(address, token.expose(), self.clock.clone())
+    }
+}
+
+/// GitHub's codes are valid for so long.
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// The page where a person makes a GitHub App, and the exchange of the code afterwards.
+struct OpenAppPage {
+    handoff: Handoff,
+    addresses: Addresses,
+    clock: Clock,
+}
+
+#[async_trait]
+impl AppPage for OpenAppPage {
+    fn address(&self) -> &str {
+        self.handoff.address()
+    }
+
+    async fn made(self: Box<Self>) -> Result<MadeApp, String> {
+        let OpenAppPage {
+            handoff,
+            addresses,
+            clock,
+        } = *self;
+        let code = match handoff.end(HOUR).await {
+            Some(HandoffEnd::Code(code)) => code,
+            Some(HandoffEnd::Cancelled) => {
+                return Err("You pressed Cancel. No GitHub App was made".to_owned());
+            }
+            None => {
+                return Err(
+                    "No answer of GitHub came within the hour. Run `ivan init` again".to_owned(),
+                );
+            }
+        };
+        let Addresses {
+            github, github_url, ..
+        } = &addresses;
+        let made = manifest::convert(github, github_url, &code, clock).await?;
+        Ok(MadeApp {
+            id: made.id,
+            slug: made.slug,
+            page: made.html_url,
+            key: Secret::new(made.pem.as_str()),
+            webhook_secret: made
+                .webhook_secret
+                .map(|secret| Secret::new(secret.as_str())),
+        })
     }
 }
 
@@ -95,6 +147,38 @@ impl Services for RealServices {
     async fn github_token(&self, token: &Secret) -> Result<TokenFacts, TokenTrouble> {
         let address = &self.addresses.github;
         github::checkup::token(address, token.expose(), self.clock.clone()).await
+    }
+
+    async fn app_page(&self, app: &NewApp) -> Result<Box<dyn AppPage>, String> {
+        let pages = self.addresses.github_url.clone();
+        let form = |back: &str| {
+            let plan = AppPlan {
+                pages: &pages,
+                organization: app.organization.as_deref(),
+                hook: app.hook.as_deref(),
+                back,
+            };
+            HandoffForm {
+                site: pages.clone(),
+                action: plan.form_address(),
+                field: "manifest",
+                value: plan.manifest(),
+                title: "Make a GitHub App for Ivan",
+                words: vec![
+                    "GitHub shows you its name, which you can change, and a button that creates it.".to_owned(),
+                    format!("Its permissions: {}. It is not public.", plan.permissions()),
+                ],
+                button: "Go on at GitHub",
+            }
+        };
+        let opened = Handoff::open(form).await;
+        let handoff =
+            opened.map_err(|error| format!("No page can be opened on 127.0.0.1: {error}"))?;
+        Ok(Box::new(OpenAppPage {
+            handoff,
+            addresses: self.addresses.clone(),
+            clock: self.clock.clone(),
+        }))
     }
 
     async fn repos(&self, token: &Secret) -> Result<Vec<ListedRepo>, String> {

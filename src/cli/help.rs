@@ -112,6 +112,7 @@ const ENTRIES: &[Entry] = &[
         examples: &[
             "ivan init",
             "ivan init --clickup-list Inbox --github-repo acme/widgets --operator ana --yes",
+            "ivan init --github-app --github-org acme --github-repo acme/widgets",
         ],
     },
     Entry {

@@ -11,18 +11,23 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::prompt::{NoAnswer, Prompter};
+use super::webhooks::BaseUrl;
 use super::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, manifest};
 use crate::config::{Config, Secret, origin};
 use crate::domain::address;
 use crate::domain::checkup::{TokenFacts, TokenTrouble, TokenWorkspace};
 use crate::domain::directory::ListedAccount;
 use crate::domain::person::SlackMember;
+use crate::domain::profile::ContainerKind;
 use crate::domain::scope::{self, ScopeInputs};
 use crate::domain::task::RepoName;
 use crate::setup::bot_toml::{BotToml, token_of};
 use crate::setup::choice::{ChoiceOption, Picked, listed, pick, pick_all};
 use crate::setup::people::{self, FoundPerson};
-use crate::setup::{ClickUpAnswers, GitHubAnswers, GivenToken, Services, SetupAnswers};
+use crate::setup::{
+    AppFiles, ClickUpAnswers, GitHubAccessAnswer, GitHubAnswers, GivenToken, MadeApp, NewApp,
+    Services, SetupAnswers,
+};
 
 /// The status after Ctrl-C, as shells have it.
 const EXIT_INTERRUPTED: u8 = 130;
@@ -80,6 +85,15 @@ pub struct InitOptions {
         hide_env_values = true
     )]
     pub github_repo: Vec<String>,
+    /// Make a GitHub App instead of using a token: it opens a page on this machine
+    #[arg(long, conflicts_with_all = ["github_token_file", "no_github"])]
+    pub github_app: bool,
+    /// The organization that owns the new GitHub App [default: your own account]
+    #[arg(long, value_name = "ORG", requires = "github_app")]
+    pub github_org: Option<String>,
+    /// The public URL of Ivan's webhook listener, for the webhook of the new GitHub App [default: none, it polls]
+    #[arg(long, value_name = "URL", requires = "github_app")]
+    pub webhook_url: Option<BaseUrl>,
     /// Go without GitHub
     #[arg(long, conflicts_with = "github_token_file")]
     pub no_github: bool,
@@ -276,15 +290,23 @@ pub async fn init(
         services,
         prompter,
         missing: Vec::new(),
+        wants_app: false,
+        made: None,
     };
     match dialogue.run().await {
         Ok(end) => end,
         Err(InitStop::Interrupted) => {
-            dialogue.say("Stopped. Nothing was written.");
+            let name = shown(&inputs.path);
+            dialogue.say(&match dialogue.made.is_some() {
+                true => format!("Stopped. {name} was not written."),
+                false => "Stopped. Nothing was written.".to_owned(),
+            });
+            dialogue.left_behind();
             InitEnd::Exit(EXIT_INTERRUPTED)
         }
         Err(InitStop::Failed(why)) => {
             dialogue.say(&format!("✗ {why}"));
+            dialogue.left_behind();
             InitEnd::Exit(EXIT_FAILED)
         }
     }
@@ -304,6 +326,8 @@ struct TokenQuestion<'a> {
     prompt: &'static str,
     /// Enter means none.
     optional: bool,
+    /// This word instead of a token asks for another way.
+    instead: Option<&'static str>,
     /// The kind of token, or the reason against it.
     is_kind: fn(&str) -> Result<(), &'static str>,
 }
@@ -315,6 +339,10 @@ struct Dialogue<'a> {
     prompter: &'a mut dyn Prompter,
     /// The answers that nobody could be asked for.
     missing: Vec<String>,
+    /// They typed the word for another way than a token.
+    wants_app: bool,
+    /// The GitHub App that was made, and its page.
+    made: Option<(AppFiles, String)>,
 }
 
 impl Dialogue<'_> {
@@ -360,17 +388,28 @@ impl Dialogue<'_> {
         else {
             return Ok(self.is_missing());
         };
+        let github = match github {
+            Some(found) => Some(self.access(found).await?),
+            None => None,
+        };
         file.answer(&SetupAnswers {
             app_token: slack.app_token,
             bot_token: slack.bot_token,
             operators,
             clickup: clickup.map(|clickup| clickup.answers),
-            github: github.map(|github| github.answers),
+            github,
             people,
             addresses: addresses.unusual(),
             ca_file: self.inputs.ca_file(self.options),
         });
-        self.write(&file)
+        let end = self.write(&file)?;
+        Ok(match end {
+            InitEnd::Ready { .. } => self.install(end),
+            InitEnd::Exit(_) => {
+                self.left_behind();
+                end
+            }
+        })
     }
 
     fn lacks(&self, option: &str) -> bool {
@@ -411,6 +450,7 @@ impl Dialogue<'_> {
             how,
             prompt: "App-level token (xapp-…, not shown): ",
             optional: false,
+            instead: None,
             is_kind: |token| match token {
                 token if token.starts_with("xapp-") => Ok(()),
                 token if token.starts_with("xoxb-") => {
@@ -430,6 +470,7 @@ impl Dialogue<'_> {
                 .to_owned(),
             prompt: "Bot token (xoxb-…, not shown): ",
             optional: false,
+            instead: None,
             is_kind: |token| match token {
                 token if token.starts_with("xoxb-") => Ok(()),
                 token if token.starts_with("xoxe") => Err(
@@ -479,6 +520,7 @@ impl Dialogue<'_> {
                 .to_owned(),
             prompt: "API token (pk_…, not shown): ",
             optional: true,
+            instead: None,
             is_kind: |_| Ok(()),
         };
         let Some((token, facts)) = self.token(file, &question, TokenKind::ClickUp).await? else {
@@ -576,21 +618,34 @@ impl Dialogue<'_> {
             return Ok(None);
         }
         self.title("GitHub");
+        if self.options.github_app {
+            return self.new_app(file);
+        }
         let question = TokenQuestion {
             section: "github",
             key: "token",
-            option: "--github-token-file FILE, or GITHUB_TOKEN, or --no-github",
+            option: "--github-token-file FILE, or GITHUB_TOKEN, or --github-app, or --no-github",
             file: &self.options.github_token_file,
             variable: "GITHUB_TOKEN",
             how: "GitHub → Settings → Developer settings → Fine-grained tokens: only your repositories, with Issues: \
-                  read and write.\n  Press Enter to go without GitHub."
+                  read and write.\n  Or type app: Ivan makes a GitHub App with you. Press Enter to go without GitHub."
                 .to_owned(),
             prompt: "Token (github_pat_…, not shown): ",
             optional: true,
+            instead: Some("app"),
             is_kind: |_| Ok(()),
         };
+        if let (Some(id), None) = (
+            file.text_of("github", "app_id"),
+            self.given(file, &question)?,
+        ) {
+            return self.known_app(file, &id);
+        }
         let Some((token, _)) = self.token(file, &question, TokenKind::GitHub).await? else {
-            return Ok(None);
+            return match std::mem::take(&mut self.wants_app) {
+                true => self.new_app(file),
+                false => Ok(None),
+            };
         };
         let repos = self.services.repos(token.secret()).await;
         let repos = repos.map_err(InitStop::Failed)?;
@@ -637,12 +692,195 @@ impl Dialogue<'_> {
             people.extend(self.listing(found));
         }
         Ok(Some(GitHubFound {
-            answers: GitHubAnswers {
-                token,
-                repos: chosen,
-            },
+            access: AccessFound::Token(token),
+            repos: chosen,
             people,
         }))
+    }
+
+    /// The GitHub App that bot.toml names stays.
+    fn known_app(&mut self, file: &BotToml, id: &str) -> Result<Option<GitHubFound>, InitStop> {
+        self.say(&format!("  ✓ As before: the GitHub App {id}."));
+        let repos = self.repositories(file)?;
+        Ok(repos.map(|repos| GitHubFound {
+            access: AccessFound::KnownApp,
+            repos,
+            people: Vec::new(),
+        }))
+    }
+
+    /// The questions about a GitHub App. It is made once all other answers are there.
+    fn new_app(&mut self, file: &BotToml) -> Result<Option<GitHubFound>, InitStop> {
+        let Some(repos) = self.repositories(file)? else {
+            return Ok(None);
+        };
+        let asks = self.prompter.is_asking();
+        if !asks && !self.options.yes {
+            self.missing.push("--yes".to_owned());
+            return Ok(None);
+        }
+        let mut organization = self.options.github_org.clone();
+        if organization.is_none() && asks && !self.options.github_app {
+            let prompt = "  The organization that owns the App, or Enter for your own account: ";
+            organization = Some(self.prompter.line(prompt)?);
+        }
+        let organization = organization.map(|name| name.trim().to_owned());
+        let organization = organization.filter(|name| !name.is_empty());
+        if let Some(name) = &organization
+            && RepoName::parse(&format!("{name}/x")).is_none()
+        {
+            return Err(InitStop::Failed(format!(
+                "`{name}` is not the name of an organization"
+            )));
+        }
+        let mut hook = self.options.webhook_url.clone();
+        while hook.is_none() && asks && !self.options.github_app {
+            let prompt = "  Ivan's public address for webhooks (https://…), or Enter for none: ";
+            let typed = self.prompter.line(prompt)?;
+            if typed.is_empty() {
+                break;
+            }
+            match typed.parse::<BaseUrl>() {
+                Ok(url) => hook = Some(url),
+                Err(why) => self.say(&format!("  ✗ `{typed}` {why}.")),
+            }
+        }
+        self.say("  – The GitHub App is made at the end. GitHub shows its key only then, so that is stored at once.");
+        Ok(Some(GitHubFound {
+            access: AccessFound::NewApp(NewApp {
+                organization,
+                hook: hook.map(|url| url.of(ContainerKind::Repositories.source())),
+            }),
+            repos,
+            people: Vec::new(),
+        }))
+    }
+
+    /// The repositories for an App, which can list none before it is installed.
+    fn repositories(&mut self, file: &BotToml) -> Result<Option<Vec<RepoName>>, InitStop> {
+        let read = |names: &[String]| -> Result<Vec<RepoName>, String> {
+            let named = names.iter().map(|name| {
+                RepoName::parse(name).ok_or_else(|| format!("`{name}` is not owner/name"))
+            });
+            named.collect()
+        };
+        let mut known: Vec<String> = file.text_of("github", "repo").into_iter().collect();
+        known.extend(file.texts_of("github", "repos"));
+        let given = match self.options.github_repo.is_empty() {
+            true => known,
+            false => self.options.github_repo.clone(),
+        };
+        if !given.is_empty() {
+            let repos = read(&given).map_err(InitStop::Failed)?;
+            self.say(&format!("  ✓ Repositories: {}.", given.join(", ")));
+            return Ok(Some(repos));
+        }
+        if !self.prompter.is_asking() {
+            self.missing.push("--github-repo REPO".to_owned());
+            return Ok(None);
+        }
+        loop {
+            let prompt =
+                "  The repository for new issues, and further ones (acme/widgets acme/api): ";
+            let typed = self.prompter.line(prompt)?;
+            let names: Vec<String> = typed.split_whitespace().map(str::to_owned).collect();
+            match read(&names) {
+                Ok(repos) if !repos.is_empty() => return Ok(Some(repos)),
+                Ok(_) => {}
+                Err(why) => self.say(&format!("  ✗ {why}.")),
+            }
+        }
+    }
+
+    /// The access to GitHub; a new App is made now.
+    async fn access(&mut self, found: GitHubFound) -> Result<GitHubAnswers, InitStop> {
+        let access = match found.access {
+            AccessFound::Token(token) => GitHubAccessAnswer::Token(token),
+            AccessFound::KnownApp => GitHubAccessAnswer::KnownApp,
+            AccessFound::NewApp(app) => {
+                GitHubAccessAnswer::NewApp(self.make_app(&app).await.map_err(InitStop::Failed)?)
+            }
+        };
+        Ok(GitHubAnswers {
+            access,
+            repos: found.repos,
+        })
+    }
+
+    /// Lets the person make the App, and stores its secrets at once: GitHub shows them only now.
+    async fn make_app(&mut self, app: &NewApp) -> Result<AppFiles, String> {
+        self.title("GitHub App");
+        let page = self.services.app_page(app).await?;
+        let address = page.address().to_owned();
+        let port = address
+            .split('/')
+            .nth(2)
+            .and_then(|host| host.rsplit(':').next());
+        let port = port.unwrap_or_default();
+        self.say(&format!(
+            "  Open this address in a browser, and create the App at GitHub within an hour:\n  {address}\n  From another \
+             machine, first: ssh -L {port}:127.0.0.1:{port} THIS_HOST. Ctrl-C stops."
+        ));
+        let made = page.made().await?;
+        self.say(&format!(
+            "  ✓ GitHub made the App {} ({}). It acts as {}[bot].",
+            made.slug, made.id, made.slug
+        ));
+        let files = stored(&self.inputs.path, &made)
+            .map_err(|why| format!("{why}. The App is there; delete it at {}", made.page))?;
+        self.say(&format!(
+            "  ✓ Its private key is in {}; other users of this machine cannot read it.",
+            files.key.display()
+        ));
+        if let Some(secret) = &files.webhook_secret {
+            let secret = secret.display();
+            self.say(&match &app.hook {
+                Some(hook) => format!("  ✓ Its webhook goes to {hook}; the secret is in {secret}."),
+                None => format!(
+                    "  ✓ Its webhook is not active, so Ivan polls; the secret for later is in {secret}."
+                ),
+            });
+        }
+        self.made = Some((files.clone(), made.page));
+        Ok(files)
+    }
+
+    /// The next step after a new App: without an installation it sees no repository.
+    fn install(&mut self, end: InitEnd) -> InitEnd {
+        let Some((_, page)) = self.made.take() else {
+            return end;
+        };
+        let text = format!(
+            "\nInstall the App, for only the repositories that Ivan follows:\n  {page}/installations/new"
+        );
+        self.say(&text);
+        if self.prompter.is_asking() {
+            let answer = self.prompter.line("  Press Enter when it is installed: ");
+            if answer.is_err() {
+                self.say("Stopped. `ivan serve` starts Ivan.");
+                return InitEnd::Exit(EXIT_INTERRUPTED);
+            }
+        }
+        end
+    }
+
+    /// A new App that bot.toml does not name yet.
+    fn left_behind(&mut self) {
+        let Some((files, page)) = self.made.clone() else {
+            return;
+        };
+        let mut lines = format!(
+            "app_id = \"{}\"\n  app_key_file = \"{}\"",
+            files.id,
+            files.key.display()
+        );
+        if let Some(secret) = &files.webhook_secret {
+            let _ = write!(lines, "\n  webhook_secret_file = \"{}\"", secret.display());
+        }
+        self.say(&format!(
+            "The GitHub App exists ({page}). To use it, put this into [github] of {}:\n  {lines}",
+            shown(&self.inputs.path)
+        ));
     }
 
     /// The accounts that a service lists. Without them, people link their accounts themselves.
@@ -839,6 +1077,10 @@ impl Dialogue<'_> {
                     }
                     let typed = self.prompter.secret(&format!("  {}", question.prompt))?;
                     let typed = unquoted(&typed);
+                    if question.instead.is_some_and(|word| typed.expose() == word) {
+                        self.wants_app = true;
+                        return Ok(None);
+                    }
                     if typed.expose().is_empty() {
                         match question.optional {
                             true => return Ok(None),
@@ -911,12 +1153,14 @@ impl Dialogue<'_> {
         let has = |section: &str, option: &Option<PathBuf>, left_out: bool| {
             let name = section.to_uppercase();
             let variables = [format!("{name}_TOKEN"), format!("IVAN__{name}__TOKEN")];
-            let in_file = ["token", "token_file"].map(|key| file.text_of(section, key).is_some());
+            let in_file =
+                ["token", "token_file", "app_id"].map(|key| file.text_of(section, key).is_some());
             !left_out
                 && (option.is_some()
                     || variables
                         .iter()
                         .any(|name| self.inputs.variable(name).is_some())
+                    || section == "github" && self.options.github_app
                     || in_file.contains(&true))
         };
         let InitOptions {
@@ -1229,8 +1473,34 @@ struct ClickUpFound {
 }
 
 struct GitHubFound {
-    answers: GitHubAnswers,
+    access: AccessFound,
+    repos: Vec<RepoName>,
     people: Vec<ListedAccount>,
+}
+
+/// How Ivan will prove itself to GitHub.
+enum AccessFound {
+    Token(GivenToken),
+    KnownApp,
+    NewApp(NewApp),
+}
+
+/// Stores the secrets of a new App beside bot.toml, each in a new file that only its owner can read.
+fn stored(bot_toml: &Path, made: &MadeApp) -> Result<AppFiles, String> {
+    let beside = std::path::absolute(bot_toml).unwrap_or_else(|_| bot_toml.to_owned());
+    let at = |end: &str| beside.with_file_name(format!("github-app-{}.{end}", made.id));
+    let store = |path: PathBuf, secret: &Secret| match replace(&path, secret.expose()) {
+        Ok(()) => Ok(path),
+        Err(error) => Err(format!("{} cannot be written: {error}", path.display())),
+    };
+    let key = store(at("pem"), &made.key)?;
+    let secret = made.webhook_secret.as_ref();
+    let secret = secret.map(|secret| store(at("webhook-secret"), secret));
+    Ok(AppFiles {
+        id: made.id,
+        key,
+        webhook_secret: secret.transpose()?,
+    })
 }
 
 /// The report about a token, without the advice for a running daemon.

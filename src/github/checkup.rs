@@ -20,6 +20,7 @@ use crate::domain::task::{Account, RepoName, Source};
 use super::GitHub;
 use super::app::{AppAccess, AppFailure};
 use super::client::{GitHubClient, NoToken, Request, segment, token_ends};
+use super::manifest::PERMISSIONS;
 use super::wire::{Listed, Repository, User, WireApp, WireInstallation, WireMeta};
 
 const AREA: FindingArea = FindingArea::Source(Source::GitHub);
@@ -447,8 +448,8 @@ fn in_words(app: &WireApp, installation: &WireInstallation) -> String {
 
 /// The permission that an App must have, and those that Ivan does not use.
 fn permissions(app: &WireApp, installation: &WireInstallation) -> Option<Finding> {
-    /// What Ivan uses, and what GitHub adds to each App.
-    const USED: [&str; 2] = ["issues", "metadata"];
+    // Those that Ivan uses, and one that GitHub adds to each App.
+    let is_used = |name: &&str| PERMISSIONS.iter().any(|(used, _)| used == name);
     let check = "github.app_permissions";
     let granted = &installation.permissions;
     if granted.get("issues").is_none_or(|level| level == "read") {
@@ -461,7 +462,7 @@ fn permissions(app: &WireApp, installation: &WireInstallation) -> Option<Finding
         ));
     }
     let surplus = granted.keys().map(String::as_str);
-    let surplus: Vec<&str> = surplus.filter(|name| !USED.contains(name)).collect();
+    let surplus: Vec<&str> = surplus.filter(|name| !is_used(name)).collect();
     (!surplus.is_empty()).then(|| {
         Finding::warning(
             AREA,

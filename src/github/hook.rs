@@ -33,15 +33,17 @@ use super::wire::{
 };
 
 /// The events that we subscribe to.
-const EVENTS: [&str; 5] = [
+pub(super) const EVENTS: [&str; 5] = [
     "issues",
     "issue_comment",
     "repository",
     "sub_issues",
     "issue_dependencies",
 ];
-/// How many of them an Enterprise server supports: without dependencies, and, if it is older, without sub-issues.
-const OLDER: [usize; 2] = [4, 3];
+/// Those that every Enterprise server supports.
+pub(super) const OLDER_EVENTS: [&str; 3] = ["issues", "issue_comment", "repository"];
+/// How many of ours an Enterprise server supports: without dependencies, and, if it is older, without sub-issues.
+const OLDER: [usize; 2] = [4, OLDER_EVENTS.len()];
 
 /// Events that a webhook with "send me everything" sends as well, and those of every webhook or app.
 const IGNORED: [&str; 26] = [

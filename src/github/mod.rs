@@ -20,6 +20,7 @@ pub(crate) mod fuzzing;
 mod hook;
 mod labels;
 mod links;
+pub mod manifest;
 mod milestones;
 mod poll;
 mod undo;

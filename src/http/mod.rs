@@ -58,6 +58,7 @@ use crate::domain::task::Source;
 use crate::limits::Limit;
 use crate::runtime::CancellationToken;
 use pages::PageSessions;
+pub use pages::handoff::{Handoff, HandoffEnd, HandoffForm};
 use problem::{Problem, ProblemKind};
 pub use reload::{ChangedKey, Reload, ReloadRefusal, ReloadReport};
 pub use serving::IsProxy;

@@ -86,6 +86,13 @@ impl ReadRequest {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// The fields of a form.
+    pub fn form(&self) -> std::collections::BTreeMap<String, String> {
+        url::form_urlencoded::parse(&self.body)
+            .into_owned()
+            .collect()
+    }
+
     /// Whether the content type is JSON.
     pub fn is_json(&self) -> bool {
         self.header(header::CONTENT_TYPE.as_str())

@@ -5,7 +5,7 @@ use similar::{ChangeTag, TextDiff};
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value};
 
 use super::people::FoundPerson;
-use super::{GivenToken, SetupAnswers};
+use super::{AppFiles, GitHubAccessAnswer, GivenToken, SetupAnswers};
 use crate::config::Secret;
 
 const EXAMPLE: &str = include_str!("../../bot.toml.example");
@@ -102,10 +102,16 @@ impl BotToml {
         }
         if let Some(github) = &answers.github {
             self.edit("github", |section| {
-                put_token(section, "token", &github.token);
                 // A token or a GitHub App, not both.
-                for key in ["app_id", "app_key_file", "installation_id"] {
-                    section.remove(key);
+                match &github.access {
+                    GitHubAccessAnswer::Token(token) => {
+                        put_token(section, "token", token);
+                        for key in ["app_id", "app_key_file", "installation_id"] {
+                            section.remove(key);
+                        }
+                    }
+                    GitHubAccessAnswer::NewApp(app) => put_app(section, app),
+                    GitHubAccessAnswer::KnownApp => {}
                 }
                 let repos: Vec<String> = github.repos.iter().map(ToString::to_string).collect();
                 let (first, further) = split(&repos);
@@ -374,6 +380,19 @@ fn put_token(table: &mut dyn TableLike, key: &str, token: &GivenToken) {
     }
 }
 
+/// Sets a GitHub App in place of a token or of another App.
+fn put_app(section: &mut dyn TableLike, app: &AppFiles) {
+    for key in ["token", "token_file", "installation_id"] {
+        section.remove(key);
+    }
+    put(section, "app_id", app.id.to_string());
+    put(section, "app_key_file", app.key.display().to_string());
+    if let Some(secret) = &app.webhook_secret {
+        section.remove("webhook_secret");
+        put(section, "webhook_secret_file", secret.display().to_string());
+    }
+}
+
 /// A value without the text around it, for comparison.
 fn plain(value: &Value) -> String {
     match value {
@@ -432,7 +451,7 @@ pub fn token_of(
 mod tests {
     use super::*;
     use crate::domain::task::{Account, RepoName};
-    use crate::setup::{ClickUpAnswers, GitHubAnswers};
+    use crate::setup::{AppFiles, ClickUpAnswers, GitHubAccessAnswer, GitHubAnswers};
 
     fn token(text: &str) -> GivenToken {
         GivenToken::Text(Secret::new(text))
@@ -455,7 +474,7 @@ mod tests {
                 lists: vec!["901100000001".to_owned(), "901100000002".to_owned()],
             }),
             github: Some(GitHubAnswers {
-                token: token("github_pat_new"),
+                access: GitHubAccessAnswer::Token(token("github_pat_new")),
                 repos: vec![RepoName::parse("acme/widgets").unwrap()],
             }),
             people: vec![FoundPerson {
@@ -510,6 +529,33 @@ mod tests {
         let diff = file.diff().join("\n");
         assert!(diff.contains("+ bot_token = \"xoxb-…\""), "{diff}");
         assert!(!diff.contains("new\""), "{diff}");
+    }
+
+    #[test]
+    fn an_app_takes_the_place_of_a_token() {
+        let before = answered(None).text();
+        let mut answers = answers();
+        let app = AppFiles {
+            id: 7,
+            key: "/etc/ivan/github-app-7.pem".into(),
+            webhook_secret: Some("/etc/ivan/github-app-7.secret".into()),
+        };
+        if let Some(github) = &mut answers.github {
+            github.access = GitHubAccessAnswer::NewApp(app);
+        }
+        let mut file = BotToml::read(Some(&before)).unwrap();
+        file.answer(&answers);
+        let expected = "[github]\nrepo = \"acme/widgets\"\napp_id = \"7\"\n\
+                        app_key_file = \"/etc/ivan/github-app-7.pem\"\n\
+                        webhook_secret_file = \"/etc/ivan/github-app-7.secret\"\n";
+        assert!(file.text().contains(expected), "{}", file.text());
+        // Later answers about other things leave it alone.
+        if let Some(github) = &mut answers.github {
+            github.access = GitHubAccessAnswer::KnownApp;
+        }
+        let mut again = BotToml::read(Some(&file.text())).unwrap();
+        again.answer(&answers);
+        assert!(!again.is_changed(), "{}", again.text());
     }
 
     #[test]

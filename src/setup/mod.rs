@@ -38,6 +38,8 @@ pub trait Services: Send + Sync {
     ) -> Result<Vec<ListedAccount>, String>;
     /// The account of a GitHub token, its scopes and its end.
     async fn github_token(&self, token: &Secret) -> Result<TokenFacts, TokenTrouble>;
+    /// Opens a page on this machine where a person makes a GitHub App.
+    async fn app_page(&self, app: &NewApp) -> Result<Box<dyn AppPage>, String>;
     /// The repositories of a GitHub token.
     async fn repos(&self, token: &Secret) -> Result<Vec<ListedRepo>, String>;
     /// The people who can be assigned issues in a repository.
@@ -91,6 +93,61 @@ pub struct SetupAnswers {
     pub ca_file: Option<std::path::PathBuf>,
 }
 
+/// How Ivan proves itself to GitHub.
+#[derive(Debug, Clone)]
+pub enum GitHubAccessAnswer {
+    /// With a token.
+    Token(GivenToken),
+    /// With a GitHub App that was made now.
+    NewApp(AppFiles),
+    /// With the GitHub App that bot.toml names.
+    KnownApp,
+}
+
+/// A new GitHub App, and the files with its secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppFiles {
+    /// The App ID.
+    pub id: u64,
+    /// The file with the private key.
+    pub key: PathBuf,
+    /// The file with the secret of its webhook, if it has one.
+    pub webhook_secret: Option<PathBuf>,
+}
+
+/// A GitHub App that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewApp {
+    /// The organization that owns it; `None`: the person's own account.
+    pub organization: Option<String>,
+    /// The address of its webhook; `None`: the webhook is not active.
+    pub hook: Option<String>,
+}
+
+/// A GitHub App that GitHub handed over.
+#[derive(Debug, Clone)]
+pub struct MadeApp {
+    /// The App ID.
+    pub id: u64,
+    /// Its name in addresses.
+    pub slug: String,
+    /// Its page.
+    pub page: String,
+    /// The private key as PEM.
+    pub key: Secret,
+    /// The secret of its webhook.
+    pub webhook_secret: Option<Secret>,
+}
+
+/// The page where a person makes a GitHub App.
+#[async_trait]
+pub trait AppPage: Send {
+    /// Its address, on this machine.
+    fn address(&self) -> &str;
+    /// Waits for the person, at most an hour. The error is a sentence.
+    async fn made(self: Box<Self>) -> Result<MadeApp, String>;
+}
+
 /// The answers about ClickUp.
 #[derive(Debug, Clone)]
 pub struct ClickUpAnswers {
@@ -105,8 +162,8 @@ pub struct ClickUpAnswers {
 /// The answers about GitHub.
 #[derive(Debug, Clone)]
 pub struct GitHubAnswers {
-    /// The token.
-    pub token: GivenToken,
+    /// How Ivan proves itself.
+    pub access: GitHubAccessAnswer,
     /// The followed repositories; the default one first.
     pub repos: Vec<RepoName>,
 }

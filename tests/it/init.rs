@@ -21,13 +21,13 @@ const ANSWERS: [&str; 4] = [
     "GITHUB_TOKEN",
 ];
 
-struct World {
-    sandbox: Sandbox,
-    folder: TempDir,
+pub struct World {
+    pub sandbox: Sandbox,
+    pub folder: TempDir,
 }
 
 impl World {
-    async fn new() -> World {
+    pub async fn new() -> World {
         World {
             sandbox: Sandbox::start(seed_of_its_own()).await.unwrap(),
             folder: tempfile::tempdir().unwrap(),
@@ -35,7 +35,7 @@ impl World {
     }
 
     /// The addresses of the sandbox, and ports that are free.
-    fn variables(&self) -> Vec<(&'static str, String)> {
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
         let Sandbox {
             slack,
             clickup,
@@ -55,7 +55,7 @@ impl World {
     }
 
     /// All tokens, as variables.
-    fn tokens(&self) -> [(&'static str, String); 4] {
+    pub fn tokens(&self) -> [(&'static str, String); 4] {
         let Sandbox {
             slack,
             clickup,
@@ -69,16 +69,16 @@ impl World {
         ]
     }
 
-    fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
-    fn file(&self) -> Option<String> {
+    pub fn file(&self) -> Option<String> {
         fs::read_to_string(self.folder.path().join("bot.toml")).ok()
     }
 
     /// `ivan init` with these words, without a terminal.
-    async fn piped(&self, words: &[&str], further: &[(&str, String)]) -> Output {
+    pub async fn piped(&self, words: &[&str], further: &[(&str, String)]) -> Output {
         let variables = [self.variables().as_slice(), further].concat();
         let ran = binary()
             .arg("init")
@@ -184,7 +184,7 @@ async fn without_a_terminal_it_names_the_missing_answers() {
         "--slack-app-token-file FILE, or SLACK_APP_TOKEN",
         "--slack-bot-token-file FILE, or SLACK_BOT_TOKEN",
         "--clickup-token-file FILE, or CLICKUP_TOKEN, or --no-clickup",
-        "--github-token-file FILE, or GITHUB_TOKEN, or --no-github",
+        "--github-token-file FILE, or GITHUB_TOKEN, or --github-app, or --no-github",
     ] {
         assert!(said.contains(missing), "{said}");
     }

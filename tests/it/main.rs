@@ -61,6 +61,7 @@ mod home;
 mod huge;
 mod identity;
 mod init;
+mod init_app;
 mod label;
 mod limits;
 mod list;

@@ -9,6 +9,7 @@
 
 mod charts;
 mod docs;
+pub mod handoff;
 mod html;
 mod sessions;
 mod status;

@@ -48,14 +48,17 @@ pub(super) struct ApiReply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Option<Value>,
+    /// HTML in place of JSON.
+    pub page: Option<String>,
 }
 
 impl ApiReply {
-    fn new(status: u16, body: Value) -> ApiReply {
+    pub fn new(status: u16, body: Value) -> ApiReply {
         ApiReply {
             status,
             headers: Vec::new(),
             body: Some(body),
+            page: None,
         }
     }
 
@@ -64,10 +67,11 @@ impl ApiReply {
             status,
             headers: Vec::new(),
             body: None,
+            page: None,
         }
     }
 
-    fn with(mut self, name: &str, value: impl Into<String>) -> ApiReply {
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> ApiReply {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
@@ -83,12 +87,7 @@ fn no(status: u16, message: &str) -> ApiReply {
     )
 }
 
-/// A page that does not exist: without the headers of the API.
-pub(super) fn no_page() -> ApiReply {
-    ApiReply::empty(404)
-}
-
-fn not_found() -> ApiReply {
+pub(super) fn not_found() -> ApiReply {
     no(404, "Not Found")
 }
 
@@ -108,7 +107,17 @@ fn invalid(resource: &str, field: &str, code: &str, message: Option<&str>) -> Ap
 impl GitHubWorld {
     pub(super) fn answer(&mut self, call: &ReadRequest) -> ApiReply {
         self.caller = GitHubCaller::User;
+        let exchanged = match (call.method.as_str(), call.steps().as_slice()) {
+            ("POST", ["app-manifests", code, "conversions"]) => Some((*code).to_owned()),
+            _ => None,
+        };
         let mut reply = match self.admitted(call) {
+            Err(refusal) if exchanged.is_some() && refusal.status != 401 => refusal,
+            // The code alone proves who asks.
+            _ if exchanged.is_some() => {
+                let code = exchanged.unwrap_or_default();
+                self.convert(&code).unwrap_or_else(|refusal| refusal)
+            }
             // It counts towards no installation's limit.
             Ok(()) if self.caller == GitHubCaller::App => {
                 self.as_app(call).unwrap_or_else(|refusal| refusal)

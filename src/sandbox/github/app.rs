@@ -47,6 +47,13 @@ pub(super) struct SandboxApp {
     pub installations: BTreeMap<u64, SandboxInstallation>,
     tokens: Vec<GrantedToken>,
     pub events: Vec<String>,
+    /// The permissions that installations get.
+    pub permissions: BTreeMap<String, String>,
+    pub name: String,
+    /// The account that made it.
+    pub owner: String,
+    /// Its home page.
+    pub url: String,
     created_at: String,
 }
 
@@ -55,6 +62,14 @@ pub(super) struct SandboxInstallation {
     pub account: String,
     pub suspended_at: Option<String>,
     pub permissions: BTreeMap<String, String>,
+}
+
+/// A code that was handed out for a new App.
+pub(super) struct ManifestCode {
+    pub code: String,
+    /// When, in milliseconds since the epoch, by GitHub's clock.
+    pub at: i64,
+    pub used: bool,
 }
 
 struct GrantedToken {
@@ -82,6 +97,12 @@ impl SandboxApp {
             ]
             .map(str::to_owned)
             .to_vec(),
+            permissions: [("issues", "write"), ("metadata", "read")]
+                .map(|(name, level)| (name.to_owned(), level.to_owned()))
+                .into(),
+            name: "Ivan App".to_owned(),
+            owner: "acme".to_owned(),
+            url: "https://ivan.test".to_owned(),
             created_at,
         }
     }
@@ -160,12 +181,15 @@ impl SandboxApp {
 
     /// The App in wire form.
     pub fn json(&self, owner: Value, pages: &str) -> Value {
-        let installation = self.installations.values().next();
+        let owner = match owner.is_null() {
+            true => json!({"login": self.owner, "id": 20, "type": "Organization"}),
+            false => owner,
+        };
         json!({
             "id": APP_ID, "slug": SLUG, "client_id": CLIENT_ID, "node_id": format!("A_{APP_ID}"), "owner": owner,
-            "name": "Ivan App", "description": "", "external_url": "https://ivan.test",
+            "name": self.name, "description": "", "external_url": self.url,
             "html_url": format!("{pages}/apps/{SLUG}"), "created_at": self.created_at,
-            "updated_at": self.created_at, "permissions": installation.map(|one| &one.permissions),
+            "updated_at": self.created_at, "permissions": self.permissions,
             "events": self.events, "installations_count": self.installations.len(),
         })
     }
@@ -235,13 +259,19 @@ pub(super) fn bot_json() -> Value {
     json!({"login": bot(), "id": BOT_ID, "node_id": format!("BOT_{BOT_ID}"), "type": "Bot", "site_admin": false})
 }
 
-/// An installation for an account, with the permissions that Ivan needs.
-pub(super) fn installed_by(account: &str) -> SandboxInstallation {
+/// Its name in addresses.
+pub(super) fn slug() -> &'static str {
+    SLUG
+}
+
+/// An installation for an account, with the permissions that the App asks for.
+pub(super) fn installed_by(
+    account: &str,
+    permissions: &BTreeMap<String, String>,
+) -> SandboxInstallation {
     SandboxInstallation {
         account: account.to_owned(),
         suspended_at: None,
-        permissions: [("issues", "write"), ("metadata", "read")]
-            .map(|(name, level)| (name.to_owned(), level.to_owned()))
-            .into(),
+        permissions: permissions.clone(),
     }
 }

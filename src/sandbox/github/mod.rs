@@ -11,6 +11,7 @@
 
 mod api;
 mod app;
+mod app_pages;
 #[cfg(test)]
 mod tests;
 mod world;
@@ -550,6 +551,13 @@ impl SandboxGitHub {
         app::KEY
     }
 
+    /// The App as its owner sees it: name, owner, permissions, events; `None` before it is made or installed.
+    pub fn app_made(&self) -> Option<Value> {
+        let world = locked(&self.house.world);
+        let app = world.app.as_ref()?;
+        Some(app.json(world.user(&app.owner), &world.pages))
+    }
+
     /// The login that its installations act as.
     pub fn app_login(&self) -> String {
         app::bot()
@@ -850,20 +858,23 @@ async fn serve(State(house): State<Arc<House>>, request: Request) -> Response<Bo
         return Response::new(Body::empty());
     };
     let reply = house.with(|world| match world.server {
-        // A page, not the API.
-        Some(_) if !call.strip(&["api", "v3"]) => api::no_page(),
+        Some(_) if !call.strip(&["api", "v3"]) => world.page_of(&call),
         _ => world.answer(&call),
     });
     let mut answer = Response::builder().status(reply.status);
     for (name, value) in &reply.headers {
         answer = answer.header(name, value);
     }
-    let body = match &reply.body {
-        Some(body) => {
+    let body = match (&reply.body, reply.page) {
+        (Some(body), _) => {
             answer = answer.header(header::CONTENT_TYPE, "application/json; charset=utf-8");
             Body::from(body.to_string())
         }
-        None => Body::empty(),
+        (None, Some(page)) => {
+            answer = answer.header(header::CONTENT_TYPE, "text/html; charset=utf-8");
+            Body::from(page)
+        }
+        (None, None) => Body::empty(),
     };
     answer.body(body).expect("these are headers")
 }

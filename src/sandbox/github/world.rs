@@ -6,7 +6,7 @@ use std::io;
 use chrono::DateTime;
 use serde_json::{Map, Value, json};
 
-use super::app::{self, GitHubCaller, SandboxApp, SandboxInstallation};
+use super::app::{self, GitHubCaller, ManifestCode, SandboxApp, SandboxInstallation};
 use crate::sandbox::now;
 use crate::sandbox::webhook_sender::{AttemptEnd, DeliveryAttempt};
 use crate::sandbox::wire::{hmac_sha256, random, uuid};
@@ -32,6 +32,8 @@ pub(super) struct GitHubWorld {
     pub app: Option<SandboxApp>,
     /// The App's one webhook, for all repositories of its installations.
     pub app_hook: Option<RepoWebhook>,
+    /// The codes of Apps that were made from a manifest.
+    pub codes: Vec<ManifestCode>,
     /// The sender of the request that is being answered.
     pub caller: GitHubCaller,
     pub revoked: bool,
@@ -192,6 +194,7 @@ impl GitHubWorld {
                 .to_owned(),
             app: None,
             app_hook: None,
+            codes: Vec::new(),
             caller: GitHubCaller::User,
             revoked: false,
             token_expires: Some(now() + 90 * DAY),
@@ -291,9 +294,9 @@ impl GitHubWorld {
     pub fn install_app(&mut self, account: &str) -> u64 {
         self.users.insert(app::bot(), app::bot_json());
         let id = 50_000_000 + self.next() % 1_000_000;
-        self.app()
-            .installations
-            .insert(id, app::installed_by(account));
+        let app = self.app();
+        let installed = app::installed_by(account, &app.permissions);
+        app.installations.insert(id, installed);
         id
     }
 
@@ -1163,10 +1166,15 @@ impl GitHubWorld {
 
     /// Gives the App its webhook, and sends its ping.
     pub fn hook_app(&mut self, url: &str, secret: &str) -> u64 {
+        self.hook_app_at(url, secret, true)
+    }
+
+    /// Gives the App its webhook; only an active one is pinged.
+    pub fn hook_app_at(&mut self, url: &str, secret: &str, active: bool) -> u64 {
         let id = self.next();
         let hook = RepoWebhook {
             id,
-            active: true,
+            active,
             events: self.app().events.clone(),
             url: url.to_owned(),
             form: false,
@@ -1178,7 +1186,9 @@ impl GitHubWorld {
         let guid = uuid(&random());
         let target = ("integration", id);
         let ping = parcel(self.as_sender(), target, &hook, "ping", "", &guid, &ping);
-        self.outgoing.push(ping);
+        if active {
+            self.outgoing.push(ping);
+        }
         self.app_hook = Some(hook);
         id
     }
