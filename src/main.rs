@@ -214,6 +214,7 @@ async fn sandbox(ports: cli::SandboxPorts) -> ExitCode {
         Ok(stop) => stop,
         Err(error) => return fail(&format!("cannot install signal handlers: {error}")),
     };
+    let (server, app) = (ports.github_server, ports.github_app);
     let ports = ivan::sandbox::Ports {
         slack: ports.slack_port,
         clickup: ports.clickup_port,
@@ -224,8 +225,17 @@ async fn sandbox(ports: cli::SandboxPorts) -> ExitCode {
         Ok(sandbox) => sandbox,
         Err(error) => return fail(&format!("cannot start the sandbox: {error}")),
     };
+    let served = match &app {
+        Some(file) => sandbox.serve_github_app(file),
+        None if server => Ok(sandbox.serve_github_server()),
+        None => Ok(String::new()),
+    };
+    let served = match served {
+        Ok(served) => served,
+        Err(error) => return fail(&format!("cannot write the key of the GitHub App: {error}")),
+    };
     let mut out = std::io::stdout();
-    let written = out.write_all(sandbox.exports().as_bytes());
+    let written = out.write_all(format!("{served}{}", sandbox.exports()).as_bytes());
     if let Err(error) = written.and_then(|()| out.flush()) {
         return fail(&format!("cannot print the addresses: {error}"));
     }

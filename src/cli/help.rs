@@ -239,6 +239,7 @@ const ENTRIES: &[Entry] = &[
         examples: &[
             "ivan sandbox > sandbox.env",
             "ivan sandbox --slack-port 9000 --control-port 9009 > sandbox.env",
+            "ivan sandbox --github-app sandbox-app.pem",
         ],
     },
 ];

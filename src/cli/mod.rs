@@ -269,8 +269,8 @@ pub struct DemoOptions {
     pub open: bool,
 }
 
-/// The ports of the sandbox on 127.0.0.1; 0 is any free port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+/// The ports of the sandbox on 127.0.0.1 (0 is any free port), and the kind of its GitHub.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct SandboxPorts {
     /// The port of Slack: its Web API, and the sockets
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -284,6 +284,12 @@ pub struct SandboxPorts {
     /// The port of the control API, for acting as people in Slack and causing faults
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub control_port: u16,
+    /// GitHub is a GitHub Enterprise Server with pages, where `ivan init --github-app` makes an App
+    #[arg(long)]
+    pub github_server: bool,
+    /// That server has an App, whose private key is written to FILE; the lines for bot.toml are printed
+    #[arg(long, value_name = "FILE")]
+    pub github_app: Option<PathBuf>,
 }
 
 /// Actions on the configuration file.
@@ -904,10 +910,8 @@ mod tests {
         assert!(parse(&["demo", "--port", "8000"]).is_err());
         assert!(parse(&["demo", "--open"]).is_err());
         let ports = SandboxPorts {
-            slack_port: 0,
             github_port: 8081,
-            clickup_port: 0,
-            control_port: 0,
+            ..SandboxPorts::default()
         };
         assert_eq!(
             command(&["sandbox", "--github-port", "8081"]),

@@ -70,17 +70,69 @@ impl ControlledSandbox {
         self.sandbox.close().await;
     }
 
+    /// Makes GitHub a GitHub Enterprise Server. Returns the comment lines that say how to use it.
+    pub fn serve_github_server(&self) -> String {
+        let github = &self.sandbox.github;
+        github.become_server();
+        let url = github.url();
+        format!(
+            "# GitHub is a GitHub Enterprise Server without an App. `ivan init --github-app --github-url {url}` makes one.\n"
+        )
+    }
+
+    /// Makes GitHub a GitHub Enterprise Server with an App that is installed for the repository, and writes the App's
+    /// private key to a new file. Returns the lines for `bot.toml` as comments.
+    ///
+    /// # Errors
+    /// The file exists with another text, or cannot be written.
+    pub fn serve_github_app(&self, key_file: &std::path::Path) -> io::Result<String> {
+        let github = &self.sandbox.github;
+        github.become_server();
+        write_key(key_file, github.app_key())?;
+        let owner = REPOSITORY.split('/').next().unwrap_or_default();
+        github.install_app(owner);
+        let file = std::path::absolute(key_file)?;
+        Ok(format!(
+            "# The GitHub App, for bot.toml in place of github.token. A webhook: POST /github/webhook of the control API.\n\
+             # [github]\n# url = \"{}\"\n# app_id = \"{}\"\n# app_key_file = \"{}\"\n# repo = \"{REPOSITORY}\"\n",
+            github.url(),
+            github.app_id(),
+            file.display(),
+        ))
+    }
+
     /// The addresses and tokens as shell lines.
     pub fn exports(&self) -> String {
         let control = format!("http://{}", self.control.address());
         let mut lines =
             "# Slack, GitHub and ClickUp on this machine. SANDBOX_URL is the control API (docs/sandbox.md).\n".to_owned();
+        // Only a server has pages of its own.
+        let pages = self.sandbox.github.url();
+        if pages.starts_with("http://") {
+            lines.push_str(&format!("export GITHUB_URL={}\n", quoted(&pages)));
+        }
         let control = [("SANDBOX_URL", control)];
         for (name, value) in variables(&self.sandbox).into_iter().chain(control) {
             lines.push_str(&format!("export {name}={}\n", quoted(&value)));
         }
         lines
     }
+}
+
+/// Writes the key to a file that only its owner can read. A file with this key stays.
+fn write_key(path: &std::path::Path, key: &str) -> io::Result<()> {
+    use std::io::Write as _;
+    if std::fs::read_to_string(path).is_ok_and(|text| text == key) {
+        return Ok(());
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let mut file = options.open(path).map_err(named)?;
+    file.write_all(key.as_bytes()).map_err(named)
 }
 
 /// The addresses and tokens, by the names of their variables.

@@ -19,6 +19,48 @@ use crate::harness::{Took, binary, client, lasting_port};
 /// The time limit of any wait here.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// With an App: the printed lines are a bot.toml that works.
+#[tokio::test]
+async fn it_serves_a_github_app_for_bot_toml() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("app.pem");
+    let sandbox = Alone::start(&["--github-app", key.to_str().unwrap()]).await;
+    let lines = sandbox
+        .printed
+        .iter()
+        .filter_map(|line| line.strip_prefix("# "));
+    let lines = lines.skip_while(|line| *line != "[github]");
+    let lines = lines.take_while(|line| *line == "[github]" || line.contains(" = "));
+    let toml = lines.collect::<Vec<_>>().join("\n");
+    let server = &sandbox.env["GITHUB_URL"];
+    assert!(toml.contains(&format!("url = \"{server}\"")), "{toml}");
+    assert_eq!(sandbox.env["GITHUB_API_URL"], format!("{server}/api/v3"));
+    std::fs::write(folder.path().join("bot.toml"), toml).unwrap();
+    let doctor = binary()
+        .arg("doctor")
+        .current_dir(folder.path())
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8(doctor.stdout).unwrap();
+    for words in ["Ivan acts as ivan-app[bot]", "is GitHub Enterprise Server"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // A file with something else is not overwritten.
+    std::fs::write(&key, "mine").unwrap();
+    let refused = ivan_sandbox(&["--github-app", key.to_str().unwrap()])
+        .stderr(Stdio::piped())
+        .output()
+        .await
+        .unwrap();
+    let why = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        why.contains("cannot write the key of the GitHub App"),
+        "{why}"
+    );
+    assert_eq!(std::fs::read_to_string(&key).unwrap(), "mine");
+}
+
 /// A running `ivan sandbox`.
 struct Alone {
     child: Child,
