@@ -37,7 +37,7 @@
 //! │   ├── done.rs · comment.rs · create.rs · current.rs · next.rs · start.rs · pause.rs · snooze.rs · reopen.rs · assign.rs ·
 //! │   │   claim.rs · due.rs · prio.rs · label.rs · milestone.rs · attach.rs · undo.rs · confirm.rs · why.rs · list.rs · find.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs · stats.rs ·
 //! │   │   status.rs · whoami.rs · link.rs · unlink.rs · token.rs · mute.rs · unmute.rs · help.rs · offers.rs: texts that are no command
-//! │   └── many.rs: one verb for several tasks · grammar.rs: words, options, REFs · line.rs: command lines · line_format.rs: lines for prompts · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
+//! │   └── many.rs: one verb for several tasks · grammar.rs: words, options, REFs · named.rs: `[REF] NAME|none` · line.rs: command lines · line_format.rs: lines for prompts · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
 //! ├── commands/      runs a verb for a person: an answer now, or a durable operation
 //! │   └── run.rs: limits, idempotency keys · transaction.rs: commit or roll back · identity.rs: accounts ·
 //! │       find.rs, log.rs, morning.rs, overview.rs, schedule.rs, stats.rs, why.rs: reads over HTTP · set_aside.rs: retry · tokens.rs: people's own tokens and their logins

@@ -2,18 +2,15 @@
 
 use clap::Args;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error};
-use serde_json::json;
+use serde::de::Deserializer;
 use utoipa::ToSchema;
 
-use super::grammar::{ParseError, is_none, parse_ref, quoted, split_word, trim};
+use super::grammar::ParseError;
 use super::line::{Call, CommandLine, Line, REF_HELP};
-use super::many::Refs;
-use super::{Http, Info, ShownContext, Verb, body, many};
+use super::{Http, Info, ShownContext, Verb, body, named};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::change::TaskChange;
 use crate::domain::command::Ref;
-use crate::domain::filter::Filter;
 use crate::domain::person::Person;
 use crate::domain::reply::Text;
 use crate::domain::source::Source;
@@ -49,23 +46,8 @@ impl Verb for Milestone {
     };
 
     fn read(rest: &str) -> Result<Milestone, ParseError> {
-        let (task, title) = split_title(rest);
-        if title.is_empty() {
-            return Err(ParseError::Slip(WHICH.to_owned()));
-        }
-        let (word, more) = split_word(title);
-        let is_list = Refs::parse(word.trim_end_matches(',')).is_some() || Filter::is_word(word);
-        if is_list && !trim(more).is_empty() {
-            // `milestone 1 3 2.1`: no milestone is called `3 2.1`, unless it is quoted.
-            return Err(ParseError::NotARefOf {
-                verb: "milestone",
-                found: trim(rest).to_owned(),
-            });
-        }
-        Ok(Milestone {
-            task: task.and_then(parse_ref),
-            title: named(title),
-        })
+        let (task, title) = named::read("milestone", rest, WHICH)?;
+        Ok(Milestone { task, title })
     }
 
     fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
@@ -93,17 +75,7 @@ struct MilestoneWords {
 
 impl Line for MilestoneWords {
     fn call(self, info: &Info) -> Call {
-        let words = self.words.join(" ");
-        if let Some(body) = many::of_line::<Milestone>(&words, "milestone") {
-            return Call::effect(info, body);
-        }
-        let (task, title) = split_title(&words);
-        let (task, title) = match title {
-            // The daemon refuses it with a reason.
-            "" => (None, task.unwrap_or_default()),
-            title => (task, title),
-        };
-        Call::effect(info, json!({ "ref": task, "milestone": title }))
+        named::call::<Milestone>(&self.words, info, "milestone")
     }
 }
 
@@ -111,31 +83,7 @@ impl Line for MilestoneWords {
 pub const WHICH: &str = "Which milestone? `milestone 2.1`, or `milestone 2 2.1` for number 2 of your list; `none` for no milestone.";
 
 fn title<'de, D: Deserializer<'de>>(json: D) -> Result<Option<String>, D::Error> {
-    let text = String::deserialize(json)?;
-    let text = body::written("milestone", text).map_err(D::Error::custom)?;
-    Ok(named(trim(&text)))
-}
-
-/// Splits `[REF] TITLE`. A REF alone has no title.
-fn split_title(text: &str) -> (Option<&str>, &str) {
-    let text = trim(text).trim_end_matches('!');
-    let (word, after) = split_word(text);
-    match parse_ref(word) {
-        Some(_) => (Some(word), trim(after)),
-        None => (None, text),
-    }
-}
-
-/// The title without quotation marks; `None` for `none`.
-fn named(title: &str) -> Option<String> {
-    let title = match quoted(title, None) {
-        Some((inside, after)) if trim(after).is_empty() => trim(inside),
-        _ => match is_none(title) {
-            true => return None,
-            false => title,
-        },
-    };
-    Some(title.split_whitespace().collect::<Vec<_>>().join(" "))
+    named::member(json, "milestone")
 }
 
 /// A source without milestones.

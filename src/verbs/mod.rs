@@ -43,6 +43,7 @@ pub mod many;
 pub mod milestone;
 pub mod morning;
 pub mod mute;
+pub mod named;
 pub mod next;
 pub mod offers;
 pub mod pause;
