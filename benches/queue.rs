@@ -111,6 +111,7 @@ fn task(number: u64, done: bool) -> Task {
         container: if of_github { "1001" } else { "901" }.into(),
         home: None,
         milestone: None,
+        task_type: None,
         parent: None,
         children: None,
         title: format!("Number {number} of the many that are still to do"),

@@ -35,7 +35,7 @@
 //! │   └── stop.rs: Rejection, Stop, CommandError · settings.rs · health.rs · logins.rs: waiting logins, unshown tokens
 //! ├── verbs/         one file a verb: its arguments, its grammar, its decision, its words; mod.rs has the table
 //! │   ├── done.rs · comment.rs · create.rs · current.rs · next.rs · start.rs · pause.rs · snooze.rs · reopen.rs · assign.rs ·
-//! │   │   claim.rs · due.rs · prio.rs · label.rs · milestone.rs · attach.rs · undo.rs · confirm.rs · why.rs · list.rs · find.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs · stats.rs ·
+//! │   │   claim.rs · due.rs · prio.rs · label.rs · milestone.rs · retype.rs · attach.rs · undo.rs · confirm.rs · why.rs · list.rs · find.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs · stats.rs ·
 //! │   │   status.rs · whoami.rs · link.rs · unlink.rs · token.rs · mute.rs · unmute.rs · help.rs · offers.rs: texts that are no command
 //! │   └── many.rs: one verb for several tasks · grammar.rs: words, options, REFs · named.rs: `[REF] NAME|none` · line.rs: command lines · line_format.rs: lines for prompts · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
 //! ├── commands/      runs a verb for a person: an answer now, or a durable operation
@@ -68,8 +68,8 @@
 //! ├── tls.rs         the TLS configuration of all clients
 //! ├── http_client.rs one HTTP exchange with a source
 //! │   └── request.rs · verdict.rs: meanings of answers · webhook.rs: signatures · clients.rs, fake.rs, damage.rs: tests of both clients
-//! ├── clickup/       a source: wire.rs, client.rs, writer.rs, undo.rs, hook.rs, poll.rs, due.rs, files.rs: attachments, accounts.rs, checkup.rs, directory.rs, tags.rs
-//! ├── github/        a source: the same files, and links.rs, dependencies.rs, fields.rs, change.rs, labels.rs, milestones.rs, app.rs: a GitHub App and its tokens, manifest.rs: a new GitHub App
+//! ├── clickup/       a source: wire.rs, client.rs, writer.rs, undo.rs, hook.rs, poll.rs, due.rs, files.rs: attachments, accounts.rs, checkup.rs, directory.rs, tags.rs, types.rs
+//! ├── github/        a source: the same files, and links.rs, dependencies.rs, fields.rs, change.rs, labels.rs, milestones.rs, types.rs, app.rs: a GitHub App and its tokens, manifest.rs: a new GitHub App
 //! ├── slack/         a surface
 //! │   ├── socket.rs · socket/queue.rs · socket/reopening.rs · proxy.rs         Socket Mode: envelope → stored → acknowledged
 //! │   ├── filter.rs · gestures.rs · attached.rs · files.rs · thread.rs · forms.rs · modals.rs · dispatch.rs    which events are commands; threads; forms; the mailbox's input

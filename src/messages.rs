@@ -125,6 +125,7 @@ fn task(source: Source, status: TaskStatus) -> Task {
         container: "1".to_owned(),
         home: None,
         milestone: None,
+        task_type: None,
         parent: None,
         children: None,
         title: title.to_owned(),
@@ -276,6 +277,8 @@ fn writes(task: &Task) -> Vec<Write> {
             "in the milestone 2.1",
         ),
         change(TaskChange::Milestone(None), "without a milestone"),
+        change(TaskChange::Type(Some("bug".to_owned())), "of the type bug"),
+        change(TaskChange::Type(None), "without a type"),
         change(TaskChange::Pause { status: None }, "paused"),
         undo(UndoKind::Completion),
         undo(UndoKind::Comment),
@@ -294,7 +297,7 @@ fn writes(task: &Task) -> Vec<Write> {
 }
 
 /// The kinds that [`kind`] can name, but `Resume`, which only an undo makes.
-const KINDS: usize = 20;
+const KINDS: usize = 21;
 
 fn kind(write: &Write) -> &'static str {
     match write {
@@ -312,6 +315,7 @@ fn kind(write: &Write) -> &'static str {
             TaskChange::Priority(_) => "prio",
             TaskChange::Labels(_) => "label",
             TaskChange::Milestone(_) => "milestone",
+            TaskChange::Type(_) => "type",
             TaskChange::Pause { .. } => "pause",
             TaskChange::Resume { .. } => "undo of pause",
         },
@@ -321,7 +325,7 @@ fn kind(write: &Write) -> &'static str {
             UndoKind::Creation => "undo of create",
             UndoKind::Start => "undo of start",
             UndoKind::Reopening => "undo of reopen",
-            UndoKind::Change => "undo of assign, due, prio, label, milestone, pause",
+            UndoKind::Change => "undo of assign, due, prio, label, milestone, type, pause",
         },
     }
 }
@@ -896,6 +900,10 @@ fn answers() -> Vec<Group> {
         "`list label:bug` without a task",
         verbs::list::nothing_to_list(&labelled),
     );
+    queue.row(
+        "`list type:bug` without a task",
+        verbs::list::nothing_to_list(&Filter::read("type:bug")),
+    );
     let clients = ["acme".to_owned()];
     queue.refused("`list bogus`", verbs::list::no_client("bogus", &clients));
     queue.refused(
@@ -1447,6 +1455,7 @@ fn history() -> Group {
         ("prio", None, Some("of high priority")),
         ("label", None, Some("with the label “bug”")),
         ("milestone", None, Some("in the milestone 2.1")),
+        ("type", None, Some("of the type bug")),
         ("assigned", None, Some("bo")),
         ("unassigned", Some("bo"), None),
     ] {
@@ -1628,6 +1637,7 @@ fn refusals() -> Vec<Group> {
         "label 2",
         "label 2 +bug -bug",
         "milestone",
+        "type",
         "attach",
         "assign 2 @",
         "briefing early",
@@ -1818,6 +1828,16 @@ fn refusals() -> Vec<Group> {
     unfit.refused(
         "`milestone 2.1` in ClickUp",
         verbs::milestone::no_milestones(clickup),
+    );
+    unfit.refused(
+        "`type bgu`",
+        Text::new().text(labels::not_there(
+            "acme/widgets",
+            github,
+            github.profile().types,
+            &["bgu"],
+            &["Task", "Bug", "Feature"],
+        )),
     );
     let finished = task(clickup, TaskStatus::Done);
     unfit.refused(

@@ -37,6 +37,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "prio",
             "label",
             "milestone",
+            "type",
             "attach",
             "undo",
             "confirm",

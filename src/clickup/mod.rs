@@ -2,7 +2,7 @@
 //!
 //! [`ClickUp`] implements the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `WebhookReader` and
 //! `WebhookKeeper` (`hook.rs`), and `Accounts` (`accounts.rs`). `client.rs` sends requests and classifies responses,
-//! `wire.rs` has their JSON, `due.rs` tells due days from due times, `tags.rs` changes tags, `files.rs` copies files to tasks. Facts are those of docs/contracts/clickup.md.
+//! `wire.rs` has their JSON, `due.rs` tells due days from due times, `tags.rs` changes tags, `types.rs` types, `files.rs` copies files to tasks. Facts are those of docs/contracts/clickup.md.
 
 mod accounts;
 pub mod checkup;
@@ -15,6 +15,7 @@ pub(crate) mod fuzzing;
 mod hook;
 mod poll;
 mod tags;
+mod types;
 mod undo;
 mod wire;
 mod writer;

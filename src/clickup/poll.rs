@@ -156,6 +156,7 @@ impl SourceReader for ClickUp {
         let next = cursor
             .after(&listed)
             .or_else(|| (!cursor.archived).then(|| Cursor::first(true, since)));
+        self.know_types(&listed.tasks).await?;
         let tasks = listed.tasks.into_iter().filter_map(|task| {
             task.into_task(&self.mapping, Some(&container.id))
                 .inspect_err(|why| {

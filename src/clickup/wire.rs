@@ -3,7 +3,7 @@
 //! Ids may be text or number, numbers may be text, objects may be null, unknown fields and values are accepted
 //! (docs/contracts/clickup.md#errors). These types stay within the parent module.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
@@ -55,6 +55,16 @@ impl<'de> Deserialize<'de> for Id {
             }
         }
         deserializer.deserialize_any(Ids)
+    }
+}
+
+impl Id {
+    /// As a number.
+    pub(super) fn number(&self) -> Option<i64> {
+        match self {
+            Id::Text(text) => text.parse().ok(),
+            Id::Number(number) => Some(*number),
+        }
     }
 }
 
@@ -245,6 +255,20 @@ pub(super) struct SpaceTags {
     pub(super) tags: Vec<Tag>,
 }
 
+/// `GET /team/{id}/custom_item`: the types of tasks.
+#[derive(Debug, Deserialize)]
+pub(super) struct CustomItems {
+    #[serde(default, deserialize_with = "each")]
+    pub(super) custom_items: Vec<CustomItem>,
+}
+
+/// A type of tasks.
+#[derive(Debug, Deserialize)]
+pub(super) struct CustomItem {
+    pub(super) id: Id,
+    pub(super) name: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub(super) struct WireStatus {
     #[serde(default, deserialize_with = "lenient")]
@@ -395,6 +419,9 @@ pub(super) struct WireTask {
     pub(super) id: Id,
     #[serde(default, deserialize_with = "lenient")]
     custom_id: Option<String>,
+    /// The number of its type; 0 or null for a plain task.
+    #[serde(default, deserialize_with = "lenient")]
+    custom_item_id: Option<Id>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) name: String,
     #[serde(default, deserialize_with = "lenient")]
@@ -637,6 +664,20 @@ pub(super) struct Mapping {
     /// The ids of the lists that are mirrored, without repetition, in the order configured.
     pub(super) lists: Vec<String>,
     places: Mutex<Places>,
+    /// The names of types, once they were read.
+    pub(super) types: Mutex<Option<KnownTypes>>,
+}
+
+/// The number of the type of a plain task.
+pub(super) const PLAIN: i64 = 0;
+/// The type that every workspace has.
+pub(super) const MILESTONE: (i64, &str) = (1, "Milestone");
+
+/// The names of types by their numbers, as they were last read.
+#[derive(Debug)]
+pub(super) struct KnownTypes {
+    pub(super) read_at: DateTime<Utc>,
+    pub(super) names: BTreeMap<i64, String>,
 }
 
 /// The known facts about lists, and about tasks that are in several.
@@ -655,6 +696,18 @@ impl Mapping {
             in_progress_status,
             ..Mapping::default()
         }
+    }
+
+    /// The name of the type with this number; `None` for a plain task.
+    fn type_name(&self, number: Option<i64>) -> Option<String> {
+        let number = number.filter(|&number| number != PLAIN)?;
+        let known = lock(&self.types);
+        let named = known.as_ref().and_then(|known| known.names.get(&number));
+        Some(match named {
+            Some(name) => name.clone(),
+            None if number == MILESTONE.0 => MILESTONE.1.to_owned(),
+            None => format!("type {number}"),
+        })
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {
@@ -727,6 +780,11 @@ pub(super) fn plain_title(title: &str) -> String {
 }
 
 impl WireTask {
+    /// The number of its type, if it names one.
+    pub(super) fn type_number(&self) -> Option<i64> {
+        self.custom_item_id.as_ref()?.number()
+    }
+
     /// Whether the task has this title, apart from signs and white space that ClickUp changes.
     pub(super) fn is_titled(&self, title: &str) -> bool {
         same_words(title, &self.name)
@@ -757,6 +815,7 @@ impl WireTask {
 
     /// Converts it to our own types. `list` is the list of the request, if the task does not name its own.
     pub(super) fn into_task(self, mapping: &Mapping, list: Option<&str>) -> Result<Task, String> {
+        let task_type = mapping.type_name(self.type_number());
         let id = self.id.to_string();
         let shown = TaskId::clickup(&id).ok_or_else(|| format!("it has the odd id `{id}`"))?;
         let home = self.list.map(|list| list.id.to_string());
@@ -783,6 +842,7 @@ impl WireTask {
         let links = links.collect::<BTreeSet<Relation>>();
         Ok(Task {
             milestone: None,
+            task_type,
             parent: self
                 .parent
                 .map(|parent| TaskKey::clickup(parent.to_string())),
@@ -953,6 +1013,7 @@ mod tests {
                 links: Vec::new(),
                 home: None,
                 milestone: None,
+                task_type: None,
                 parent: None,
                 children: None,
             }

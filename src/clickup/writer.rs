@@ -45,6 +45,7 @@ impl SourceWriter for ClickUp {
         let thing = named(key);
         let request = self.about(Request::get(path(key, ""), thing.as_str()), key);
         let task: WireTask = self.client.send(&request).await?;
+        self.know_types([&task]).await?;
         let task = task
             .into_task(&self.mapping, None)
             .map_err(|why| self.client.rest.unreadable(&thing, &why))?;
@@ -111,6 +112,7 @@ impl Writes for ClickUp {
             TaskChange::Milestone(_) => {
                 return Err(refused("ClickUp tasks have no milestones".to_owned()));
             }
+            TaskChange::Type(name) => return self.set_type(now, name.as_deref()).await,
             TaskChange::Pause { status } => return self.open(now, status.as_deref()).await,
             TaskChange::Resume { status } => return self.open(now, Some(status)).await,
             TaskChange::Assign { add, remove } => {
@@ -301,7 +303,7 @@ impl ClickUp {
         self.put(now, json!({"status": status})).await
     }
 
-    async fn put(&self, now: &Task, fields: Value) -> Result<Task, ClickUpError> {
+    pub(super) async fn put(&self, now: &Task, fields: Value) -> Result<Task, ClickUpError> {
         let thing = named(&now.key);
         let request = Request::put(path(&now.key, ""), thing.as_str(), fields);
         let task: WireTask = self.client.send(&request).await?;
@@ -389,6 +391,10 @@ impl ClickUp {
             },
             Err(trouble) => return Err(trouble.into()),
         };
+        // A list may have a type for new tasks.
+        if let Err(error) = self.know_types([&task]).await {
+            tracing::debug!(source = "clickup", error = %error, "task types not read");
+        }
         task.into_task(&self.mapping, Some(list))
             .map_err(|why| self.client.rest.unreadable_after_write(&thing, &why))
     }
@@ -512,6 +518,7 @@ impl ClickUp {
                 }
             }
             if last {
+                self.know_types(&found).await?;
                 let found = found.map(|task| task.into_task(&self.mapping, Some(list)));
                 return found
                     .transpose()

@@ -494,11 +494,7 @@ impl Commands {
             };
             let filter = with_clients(connection, &inner.settings.get().entities, &asked.filter)?;
             let (_, waits) = open_tasks::waits(connection, now)?;
-            let marked = Filter {
-                labels: filter.labels.clone(),
-                milestones: filter.milestones.clone(),
-                ..Filter::default()
-            };
+            let marked = filter.of_marks();
             let mut sources = filter.sources;
             if let Some(source) = asked.source {
                 let fits = sources.is_empty() || sources.contains(&source);

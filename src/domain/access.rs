@@ -183,6 +183,7 @@ mod tests {
             container: "1001".into(),
             home: None,
             milestone: None,
+            task_type: None,
             parent: None,
             children: None,
             title: "Raise the salaries".into(),

@@ -1,4 +1,4 @@
-//! The changes to a task by `assign`, `claim`, `due`, `prio` and `label`, and their opposites.
+//! The changes to a task by `assign`, `claim`, `due`, `prio`, `label`, `milestone` and `type`, and their opposites.
 //!
 //! Such a change is idempotent: sending it twice has one effect, and the task shows whether it holds. So a lost
 //! response needs no search. `undo` checks the same two states: the one that we left, and the one before.
@@ -31,6 +31,8 @@ pub enum TaskChange {
     Labels(LabelChange),
     /// The milestone by its title, in any case; `None` for none.
     Milestone(Option<String>),
+    /// The type by its name, in any case; `None` for none.
+    Type(Option<String>),
     /// Not in progress any more: in the status before `start`; `None` for the source's first status.
     Pause {
         /// In the source's own word; `None` for its first status.
@@ -61,10 +63,8 @@ impl TaskChange {
             TaskChange::DueOn(day) => task.due.and_then(|due| due.day) == Some(*day),
             TaskChange::Priority(priority) => *priority == task.priority,
             TaskChange::Labels(labels) => labels.holds_in(task),
-            TaskChange::Milestone(title) => match (title, &task.milestone) {
-                (Some(wanted), Some(now)) => same_label(wanted, now),
-                (wanted, now) => wanted.is_none() && now.is_none(),
-            },
+            TaskChange::Milestone(title) => is_same(title.as_ref(), task.milestone.as_ref()),
+            TaskChange::Type(name) => is_same(name.as_ref(), task.task_type.as_ref()),
             TaskChange::Pause { .. } => task.status == TaskStatus::Todo,
             TaskChange::Resume { .. } => task.status == TaskStatus::InProgress,
         }
@@ -88,6 +88,7 @@ impl TaskChange {
             },
             TaskChange::Priority(_) => TaskChange::Priority(now.priority),
             TaskChange::Milestone(_) => TaskChange::Milestone(now.milestone.clone()),
+            TaskChange::Type(_) => TaskChange::Type(now.task_type.clone()),
             TaskChange::Labels(LabelChange { add, remove }) => TaskChange::Labels(LabelChange {
                 add: remove
                     .iter()
@@ -128,6 +129,7 @@ impl TaskChange {
             TaskChange::Priority(_) => "priority",
             TaskChange::Labels(_) => "label",
             TaskChange::Milestone(_) => "milestone",
+            TaskChange::Type(_) => "type",
             TaskChange::Pause { .. } | TaskChange::Resume { .. } => "pause",
         }
     }
@@ -140,7 +142,8 @@ impl TaskChange {
             | TaskChange::DueOn(_)
             | TaskChange::Priority(_)
             | TaskChange::Labels(_)
-            | TaskChange::Milestone(_) => false,
+            | TaskChange::Milestone(_)
+            | TaskChange::Type(_) => false,
             TaskChange::Pause { .. } | TaskChange::Resume { .. } => true,
         }
     }
@@ -150,6 +153,7 @@ impl TaskChange {
         match self {
             TaskChange::Labels(_) => source.profile().label_change,
             TaskChange::Milestone(_) => ("Milestone of ", "Milestone not changed"),
+            TaskChange::Type(_) => ("Type of ", "Type not changed"),
             TaskChange::Assign { .. } => ("Assignment of ", "Not assigned"),
             TaskChange::Due(_) | TaskChange::DueOn(_) => ("Due date of ", "Due date not changed"),
             TaskChange::Priority(_) => ("Priority of ", "Priority not changed"),
@@ -165,9 +169,18 @@ impl TaskChange {
             TaskChange::Priority(_) => "priority",
             TaskChange::Labels(_) => source.profile().labels,
             TaskChange::Milestone(_) => "milestone",
+            TaskChange::Type(_) => "type",
             TaskChange::Pause { .. } | TaskChange::Resume { .. } => "status",
         };
         format!("its {what} changed")
+    }
+}
+
+/// Whether a wanted name, in any case, or none is the one that is there.
+fn is_same(wanted: Option<&String>, now: Option<&String>) -> bool {
+    match (wanted, now) {
+        (Some(wanted), Some(now)) => same_label(wanted, now),
+        (wanted, now) => wanted.is_none() && now.is_none(),
     }
 }
 
@@ -223,6 +236,7 @@ mod tests {
             links: Vec::new(),
             home: None,
             milestone: None,
+            task_type: None,
             parent: None,
             children: None,
         }
@@ -296,6 +310,28 @@ mod tests {
         let change = TaskChange::Labels(change);
         assert_eq!(change.holds_in(&task), holds);
         assert_eq!(change.back_to(&task), TaskChange::Labels(back));
+    }
+
+    #[rstest]
+    #[case::another("Task", false)]
+    #[case::in_any_case("bug", true)]
+    fn a_type_holds_in_any_case(#[case] wanted: &str, #[case] holds: bool) {
+        let task = Task {
+            task_type: Some("Bug".to_owned()),
+            ..task(TaskKey::github(1001, 7), &[])
+        };
+        let change = TaskChange::Type(Some(wanted.to_owned()));
+        assert_eq!(change.holds_in(&task), holds);
+        assert_eq!(
+            change.back_to(&task),
+            TaskChange::Type(Some("Bug".to_owned()))
+        );
+        assert!(!TaskChange::Type(None).holds_in(&task));
+        let plain = Task {
+            task_type: None,
+            ..task
+        };
+        assert!(TaskChange::Type(None).holds_in(&plain) && !change.holds_in(&plain));
     }
 
     #[test]

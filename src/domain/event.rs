@@ -147,6 +147,8 @@ pub struct MissingParts {
     pub dependencies: bool,
     /// The fields for its priority and its due day.
     pub fields: bool,
+    /// Its type.
+    pub types: bool,
 }
 
 impl MissingParts {
@@ -159,7 +161,11 @@ impl MissingParts {
         };
         // Only an issue that has a parent has a field for it.
         let is_part = || kept.parent.is_some() && told.parent.is_none();
-        (self.dependencies && linked()) || (self.fields && set()) || is_part()
+        let is_typed = || kept.task_type.is_some() && told.task_type.is_none();
+        (self.dependencies && linked())
+            || (self.fields && set())
+            || (self.types && is_typed())
+            || is_part()
     }
 }
 
@@ -286,6 +292,7 @@ mod tests {
             links: Vec::new(),
             home: None,
             milestone: None,
+            task_type: None,
             parent: None,
             children: None,
         }

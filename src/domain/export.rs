@@ -50,6 +50,7 @@ impl ExportTable {
                 "labels",
                 "entity",
                 "milestone",
+                "type",
                 "priority",
                 "due",
                 "creator",

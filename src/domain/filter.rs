@@ -30,6 +30,8 @@ pub struct Filter {
     pub labels: BTreeSet<String>,
     /// Titles of milestones, in lower case: a task is in one of them. `none`: it is in no milestone.
     pub milestones: BTreeSet<String>,
+    /// Names of types, in lower case: a task has one of them. `none`: it has no type.
+    pub types: BTreeSet<String>,
     /// The text as it was typed, for an answer about it.
     pub typed: String,
 }
@@ -43,6 +45,7 @@ impl PartialEq for Filter {
             && self.entities == other.entities
             && self.labels == other.labels
             && self.milestones == other.milestones
+            && self.types == other.types
     }
 }
 
@@ -53,7 +56,7 @@ impl Filter {
     pub const WORDS: [&str; 5] = ["overdue", "blocked", "snoozed", "clickup", "github"];
 
     /// The words, and the forms with a name, for hints.
-    pub const FORMS: [&str; 7] = [
+    pub const FORMS: [&str; 8] = [
         "overdue",
         "blocked",
         "snoozed",
@@ -61,12 +64,15 @@ impl Filter {
         "github",
         "label:NAME",
         "milestone:NAME",
+        "type:NAME",
     ];
 
     /// The beginnings of a filter by label.
     const LABEL: [&str; 2] = ["label:", "tag:"];
     /// The beginning of a filter by milestone.
     const MILESTONE: [&str; 1] = ["milestone:"];
+    /// The beginning of a filter by type.
+    const TYPE: [&str; 1] = ["type:"];
 
     /// Whether a word is a filter and no client.
     pub fn is_word(word: &str) -> bool {
@@ -109,6 +115,8 @@ impl Filter {
                     self.labels.insert(label.to_owned());
                 } else if let Some(milestone) = name_after(&Filter::MILESTONE, &word) {
                     self.milestones.insert(milestone.to_owned());
+                } else if let Some(name) = name_after(&Filter::TYPE, &word) {
+                    self.types.insert(name.to_owned());
                 } else {
                     self.entities.insert(word);
                 }
@@ -138,15 +146,32 @@ impl Filter {
             && self.is_marked(task)
     }
 
-    /// Whether the task has all the labels, and is in one of the milestones.
+    /// Only the names of labels, milestones and types.
+    #[must_use]
+    pub fn of_marks(&self) -> Filter {
+        Filter {
+            labels: self.labels.clone(),
+            milestones: self.milestones.clone(),
+            types: self.types.clone(),
+            ..Filter::default()
+        }
+    }
+
+    /// Whether the task has all the labels, is in one of the milestones, and has one of the types.
     pub fn is_marked(&self, task: &Task) -> bool {
-        let milestone = task.milestone.as_ref().map(|title| title.to_lowercase());
+        let is_one_of = |names: &BTreeSet<String>, name: &Option<String>| {
+            let name = name.as_ref().map(|name| name.to_lowercase());
+            names.is_empty() || names.contains(name.as_deref().unwrap_or("none"))
+        };
+        // A task without a type may have a name for that: `type:task`.
+        let is_plain = || {
+            let plain = task.key.source().profile().plain_type;
+            task.task_type.is_none() && plain.is_some_and(|plain| self.types.contains(plain))
+        };
         let mut labels = self.labels.iter();
         labels.all(|label| on_task(task, label).is_some())
-            && (self.milestones.is_empty()
-                || self
-                    .milestones
-                    .contains(milestone.as_deref().unwrap_or("none")))
+            && is_one_of(&self.milestones, &task.milestone)
+            && (is_one_of(&self.types, &task.task_type) || is_plain())
     }
 }
 
@@ -154,6 +179,7 @@ impl Filter {
 fn is_named(word: &str) -> bool {
     name_after(&Filter::LABEL, word)
         .or_else(|| name_after(&Filter::MILESTONE, word))
+        .or_else(|| name_after(&Filter::TYPE, word))
         .is_some()
 }
 
@@ -219,7 +245,12 @@ impl fmt::Display for Filter {
             .chain(entities)
             .map(str::to_owned)
             .collect();
-        for (kind, names) in [("label", &self.labels), ("milestone", &self.milestones)] {
+        let named = [
+            ("label", &self.labels),
+            ("milestone", &self.milestones),
+            ("type", &self.types),
+        ];
+        for (kind, names) in named {
             words.extend(names.iter().map(|name| match name.contains([' ', ',']) {
                 true => format!("{kind}:\"{name}\""),
                 false => format!("{kind}:{name}"),
@@ -249,6 +280,7 @@ mod tests {
     #[case("label:“phase 2”,x", "x label:\"phase 2\"")]
     #[case("label: bug", "bug label:")]
     #[case("milestone:2.1 label:x", "label:x milestone:2.1")]
+    #[case("Type:Bug milestone:2.1 type:none", "milestone:2.1 type:bug type:none")]
     #[case("label:\"bug fix", "fix label:bug")]
     fn words_are_read_in_any_order(#[case] typed: &str, #[case] shown: &str) {
         let filter = Filter::read(typed);
@@ -264,6 +296,7 @@ mod tests {
             Filter::is_word("Overdue")
                 && Filter::is_word("Label:x")
                 && Filter::is_word("milestone:2")
+                && Filter::is_word("TYPE:bug")
         );
         assert!(!Filter::is_word("label:") && !Filter::is_word("acme"));
     }

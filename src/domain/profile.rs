@@ -68,6 +68,10 @@ pub struct Profile {
     pub due_dates: bool,
     /// A task can be in a milestone.
     pub milestones: bool,
+    /// A type of its tasks, and several, as they are called there.
+    pub types: (&'static str, &'static str),
+    /// The name of the type of a task that has none of these.
+    pub plain_type: Option<&'static str>,
     /// Priorities are labels that bot.toml names, and only the high ones are there.
     pub priority_labels: bool,
     /// The longest title, in characters.
@@ -152,6 +156,8 @@ impl Source {
                 named_statuses: true,
                 due_dates: true,
                 milestones: false,
+                types: ("task type", "task types"),
+                plain_type: Some("task"),
                 priority_labels: false,
                 title_max: None,
                 markdown: false,
@@ -184,6 +190,8 @@ impl Source {
                 named_statuses: false,
                 due_dates: false,
                 milestones: true,
+                types: ("issue type", "issue types"),
+                plain_type: None,
                 priority_labels: true,
                 title_max: Some(256),
                 markdown: true,

@@ -320,6 +320,7 @@ mod tests {
             links: Vec::new(),
             home: None,
             milestone: None,
+            task_type: None,
             parent: None,
             children: None,
         }

@@ -464,6 +464,9 @@ pub struct Task {
     /// The title of its milestone, if it is in one. ClickUp has none.
     #[serde(default)]
     pub milestone: Option<String>,
+    /// The name of its type: an issue type of GitHub, a task type of ClickUp. `None` for none, or for ClickUp's plain task.
+    #[serde(default)]
+    pub task_type: Option<String>,
     /// The task that it is a part of: the parent of a ClickUp subtask, or of a GitHub sub-issue in the same repository.
     #[serde(default)]
     pub parent: Option<TaskKey>,

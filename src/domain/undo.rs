@@ -49,7 +49,7 @@ pub enum UndoKind {
     Start,
     /// `reopen`: a finished task was opened again.
     Reopening,
-    /// `assign`, `claim`, `due`, `prio` or `pause`: a property was changed.
+    /// `assign`, `claim`, `due`, `prio`, `label`, `milestone`, `type` or `pause`: a property was changed.
     Change,
 }
 
@@ -210,6 +210,8 @@ fn difference(left: &Task, now: &Task) -> Option<String> {
         Some(format!("its {} changed", profile(now).labels))
     } else if left.milestone != now.milestone {
         said("its milestone changed")
+    } else if left.task_type != now.task_type {
+        said("its type changed")
     } else if left.due.map(|due| due.at) != now.due.map(|due| due.at) {
         said("its due date changed")
     } else if left.priority != now.priority {
@@ -258,6 +260,7 @@ mod tests {
             links: Vec::new(),
             home: None,
             milestone: None,
+            task_type: None,
             parent: None,
             children: None,
         }

@@ -53,6 +53,7 @@ impl GitHub {
             TaskChange::Priority(priority) => self.prioritise(now, *priority).await,
             TaskChange::Labels(labels) => self.relabel(now, labels).await,
             TaskChange::Milestone(title) => self.put_in_milestone(now, title.as_deref()).await,
+            TaskChange::Type(name) => self.set_type(now, name.as_deref()).await,
             TaskChange::Pause { .. } => self.remove_progress_label(now).await,
             TaskChange::Resume { .. } => self.add_progress_label(now).await,
             TaskChange::Due(_) | TaskChange::DueOn(_) => {

@@ -438,6 +438,13 @@ impl GitHub {
             Standing::Perhaps => None,
             Standing::Stranger => return None,
         };
+        // The event is about a type that the issue does not show.
+        let is_silent = |task: &Task, lacks: &MissingParts| match action {
+            "typed" => task.task_type.is_none(),
+            "untyped" => lacks.types,
+            _ => false,
+        };
+        let task = task.filter(|(task, lacks)| !is_silent(task, lacks));
         let Some((mut task, lacks)) = task else {
             return Some(SourceEvent::Look { key, acts });
         };
@@ -1112,6 +1119,7 @@ mod tests {
     const OPEN: MissingParts = MissingParts {
         dependencies: true,
         fields: true,
+        types: true,
     };
 
     /// The issue of a payload, as in a listing.
@@ -1201,7 +1209,17 @@ mod tests {
                     acts: vec![],
                 }],
             ),
-            ("issues__typed", looks("issues__typed")),
+            (
+                "issues__typed",
+                vec![SourceEvent::Seen {
+                    task: task(&fixture("issues__typed")),
+                    acts: vec![],
+                    lacks: MissingParts {
+                        types: false,
+                        ..OPEN
+                    },
+                }],
+            ),
             (
                 "issues__unassigned",
                 seen(
@@ -1503,11 +1521,12 @@ mod tests {
     /// The issue's dependencies and fields in a payload; whether it is used as it is, and the parts that it lacks.
     #[rstest]
     #[case::nothing(json!({}), Some(OPEN))]
-    #[case::none(json!({"issue_dependencies_summary": {"blocked_by": 0, "total_blocked_by": 0}, "issue_field_values": []}),
+    #[case::none(json!({"issue_dependencies_summary": {"blocked_by": 0, "total_blocked_by": 0}, "issue_field_values": [], "type": null}),
         Some(MissingParts::default()))]
+    #[case::a_type(json!({"type": {"id": 1, "name": "Bug"}}), Some(MissingParts { types: false, ..OPEN }))]
     #[case::it_waits(json!({"issue_dependencies_summary": {"blocked_by": 1}}), None)]
     #[case::what_it_waited_for_is_closed(json!({"issue_dependencies_summary": {"blocked_by": 0, "total_blocked_by": 1}}), None)]
-    #[case::odd(json!({"issue_dependencies_summary": 7, "issue_field_values": "odd"}), Some(OPEN))]
+    #[case::odd(json!({"issue_dependencies_summary": 7, "issue_field_values": "odd", "type": "odd"}), Some(OPEN))]
     fn a_payload_leaves_open_what_it_does_not_say(
         #[case] says: Value,
         #[case] expected: Option<MissingParts>,
@@ -1522,6 +1541,20 @@ mod tests {
             ([SourceEvent::Look { .. }], None) => {}
             (other, _) => panic!("{other:?}"),
         }
+    }
+
+    #[rstest]
+    #[case::typed("typed")]
+    #[case::untyped("untyped")]
+    fn a_type_that_the_issue_does_not_show_is_looked_for(#[case] action: &str) {
+        let mut payload = fixture("issues__typed");
+        payload["action"] = json!(action);
+        payload["issue"].as_object_mut().unwrap().remove("type");
+        let read = read(&bot(), "issues", &payload).unwrap();
+        assert!(
+            matches!(read.as_slice(), [SourceEvent::Look { .. }]),
+            "{read:?}"
+        );
     }
 
     #[rstest]

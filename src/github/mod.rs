@@ -23,6 +23,7 @@ mod links;
 pub mod manifest;
 mod milestones;
 mod poll;
+mod types;
 mod undo;
 mod wire;
 mod writer;

@@ -246,12 +246,28 @@ pub(super) struct Repository {
     pub(super) full_name: String,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) archived: bool,
+    #[serde(default, deserialize_with = "lenient")]
+    owner: RepositoryOwner,
     /// Whether it has issues at all.
     #[serde(default, deserialize_with = "lenient")]
     pub(super) has_issues: Option<bool>,
     /// The rights of the token's account. A fine-grained token may have fewer.
     #[serde(default, deserialize_with = "lenient")]
     pub(super) permissions: Option<AccountRights>,
+}
+
+impl Repository {
+    /// Whether it belongs to a person, and not to an organization.
+    pub(super) fn is_of_a_person(&self) -> bool {
+        self.owner.kind == "User"
+    }
+}
+
+/// The owner of a repository.
+#[derive(Debug, Default, Deserialize)]
+struct RepositoryOwner {
+    #[serde(default, rename = "type", deserialize_with = "lenient")]
+    kind: String,
 }
 
 /// The rights of an account in a repository.
@@ -362,6 +378,26 @@ pub(super) struct WireIssue {
     parent_issue_url: Option<String>,
     #[serde(default, deserialize_with = "fields::values")]
     issue_field_values: Option<Vec<FieldValue>>,
+    /// Its type or null; `None` if it does not say.
+    #[serde(default, rename = "type", deserialize_with = "issue_type")]
+    issue_type: Option<Option<IssueType>>,
+}
+
+/// A type of issues.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct IssueType {
+    pub(super) name: String,
+    /// Whether issues can get it; only lists of types say.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) is_enabled: Option<bool>,
+}
+
+/// The type of an issue, or null. Any other value says nothing.
+fn issue_type<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<IssueType>>, D::Error> {
+    let json = <&RawValue>::deserialize(deserializer)?.get();
+    Ok(serde_json::from_str(json).ok())
 }
 
 /// A milestone of a repository.
@@ -575,6 +611,7 @@ impl WireIssue {
         MissingParts {
             dependencies: self.issue_dependencies_summary.is_none(),
             fields: self.issue_field_values.is_none(),
+            types: self.issue_type.is_none(),
         }
     }
 
@@ -622,6 +659,7 @@ impl WireIssue {
             links: links(&body, repository, &mapping.pages),
             home: None,
             milestone: self.milestone.map(|milestone| one_line(&milestone.title)),
+            task_type: self.issue_type.flatten().map(|one| one_line(&one.name)),
             parent: self
                 .parent_issue_url
                 .and_then(|address| in_repository(&address, repository, name)),
@@ -1003,6 +1041,7 @@ mod tests {
                 links: Vec::new(),
                 home: None,
                 milestone: None,
+                task_type: None,
                 parent: None,
                 children: None,
             }

@@ -435,6 +435,9 @@ impl GitHub {
             task.due = now.due;
             task.priority = task.priority.or_else(|| self.mapping.field_priority(now));
         }
+        if lacks.types {
+            task.task_type.clone_from(&now.task_type);
+        }
         Ok(task)
     }
 

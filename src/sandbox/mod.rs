@@ -111,12 +111,13 @@ impl Seed {
         }
     }
 
-    /// The same people, lists and repository, without tasks.
+    /// The same people, lists and repository, without tasks and their types.
     pub fn empty() -> Seed {
         let mut seed = Seed::demo();
         for (part, things) in [(&mut seed.clickup, "tasks"), (&mut seed.github, "issues")] {
             if let Some(part) = part.as_object_mut() {
                 part.insert(things.to_owned(), json!([]));
+                part.remove("types");
             }
         }
         seed

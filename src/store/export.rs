@@ -199,6 +199,7 @@ fn task(row: &Row<'_>) -> rusqlite::Result<NumberedRow> {
         ExportValue::Texts(task.labels),
         task.entity.into(),
         task.milestone.into(),
+        task.task_type.into(),
         task.priority.map(|priority| priority.as_str()).into(),
         due,
         task.creator.map(name).into(),

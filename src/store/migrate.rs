@@ -25,6 +25,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0015_questions.sql"),
     include_str!("../../migrations/0016_milestones.sql"),
     include_str!("../../migrations/0017_children.sql"),
+    include_str!("../../migrations/0018_types.sql"),
 ];
 
 /// `application_id` in the header of every store: "Ivan" in ASCII. Stores from before the first schema lack it.

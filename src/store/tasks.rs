@@ -60,7 +60,7 @@ pub struct TaskListing {
 
 pub(super) const COLUMNS: &str = "tasks.id, source, source_key, task_id, container, title, description, url, status, source_status, \
      assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away, custom_id, commented_ms, \
-     creator, links, due_day, home, milestone, parent, children";
+     creator, links, due_day, home, milestone, parent, children, task_type";
 
 /// Tasks of containers that are no longer followed, or archived, are not open here.
 pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FROM containers c
@@ -94,9 +94,9 @@ pub fn keep(
     let stored = tx
         .query_row(&format!("INSERT INTO tasks (source, source_key, task_id, container, title, description, url, status, source_status,
                             assignees, labels, entity, priority, due_ms, created_ms, seen_ms, read_us, closed, reopened, custom_id,
-                            creator, links, due_day, home, gone, away, milestone, parent, children)
+                            creator, links, due_day, home, gone, away, milestone, parent, children, task_type)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-                 ?25, ?26, ?27, ?28, ?29)
+                 ?25, ?26, ?27, ?28, ?29, ?30)
          ON CONFLICT (source, source_key) DO UPDATE SET
              task_id = excluded.task_id, container = excluded.container, title = excluded.title,
              description = excluded.description, url = excluded.url, status = excluded.status,
@@ -106,6 +106,7 @@ pub fn keep(
              closed = excluded.closed, reopened = excluded.reopened, custom_id = excluded.custom_id,
              creator = excluded.creator, links = excluded.links, due_day = excluded.due_day, home = excluded.home,
              milestone = excluded.milestone, parent = excluded.parent, children = excluded.children,
+             task_type = excluded.task_type,
              gone = 0, away = 0, missed = 0, successor = NULL
          WHERE (excluded.seen_ms, excluded.read_us) >= (tasks.seen_ms, tasks.read_us)
              AND ((tasks.gone = 0 AND tasks.away = 0) OR excluded.read_us >= tasks.read_us)
@@ -142,6 +143,7 @@ pub fn keep(
             task.milestone,
             task.parent.as_ref().map(TaskKey::as_str),
             children.as_ref().map(json).transpose()?,
+            task.task_type,
         ], stored)
         .optional()?;
     let (after, changed) = match (stored, before) {
@@ -428,7 +430,7 @@ pub(super) fn by_rows(
 
 /// The columns that a queue needs, in the places of [`COLUMNS`].
 const LIGHT: &str = "tasks.id, source, source_key, task_id, '', '', '', '', status, '', assignees, labels, entity, priority, \
-     due_ms, created_ms, seen_ms, NULL, 0, gone, away, NULL, commented_ms, NULL, links, due_day, '', milestone, NULL, NULL";
+     due_ms, created_ms, seen_ms, NULL, 0, gone, away, NULL, commented_ms, NULL, links, due_day, '', milestone, NULL, NULL, task_type";
 
 /// Passes every open task, with only what a queue needs, one by one.
 pub(super) fn each_open_light(
@@ -800,6 +802,7 @@ pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
                 .get::<_, Option<String>>(29)?
                 .map(|text| serde_json::from_str(&text).map_err(|_| corrupt(29)))
                 .transpose()?,
+            task_type: row.get(30)?,
         },
     })
 }

@@ -108,6 +108,7 @@ mod tests {
             container: "1001".into(),
             home: None,
             milestone: None,
+            task_type: None,
             parent: None,
             children: None,
             title: format!("As of {second}"),

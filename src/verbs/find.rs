@@ -153,7 +153,7 @@ impl Verb for Find {
 /// The words after `ivan find`.
 #[derive(Debug, Args)]
 struct FindWords {
-    /// Words of titles, descriptions and comments, and filters: overdue, blocked, snoozed, clickup, github, label:NAME, milestone:NAME
+    /// Words of titles, descriptions and comments, and filters: overdue, blocked, snoozed, clickup, github, label:NAME, milestone:NAME, type:NAME
     #[arg(required = true)]
     words: Vec<String>,
     /// The most tasks to show

@@ -37,6 +37,7 @@ const USES: [(&str, &[&str]); 8] = [
             "prio",
             "label",
             "milestone",
+            "type",
         ],
     ),
     ("Share", &["assign", "claim"]),

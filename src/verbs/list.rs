@@ -131,7 +131,7 @@ impl Verb for List {
 /// The words after `ivan list`.
 #[derive(Debug, Args)]
 struct ListWords {
-    /// The number of tasks, and filters: overdue, blocked, snoozed, clickup, github, label:NAME, milestone:NAME, or a client
+    /// The number of tasks, and filters: overdue, blocked, snoozed, clickup, github, label:NAME, milestone:NAME, type:NAME, or a client
     #[arg(value_name = "N|FILTER")]
     words: Vec<ListWord>,
 }
@@ -379,6 +379,7 @@ pub(crate) fn nothing_to_list(filter: &Filter) -> Text {
         .map(|label| format!("“{label}”"))
         .collect();
     let milestones: Vec<&str> = filter.milestones.iter().map(String::as_str).collect();
+    let types: Vec<&str> = filter.types.iter().map(String::as_str).collect();
     let said = [
         filter.overdue.then(|| "overdue".to_owned()),
         filter.blocked.then(|| "blocked".to_owned()),
@@ -387,6 +388,7 @@ pub(crate) fn nothing_to_list(filter: &Filter) -> Text {
         (!entities.is_empty()).then(|| format!("for {}", entities.join(" or "))),
         (!labels.is_empty()).then(|| format!("labelled {}", labels.join(" and "))),
         (!milestones.is_empty()).then(|| format!("in the milestone {}", milestones.join(" or "))),
+        (!types.is_empty()).then(|| format!("of the type {}", types.join(" or "))),
     ];
     let said: Vec<String> = said.into_iter().flatten().collect();
     let of = match filter.is_of_what_is_held_back() {

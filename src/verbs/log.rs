@@ -335,7 +335,7 @@ pub(crate) fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Text {
             let level = |level: &Option<String>| level.clone().unwrap_or_else(|| "none".to_owned());
             words.text(format!(" ({} → {})", level(before), level(after)))
         }
-        ("assign" | "claim" | "due" | "prio" | "label" | "milestone", _, Some(now))
+        ("assign" | "claim" | "due" | "prio" | "label" | "milestone" | "type", _, Some(now))
             if entry.came == ActivityResult::Done =>
         {
             match now.parse::<DateTime<Utc>>() {

@@ -51,6 +51,7 @@ pub mod prio;
 pub mod quiet;
 pub mod receipts;
 pub mod reopen;
+pub mod retype;
 pub mod schedule;
 pub mod schema;
 pub mod snooze;
@@ -336,6 +337,7 @@ verbs! {
     prio: Prio,
     label: Relabel,
     milestone: Milestone,
+    retype: Retype,
     attach: Attach,
     undo: Undo,
     confirm: Confirm,

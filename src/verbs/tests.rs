@@ -470,7 +470,7 @@ fn reads_the_rest(#[case] typed: &str, #[case] command: Command) {
 #[case(
     "list 0",
     "I can't filter by `0`. Type `list`, `list 5`, or a filter: overdue, blocked, snoozed, clickup, github, \
-     label:NAME, milestone:NAME, or a client."
+     label:NAME, milestone:NAME, type:NAME, or a client."
 )]
 #[case(
     "start the engine",

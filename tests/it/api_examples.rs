@@ -167,6 +167,8 @@ fn verbs() -> Vec<Try> {
             "/tasks/ISSUE/milestone",
             json!({ "milestone": "none" }),
         ),
+        post("type", "/type", json!({ "ref": "#1", "type": "bug" })),
+        post("typeTask", "/tasks/ISSUE/type", json!({ "type": "none" })),
         post("attach", "/attach", json!({ "ref": "#1" })).answers(422),
         post("assign", "/assign", json!({ "ref": "#1", "person": "Bo" })),
         post(
@@ -267,6 +269,7 @@ fn setup() -> Setup {
         .before(|sandbox| {
             sandbox.github.add_label(REPO, "bug");
             sandbox.github.add_milestone(REPO, "2.1", true);
+            sandbox.github.add_type(REPO, "Bug", true);
         })
 }
 

@@ -124,7 +124,7 @@ const fn deed(
     }
 }
 
-const DEEDS: [Deed; 35] = [
+const DEEDS: [Deed; 36] = [
     deed(
         "done",
         "done #ISSUE",
@@ -215,6 +215,11 @@ const DEEDS: [Deed; 35] = [
             "/milestone",
             r##"{"ref": "#ISSUE", "milestone": "none"}"##,
         )),
+    ),
+    deed(
+        "type",
+        "type #ISSUE none",
+        Some(("POST", "/type", r##"{"ref": "#ISSUE", "type": "none"}"##)),
     ),
     deed(
         "attach",

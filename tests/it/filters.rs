@@ -135,7 +135,7 @@ async fn what_is_snoozed_is_listed_with_its_end() {
 #[tokio::test]
 async fn a_word_that_narrows_nothing_is_refused_with_those_that_do() {
     ivan_test(of_all_kinds(), async |ivan| {
-        let refusal = "I can't filter by `initech`. Filters: overdue, blocked, snoozed, clickup, github, label:NAME, milestone:NAME. Clients: acme, Globex.";
+        let refusal = "I can't filter by `initech`. Filters: overdue, blocked, snoozed, clickup, github, label:NAME, milestone:NAME, type:NAME. Clients: acme, Globex.";
         ivan.dm(ANA, "list initech")
             .await
             .replies(&format!("✗ {refusal}"));

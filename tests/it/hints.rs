@@ -37,7 +37,7 @@ async fn what_is_no_command_gets_a_hint_and_no_effect() {
             ),
             (
                 "list all",
-                "✗ I can't filter by `all`. Filters: overdue, blocked, snoozed, clickup, github, label:NAME, milestone:NAME. Clients: acme.",
+                "✗ I can't filter by `all`. Filters: overdue, blocked, snoozed, clickup, github, label:NAME, milestone:NAME, type:NAME. Clients: acme.",
             ),
         ];
         for ((typed, hint), who) in hints.into_iter().zip(IN_TURN.into_iter().cycle()) {
@@ -118,6 +118,7 @@ async fn help_lists_every_verb() {
         • `prio [REF] urgent|high|normal|low|none`: set the priority of the current task, or of REF
         • `label [REF] +NAME -NAME`: add labels to the current task, or REF, and remove others; in ClickUp tags
         • `milestone [REF] NAME|none`: put the current issue, or REF, in a milestone in GitHub
+        • `type [REF] NAME|none`: set the type of the current task, or REF: an issue type in GitHub, a task type in ClickUp
         • `attach REF`: link this Slack thread to REF: comments here go to it, and its comments appear here
         • `undo`: undo your last action, within 15 minutes
         • `confirm ID`: do what I asked you about before acting on many tasks
@@ -140,7 +141,7 @@ async fn help_lists_every_verb() {
         • `help [VERB]`: show the verbs, or one with examples; `help all` shows every form
         REF is a number of your last list, `#12`, a task id or a task's link. In a thread about a task you can leave it out.
         WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`.
-        FILTER is overdue, blocked, snoozed, clickup, github, label:NAME, milestone:NAME or a client; combine them as you like.
+        FILTER is overdue, blocked, snoozed, clickup, github, label:NAME, milestone:NAME, type:NAME or a client; combine them as you like.
         React to a card with ✅ for `done`, 💤 for `snooze` or 👀 for `start`.
         ");
     })

@@ -127,6 +127,7 @@ mod threads;
 mod tls;
 mod tokens;
 mod tombstones;
+mod types;
 mod undo;
 mod unknown_buttons;
 mod use_that_one;

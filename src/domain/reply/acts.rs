@@ -122,7 +122,7 @@ pub(super) fn undone(undo: &UndoRequest, outcome: &Outcome, subject: Text) -> Te
     }
 }
 
-/// After an `assign`, `claim`, `due`, `prio` or `label`; `said` is the requested change in words.
+/// After an `assign`, `claim`, `due`, `prio`, `label`, `milestone` or `type`; `said` is the requested change in words.
 pub(super) fn changed(
     change: &TaskChange,
     said: &str,
@@ -155,6 +155,13 @@ pub(super) fn changed(
         TaskChange::Priority(None) => words.text("Priority removed"),
         TaskChange::Milestone(Some(title)) => words.text(format!("Milestone is now {title}")),
         TaskChange::Milestone(None) => words.text("Milestone removed"),
+        TaskChange::Type(name) => {
+            let plain = outcome.task().key.source().profile().plain_type;
+            match name.as_deref().or(plain) {
+                Some(name) => words.text(format!("Type is now {name}")),
+                None => words.text("Type removed"),
+            }
+        }
         TaskChange::Pause { .. } => words.text(format!("Paused in {source}")),
         TaskChange::Resume { .. } | TaskChange::Assign { .. } | TaskChange::Labels(_) => {
             words.text(format!("Now {said} in {source}"))

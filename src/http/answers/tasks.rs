@@ -27,6 +27,9 @@ pub struct TaskJson {
     labels: Option<Vec<String>>,
     /// The title of its milestone in GitHub; null without one.
     milestone: Option<String>,
+    /// The name of its issue type in GitHub, or of its task type in ClickUp; null without one.
+    #[serde(rename = "type")]
+    task_type: Option<String>,
     /// Its sub-issues in GitHub, or its subtasks in ClickUp; null without any.
     children: Option<ChildrenAnswer>,
     due: Option<DateTime<Utc>>,
@@ -67,6 +70,7 @@ impl TaskJson {
             assignees: Some(task.assignees.iter().map(|a| a.name.clone()).collect()),
             labels: Some(task.labels.clone()),
             milestone: task.milestone.clone(),
+            task_type: task.task_type.clone(),
             children: task.children.map(|children| ChildrenAnswer {
                 open: children.open,
                 all: children.all,

@@ -48,6 +48,7 @@ pub(in crate::http) fn certificate() -> Scored {
             links: Vec::new(),
             home: None,
             milestone: None,
+            task_type: None,
             parent: None,
             children: None,
         },
@@ -67,6 +68,7 @@ pub(in crate::http) fn login() -> Scored {
             title: "Login fails on Safari".into(),
             url: "https://github.com/acme/widgets/issues/7".into(),
             milestone: Some("2.1".into()),
+            task_type: Some("Bug".into()),
             children: Some(Children { open: 1, all: 3 }),
             ..certificate.task
         },
@@ -127,6 +129,7 @@ fn a_task_has_the_fields_of_the_design() {
             "assignees": ["Ana"],
             "labels": ["client:acme"],
             "milestone": null,
+            "type": null,
             "children": null,
             "due": "2026-03-03T03:00:00Z",
             "due_day": "2026-03-03",
@@ -140,6 +143,7 @@ fn a_task_has_the_fields_of_the_design() {
     let issue = serde_json::to_value(TaskJson::of(&login())).unwrap();
     assert_eq!(issue["source_id"], "7");
     assert_eq!(issue["milestone"], "2.1");
+    assert_eq!(issue["type"], "Bug");
     assert_eq!(issue["children"], json!({"open": 1, "all": 3}));
 }
 

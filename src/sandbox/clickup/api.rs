@@ -62,6 +62,23 @@ impl ClickUpWorld {
                 self.own_team(team)?;
                 Ok(json!({ "plan_name": "Business Plus", "plan_id": 5 }))
             }
+            ("GET", ["team", team, "custom_item"]) => {
+                self.own_team(team)?;
+                if self.types_hidden {
+                    return Err(ClickUpRefusal::invisible());
+                }
+                // A plain task is not among them.
+                let all = [(1, "Milestone")].into_iter();
+                let own = self.types.iter();
+                let all = all.chain(own.map(|(number, name)| (*number, name.as_str())));
+                let shown = |(number, name): (i64, &str)| {
+                    json!({
+                        "id": number, "name": name, "name_plural": format!("{name}s"), "description": "",
+                        "avatar": { "source": null, "value": null },
+                    })
+                };
+                Ok(json!({ "custom_items": all.map(shown).collect::<Vec<_>>() }))
+            }
             ("GET", ["team", team, "task"]) => {
                 self.own_team(team)?;
                 self.listing(call, None)

@@ -107,6 +107,9 @@ impl SandboxClickUp {
             team: team.into(),
             list: list.into(),
         };
+        for name in seed["types"].as_array().into_iter().flatten() {
+            clickup.add_type(name.as_str().unwrap_or_default());
+        }
         for task in seed["tasks"].as_array().into_iter().flatten() {
             clickup.add_task(task.clone());
         }
@@ -191,7 +194,7 @@ impl SandboxClickUp {
 
     /// Creates a task as a person would: `name`, and optionally `description`, `status`, `tags`, `priority` (1–4),
     /// `due_date` (ms) or `due_in_days`, `assignees` (ids), `list` (id), `parent`, `creator` (id), `custom_id`,
-    /// `dependencies` (wire form), `created_days_ago`, `updated_days_ago`. Returns its id.
+    /// `custom_item_id` (the number of a type), `dependencies` (wire form), `created_days_ago`, `updated_days_ago`. Returns its id.
     ///
     /// # Panics
     /// When ClickUp would refuse it.
@@ -330,6 +333,38 @@ impl SandboxClickUp {
                 .unwrap_or_default();
             world.add_tag(&space, tag);
         });
+    }
+
+    /// Adds a type of tasks to the workspace.
+    pub fn add_type(&self, name: &str) {
+        self.house.with(|world| world.add_type(name));
+    }
+
+    /// Whether the token's user may not read the types of tasks.
+    pub fn hide_types(&self, hidden: bool) {
+        self.house.with(|world| world.types_hidden = hidden);
+    }
+
+    /// A user gives the task the type with this name, or makes it a plain task.
+    ///
+    /// # Panics
+    /// When the workspace has no such type.
+    #[track_caller]
+    pub fn type_as(&self, task: &str, by: i64, name: Option<&str>) {
+        let number = match name {
+            None => 0,
+            Some("Milestone") => 1,
+            Some(name) => {
+                let world = locked(&self.house.world);
+                let mut types = world.types.iter();
+                let found = types.find(|(_, known)| *known == name);
+                match found {
+                    Some((number, _)) => *number,
+                    None => panic!("the workspace has no type {name}"),
+                }
+            }
+        };
+        self.as_person(task, by, &json!({ "custom_item_id": number }));
     }
 
     /// A user adds or removes a tag.
@@ -528,6 +563,11 @@ impl TaskView {
             .flatten()
             .map(|tag| text(&tag["name"]))
             .collect()
+    }
+
+    /// The number of its type: 0 for a plain task.
+    pub fn type_number(&self) -> i64 {
+        self.json()["custom_item_id"].as_i64().unwrap_or_default()
     }
 
     /// The texts of its comments, oldest first.

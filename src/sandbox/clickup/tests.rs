@@ -470,6 +470,37 @@ async fn a_subtask_is_created_in_the_list_of_its_parent() {
 }
 
 #[tokio::test]
+async fn a_type_is_plain_or_one_of_the_workspace() {
+    let clickup = clickup().await;
+    let id = clickup.add_task(json!({"name": "Renew"}));
+    clickup.add_type("Bug");
+    let team = clickup.get("/team").await["teams"][0]["id"].clone();
+    let types = format!("/team/{}/custom_item", text(&team));
+    let listed = clickup.get(&types).await;
+    let bug = listed["custom_items"][1].clone();
+    assert_eq!(bug["name"], "Bug");
+    let path = format!("/task/{id}");
+    for (number, status) in [
+        (bug["id"].clone(), 200),
+        (json!(1), 200),
+        (json!(9), 400),
+        (json!("1"), 400),
+        (json!(0), 200),
+        (json!(null), 200),
+    ] {
+        let body = json!({ "custom_item_id": number });
+        let (got, task) = clickup.ask("PUT", &path, Some(body)).await;
+        assert_eq!(got, status, "{number}");
+        if got == 200 {
+            let shown = number.as_i64().unwrap_or_default();
+            assert_eq!(task["custom_item_id"], shown, "{number}");
+        }
+    }
+    clickup.hide_types(true);
+    assert_eq!(clickup.ask("GET", &types, None).await.0, 401);
+}
+
+#[tokio::test]
 async fn listings_lag_when_told_to() {
     let clickup = clickup().await;
     let id = clickup.add_task(json!({"name": "Old"}));

@@ -30,6 +30,10 @@ pub(super) struct ClickUpWorld {
     pub tasks: BTreeMap<String, ClickUpTask>,
     /// The tags of each space, by its id. Using a new tag on a task adds it.
     pub tags: BTreeMap<String, BTreeSet<String>>,
+    /// The workspace's own types of tasks, by their numbers.
+    pub types: BTreeMap<i64, String>,
+    /// Whether the token may not read the types.
+    pub types_hidden: bool,
     pub hooks: Vec<Value>,
     pub outgoing: Vec<DeliveryAttempt>,
     pub rate: TokenRate,
@@ -170,6 +174,8 @@ impl ClickUpWorld {
                 .collect(),
             tasks: BTreeMap::new(),
             tags: BTreeMap::new(),
+            types: BTreeMap::new(),
+            types_hidden: false,
             hooks: Vec::new(),
             outgoing: Vec::new(),
             rate: TokenRate {
@@ -307,6 +313,7 @@ impl ClickUpWorld {
         for tag in &tags {
             self.add_tag(&text(&list["space"]["id"]), tag);
         }
+        let item = self.item_of(wish)?.unwrap_or_default();
         let at = self.tick();
         let parent = self.parent_in(wish, &list)?;
         let ago = |key: &str| {
@@ -316,7 +323,7 @@ impl ClickUpWorld {
         };
         let created = ago("created_days_ago").unwrap_or_else(|| at.to_string());
         let mut json = json!({
-            "custom_id": wish.get("custom_id"), "custom_item_id": 0, "name": name,
+            "custom_id": wish.get("custom_id"), "custom_item_id": item, "name": name,
             "text_content": "", "description": "",
             "status": status, "orderindex": format!("{}.00000000000000000000000000000000", self.number),
             "archived": false, "date_created": created, "date_updated": ago("updated_days_ago").unwrap_or(created),
@@ -474,10 +481,13 @@ impl ClickUpWorld {
         {
             next["due_date"] = json!(day_of(due).to_string());
         }
-        for key in ["archived", "points", "time_estimate", "custom_item_id"] {
+        for key in ["archived", "points", "time_estimate"] {
             if let Some(value) = change.get(key) {
                 next[key] = value.clone();
             }
+        }
+        if let Some(item) = self.item_of(change)? {
+            next["custom_item_id"] = json!(item);
         }
         if change.contains_key("parent") {
             next["parent"] = self.parent_for(change)?;
@@ -539,6 +549,8 @@ impl ClickUpWorld {
                 "time_estimate",
                 Some("taskTimeEstimateUpdated"),
             ),
+            // The name of the field is not certain (docs/contracts/clickup.md#task-types).
+            ("custom_item_id", "custom_type", None),
         ];
         for (key, field, event) in fields {
             if before[key] == after[key] {
@@ -609,6 +621,29 @@ impl ClickUpWorld {
             let list = text(&task.json["list"]["id"]);
             let item = self.item("dependency", &list, by, at, Value::Null, json!(first));
             self.tell_both(id, None, item);
+        }
+    }
+
+    /// Adds a type of tasks to the workspace, and returns its number.
+    pub fn add_type(&mut self, name: &str) -> i64 {
+        let last = self.types.keys().next_back();
+        let number = last.map_or(1300, |last| last + 1);
+        self.types.insert(number, name.to_owned());
+        number
+    }
+
+    /// The number of the type that a body names: 0 or null for a plain task, 1 for a milestone, or one of the workspace's
+    /// own. That another one is refused is not certain (docs/contracts/clickup.md#task-types).
+    fn item_of(&self, body: &Map<String, Value>) -> Result<Option<i64>, ClickUpRefusal> {
+        let item = match body.get("custom_item_id") {
+            None => return Ok(None),
+            Some(Value::Null) => Some(0),
+            Some(item) => item.as_i64(),
+        };
+        let known = item.filter(|item| [0, 1].contains(item) || self.types.contains_key(item));
+        match known {
+            Some(item) => Ok(Some(item)),
+            None => Err(ClickUpRefusal::bad("Custom item not found")),
         }
     }
 

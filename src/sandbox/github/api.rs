@@ -7,7 +7,8 @@ use url::Url;
 
 use super::app::{self, AppRefusal, GitHubCaller, SandboxApp, SandboxInstallation};
 use super::world::{
-    COMMENTS, GitHubWorld, Gone, ISSUES, IssueChange, Repo, RepoWebhook, iso, label_json,
+    COMMENTS, GitHubWorld, Gone, ISSUES, IssueChange, Repo, RepoWebhook, TypesShown, iso,
+    label_json,
 };
 use crate::sandbox::webhook_sender::is_loopback;
 use crate::sandbox::wire::{ReadRequest, digest};
@@ -322,6 +323,22 @@ impl GitHubWorld {
                 Ok(ApiReply::new(200, body))
             }
             ("GET", ["issues"]) => self.assigned(call),
+            ("GET", ["orgs", organization, "issue-types"]) => {
+                let login = organization.to_lowercase();
+                let mut repos = self.repos.values();
+                let is_known = repos.any(|repo| repo.owner().eq_ignore_ascii_case(organization));
+                if !is_known || self.user(organization)["type"] == "User" {
+                    return Err(not_found());
+                }
+                // A right of its own, which Ivan does not ask for.
+                if self.types_shown == TypesShown::Nowhere
+                    || !self.has_permission("issue_types", "read")
+                {
+                    return Err(self.forbidden("issue_types=read"));
+                }
+                let types = self.types.get(&login).cloned().unwrap_or_default();
+                Ok(ApiReply::new(200, json!(types)))
+            }
             (_, ["repos", owner, name, rest @ ..]) => {
                 let full_name = format!("{owner}/{name}");
                 let Some(id) = self.named(&full_name) else {
@@ -497,6 +514,10 @@ impl GitHubWorld {
                 let shown = shown.cloned().collect();
                 self.page(call, &format!("/repositories/{repo}/milestones"), shown)
             }
+            ("GET", ["issue-types"]) if self.types_shown == TypesShown::Everywhere => {
+                let types = self.types_of(repo).ok_or_else(not_found)?;
+                Ok(ApiReply::new(200, json!(types)))
+            }
             ("GET", ["labels"]) => {
                 let labels = known.labels.iter();
                 let shown = labels.map(|(name, id)| label_json(name, *id)).collect();
@@ -571,6 +592,8 @@ impl GitHubWorld {
                 let milestone = self.read_milestone(repo, &body)?;
                 // Without push access it is silently dropped (docs/contracts/github.md#calls).
                 change.milestone = milestone.filter(|_| push);
+                let issue_type = self.read_type(repo, &body)?;
+                change.issue_type = issue_type.filter(|_| push);
                 let author = self
                     .issue(repo, number)
                     .is_some_and(|issue| issue.json["user"]["login"] == *me);
@@ -803,9 +826,11 @@ impl GitHubWorld {
             return Err(invalid("Issue", "title", "missing_field", None));
         }
         let change = self.read_change(&body, push)?;
+        let issue_type = self.read_type(repo, &body)?.filter(|_| push);
         let wish = json!({
             "title": change.title, "body": change.body.flatten(), "labels": change.labels,
             "assignees": change.assignees, "user": self.actor(),
+            "type": issue_type.map(|one| one["name"].clone()),
         });
         let number = self.add_issue(repo, &wish);
         let issue = self.shown(call, repo, number);
@@ -897,6 +922,22 @@ impl GitHubWorld {
         match found {
             Some(milestone) => Ok(Some(milestone.clone())),
             None => Err(invalid("Issue", "milestone", "invalid", None)),
+        }
+    }
+
+    /// The type that a body names. An empty name is none, too (docs/contracts/github.md#issue-types).
+    fn read_type(&self, repo: u64, body: &Map<String, Value>) -> Result<Option<Value>, ApiReply> {
+        let name = match body.get("type") {
+            None => return Ok(None),
+            Some(Value::Null) => return Ok(Some(Value::Null)),
+            Some(Value::String(name)) if name.trim().is_empty() => return Ok(Some(Value::Null)),
+            Some(Value::String(name)) => Some(name),
+            Some(_) => None,
+        };
+        let found = name.and_then(|name| self.type_named(repo, name));
+        match found {
+            Some(found) => Ok(Some(found)),
+            None => Err(invalid("Issue", "type", "invalid", None)),
         }
     }
 

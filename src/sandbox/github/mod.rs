@@ -32,6 +32,7 @@ use super::webhook_sender::{
 };
 use super::wire::ReadRequest;
 use super::{locked, now};
+pub use world::TypesShown;
 use world::{GitHubWorld, Gone, IssueChange};
 
 /// The time limit of an endpoint's answer (docs/contracts/github.md#delivery).
@@ -106,6 +107,14 @@ impl SandboxGitHub {
                     repo["full_name"].as_str().unwrap_or_default(),
                     label.as_str().unwrap_or_default(),
                 );
+            }
+        }
+        for (organization, types) in seed["types"].as_object().into_iter().flatten() {
+            for name in types.as_array().into_iter().flatten() {
+                let name = name.as_str().unwrap_or_default();
+                github
+                    .house
+                    .with(|world| world.add_type(organization, name, true));
             }
         }
         for issue in seed["issues"].as_array().into_iter().flatten() {
@@ -227,6 +236,44 @@ impl SandboxGitHub {
             .with(|world| world.add_milestone(id, title, open));
     }
 
+    /// Adds an issue type to the organization that the repository belongs to.
+    #[track_caller]
+    pub fn add_type(&self, repo: &str, name: &str, enabled: bool) {
+        self.repo(repo);
+        let organization = repo.split('/').next().unwrap_or_default();
+        self.house
+            .with(|world| world.add_type(organization, name, enabled));
+    }
+
+    /// Sets who may read the names of issue types.
+    pub fn show_types(&self, shown: TypesShown) {
+        self.house.with(|world| world.types_shown = shown);
+    }
+
+    /// A person gives the issue the type with this name, or none.
+    ///
+    /// # Panics
+    /// When the organization has no such type.
+    #[track_caller]
+    pub fn type_as(&self, repo: &str, number: u64, login: &str, name: Option<&str>) {
+        let id = self.repo(repo);
+        let found = name.map(|name| self.house.with(|world| world.type_named(id, name)));
+        let issue_type = match found {
+            Some(None) => panic!("{repo} has no type {name:?}"),
+            Some(found) => found,
+            None => Some(Value::Null),
+        };
+        self.change(
+            repo,
+            number,
+            login,
+            IssueChange {
+                issue_type,
+                ..IssueChange::default()
+            },
+        );
+    }
+
     /// Makes the issue a sub-issue of another one, or of none.
     #[track_caller]
     pub fn put_under(&self, part: (&str, u64), parent: Option<(&str, u64)>) {
@@ -258,7 +305,7 @@ impl SandboxGitHub {
     }
 
     /// Opens an issue as a person would: `title`, and optionally `body`, `labels`, `assignees` (logins), `user`
-    /// (login), `state`, `number`, `pull_request` (true), `created_days_ago`, `updated_days_ago`. Returns its number.
+    /// (login), `state`, `number`, `type` (a name), `pull_request` (true), `created_days_ago`, `updated_days_ago`. Returns its number.
     ///
     /// # Panics
     /// When the repository, the user or the title is missing.
@@ -761,6 +808,12 @@ impl IssueView {
     pub fn milestone(&self) -> Option<String> {
         let title = self.json()["milestone"]["title"].clone();
         title.as_str().map(str::to_owned)
+    }
+
+    /// The name of its type.
+    pub fn issue_type(&self) -> Option<String> {
+        let name = self.json()["type"]["name"].clone();
+        name.as_str().map(str::to_owned)
     }
 
     /// The number of the issue that it is a sub-issue of.

@@ -467,6 +467,58 @@ async fn without_push_labels_and_assignees_are_dropped_in_silence() {
 }
 
 #[tokio::test]
+async fn a_type_is_one_of_the_organization_and_without_push_it_is_dropped_in_silence() {
+    let github = github().await;
+    github.add_type(REPO, "Bug", true);
+    github.add_type(REPO, "Epic", false);
+    github.add_repo("bo/notes", 1900);
+    for repo in [REPO, "bo/notes"] {
+        github.add_issue(repo, json!({"title": "One"}));
+    }
+    let path = format!("/repos/{REPO}/issues/1");
+    let set = |name: Value| Some(json!({ "type": name }));
+    let made = github.ask("PATCH", &path, set(json!("bug"))).await;
+    assert_eq!(
+        (made.status, &made.body["type"]["name"]),
+        (200, &json!("Bug"))
+    );
+    for (path, name) in [
+        (path.as_str(), json!("Epic")),
+        (path.as_str(), json!("Task")),
+        (path.as_str(), json!(7)),
+        ("/repos/bo/notes/issues/1", json!("Bug")),
+    ] {
+        let refused = github.ask("PATCH", path, set(name.clone())).await;
+        assert_eq!(refused.status, 422, "{name}");
+    }
+    for (shown, statuses) in [
+        (TypesShown::Everywhere, [200, 200, 404, 404]),
+        (TypesShown::InTheOrganization, [404, 200, 404, 404]),
+        (TypesShown::Nowhere, [404, 403, 404, 404]),
+    ] {
+        github.show_types(shown);
+        let mut got = Vec::new();
+        for path in [
+            "/repos/acme/widgets/issue-types",
+            "/orgs/acme/issue-types",
+            "/repos/bo/notes/issue-types",
+            "/orgs/bo/issue-types",
+        ] {
+            got.push(github.ask("GET", path, None).await.status);
+        }
+        assert_eq!(got, statuses, "{shown:?}");
+    }
+    github.permit(REPO, false, false);
+    github.add_issue(REPO, json!({"title": "Two", "user": "ivan-bot"}));
+    let own = format!("/repos/{REPO}/issues/2");
+    let dropped = github.ask("PATCH", &own, set(json!("Bug"))).await;
+    assert_eq!((dropped.status, &dropped.body["type"]), (200, &Value::Null));
+    github.permit(REPO, true, false);
+    let cleared = github.ask("PATCH", &path, set(Value::Null)).await;
+    assert_eq!((cleared.status, &cleared.body["type"]), (200, &Value::Null));
+}
+
+#[tokio::test]
 async fn assignees_go_by_any_case_and_without_push_nowhere() {
     let github = github().await;
     github.add_issue(REPO, json!({"title": "One"}));

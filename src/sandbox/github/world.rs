@@ -49,6 +49,10 @@ pub(super) struct GitHubWorld {
     /// Users without access: no issue can be assigned to them.
     pub outside: BTreeSet<String>,
     pub repos: BTreeMap<u64, Repo>,
+    /// The issue types in wire form, by the login of their organization, in lower case.
+    pub types: BTreeMap<String, Vec<Value>>,
+    /// Who may read them.
+    pub types_shown: TypesShown,
     /// Former full names of repositories, in lower case.
     moved: BTreeMap<String, u64>,
     pub outgoing: Vec<DeliveryAttempt>,
@@ -61,11 +65,23 @@ pub(super) struct GitHubWorld {
     pub allow_loopback: bool,
     /// The last number used before listings began to lag: newer issues and comments are not shown.
     pub lag: Option<u64>,
-    /// Whether issues in payloads have dependencies, sub-issues and fields; the contract does not say.
+    /// Whether issues in payloads have dependencies, sub-issues, fields and types; the contract does not say.
     pub payloads_tell_all: bool,
     /// How far its clock is ahead, in milliseconds.
     pub ahead: i64,
     number: u64,
+}
+
+/// Where the names of issue types can be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TypesShown {
+    /// In a repository, and in its organization.
+    #[default]
+    Everywhere,
+    /// In the organization only, as on older servers.
+    InTheOrganization,
+    /// The token may not read them.
+    Nowhere,
 }
 
 pub(super) struct RateBudget {
@@ -156,6 +172,8 @@ pub(super) struct IssueChange {
     pub assignees: Option<Vec<String>>,
     /// The milestone in wire form; `Some(Value::Null)` for none.
     pub milestone: Option<Value>,
+    /// The type in wire form; `Some(Value::Null)` for none.
+    pub issue_type: Option<Value>,
 }
 
 /// A time in milliseconds in GitHub's format: whole seconds (docs/contracts/github.md#issues).
@@ -204,6 +222,8 @@ impl GitHubWorld {
             emails: users.iter().filter_map(email).collect(),
             outside: BTreeSet::new(),
             repos: BTreeMap::new(),
+            types: BTreeMap::new(),
+            types_shown: TypesShown::default(),
             moved: BTreeMap::new(),
             outgoing: Vec::new(),
             rate: RateBudget {
@@ -379,6 +399,40 @@ impl GitHubWorld {
         });
         repo.milestones.insert(number, json);
         number
+    }
+
+    /// Adds an issue type to an organization.
+    pub fn add_type(&mut self, organization: &str, name: &str, enabled: bool) {
+        let id = self.next();
+        let at = iso(self.time());
+        let json = json!({
+            "id": id, "node_id": format!("IT_{id}"), "name": name, "description": null, "color": "gray",
+            "created_at": at, "updated_at": at, "is_enabled": enabled,
+        });
+        let types = self.types.entry(organization.to_lowercase()).or_default();
+        types.push(json);
+    }
+
+    /// The issue types of a repository's owner; `None` if that is a person.
+    pub fn types_of(&self, repo: u64) -> Option<&[Value]> {
+        let owner = self.repo_json(repo)["owner"].clone();
+        if owner["type"] != "Organization" {
+            return None;
+        }
+        let login = owner["login"].as_str()?.to_lowercase();
+        Some(self.types.get(&login).map_or(&[], Vec::as_slice))
+    }
+
+    /// The type with this name, in any case, that issues of a repository can get.
+    pub fn type_named(&self, repo: u64, name: &str) -> Option<Value> {
+        let mut usable = self.types_of(repo)?.iter();
+        let called = |one: &&Value| {
+            one["is_enabled"] == true
+                && one["name"]
+                    .as_str()
+                    .is_some_and(|known| known.eq_ignore_ascii_case(name))
+        };
+        usable.find(called).cloned()
     }
 
     pub fn settings(&mut self, id: u64, set: impl FnOnce(&mut Repo)) {
@@ -762,12 +816,14 @@ impl GitHubWorld {
             .iter()
             .map(|login| self.user(login))
             .collect();
+        let wanted = wish["type"].as_str();
+        let issue_type = wanted.and_then(|name| self.type_named(repo, name));
         let mut json = json!({
             "id": id, "node_id": format!("I_{id}"), "number": number,
             "state": if closed { "closed" } else { "open" },
             "state_reason": if closed { json!("completed") } else { Value::Null },
             "title": wish["title"], "body": wish["body"], "user": self.user(&by),
-            "labels": labels, "assignees": assignees, "milestone": null, "locked": false, "active_lock_reason": null,
+            "labels": labels, "assignees": assignees, "milestone": null, "type": issue_type, "locked": false, "active_lock_reason": null,
             "created_at": created, "updated_at": updated,
             "closed_at": if closed { json!(updated) } else { Value::Null },
             "closed_by": if closed { self.user(&by) } else { Value::Null },
@@ -804,6 +860,9 @@ impl GitHubWorld {
                     &by,
                     json!({ "assignee": assignee }),
                 );
+            }
+            if let Some(issue_type) = issue_type {
+                self.tell_issue(repo, number, "typed", &by, json!({ "type": issue_type }));
             }
         }
         number
@@ -888,6 +947,18 @@ impl GitHubWorld {
             }
             if !milestone.is_null() {
                 told.push(("milestoned", json!({ "milestone": milestone })));
+            }
+        }
+        if let Some(issue_type) = &change.issue_type
+            && json["type"] != *issue_type
+        {
+            let had = std::mem::replace(&mut json["type"], issue_type.clone());
+            // Whether another type is told as both is not certain (docs/contracts/github.md#issue-types).
+            if !had.is_null() {
+                told.push(("untyped", json!({ "type": had })));
+            }
+            if !issue_type.is_null() {
+                told.push(("typed", json!({ "type": issue_type })));
             }
         }
         if *json == before {
@@ -1075,6 +1146,7 @@ impl GitHubWorld {
         if let Some(issue) = issue.as_object_mut().filter(|_| !self.payloads_tell_all) {
             issue.remove("issue_dependencies_summary");
             issue.remove("issue_field_values");
+            issue.remove("type");
             issue.remove("sub_issues_summary");
             issue.remove("parent_issue_url");
         }

@@ -374,6 +374,9 @@ impl<'a> Check<'a> {
                         report(told, name);
                     }
                 }
+                (Asks::Everyday(Everyday::Type { name, .. }), Some(told)) => {
+                    report(told, &everyday::of_type(name));
+                }
                 (
                     Asks::Everyday(Everyday::Several {
                         each: ForEach::High,
@@ -463,7 +466,7 @@ impl<'a> Check<'a> {
                 None => given_up,
             },
             Asks::Current | Asks::Next => told.what == Verdict::Shown,
-            Asks::Everyday(Everyday::Label { on, .. }) => {
+            Asks::Everyday(Everyday::Label { on, .. } | Everyday::Type { on, .. }) => {
                 is_on(*on) && (given_up || matches!(told.what, Verdict::Done | Verdict::Already))
             }
             Asks::Everyday(Everyday::Part { on, title, .. }) => match about {
@@ -853,6 +856,9 @@ impl<'a> Check<'a> {
                 Asks::Everyday(Everyday::Label { add: Some(add), .. }) if is_done => {
                     is_there(thing, self.turn_of_label(thing, add), thing.id.clone());
                 }
+                Asks::Everyday(Everyday::Type { name, .. }) if is_done => {
+                    is_there(thing, self.turn_of_type(thing, name), thing.id.clone());
+                }
                 Asks::Current | Asks::Next | Asks::Everyday(_) => {}
             }
         }
@@ -947,6 +953,18 @@ impl<'a> Check<'a> {
         };
         let seen = self.journal[&thing.system].iter();
         seen.filter(puts_on).filter_map(|seen| seen.turn).min()
+    }
+
+    /// When a type was first given. Only one command does that.
+    fn turn_of_type(&self, thing: &Thing, name: &str) -> Option<u64> {
+        let gives = |body: &Value| {
+            let number = body["custom_item_id"].as_i64();
+            body["type"] == *name || number.is_some() && number == everyday::number_of(name)
+        };
+        let applied = self.applied(thing.system);
+        let gives =
+            applied.filter(|(seen, _, body)| seen.path.ends_with(&thing.path) && gives(body));
+        gives.map(|(_, turn, _)| turn).min()
     }
 
     fn turn_of_creation(&self, thing: &Thing, title: &str) -> Option<u64> {

@@ -502,6 +502,9 @@ impl<'a> Drive<'a> {
             Asks::Everyday(asks @ Everyday::Label { on, .. }) => {
                 (format!("/tasks/{}/label", id(*on)), everyday::body(asks))
             }
+            Asks::Everyday(asks @ Everyday::Type { on, .. }) => {
+                (format!("/tasks/{}/type", id(*on)), everyday::body(asks))
+            }
             other => panic!("{other:?} is not asked over HTTP"),
         };
         let key = format!("key-{place}");
@@ -966,6 +969,17 @@ impl<'a> Drive<'a> {
         match asks {
             Everyday::List | Everyday::Find(_) => None,
             Everyday::Label { on, add, .. } => Some(of_label(*on, add.is_some())),
+            Everyday::Type { on, .. } => Some(match on {
+                On::Task(_) => {
+                    let id = self.ivan.clickup().task(on.title()).id().to_owned();
+                    (System::ClickUp, "PUT", format!("/task/{id}"))
+                }
+                On::Issue(place) => (
+                    System::GitHub,
+                    "PATCH",
+                    format!("/issues/{}", number(*place)),
+                ),
+            }),
             Everyday::Part { on, second, .. } => Some(match (on, second) {
                 (On::Task(_), _) => (System::ClickUp, "POST", "/list/".to_owned()),
                 (On::Issue(place), true) => {

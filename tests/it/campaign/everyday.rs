@@ -1,5 +1,6 @@
-//! `list`, `find`, `label`, `create --under`, and `done` and `prio` for several tasks, in a third of the histories. Each label is put on or
-//! taken off by one command, so that a label at the end shows whether that command took effect.
+//! `list`, `find`, `label`, `type`, `create --under`, and `done` and `prio` for several tasks, in a third of the histories. Each label is put
+//! on or taken off by one command, and each type is given by one, so that a label or type at the end shows whether that
+//! command took effect.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,10 @@ pub const NEW: [&str; LABELS] = ["new 1", "new 2", "new 3", "new 4"];
 const LABELS: usize = 4;
 /// The titles of tasks under others; each is given once.
 pub const PARTS: [&str; LABELS] = ["Part 1", "Part 2", "Part 3", "Part 4"];
+/// The types that the organization and the workspace have; each is given by one command.
+pub const TYPES: [&str; 4] = ["Bug", "Chore", "Feature", "Spike"];
+/// The number of the first of them in ClickUp.
+const FIRST_TYPE: i64 = 1300;
 /// The label that means a high priority in GitHub.
 const HIGH: &str = "P1";
 
@@ -30,6 +35,11 @@ pub enum Everyday {
         on: On,
         add: Option<&'static str>,
         remove: Option<&'static str>,
+    },
+    /// A type for a task, by its name.
+    Type {
+        on: On,
+        name: &'static str,
     },
     /// A new task under another one.
     Part {
@@ -59,7 +69,10 @@ impl Everyday {
     pub fn writes(&self) -> bool {
         match self {
             Everyday::List | Everyday::Find(_) => false,
-            Everyday::Label { .. } | Everyday::Part { .. } | Everyday::Several { .. } => true,
+            Everyday::Label { .. }
+            | Everyday::Type { .. }
+            | Everyday::Part { .. }
+            | Everyday::Several { .. } => true,
         }
     }
 
@@ -81,6 +94,7 @@ impl Everyday {
             Everyday::List => "list".to_owned(),
             Everyday::Find(on) => format!("find {}", on.title()),
             Everyday::Label { on, .. } => format!("label {} {}", named(*on), self.signed()),
+            Everyday::Type { on, name } => format!("type {} {name}", named(*on)),
             Everyday::Part { on, title, .. } => format!("create {title} --under {}", named(*on)),
             Everyday::Several { tasks, each, .. } => {
                 let names: Vec<String> = tasks.iter().map(|on| named(*on)).collect();
@@ -155,7 +169,24 @@ pub fn strewn(
         let place = rng.usize(..=steps.len());
         steps.splice(place..place, added);
     }
+    strew_types(seed, (tasks, issues), steps);
     true
+}
+
+/// Adds commands that give types, with random numbers of their own again.
+fn strew_types(seed: u64, (tasks, issues): (usize, usize), steps: &mut Vec<Step>) {
+    let mut rng = Rng::with_seed(seed ^ 0x7e57_7e57);
+    let mut names = TYPES;
+    rng.shuffle(&mut names);
+    for name in names.into_iter().take(rng.usize(..=2)) {
+        let on = match rng.bool() {
+            true => On::Task(rng.usize(..tasks)),
+            false => On::Issue(rng.usize(..issues)),
+        };
+        let added = steps_of(&mut rng, Everyday::Type { on, name });
+        let place = rng.usize(..=steps.len());
+        steps.splice(place..place, added);
+    }
 }
 
 /// The steps with a command: perhaps a list before it, a fault, or SIGKILL.
@@ -178,11 +209,12 @@ fn steps_of(rng: &mut Rng, asks: Everyday) -> Vec<Step> {
     let who = Who::ALL[rng.usize(..2)];
     let of: &[Target] = match asks {
         Everyday::Label { .. } => &OF_LABELS,
+        Everyday::Type { .. } => &OF_TYPES,
         Everyday::Part { .. } => &OF_PARTS,
         _ => &OF_SEVERAL,
     };
-    let is_label = matches!(asks, Everyday::Label { .. });
-    let by = match is_label && rng.bool() {
+    let is_of_http = matches!(asks, Everyday::Label { .. } | Everyday::Type { .. });
+    let by = match is_of_http && rng.bool() {
         true => Surface::Http,
         false => Surface::Dm,
     };
@@ -221,6 +253,12 @@ const OF_LABELS: [Target; 5] = [
     (System::ClickUp, "POST", "/tag/"),
     (System::ClickUp, "DELETE", "/tag/"),
 ];
+const OF_TYPES: [Target; 4] = [
+    (System::GitHub, "PATCH", "/issues/"),
+    (System::GitHub, "GET", "/issue-types"),
+    (System::ClickUp, "PUT", "/task/"),
+    (System::ClickUp, "GET", "/custom_item"),
+];
 const OF_PARTS: [Target; 4] = [
     (System::GitHub, "POST", "/sub_issues"),
     (System::GitHub, "POST", "/sub_issues"),
@@ -250,8 +288,12 @@ fn fault(rng: &mut Rng, of: &[Target]) -> Step {
     }
 }
 
-/// The labels that the repository and the space have.
+/// The labels that the repository and the space have, and the types of both.
 pub fn prepare(sandbox: &Sandbox) {
+    for name in TYPES {
+        sandbox.github.add_type(REPO, name, true);
+        sandbox.clickup.add_type(name);
+    }
     for label in NEW {
         sandbox.github.add_label(REPO, label);
         sandbox.clickup.add_tag(label);
@@ -286,11 +328,18 @@ pub fn lines_of(receipt: &str) -> Option<Vec<&str>> {
     of_tasks.then(|| lines.lines().filter(is_line).collect())
 }
 
-/// The labels and the priority of a task at its source.
+/// The number in ClickUp of a type.
+pub fn number_of(name: &str) -> Option<i64> {
+    let place = TYPES.iter().position(|known| *known == name)?;
+    Some(FIRST_TYPE + i64::try_from(place).ok()?)
+}
+
+/// The labels, the priority and the type of a task at its source.
 #[derive(Debug, Clone, Default)]
 pub struct Marks {
     pub labels: Vec<String>,
     pub is_high: bool,
+    pub task_type: Option<String>,
 }
 
 impl Marks {
@@ -303,7 +352,12 @@ impl Marks {
         let mut labels: Vec<String> = all("tags").chain(all("labels")).collect();
         let before = labels.len();
         labels.retain(|label| label != HIGH);
+        let number = thing["custom_item_id"].as_i64();
+        let mut known = TYPES.iter();
+        let known = known.find(|name| number.is_some() && number_of(name) == number);
+        let name = thing["type"]["name"].as_str().or(known.copied());
         Marks {
+            task_type: name.map(str::to_owned),
             is_high: labels.len() < before || thing["priority"]["priority"] == *"high",
             labels,
         }
@@ -315,6 +369,11 @@ pub type Reported = BTreeMap<(String, String), (usize, usize)>;
 
 /// The word for a high priority in [`Reported`], beside the names of labels.
 pub const PRIORITY: &str = "the priority high";
+
+/// The word for a type in [`Reported`].
+pub fn of_type(name: &str) -> String {
+    format!("the type {name}")
+}
 
 /// The violations of one task: each change that was reported is there, and no other.
 pub fn wrong(
@@ -347,6 +406,16 @@ pub fn wrong(
         }
     }
     check(PRIORITY, marks.is_high);
+    // Another command may have given it a later type, and none takes it off.
+    let times = |name: &&str| of(&of_type(name));
+    let is_reported = TYPES.iter().any(|name| times(name).0 > 0);
+    match &marks.task_type {
+        Some(name) if times(&name.as_str()) == (0, 0) => {
+            wrong.push(format!("{title}: nobody has given it the type {name}"));
+        }
+        None if is_reported => wrong.push(format!("{title}: it has no type, and one was reported")),
+        _ => {}
+    }
     let is_known = |label: &&String| {
         let label = label.as_str();
         NEW.contains(&label) || begins_with_labels && OLD.contains(&label)
@@ -359,5 +428,8 @@ pub fn wrong(
 
 /// The body of a request with the command over HTTP.
 pub fn body(asks: &Everyday) -> Value {
-    json!({ "labels": asks.signed() })
+    match asks {
+        Everyday::Type { name, .. } => json!({ "type": name }),
+        _ => json!({ "labels": asks.signed() }),
+    }
 }
