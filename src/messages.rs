@@ -32,7 +32,7 @@ use crate::domain::score::{Reason, Score};
 use crate::domain::set_aside::{self, SetAside, Work};
 use crate::domain::shared_file::SharedFile;
 use crate::domain::source::Container;
-use crate::domain::stats::{PeriodFigures, PeriodSums, QueueAge, StatsPeriod};
+use crate::domain::stats::{PeriodFigures, PeriodSums, QueueAge, StatsDay, StatsPeriod};
 use crate::domain::task::{
     Account, Closed, DueDate, Priority, RepoName, Source, Task, TaskId, TaskKey, TaskStatus,
 };
@@ -1281,6 +1281,11 @@ fn figures(group: &mut Group) {
     let days = |first: &str, done: &[u32]| {
         let first: NaiveDate = first.parse().unwrap();
         let days = first.iter_days().zip(done.iter().copied());
+        let days = days.map(|(day, done)| StatsDay {
+            day,
+            done,
+            created: 0,
+        });
         days.collect::<Vec<_>>()
     };
     let sums = |done, created, comments, commands, ms: Option<i64>| PeriodSums {

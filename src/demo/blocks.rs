@@ -40,6 +40,10 @@ pub(super) fn shown(blocks: &Value, first: usize, paint: Paint<'_>) -> Vec<Strin
         number += here.len();
         let text = block["text"]["text"].as_str().unwrap_or_default();
         match block["type"].as_str() {
+            Some("image") => {
+                let alt = block["alt_text"].as_str().unwrap_or_default();
+                lines.push(paint(Look::Aside, &tame(alt)));
+            }
             Some("header") => lines.push(paint(Look::Heading, &tame(text))),
             Some("context") => {
                 let notes = block["elements"].as_array().into_iter().flatten();

@@ -17,6 +17,7 @@ use super::receipts::ReceiptMode;
 use super::reply::{self, Text};
 use super::schedule::{QuietHours, ScheduleSetting, time_of_day};
 use super::score::Score;
+use super::stats::StatsDay;
 use super::task::{Source, Task, TaskKey, TaskStatus};
 
 /// The longest line of a description that a card shows, in characters.
@@ -32,6 +33,8 @@ pub enum CardPart {
     Text(Text),
     /// A task with its facts and buttons.
     Card(Card),
+    /// Bars of days: a picture where the surface can show one.
+    Picture(BarChart),
     /// A row of buttons.
     Buttons(Vec<Button>),
     /// Controls for settings, side by side.
@@ -45,6 +48,17 @@ impl CardPart {
             *words = std::mem::take(words).mentioning(operators);
         }
     }
+}
+
+/// Bars of days: for each one for the tasks done and one for those created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BarChart {
+    /// Oldest first.
+    pub days: Vec<StatsDay>,
+    /// The same values in words, for people who do not see the picture.
+    pub alt: String,
+    /// The bars as text, where there is no picture; empty if there are none.
+    pub text: Text,
 }
 
 /// A control for one setting.
@@ -199,7 +213,7 @@ pub fn is_card_alone(parts: &[CardPart], task: TaskRow) -> bool {
             cards += 1;
             card.task == task && card.number.is_none()
         }
-        CardPart::Buttons(_) | CardPart::Controls(_) => false,
+        CardPart::Picture(_) | CardPart::Buttons(_) | CardPart::Controls(_) => false,
     }) && cards == 1
 }
 

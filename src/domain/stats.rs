@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Days, Duration, NaiveDate, Utc};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 use super::ids::TaskRow;
 use super::log::ActivityResult;
@@ -83,11 +84,22 @@ pub struct PeriodSums {
     pub median: Option<Duration>,
 }
 
+/// A day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatsDay {
+    /// In the zone of the reader.
+    pub day: NaiveDate,
+    /// Tasks that were done on it.
+    pub done: u32,
+    /// Tasks that were created on it through Ivan.
+    pub created: u32,
+}
+
 /// The figures of a period and of the one before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeriodFigures {
-    /// The days, with the tasks that were done on each; oldest first, today last.
-    pub days: Vec<(NaiveDate, u32)>,
+    /// The days; oldest first, today last.
+    pub days: Vec<StatsDay>,
     /// The sums of these days.
     pub sums: PeriodSums,
     /// The sums of as many days before; `None` if the log does not have all of them.
@@ -145,7 +157,7 @@ pub struct StatsTally {
     /// The first day of the period, and of the one before it.
     first: NaiveDate,
     first_before: NaiveDate,
-    days: Vec<(NaiveDate, u32)>,
+    days: Vec<StatsDay>,
     now: Sums,
     before: Sums,
     /// Tasks whose last completion or reopening was seen already.
@@ -168,7 +180,14 @@ impl StatsTally {
             waits,
             first: back(length - 1),
             first_before: back(2 * length - 1),
-            days: (0..length).rev().map(|days| (back(days), 0)).collect(),
+            days: (0..length)
+                .rev()
+                .map(|days| StatsDay {
+                    day: back(days),
+                    done: 0,
+                    created: 0,
+                })
+                .collect(),
             now: Sums::default(),
             before: Sums::default(),
             decided: HashSet::new(),
@@ -204,18 +223,20 @@ impl StatsTally {
         };
         if is_last && completes == Some(true) {
             sums.sums.done += 1;
-            // The clock of a source may be ahead of ours.
-            let of_day = match self.days.last() {
-                Some((today, _)) if on > *today => self.days.last_mut(),
-                _ => self.days.iter_mut().find(|(day, _)| *day == on),
-            };
-            if let Some((_, done)) = of_day {
-                *done += 1;
-            }
+        }
+        let creates = act.verb == "create" && is_done;
+        // The clock of a source may be ahead of ours.
+        let of_day = match self.days.last() {
+            Some(today) if on > today.day => self.days.last_mut(),
+            _ => self.days.iter_mut().find(|one| one.day == on),
+        };
+        if let Some(of_day) = of_day {
+            of_day.done += u32::from(is_last && completes == Some(true));
+            of_day.created += u32::from(creates);
         }
         let is_so = is_done || act.came == ActivityResult::AlreadySo;
         match act.verb {
-            "create" if is_done => sums.sums.created += 1,
+            "create" if creates => sums.sums.created += 1,
             "comment" | "commented" if is_done => sums.sums.comments += 1,
             // With -c.
             "done" if is_so && act.has_text => sums.sums.comments += 1,
@@ -287,11 +308,13 @@ mod tests {
         ]);
         let day = |text: &str| text.parse::<NaiveDate>().unwrap();
         assert_eq!(found.days.len(), 7);
-        assert_eq!(found.days[0], (day("2026-11-24"), 1));
-        assert_eq!(
-            found.days[5..],
-            [(day("2026-11-29"), 1), (day("2026-11-30"), 1)]
-        );
+        let done = |of: &str| StatsDay {
+            day: day(of),
+            done: 1,
+            created: 0,
+        };
+        assert_eq!(found.days[0], done("2026-11-24"));
+        assert_eq!(found.days[5..], [done("2026-11-29"), done("2026-11-30")]);
         assert_eq!(found.sums.done, 3);
         assert_eq!(found.before.unwrap().done, 2);
         assert_eq!(found.complete_since, None);
@@ -339,7 +362,10 @@ mod tests {
         };
         let comment = act("comment", 1, "2026-11-29T08:00:00Z");
         let snooze = act("snooze", 1, "2026-11-29T07:00:00Z");
-        let sums = week(&[slow, elsewhere, with_comment, refused, comment, snooze]).sums;
+        let found = week(&[slow, elsewhere, with_comment, refused, comment, snooze]);
+        let of_day = found.days.iter().find(|one| one.created > 0).unwrap();
+        assert_eq!(of_day.day, "2026-11-29".parse().unwrap());
+        let sums = found.sums;
         assert_eq!((sums.done, sums.created, sums.comments), (1, 1, 3));
         assert_eq!(
             (sums.commands, sums.median),
@@ -362,7 +388,7 @@ mod tests {
     #[test]
     fn a_source_whose_clock_is_ahead_counts_today() {
         let found = week(&[act("completed", 1, "2026-12-02T12:00:00Z")]);
-        assert_eq!(found.days.last().unwrap().1, 1);
+        assert_eq!(found.days.last().unwrap().done, 1);
     }
 
     #[test]

@@ -6,12 +6,13 @@
 use slack_morphism::prelude::{
     SlackActionBlockElement, SlackActionsBlock, SlackBlock, SlackBlockButtonElement,
     SlackBlockButtonStyle, SlackBlockMarkDownText, SlackBlockPlainText, SlackBlockText,
-    SlackBlockTimePickerElement, SlackContextBlock, SlackContextBlockElement, SlackHeaderBlock,
-    SlackSectionBlock, SlackSectionBlockElement,
+    SlackBlockTimePickerElement, SlackContextBlock, SlackContextBlockElement, SlackFileIdOrUrl,
+    SlackHeaderBlock, SlackImageBlock, SlackImageUrlOrFile, SlackSectionBlock,
+    SlackSectionBlockElement,
 };
 
 use super::blocks::mrkdwn_within;
-use crate::domain::card::{Button, ButtonAction, Card, CardPart, Control, Picker};
+use crate::domain::card::{BarChart, Button, ButtonAction, Card, CardPart, Control, Picker};
 use crate::domain::controls::without_controls;
 use crate::domain::reply::Text;
 
@@ -21,6 +22,10 @@ const BLOCKS_MAX: usize = 50;
 const SECTION_MAX: usize = 3_000;
 /// Buttons of one row.
 const BUTTONS_MAX: usize = 25;
+/// Characters of the description of a picture.
+const ALT_MAX: usize = 2_000;
+/// The words above a picture of bars, which name its colours.
+const PICTURE_TITLE: &str = "Per day: done (blue) and created (orange)";
 /// Characters of a heading.
 const HEADING_MAX: usize = 150;
 /// Characters of the text on a button.
@@ -38,15 +43,30 @@ pub fn layout(parts: &[CardPart]) -> Vec<SlackBlock> {
     layout_within(parts, BLOCKS_MAX)
 }
 
-/// The same, within a limit other than that of a message.
+/// The same with the files of its pictures, in their order. A picture without a file is laid out as text.
+pub fn layout_with(parts: &[CardPart], files: &[String]) -> Vec<SlackBlock> {
+    laid_out(parts, files, BLOCKS_MAX)
+}
+
+/// The same without pictures, within a limit other than that of a message.
 pub fn layout_within(parts: &[CardPart], most: usize) -> Vec<SlackBlock> {
+    laid_out(parts, &[], most)
+}
+
+fn laid_out(parts: &[CardPart], files: &[String], most: usize) -> Vec<SlackBlock> {
     let mut blocks = Vec::new();
+    let mut files = files.iter();
     for part in parts {
         let more: Vec<SlackBlock> = match part {
             CardPart::Heading(text) => vec![heading(text)],
             CardPart::Text(words) => vec![section(words).into()],
             CardPart::Card(card) if card.number.is_some() => vec![item(card)],
             CardPart::Card(card) => whole(card),
+            CardPart::Picture(chart) => match files.next() {
+                Some(file) => vec![picture(chart, file)],
+                None if chart.text.is_empty() => Vec::new(),
+                None => vec![section(&chart.text).into()],
+            },
             CardPart::Buttons(buttons) => row(buttons).into_iter().collect(),
             CardPart::Controls(controls) => side_by_side(controls).into_iter().collect(),
         };
@@ -61,6 +81,16 @@ pub fn layout_within(parts: &[CardPart], most: usize) -> Vec<SlackBlock> {
 fn heading(text: &str) -> SlackBlock {
     let text: String = without_controls(text).chars().take(HEADING_MAX).collect();
     SlackHeaderBlock::new(SlackBlockPlainText::new(text).into()).into()
+}
+
+/// The picture of bars, in the file with this id.
+fn picture(chart: &BarChart, file: &str) -> SlackBlock {
+    let alt: String = chart.alt.chars().take(ALT_MAX).collect();
+    let slack_file = SlackFileIdOrUrl::Id { id: file.into() };
+    let title = SlackBlockPlainText::new(PICTURE_TITLE.to_owned());
+    SlackImageBlock::new(SlackImageUrlOrFile::SlackFile { slack_file }, alt)
+        .with_title(title.into())
+        .into()
 }
 
 fn section(words: &Text) -> SlackSectionBlock {

@@ -113,8 +113,8 @@ async fn download(
     Ok(content)
 }
 
-/// Whether the token may be sent there: to Slack, or to the server of the API.
-fn is_of_slack(url: &Url, web: &Web) -> bool {
+/// Whether the token, or a file of ours, may be sent there: to Slack, or to the server of the API.
+pub(super) fn is_of_slack(url: &Url, web: &Web) -> bool {
     let is_api = Url::parse(&web.api_url).is_ok_and(|api| api.origin() == url.origin());
     let host = url.host_str().unwrap_or_default();
     is_api || url.scheme() == "https" && (host == "slack.com" || host.ends_with(".slack.com"))

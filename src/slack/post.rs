@@ -15,7 +15,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::blocks::mrkdwn;
-use super::cards::layout;
+use super::cards::{layout, layout_with};
+use super::pictures::{Pictures, SHOWN_AFTER};
 use super::text::instant;
 use super::web::{POST, SeenMessage, UPDATE, Web, WebError, count_refusal, is_about_blocks};
 use super::{SlackError, Timings, ephemeral, millis, panicked};
@@ -50,10 +51,11 @@ pub async fn run(
     let poster = Arc::new(Poster {
         outbound,
         attempts,
-        web,
         started_at: clock.now(),
         clock,
         limiter: RateLimiter::new(timings.post_every, timings.post_burst),
+        pictures: Pictures::new(web.clone(), timings.alarm_retry),
+        web,
         timings,
     });
     let mut store_backoff = poster.backoff();
@@ -288,6 +290,7 @@ struct Poster {
     /// The start of this process. Another process sent earlier posts, and may have sent them until it died.
     started_at: DateTime<Utc>,
     limiter: RateLimiter,
+    pictures: Pictures,
     timings: Arc<Timings>,
 }
 
@@ -504,6 +507,7 @@ impl Poster {
             let since = seen.edited_ts.as_deref().unwrap_or(&seen.ts);
             return self.posted(message, &seen.ts, instant(since)).await;
         }
+        let mut pictures = self.pictures.of(message).await;
         self.turn(POST, channel).await;
         if !self.outbound.about_to_send(message).await? {
             return Ok(());
@@ -514,7 +518,23 @@ impl Poster {
                 .post(channel, thread, text, blocks, &message.uid)
                 .await
         };
-        let mut sent = post(text, layout(&message.parts)).await;
+        let mut sent = post(text, layout_with(&message.parts, &pictures)).await;
+        let mut waits = SHOWN_AFTER.into_iter();
+        while !pictures.is_empty()
+            && let Err(error) = &sent
+            && is_about_blocks(error.code())
+        {
+            // Slack looks at a new file for a moment before a message may show it.
+            match waits.next() {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => {
+                    tracing::info!(message_id = message.id.0, %error, "picture refused; text stands for it");
+                    pictures.clear();
+                }
+            }
+            self.turn(POST, channel).await;
+            sent = post(text, layout_with(&message.parts, &pictures)).await;
+        }
         let (mut has_blocks, mut less) = (!message.parts.is_empty(), Cow::from(text));
         while let Err(error) = &sent
             && let Some(plainer) = self.plainer(message, (has_blocks, &less), error)
@@ -525,6 +545,7 @@ impl Poster {
         }
         match sent {
             Ok(seen) => {
+                self.pictures.forget(message.id);
                 // A post addressed to a person is in their DM, and can be changed only there.
                 if let Some(stands_in) = seen.channel.filter(|called| called != channel) {
                     let fate = Fate::StandsIn { channel: stands_in };

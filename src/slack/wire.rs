@@ -497,6 +497,24 @@ pub struct FileInfo {
     pub file: File,
 }
 
+/// `files.getUploadURLExternal`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct UploadPlace {
+    #[serde(deserialize_with = "lenient")]
+    pub upload_url: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub file_id: Option<String>,
+}
+
+/// `files.completeUploadExternal`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct UploadDone {
+    #[serde(deserialize_with = "lenient")]
+    pub ok: bool,
+}
+
 /// `conversations.open`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -4,7 +4,7 @@
 //! holds up no other command. Only the ages of the person's own queue are read in the transaction, which has the queue in
 //! memory.
 
-use chrono::{DateTime, Datelike, Duration, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Duration, Utc};
 use chrono_tz::Tz;
 use clap::Args;
 use serde::Deserialize;
@@ -13,11 +13,14 @@ use utoipa::ToSchema;
 use super::grammar::{ParseError, excerpt, spoken, trim};
 use super::line::{AnswerKind, Call, CommandLine, Line};
 use super::{Info, VERBS, Verb};
-use crate::command_tx::{CommandTx, Context, Decided, Handled};
+use crate::command_tx::{CommandTx, Context, Decided, Handled, Reply};
 use crate::completion;
+use crate::domain::card::{BarChart, CardPart};
 use crate::domain::person::Person;
 use crate::domain::reply::Text;
-use crate::domain::stats::{PeriodFigures, PeriodSums, QueueAge, StatsPeriod, StatsTally};
+use crate::domain::stats::{
+    PeriodFigures, PeriodSums, QueueAge, StatsDay, StatsPeriod, StatsTally,
+};
 use crate::domain::task::Task;
 use crate::store::{Db, DbResult, log, tasks};
 
@@ -66,6 +69,8 @@ pub struct StatsActivity {
 pub struct StatsView {
     /// The same as text.
     pub message: Text,
+    /// The same with bars that can be drawn; empty without any.
+    pub parts: Vec<CardPart>,
     /// The days that count.
     pub period: StatsPeriod,
     /// The person's own, with the ages of their open tasks.
@@ -118,7 +123,10 @@ impl Verb for Stats {
             )?,
         };
         let view = view(tx, Some(person), self.period, activity)?;
-        Ok(Handled::Replied(view.message.into()))
+        Ok(Handled::Replied(Reply {
+            parts: view.parts,
+            ..Reply::from(view.message)
+        }))
     }
 }
 
@@ -193,6 +201,7 @@ pub fn view(
     activity: StatsActivity,
 ) -> DbResult<StatsView> {
     let mut message = Text::new();
+    let mut parts = Vec::new();
     let mut own = None;
     if let (Some(person), Some(figures)) = (person, activity.own) {
         let open = completion::open(tx.db, person, tx.now, &tx.settings.weights)?;
@@ -205,13 +214,9 @@ pub fn view(
         let created = open.iter().map(|task| task.created_at).collect();
         let oldest = open.into_iter().min_by_key(|task| task.created_at);
         let age = QueueAge::of(created, tx.now);
-        message = message.then(figures_of(
-            "Your",
-            period,
-            (&figures, &age),
-            oldest,
-            person.zone,
-        ));
+        let lead = sums_of("Your", period, (&figures, &age), oldest, person.zone);
+        parts.extend(drawn(lead.clone(), period, &figures));
+        message = message.then(with_bars(lead, period, &figures));
         own = Some((figures, age));
     }
     if let Some((figures, age)) = &activity.everybody {
@@ -219,24 +224,85 @@ pub fn view(
             message = message.text("\n\n");
         }
         let zone = person.map_or(Tz::UTC, |person| person.zone);
-        message = message.then(figures_of(
-            "Everybody's",
-            period,
-            (figures, age),
-            None,
-            zone,
-        ));
+        let lead = sums_of("Everybody's", period, (figures, age), None, zone);
+        parts.extend(drawn(lead.clone(), period, figures));
+        message = message.then(with_bars(lead, period, figures));
+    }
+    let has_bars = |part: &CardPart| matches!(part, CardPart::Picture(_));
+    if !parts.iter().any(has_bars) {
+        parts.clear();
     }
     Ok(StatsView {
         message,
+        parts,
         period,
         own,
         everybody: activity.everybody,
     })
 }
 
-/// Figures as lines: sums, with those of the period before in brackets; the ages of open tasks; a bar for each day.
+/// Figures as lines: sums, ages of open tasks, and a bar for each day.
+#[cfg(test)]
 pub(crate) fn figures_of(
+    whose: &str,
+    period: StatsPeriod,
+    (figures, age): (&PeriodFigures, &QueueAge),
+    oldest: Option<&Task>,
+    zone: Tz,
+) -> Text {
+    let lead = sums_of(whose, period, (figures, age), oldest, zone);
+    with_bars(lead, period, figures)
+}
+
+/// The sums as text, and the bars that can be drawn.
+fn drawn(lead: Text, period: StatsPeriod, figures: &PeriodFigures) -> Vec<CardPart> {
+    let lead = CardPart::Text(lead);
+    let days = &figures.days;
+    if days.iter().all(|day| day.done == 0 && day.created == 0) {
+        return vec![lead];
+    }
+    let chart = BarChart {
+        days: days.clone(),
+        alt: in_words(days),
+        text: bars_of(period, figures).unwrap_or_default(),
+    };
+    vec![lead, CardPart::Picture(chart)]
+}
+
+/// The values of each day, for people who do not see the bars.
+fn in_words(days: &[StatsDay]) -> String {
+    let days = days.iter().map(|day| {
+        let named = day.day.format("%-d %b");
+        format!("{named} {} and {}", day.done, day.created)
+    });
+    let days: Vec<String> = days.collect();
+    format!("Tasks done and created per day: {}", days.join(", "))
+}
+
+/// The sums with the bars below.
+fn with_bars(lead: Text, period: StatsPeriod, figures: &PeriodFigures) -> Text {
+    match bars_of(period, figures) {
+        Some(bars) => lead.text("\n").then(bars),
+        None => lead,
+    }
+}
+
+/// The bars as text; `None` if nothing was done.
+fn bars_of(period: StatsPeriod, figures: &PeriodFigures) -> Option<Text> {
+    if figures.sums.done == 0 {
+        return None;
+    }
+    Some(match period {
+        StatsPeriod::Week => bars(Text::new().text("Done per day:"), &figures.days),
+        StatsPeriod::Month => weeks(
+            Text::new().text("Done per day, a line for each week from Monday on:"),
+            &figures.days,
+        ),
+    })
+}
+
+/// Sums, with those of the period before in brackets, and the ages of open tasks.
+fn sums_of(
     whose: &str,
     period: StatsPeriod,
     (figures, age): (&PeriodFigures, &QueueAge),
@@ -265,24 +331,15 @@ pub(crate) fn figures_of(
         number(|sums| sums.comments),
         until_outcome(sums, before),
     ));
-    words = opened(words, age, oldest);
-    if sums.done == 0 {
-        return words;
-    }
-    match period {
-        StatsPeriod::Week => bars(words.text("\nDone per day:"), &figures.days),
-        StatsPeriod::Month => weeks(
-            words.text("\nDone per day, a line for each week from Monday on:"),
-            &figures.days,
-        ),
-    }
+    opened(words, age, oldest)
 }
 
 /// ` (24–30 Nov)`.
-fn range(days: &[(NaiveDate, u32)]) -> String {
-    let (Some((first, _)), Some((last, _))) = (days.first(), days.last()) else {
+fn range(days: &[StatsDay]) -> String {
+    let (Some(first), Some(last)) = (days.first(), days.last()) else {
         return String::new();
     };
+    let (first, last) = (first.day, last.day);
     let from = match first.month() == last.month() {
         true => first.format("%-d").to_string(),
         false => first.format("%-d %b ").to_string(),
@@ -344,9 +401,9 @@ fn in_days(age: Duration) -> String {
 }
 
 /// A line for each day.
-fn bars(mut words: Text, days: &[(NaiveDate, u32)]) -> Text {
-    let most = days.iter().map(|(_, done)| *done).max().unwrap_or_default();
-    for (day, done) in days {
+fn bars(mut words: Text, days: &[StatsDay]) -> Text {
+    let most = days.iter().map(|day| day.done).max().unwrap_or_default();
+    for StatsDay { day, done, .. } in days {
         let length = match most {
             0..=BAR => *done,
             most => (done * BAR).div_ceil(most),
@@ -364,21 +421,21 @@ fn bars(mut words: Text, days: &[(NaiveDate, u32)]) -> Text {
 }
 
 /// A line for each week, with a bar for each of its days.
-fn weeks(mut words: Text, days: &[(NaiveDate, u32)]) -> Text {
+fn weeks(mut words: Text, days: &[StatsDay]) -> Text {
     const BARS: [char; 9] = ['·', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let most = days.iter().map(|(_, done)| *done).max().unwrap_or_default();
-    let weeks = days.chunk_by(|(_, _), (day, _)| day.weekday() != chrono::Weekday::Mon);
+    let most = days.iter().map(|day| day.done).max().unwrap_or_default();
+    let weeks = days.chunk_by(|_, next| next.day.weekday() != chrono::Weekday::Mon);
     for week in weeks {
-        let Some((first, _)) = week.first() else {
+        let Some(first) = week.first().map(|first| first.day) else {
             continue;
         };
         let missing = first.weekday().num_days_from_monday() as usize;
         let mut line = " ".repeat(missing);
-        for (_, done) in week {
+        for StatsDay { done, .. } in week {
             let height = (done * 8).div_ceil(most.max(1)) as usize;
             line.push(BARS.get(height).copied().unwrap_or('█'));
         }
-        let done: u32 = week.iter().map(|(_, done)| done).sum();
+        let done: u32 = week.iter().map(|day| day.done).sum();
         let begins = first.format("%-d %b").to_string();
         words = words
             .text("\n")
@@ -393,9 +450,26 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    fn days(first: &str, done: &[u32]) -> Vec<(NaiveDate, u32)> {
-        let first: NaiveDate = first.parse().unwrap();
-        first.iter_days().zip(done.iter().copied()).collect()
+    fn days(first: &str, done: &[u32]) -> Vec<StatsDay> {
+        let first: chrono::NaiveDate = first.parse().unwrap();
+        let days = first.iter_days().zip(done.iter().copied());
+        let days = days.map(|(day, done)| StatsDay {
+            day,
+            done,
+            created: done % 2,
+        });
+        days.collect()
+    }
+
+    #[test]
+    fn the_values_of_bars_are_said_in_words() {
+        let shown = in_words(&days("2026-11-29", &[3, 0, 1]));
+        assert_eq!(
+            shown,
+            "Tasks done and created per day: 29 Nov 3 and 1, 30 Nov 0 and 0, 1 Dec 1 and 1"
+        );
+        // Slack allows 2,000 characters.
+        assert!(in_words(&days("2026-11-01", &[u32::MAX; 30])).len() < 1_500);
     }
 
     #[rstest]

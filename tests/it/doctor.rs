@@ -334,10 +334,10 @@ async fn a_scope_too_few_and_a_scope_too_many_are_found() {
         .await;
     bench
         .finds_after(
-            |ivan| ivan.slack().grant_scope("files:write"),
+            |ivan| ivan.slack().grant_scope("pins:write"),
             "slack.scope_surplus",
-            "files:write",
-            |ivan| ivan.slack().revoke_scope("files:write"),
+            "pins:write",
+            |ivan| ivan.slack().revoke_scope("pins:write"),
         )
         .await;
 }

@@ -1,5 +1,8 @@
 //! `stats`: figures of a week and of a month on every surface; those of everybody for operators only.
 
+use ivan::sandbox::fault_server::{Fault, FaultKind, RequestRecord};
+use ivan::sandbox::slack::PostedMessage;
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::harness::*;
@@ -145,6 +148,221 @@ async fn a_long_log_is_read_as_far_as_it_counts() {
         let own = figures(ivan, "", Some("Bo")).await;
         let counted = own["own"]["comments"].as_u64().unwrap();
         assert!((9_990..=10_000).contains(&counted), "{own:#}");
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ the picture
+
+const TITLE: &str = "Per day: done (blue) and created (orange)";
+
+/// Ana has done a task and created one today.
+async fn has_done_something(ivan: &Ivan) {
+    ivan.dm(ANA, "current").await.begins("Renew cert");
+    ivan.dm(ANA, "done").await.begins("✓ Task completed");
+    ivan.dm(ANA, "create Buy milk")
+        .await
+        .begins("✓ Task created");
+}
+
+/// The image blocks of a message.
+fn pictures(posted: &PostedMessage) -> Vec<Value> {
+    let blocks = posted.blocks.as_array().into_iter().flatten();
+    let images = blocks.filter(|block| block["type"] == "image");
+    images.cloned().collect()
+}
+
+/// Whether the blocks have bars as text.
+fn has_text_bars(posted: &PostedMessage) -> bool {
+    posted.blocks.to_string().contains('█')
+}
+
+/// The calls of the sandbox's Slack whose path has this.
+fn calls(ivan: &Ivan, path: &str) -> usize {
+    let seen = ivan.slack().front().journal();
+    seen.iter().filter(|one| one.path.contains(path)).count()
+}
+
+#[tokio::test]
+async fn the_bars_are_a_picture_that_says_the_same_in_words() {
+    ivan_test(world(), async |ivan| {
+        has_done_something(ivan).await;
+        let answer = ivan.dm(BO, "stats").await;
+        assert!(pictures(&answer.posted()).is_empty(), "nothing was done");
+        let answer = ivan.dm(ANA, "stats").await;
+        // The words of the message, for notifications and the other surfaces, have the bars as before.
+        assert_eq!(
+            lines(&answer.text(), "Done"),
+            ["Done: 1", "Done per day:", "Done: 1", "Done per day:"]
+        );
+        let posted = answer.posted();
+        assert!(!has_text_bars(&posted), "{:#}", posted.blocks);
+        let shown = pictures(&posted);
+        assert_eq!(shown.len(), 2, "their own, and everybody's");
+        for picture in &shown {
+            assert_eq!(picture["title"]["text"], TITLE);
+            let words = picture["alt_text"].as_str().unwrap();
+            assert!(
+                words.starts_with("Tasks done and created per day: "),
+                "{words}"
+            );
+            assert!(words.ends_with(" 1 and 1"), "{words}");
+            assert_eq!(words.split(", ").count(), 7);
+            let file = picture["slack_file"]["id"].as_str().unwrap();
+            let content = ivan.slack().uploaded(file).unwrap();
+            assert!(content.starts_with(b"\x89PNG\r\n\x1a\n") && content.len() < 5_000);
+        }
+        // A month has one, too; over HTTP the days say what was created.
+        let month = ivan.dm(BO, "stats month").await;
+        assert!(pictures(&month.posted()).is_empty());
+        let month = ivan.dm(ANA, "stats month").await;
+        let words = pictures(&month.posted())[0]["alt_text"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(words.split(", ").count(), 30);
+        let own = figures(ivan, "", Some("Ana")).await;
+        let today = own["own"]["days"]
+            .as_array()
+            .unwrap()
+            .last()
+            .unwrap()
+            .clone();
+        assert_eq!((&today["done"], &today["created"]), (&json!(1), &json!(1)));
+    })
+    .await;
+}
+
+/// Only Ana sees the answer to a slash command, and only text can be sent there.
+#[tokio::test]
+async fn without_the_scope_and_in_ephemeral_answers_the_bars_are_text() {
+    ivan_test(world(), async |ivan| {
+        has_done_something(ivan).await;
+        let told = ivan.slash(ANA, "C0RND01", "stats").await;
+        assert!(told.contains('█'), "{told}");
+        assert_eq!(calls(ivan, "files.getUploadURLExternal"), 0);
+        ivan.slack().revoke_scope("files:write");
+        for _ in 0..2 {
+            let answer = ivan.dm(ANA, "stats").await;
+            assert!(pictures(&answer.posted()).is_empty());
+            assert!(
+                has_text_bars(&answer.posted()),
+                "{:#}",
+                answer.posted().blocks
+            );
+        }
+        // It is not asked for with each answer.
+        assert_eq!(calls(ivan, "files.getUploadURLExternal"), 1);
+    })
+    .await;
+}
+
+fn method_of(path: &str) -> &'static str {
+    match path {
+        "files.getUploadURLExternal" => "GET",
+        _ => "POST",
+    }
+}
+
+/// A failed upload costs the picture alone.
+#[rstest]
+#[case::no_address(FaultKind::answer(500, "{}"), "files.getUploadURLExternal")]
+#[case::refused(
+    FaultKind::answer(200, "{\"ok\":false,\"error\":\"storage_limit_reached\"}"),
+    "files.getUploadURLExternal"
+)]
+#[case::an_address_elsewhere(
+    FaultKind::answer(
+        200,
+        "{\"ok\":true,\"upload_url\":\"https://files.example/1\",\"file_id\":\"F0ELSEWHERE\"}"
+    ),
+    "files.getUploadURLExternal"
+)]
+#[case::not_sent(FaultKind::Drop, "/upload/v1/")]
+#[case::not_taken(FaultKind::answer(413, ""), "/upload/v1/")]
+#[case::not_completed(FaultKind::Drop, "files.completeUploadExternal")]
+#[case::lost(FaultKind::ApplyThenDrop, "files.completeUploadExternal")]
+#[tokio::test]
+async fn a_failed_upload_costs_the_picture_alone(#[case] what: FaultKind, #[case] path: &str) {
+    let method = method_of(path);
+    ivan_test(world(), async |ivan| {
+        has_done_something(ivan).await;
+        let dm = ivan.slack().dm(ANA);
+        let before = ivan.slack().bot_messages(&dm).len();
+        ivan.slack()
+            .front()
+            .fault(Fault::new(what.clone()).on(method, path));
+        let answer = ivan.dm(ANA, "stats").await;
+        assert!(pictures(&answer.posted()).is_empty());
+        assert!(
+            has_text_bars(&answer.posted()),
+            "{:#}",
+            answer.posted().blocks
+        );
+        assert_eq!(ivan.slack().bot_messages(&dm).len(), before + 1);
+        // The next answer has its picture.
+        let answer = ivan.dm(ANA, "stats").await;
+        assert_eq!(pictures(&answer.posted()).len(), 2);
+    })
+    .await;
+}
+
+/// Slack looks at a new file first, and refuses messages that show it before.
+#[rstest]
+#[case::soon(2, true)]
+#[case::never(u32::MAX, false)]
+#[tokio::test]
+async fn a_picture_that_may_not_be_shown_yet_is_shown_later(
+    #[case] refused: u32,
+    #[case] shown: bool,
+) {
+    ivan_test(world(), async |ivan| {
+        has_done_something(ivan).await;
+        let dm = ivan.slack().dm(ANA);
+        let before = ivan.slack().bot_messages(&dm).len();
+        ivan.slack().refuse_pictures(refused);
+        let answer = ivan.dm(ANA, "stats").await;
+        assert_eq!(pictures(&answer.posted()).len(), if shown { 2 } else { 0 });
+        assert_eq!(has_text_bars(&answer.posted()), !shown);
+        assert_eq!(ivan.slack().bot_messages(&dm).len(), before + 1);
+        // Both were uploaded once.
+        assert_eq!(calls(ivan, "files.completeUploadExternal"), 2);
+    })
+    .await;
+}
+
+/// Through a kill there is one answer with one picture of each kind.
+#[rstest]
+#[case::while_it_is_sent("/upload/v1/", FaultKind::Hang)]
+#[case::when_it_is_complete("files.completeUploadExternal", FaultKind::ApplyThenHang)]
+#[case::when_it_is_posted("chat.postMessage", FaultKind::ApplyThenHang)]
+#[tokio::test]
+async fn through_a_kill_there_is_one_answer(#[case] path: &str, #[case] what: FaultKind) {
+    let method = method_of(path);
+    ivan_test(world(), async |ivan| {
+        has_done_something(ivan).await;
+        let dm = ivan.slack().dm(ANA);
+        let before = ivan.slack().bot_messages(&dm).len();
+        let asked = calls(ivan, path);
+        ivan.slack()
+            .front()
+            .fault(Fault::new(what.clone()).on(method, path));
+        ivan.says(ANA, "stats");
+        let is_held = |seen: &[RequestRecord]| {
+            let held = seen.iter().filter(|one| one.path.contains(path));
+            held.count() > asked
+        };
+        ivan.within("it is held", ivan.slack().front().until(is_held))
+            .await;
+        ivan.kill_and_restart().await;
+        let told = ivan
+            .slack()
+            .until(|slack| slack.bot_messages(&dm).len() > before);
+        ivan.within("it is answered", told).await;
+        ivan.until_messages_are_recorded().await;
+        let all = ivan.slack().bot_messages(&dm);
+        assert_eq!(all.len(), before + 1);
+        assert_eq!(pictures(all.last().unwrap()).len(), 2);
     })
     .await;
 }

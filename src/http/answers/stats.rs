@@ -59,6 +59,8 @@ pub struct DayAnswer {
     day: NaiveDate,
     /// The tasks that were done on it.
     done: u32,
+    /// The tasks that were created on it through Ivan.
+    created: u32,
 }
 
 /// The ages of open tasks.
@@ -90,7 +92,13 @@ impl FiguresAnswer {
             sums: SumsAnswer::of(&figures.sums),
             before: figures.before.as_ref().map(SumsAnswer::of),
             complete_since: figures.complete_since,
-            days: days.map(|(day, done)| DayAnswer { day, done }).collect(),
+            days: days
+                .map(|of| DayAnswer {
+                    day: of.day,
+                    done: of.done,
+                    created: of.created,
+                })
+                .collect(),
             open: OpenAnswer {
                 tasks: age.open,
                 median_days: age.median.map(|age| age.num_days()),

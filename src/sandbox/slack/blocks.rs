@@ -199,9 +199,7 @@ fn block(block: &Map<String, Value>, at: &str) -> Result<usize, BlockRefusal> {
             }
         }
         "markdown" => return Ok(required(block, "text", MARKDOWN, at)?.chars().count()),
-        "image" => {
-            required(block, "alt_text", 2_000, at)?;
-        }
+        "image" => image(block, at)?,
         "input" => {
             plain(block, "label", 2_000, at)?;
             if block.contains_key("hint") {
@@ -228,6 +226,46 @@ fn block(block: &Map<String, Value>, at: &str) -> Result<usize, BlockRefusal> {
         }
     }
     Ok(0)
+}
+
+/// An image has an address or a file, which has an id or an address.
+fn image(block: &Map<String, Value>, at: &str) -> Checked {
+    required(block, "alt_text", 2_000, at)?;
+    if block.contains_key("title") {
+        plain(block, "title", 2_000, at)?;
+    }
+    match (block.get("image_url"), block.get("slack_file")) {
+        (Some(_), None) => required(block, "image_url", 3_000, at).map(|_| ()),
+        (None, Some(file)) => {
+            let at = format!("{at}/slack_file");
+            let file = file
+                .as_object()
+                .ok_or_else(|| bad("must be an object", &at))?;
+            if file.contains_key("id") == file.contains_key("url") {
+                return Err(bad("must have either id or url", &at));
+            }
+            let id = optional(file, "id", 255, &at)?;
+            if id.is_some_and(|id| !is_file_id(id)) {
+                let message = "input must match regex pattern: ^[F][A-Z0-9]{8,}$";
+                return Err(bad(message, &format!("{at}/id")));
+            }
+            Ok(())
+        }
+        _ => Err(bad("must have either image_url or slack_file", at)),
+    }
+}
+
+fn is_file_id(id: &str) -> bool {
+    let is_fit = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+    id.len() >= 9 && id.starts_with('F') && id.chars().all(is_fit)
+}
+
+/// The refusal of the file in the block with this number.
+pub(super) fn invalid_file(number: usize) -> BlockRefusal {
+    bad(
+        "invalid slack file",
+        &format!("/blocks/{number}/slack_file"),
+    )
 }
 
 fn element(element: &Value, known: &[&str], at: &str) -> Checked {

@@ -3,18 +3,24 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::world::{ErrorCode, SlackWorld, StoredFile};
-use super::{Inner, ids, merge};
+use super::blocks::BlockRefusal;
+use super::world::{BegunUpload, ErrorCode, SlackWorld, StoredFile};
+use super::{Inner, blocks, ids, merge};
 
 /// The most files of one message.
 pub(super) const FILES_MAX: usize = 10;
 /// The scope for reading files.
 pub(super) const SCOPE: &str = "files:read";
+/// The scope for uploading files.
+pub(super) const UPLOAD_SCOPE: &str = "files:write";
+/// The largest upload. Slack's own limit is not in the contract.
+const UPLOAD_MAX: usize = 1 << 20;
 /// The page for signing in, as a browser gets it instead of a file.
 const SIGN_IN: &str = "<!DOCTYPE html><html><title>Slack</title><body>Sign in</body></html>";
 
@@ -65,6 +71,9 @@ impl SlackWorld {
     /// A file of a conversation that the bot is in.
     fn file(&self, id: &str) -> Result<&StoredFile, ErrorCode> {
         let file = self.files.get(id).ok_or("file_not_found")?;
+        if file.channel.is_empty() {
+            return Ok(file);
+        }
         match self.bot_in(&file.channel) {
             Ok(()) => Ok(file),
             Err(_) => Err("file_not_found"),
@@ -81,8 +90,119 @@ impl SlackWorld {
         };
         let mut shown = file.object.clone();
         merge(&mut shown, json!({"channels": [], "groups": [], "ims": []}));
-        merge(&mut shown, json!({ kind: [file.channel] }));
+        if !file.channel.is_empty() {
+            merge(&mut shown, json!({ kind: [file.channel] }));
+        }
         Ok(json!({"file": shown, "comments": [], "response_metadata": {"next_cursor": ""}}))
+    }
+}
+
+impl SlackWorld {
+    /// `files.getUploadURLExternal`, without its `ok`.
+    pub(super) fn begin_upload(
+        &mut self,
+        name: String,
+        length: usize,
+        alt: Option<String>,
+        base: &str,
+    ) -> Result<Value, ErrorCode> {
+        if length == 0 || length > UPLOAD_MAX {
+            return Err("invalid_arguments");
+        }
+        let id = ids::slack("F0");
+        let begun = BegunUpload {
+            name,
+            alt,
+            length,
+            content: None,
+        };
+        self.uploads.insert(id.clone(), begun);
+        Ok(json!({"upload_url": format!("{base}/upload/v1/{id}"), "file_id": id}))
+    }
+
+    /// `files.completeUploadExternal` for one file, which nobody but the app sees then.
+    pub(super) fn complete_upload(
+        &mut self,
+        id: &str,
+        title: Option<&str>,
+        base: &str,
+    ) -> Result<Value, ErrorCode> {
+        let is_sent = self
+            .uploads
+            .get(id)
+            .is_some_and(|one| one.content.is_some());
+        if !is_sent {
+            return Err("file_not_found");
+        }
+        let begun = self.uploads.remove(id).ok_or("file_not_found")?;
+        let content = begun.content.unwrap_or_default();
+        let is_png = content.starts_with(b"\x89PNG\r\n\x1a\n");
+        let (kind, mime) = match is_png {
+            true => ("png", "image/png"),
+            false => ("binary", "application/octet-stream"),
+        };
+        let place = format!("{}-{id}/{}", self.team.id, begun.name);
+        let object = json!({
+            "id": id, "name": begun.name, "title": title.unwrap_or(&begun.name), "mimetype": mime, "filetype": kind,
+            "mode": "hosted", "size": content.len(), "user": self.bot.user, "alt_txt": begun.alt,
+            "url_private": format!("{base}/files-pri/{place}"),
+        });
+        let file = StoredFile {
+            object,
+            channel: String::new(),
+            content,
+        };
+        self.files.insert(id.to_owned(), file);
+        // Slack fills in the rest later (docs/contracts/slack.md#uploads).
+        Ok(json!({"id": id, "title": title.unwrap_or_default()}))
+    }
+
+    /// Whether a message of the app may show the files in these blocks: pictures that the app can see, once Slack has
+    /// looked at them.
+    pub(super) fn may_show(&mut self, list: &[Value]) -> Result<(), BlockRefusal> {
+        for (number, block) in list.iter().enumerate() {
+            let Some(shown) = block.get("slack_file") else {
+                continue;
+            };
+            let id = shown.get("id").and_then(Value::as_str);
+            let file = id.and_then(|id| self.file(id).ok());
+            let kind = file.and_then(|file| file.object.get("filetype")?.as_str());
+            let is_picture = matches!(kind, Some("png" | "jpg" | "jpeg" | "gif"));
+            if !is_picture {
+                return Err(blocks::invalid_file(number));
+            }
+            if self.pictures_refused > 0 {
+                self.pictures_refused -= 1;
+                return Err(blocks::invalid_file(number));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `/upload/v1/<file>`, the address of an upload. It is a secret of its own and takes no token.
+pub(super) async fn upload(
+    State(inner): State<Arc<Inner>>,
+    Path(id): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if method != Method::POST {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    // The token must not go there.
+    if headers.contains_key(header::AUTHORIZATION) {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
+    let mut world = inner.world();
+    match world.uploads.get_mut(&id) {
+        Some(begun) if begun.length == body.len() && begun.content.is_none() => {
+            begun.content = Some(body.to_vec());
+            format!("OK - {}", body.len()).into_response()
+        }
+        Some(_) => StatusCode::BAD_REQUEST.into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

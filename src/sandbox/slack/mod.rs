@@ -226,6 +226,7 @@ impl SandboxSlack {
             .route("/api/{method}", any(web::call))
             .route("/resp/{id}", any(web::respond))
             .route("/files-pri/{place}/{name}", any(files::content))
+            .route("/upload/v1/{file}", any(files::upload))
             .route("/signin", get(files::sign_in))
             .route("/link/", get(socket::link))
             .with_state(Arc::clone(&inner));
@@ -667,6 +668,19 @@ impl SandboxSlack {
     /// the rest (docs/contracts/slack.md#files).
     pub fn files_are_foreign(&self, on: bool) {
         self.inner.world().files_are_foreign = on;
+    }
+
+    /// Makes the next posts that show an uploaded file be refused, because Slack has not looked at the file yet
+    /// (docs/contracts/slack.md#uploads).
+    pub fn refuse_pictures(&self, posts: u32) {
+        self.inner.world().pictures_refused = posts;
+    }
+
+    /// The content of a file that the app uploaded, by its id.
+    pub fn uploaded(&self, id: &str) -> Option<Vec<u8>> {
+        let world = self.inner.world();
+        let file = world.files.get(id).filter(|file| file.channel.is_empty());
+        file.map(|file| file.content.clone())
     }
 
     /// Sets the size that Slack gives for files from now on; `None` for that of their content.

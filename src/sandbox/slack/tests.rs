@@ -1289,6 +1289,77 @@ async fn files_are_shown_and_read_as_the_scope_allows() {
 }
 
 #[tokio::test]
+async fn an_upload_is_a_file_that_messages_of_the_app_show() {
+    let bot = Bot::new().await;
+    let base = bot.slack.api_url();
+    let client = &bot.http;
+    let png = b"\x89PNG\r\n\x1a\n and more".to_vec();
+    let length = png.len().to_string();
+    let begin = [
+        ("filename", "a.png"),
+        ("length", length.as_str()),
+        ("alt_txt", "bars"),
+    ];
+    let begun = bot.get("files.getUploadURLExternal", &begin).await;
+    let (url, id) = (
+        begun["upload_url"].as_str().unwrap(),
+        begun["file_id"].as_str().unwrap(),
+    );
+    assert!(url.starts_with(base.trim_end_matches("/api")), "{url}");
+    let complete = json!({"files": [{"id": id, "title": "Bars"}]});
+    let early = bot
+        .call("files.completeUploadExternal", complete.clone())
+        .await;
+    assert_eq!(early["error"], "file_not_found");
+    let send = async |body: Vec<u8>| {
+        let sent = client.post(url).body(body).send().await.unwrap();
+        sent.status().as_u16()
+    };
+    assert_eq!(send(png[1..].to_vec()).await, 400);
+    let with_token = client
+        .post(url)
+        .bearer_auth(bot.slack.bot_token())
+        .body(png.clone());
+    assert_eq!(with_token.send().await.unwrap().status(), 400);
+    let dm = bot.slack.dm(ANA);
+    let shows = |file: &str| {
+        let blocks = json!([{"type": "image", "alt_text": "bars", "slack_file": {"id": file}}]);
+        json!({"channel": dm, "text": "bars", "blocks": blocks})
+    };
+    assert_eq!(
+        bot.call("chat.postMessage", shows(id)).await["error"],
+        "invalid_blocks"
+    );
+    assert_eq!(send(png.clone()).await, 200);
+    assert_eq!(send(png.clone()).await, 400);
+    let done = bot
+        .call("files.completeUploadExternal", complete.clone())
+        .await;
+    assert_eq!(done["files"][0]["id"], id);
+    assert_eq!(
+        bot.call("files.completeUploadExternal", complete).await["error"],
+        "file_not_found"
+    );
+    bot.slack.refuse_pictures(1);
+    assert_eq!(
+        bot.call("chat.postMessage", shows(id)).await["error"],
+        "invalid_blocks"
+    );
+    assert_eq!(bot.call("chat.postMessage", shows(id)).await["ok"], true);
+    assert_eq!(bot.slack.uploaded(id), Some(png));
+    for file in ["F0NOTHERE1", "f0small", "F1"] {
+        let refused = bot.call("chat.postMessage", shows(file)).await;
+        assert_eq!(refused["error"], "invalid_blocks", "{file}");
+    }
+    bot.slack.revoke_scope("files:write");
+    let refused = bot.get("files.getUploadURLExternal", &begin).await;
+    assert_eq!(
+        (&refused["error"], &refused["needed"]),
+        (&json!("missing_scope"), &json!("files:write"))
+    );
+}
+
+#[tokio::test]
 async fn people_are_shown_as_the_scopes_allow() {
     let bot = Bot::new().await;
     let user = async |id: &str| bot.get("users.info", &[("user", id)]).await;

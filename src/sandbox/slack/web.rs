@@ -186,6 +186,7 @@ fn scope(name: &str) -> Option<&'static str> {
         "users.lookupByEmail" => "users:read.email",
         "conversations.open" => "im:write",
         "files.info" => files::SCOPE,
+        "files.getUploadURLExternal" | "files.completeUploadExternal" => files::UPLOAD_SCOPE,
         "conversations.history" | "conversations.replies" => "*:history",
         _ => return None,
     })
@@ -208,6 +209,8 @@ fn dispatch(inner: &Arc<Inner>, name: &str, args: &Args) -> Reply {
         "users.lookupByEmail" => users_lookup_by_email(inner, args),
         "conversations.open" => conversations_open(inner, args),
         "files.info" => Ok(inner.world().file_info(&args.need("file")?)?),
+        "files.getUploadURLExternal" => files_get_upload_url(inner, args),
+        "files.completeUploadExternal" => files_complete_upload(inner, args),
         "conversations.history" => conversations_history(inner, args),
         "conversations.replies" => conversations_replies(inner, args),
         "views.open" => views_open(inner, args),
@@ -508,6 +511,49 @@ fn conversations_replies(inner: &Inner, args: &Args) -> Reply {
     Ok(paged(messages, next))
 }
 
+fn files_get_upload_url(inner: &Inner, args: &Args) -> Reply {
+    let name = args.need("filename")?;
+    let length = match args.get("length") {
+        Some(Value::String(length)) => length.parse().ok(),
+        Some(length) => length.as_u64(),
+        None => return Err(missing("length")),
+    };
+    let length = length.and_then(|length| usize::try_from(length).ok());
+    let alt = args.text("alt_txt")?;
+    let base = format!("http://{}", inner.authority());
+    let mut world = inner.world();
+    Ok(world.begin_upload(name, length.unwrap_or_default(), alt, &base)?)
+}
+
+/// Sharing a file with it is not in the contract.
+fn files_complete_upload(inner: &Inner, args: &Args) -> Reply {
+    for name in [
+        "channel_id",
+        "channels",
+        "thread_ts",
+        "initial_comment",
+        "blocks",
+    ] {
+        if args.get(name).is_some() {
+            let message = format!("[ERROR] not in the contract [json-pointer:/{name}]");
+            return Err(Refusal::wrong(message));
+        }
+    }
+    let files = args.json("files")?.ok_or_else(|| missing("files"))?;
+    let files = files.as_array().filter(|files| !files.is_empty());
+    let files = files.ok_or_else(|| missing("files"))?;
+    let base = format!("http://{}", inner.authority());
+    let mut world = inner.world();
+    let mut completed = Vec::new();
+    for file in files {
+        let id = file.get("id").and_then(Value::as_str);
+        let id = id.ok_or_else(|| missing("files/id"))?;
+        let title = file.get("title").and_then(Value::as_str);
+        completed.push(world.complete_upload(id, title, &base)?);
+    }
+    Ok(json!({"files": completed}))
+}
+
 fn views_open(inner: &Inner, args: &Args) -> Reply {
     let trigger = args.need("trigger_id")?;
     let view = args.json("view")?.ok_or_else(|| missing("view"))?;
@@ -676,6 +722,9 @@ fn content(inner: &Inner, args: &Args) -> Result<Option<(String, Option<Value>)>
         None => None,
         Some(list) => Some(blocks::check(&list, blocks::IN_MESSAGE)?),
     };
+    if let Some(list) = &list {
+        inner.world().may_show(list)?;
+    }
     let list = list.filter(|list| !list.is_empty()).map(Value::Array);
     let refusing = inner.world().app.refusing_blocks;
     if let Some(error) = refusing.filter(|_| list.is_some()) {

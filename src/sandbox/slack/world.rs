@@ -60,6 +60,10 @@ pub(super) struct SlackWorld {
     pub(super) files: BTreeMap<String, StoredFile>,
     /// Whether files are shared from another workspace, so that messages show their ids only.
     pub(super) files_are_foreign: bool,
+    /// Uploads that were begun, by the ids of their files.
+    pub(super) uploads: BTreeMap<String, BegunUpload>,
+    /// How many posts that show a file are still refused, because Slack has not looked at the file yet.
+    pub(super) pictures_refused: u32,
     /// The size that files have from now on; `None` for that of their content.
     pub(super) file_size: Option<u64>,
 }
@@ -158,10 +162,20 @@ impl StoredMessage {
     }
 }
 
-/// A file that was shared in a conversation.
+/// An upload that was begun with `files.getUploadURLExternal`.
+pub(super) struct BegunUpload {
+    pub(super) name: String,
+    pub(super) alt: Option<String>,
+    pub(super) length: usize,
+    /// `None` until it was sent to its address.
+    pub(super) content: Option<Vec<u8>>,
+}
+
+/// A file that was shared in a conversation, or uploaded by the app.
 pub(super) struct StoredFile {
     /// The object as `files.info` shows it.
     pub(super) object: Value,
+    /// Empty for a file that the app uploaded and shared nowhere.
     pub(super) channel: String,
     pub(super) content: Vec<u8>,
 }
@@ -280,6 +294,8 @@ impl SlackWorld {
             bot_posts: 0,
             files: BTreeMap::new(),
             files_are_foreign: false,
+            uploads: BTreeMap::new(),
+            pictures_refused: 0,
             file_size: None,
         };
         let bot = json!({"id": world.bot.user, "name": world.bot.name, "real_name": world.bot.name, "is_bot": true});
