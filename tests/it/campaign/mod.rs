@@ -34,7 +34,7 @@ use driver::{Drive, Tally};
 use history::{History, ISSUES, TASKS, Who};
 
 /// The number of histories by default.
-const HISTORIES: u64 = 75;
+const HISTORIES: u64 = 45;
 /// Concurrent histories: most of their time is waiting.
 const AT_ONCE: u64 = 24;
 
