@@ -314,8 +314,11 @@ async fn a_paused_leader_sends_nothing_when_it_comes_back() {
     a.gets("-STOP").await;
     b.leads().await;
     carried_out(&site, "under way").await;
+    // Nobody can tell it that another one leads: its own clock has to.
+    site.objects.is_down(true);
     a.gets("-CONT").await;
     let status = a.ends().await;
+    site.objects.is_down(false);
     assert_eq!(status.code(), Some(5), "{}", a.log());
     assert!(
         a.log().contains("stood down: the lease is over"),
