@@ -17,6 +17,7 @@ use crate::cards;
 use crate::clock::Clock;
 use crate::completion::{CompletionTrigger, settle, settle_with};
 use crate::domain::carry_out::{MAY_STILL_ARRIVE, NextStep, SECOND_LOOK_AFTER, carry_out};
+use crate::domain::change::TaskChange;
 use crate::domain::controls::one_line;
 use crate::domain::ids::OperationSeq;
 use crate::domain::operation::{Outcome, Refusal, Write, WriteError};
@@ -778,6 +779,11 @@ impl Inner {
     fn count(&self, row: &OperationRow, outcome: &'static str, cancelled: &[Write]) {
         let total = |write: &Write, outcome: &'static str| {
             let (source, kind) = (write.source().as_str(), write.kind());
+            // Each series begins with zero (http/metrics.rs).
+            debug_assert!(
+                Write::KINDS.contains(&kind) || TaskChange::KINDS.contains(&kind),
+                "{kind}"
+            );
             metrics::counter!(
                 "ivan_operations_total", "source" => source, "kind" => kind, "outcome" => outcome
             )

@@ -121,6 +121,17 @@ impl TaskChange {
         }
     }
 
+    /// All names of [`kind`](TaskChange::kind).
+    pub const KINDS: &[&str] = &[
+        "assign",
+        "due",
+        "priority",
+        "label",
+        "milestone",
+        "type",
+        "pause",
+    ];
+
     /// The name in metrics and logs.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -331,6 +331,11 @@ impl Write {
         }
     }
 
+    /// All names of [`kind`](Write::kind), without those of changes.
+    pub const KINDS: &[&str] = &[
+        "complete", "comment", "create", "start", "reopen", "upload", "undo",
+    ];
+
     /// The name in metrics and logs.
     pub fn kind(&self) -> &'static str {
         match self {

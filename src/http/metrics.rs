@@ -15,6 +15,8 @@ use metrics::{
 use tokio::time::Instant;
 
 use super::recorder::Recorder;
+use crate::domain::change::TaskChange;
+use crate::domain::operation::Write;
 use crate::domain::task::Source;
 use crate::limits::Limit;
 
@@ -102,7 +104,7 @@ fn start_at_zero() {
         for result in DELIVERY_RESULTS {
             counter!("ivan_deliveries_total", "source" => source, "result" => *result).absolute(0);
         }
-        for kind in OPERATION_KINDS {
+        for kind in Write::KINDS.iter().chain(TaskChange::KINDS) {
             for outcome in OPERATION_OUTCOMES {
                 counter!("ivan_operations_total", "source" => source, "kind" => *kind, "outcome" => *outcome)
                     .absolute(0);
@@ -150,10 +152,6 @@ const DELIVERY_RESULTS: &[&str] = &[
     "busy",
     "full",
     "store",
-];
-const OPERATION_KINDS: &[&str] = &[
-    "complete", "comment", "create", "start", "reopen", "assign", "due", "priority", "pause",
-    "upload", "undo",
 ];
 const OPERATION_OUTCOMES: &[&str] = &[
     "applied",
