@@ -341,7 +341,7 @@ impl Candidate<'_> {
         }
     }
 
-    /// Answers `healthz`, and everything else with 503 and the leader's name; tells systemd.
+    /// Answers `healthz` and `metrics`, and everything else with 503 and the leader's name; tells systemd.
     async fn answers_probes(
         &self,
         told: watch::Receiver<String>,
@@ -350,8 +350,9 @@ impl Candidate<'_> {
         let listener: TcpListener =
             super::bind("The API", "api.bind", self.config.api.bind).await?;
         let is_proxy = super::is_proxy(self.config);
+        let router =
+            http::standby_router(told.clone(), env!("CARGO_PKG_VERSION"), self.clock.clone());
         Ok(tokio::spawn(async move {
-            let router = http::standby_router(told.clone());
             let serves = http::serve(listener, router, is_proxy, stop.clone());
             let (served, ()) = tokio::join!(serves, systemd::stands_by(told, stop.clone()));
             if let Err(error) = served {

@@ -146,7 +146,7 @@ pub(super) async fn measured(State(api): State<ApiState>) -> Response {
     if let Err(trouble) = api.commands.show_counts().await {
         tracing::debug!(error = %trouble, "the numbers of the store are not up to date");
     }
-    metrics::shows_process(api.version, api.clock.now());
+    metrics::shows_process(api.version, api.clock.now(), true);
     metrics::exposition(&metrics::install())
 }
 

@@ -78,9 +78,10 @@ pub(super) fn exposition(handle: &Handle) -> Response {
     ([(header::CONTENT_TYPE, content)], handle.render()).into_response()
 }
 
-/// The version, and the start of the process.
-pub(super) fn shows_process(version: &'static str, now: DateTime<Utc>) {
+/// The version, the start of the process, and whether it leads.
+pub(super) fn shows_process(version: &'static str, now: DateTime<Utc>, leads: bool) {
     gauge!("ivan_build_info", "version" => version).set(1.0);
+    gauge!("ivan_leader").set(f64::from(u8::from(leads)));
     // Exact to the second for the next million years.
     gauge!("ivan_start_timestamp_seconds").set(started_at(now).timestamp() as f64);
 }
@@ -263,6 +264,11 @@ fn describe() {
     );
     describe_gauge!("ivan_build_info", Unit::Count, "Always 1, with the version");
     describe_gauge!(
+        "ivan_leader",
+        Unit::Count,
+        "1 if this daemon leads, as one without [standby] always does; 0 while it stands by"
+    );
+    describe_gauge!(
         "ivan_start_timestamp_seconds",
         Unit::Seconds,
         "Unix time of the start of this process"
@@ -355,7 +361,7 @@ mod tests {
     use metrics::with_local_recorder;
 
     /// The documented ones, and those of the limits and the store.
-    const DESIGN: [&str; 31] = [
+    const DESIGN: [&str; 32] = [
         "ivan_source_readable",
         "ivan_alerts_open",
         "ivan_build_info",
@@ -368,6 +374,7 @@ mod tests {
         "ivan_bounds_reached_total",
         "ivan_deliveries_total",
         "ivan_event_lag_seconds",
+        "ivan_leader",
         "ivan_operation_seconds",
         "ivan_operations_pending",
         "ivan_operations_total",

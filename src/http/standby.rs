@@ -1,4 +1,5 @@
-//! The API's listener of a daemon that stands by: it is alive, and everything else is answered with the leader's name.
+//! The API's listener of a daemon that stands by: it is alive, it shows its metrics, and everything else is answered with
+//! the leader's name.
 
 use std::sync::Arc;
 
@@ -8,7 +9,8 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use super::problem::{Problem, ProblemKind};
-use super::{daemon, observe};
+use super::{daemon, metrics, observe};
+use crate::clock::Clock;
 
 /// A daemon that leads by a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,14 +28,25 @@ pub struct LeaderStatus {
 /// The present state of the daemon that leads.
 pub type Leader = Arc<dyn Fn() -> LeaderStatus + Send + Sync>;
 
-/// The routes while another daemon leads. `standing` is the state in words.
-pub fn standby_router(standing: watch::Receiver<String>) -> Router {
+/// The routes while another daemon leads. `standing` is the state in words. Its metrics need no token: they are zeros but
+/// for the version and the start, and people's tokens are in the store that it does not have yet.
+pub fn standby_router(
+    standing: watch::Receiver<String>,
+    version: &'static str,
+    clock: Clock,
+) -> Router {
+    let measured = async move || {
+        let all = metrics::install();
+        metrics::shows_process(version, clock.now(), false);
+        metrics::exposition(&all)
+    };
     let elsewhere = move || {
         let detail = standing.borrow().clone();
         async move { Problem::new(ProblemKind::NotReady, detail) }
     };
     Router::new()
         .route("/healthz", get(daemon::healthz))
+        .route("/metrics", get(measured))
         .fallback(elsewhere)
         .layer(middleware::from_fn(observe))
 }
@@ -48,6 +61,14 @@ mod tests {
     use super::*;
     use crate::http::writes::tests::json_of;
 
+    #[tokio::test]
+    async fn it_shows_its_metrics() {
+        let (_standing, told) = watch::channel(String::new());
+        let mut router = standby_router(told, "0", Clock::system());
+        let request = Request::get("/metrics").body(Body::empty()).unwrap();
+        assert_eq!(router.call(request).await.unwrap().status(), 200);
+    }
+
     #[rstest]
     #[case("/healthz", 200)]
     #[case("/readyz", 503)]
@@ -56,7 +77,7 @@ mod tests {
     #[tokio::test]
     async fn it_says_who_leads(#[case] path: &str, #[case] status: u16) {
         let (standing, told) = watch::channel(String::new());
-        let mut router = standby_router(told);
+        let mut router = standby_router(told, "0", Clock::system());
         standing.send_replace("ivan-b stands by: ivan-a leads".to_owned());
         let request = Request::get(path).body(Body::empty()).unwrap();
         let (answered, body) = json_of(router.call(request).await.unwrap()).await;

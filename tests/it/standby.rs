@@ -1,6 +1,7 @@
 //! Two daemons with one lease: one leads, and the other takes over with the newest replica. A leader that was paused sends
 //! nothing any more.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use crate::alerts::{firing, only, scrape, series};
 use crate::harness::*;
 use crate::object_store::{BUCKET, KEY_ID, ObjectStore, S3Fault, SECRET};
 
@@ -174,6 +176,14 @@ impl Machine {
         asked.unwrap_or_else(|_| panic!("{} has not come so far:\n{}", self.holder, self.log()))
     }
 
+    /// The alerts that fire by its metrics alone; `None` where promtool is not installed.
+    async fn raises(&self, site: &Site) -> Option<BTreeSet<String>> {
+        let shown = scrape(&format!("http://127.0.0.1:{}", self.port), TOKEN).await;
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        let input = series(shown.as_deref(), shown.as_deref(), now.as_secs() as i64);
+        firing(&site.ivan, &input)
+    }
+
     async fn leads(&self) {
         self.until("/readyz", |status, _| status == 200).await;
     }
@@ -274,6 +284,10 @@ async fn a_follower_takes_over_from_a_lost_leader() {
         "{ran:?}"
     );
 
+    if let Some(raised) = b.raises(&site).await {
+        assert_eq!(Some(raised), only("IvanNoLeader"), "it is alone here");
+    }
+
     says(&site, "before the change");
     site.until_replicated(1, "before the change").await;
     let begun = tokio::time::Instant::now();
@@ -285,6 +299,9 @@ async fn a_follower_takes_over_from_a_lost_leader() {
         "{:?}",
         begun.elapsed()
     );
+    if let Some(raised) = b.raises(&site).await {
+        assert_eq!(raised, BTreeSet::new());
+    }
     carried_out(&site, "while nobody led").await;
     says(&site, "after the change");
     site.until_commented("after the change").await;
