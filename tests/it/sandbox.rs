@@ -17,7 +17,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use crate::harness::{Took, binary, client, lasting_port};
 
 /// The time limit of any wait here.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// With an App: the printed lines are a bot.toml that works.
 #[tokio::test]

@@ -184,8 +184,13 @@ impl Machine {
         firing(&site.ivan, &input)
     }
 
+    /// Waits until it leads and has read its sources: before that it refuses REFs.
     async fn leads(&self) {
-        self.until("/readyz", |status, _| status == 200).await;
+        self.until("/readyz", |status, answer| {
+            let mut sources = answer["sources"].as_object().into_iter().flatten();
+            status == 200 && sources.all(|(_, source)| source["synced"] == true)
+        })
+        .await;
     }
 
     async fn stands_by(&self, leader: &str) {
