@@ -1,9 +1,10 @@
 //! Exactly once, in order, through any fault: histories drawn from a seed. People type at the real binary with a real
 //! store while it is killed at named instants and its surroundings fail. `docs/reliability.md` describes the method.
 //!
-//! `cargo test` runs the first hundred. `IVAN_CAMPAIGN=10000` runs that many, `IVAN_CAMPAIGN_FROM=n` begins with that
-//! seed, `IVAN_CAMPAIGN_SEED=n` runs one, and `IVAN_CAMPAIGN_AT_ONCE=n` sets the concurrency. The steps of a seed never
-//! change, but their interleaving does: a failure may need a few repetitions.
+//! `cargo test` runs the first few. `IVAN_CAMPAIGN=10000` runs that many, `IVAN_CAMPAIGN_FROM=n` begins with that
+//! seed, `IVAN_CAMPAIGN_SEED=n` runs one, `IVAN_CAMPAIGN_AT_ONCE=n` sets the concurrency, and `IVAN_CAMPAIGN_APP=1` has all
+//! of them speak to GitHub as an App whose tokens end at each step. The steps of a seed never change, but their
+//! interleaving does: a failure may need a few repetitions.
 
 mod aborts;
 mod check;
@@ -74,7 +75,8 @@ async fn every_command_takes_effect_once_and_in_order_through_anything() {
         let tally = Arc::clone(&tally);
         running.spawn(async move {
             let _turn = turn;
-            let history = History::of(seed);
+            let mut history = History::of(seed);
+            history.app |= given("IVAN_CAMPAIGN_APP").is_some();
             let report = comes_out(&history, &tally).await.err()?;
             eprintln!("{report}");
             Some(seed)
