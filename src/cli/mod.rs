@@ -50,6 +50,7 @@ use json::OutputForm;
 use login::{LoginArgs, LogoutArgs};
 use look::StreamLook;
 use print::Printed;
+use prompt::{Prompter, Terminal};
 use token::TokenCommand;
 use webhooks::WebhooksCommand;
 
@@ -501,7 +502,32 @@ pub fn output(printed: &Printed, form: &OutputForm) -> u8 {
 
 async fn perform(command: TaskCommand, target: &DaemonTarget) -> Printed {
     let (call, within) = command.request();
-    perform_call(call, within, target).await
+    let answer = asked(&call, within, target).await;
+    let question = answer.as_ref().ok().and_then(print::question);
+    let mut terminal = Terminal::open();
+    match question {
+        Some(question) if !target.json && terminal.is_asking() => {
+            confirms(&question, within, target, &mut terminal).await
+        }
+        _ => printed(&call, answer, target),
+    }
+}
+
+/// Shows a question of the daemon's, and does what it asks about if the person says so.
+async fn confirms(
+    question: &print::ConfirmQuestion,
+    within: Duration,
+    target: &DaemonTarget,
+    person: &mut dyn Prompter,
+) -> Printed {
+    person.print(&question.words);
+    match person.line("Do it? [y/N] ") {
+        Ok(line) if matches!(line.to_lowercase().as_str(), "y" | "yes") => {
+            let call = Call::post("/confirm", json!({ "id": question.id }));
+            perform_call(call, within, target).await
+        }
+        _ => Printed::failed("Nothing is done", EXIT_FAILED),
+    }
 }
 
 /// Asks the daemon to read bot.toml again, for the changes.
@@ -517,29 +543,37 @@ pub fn reload(target: DaemonTarget) -> BoxFuture<'static, Printed> {
 }
 
 async fn perform_call(call: Call, within: Duration, target: &DaemonTarget) -> Printed {
-    let asked = async {
-        let client = DaemonClient::new(target)?;
-        let sending = client.send(&call, within);
-        let shows = call.answer == AnswerKind::Sync
-            && !target.json
-            && std::io::IsTerminal::is_terminal(&std::io::stderr());
-        let reply = match shows {
-            true => with_progress(sending, target).await?,
-            false => sending.await?,
-        };
-        let reply = match call.answer {
-            AnswerKind::Page => with_address(reply, &client),
-            _ => reply,
-        };
-        match call.all_pages {
-            true => all_pages(&client, &call, within, reply).await,
-            false if names_nobody(&call, &reply) => {
-                client.send(&of_all_people(&call), within).await
-            }
-            false => Ok(reply),
-        }
+    let answer = asked(&call, within, target).await;
+    printed(&call, answer, target)
+}
+
+async fn asked(
+    call: &Call,
+    within: Duration,
+    target: &DaemonTarget,
+) -> Result<ApiAnswer, ClientError> {
+    let client = DaemonClient::new(target)?;
+    let sending = client.send(call, within);
+    let shows = call.answer == AnswerKind::Sync
+        && !target.json
+        && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let reply = match shows {
+        true => with_progress(sending, target).await?,
+        false => sending.await?,
     };
-    match asked.await {
+    let reply = match call.answer {
+        AnswerKind::Page => with_address(reply, &client),
+        _ => reply,
+    };
+    match call.all_pages {
+        true => all_pages(&client, call, within, reply).await,
+        false if names_nobody(call, &reply) => client.send(&of_all_people(call), within).await,
+        false => Ok(reply),
+    }
+}
+
+fn printed(call: &Call, answer: Result<ApiAnswer, ClientError>, target: &DaemonTarget) -> Printed {
+    match answer {
         Ok(reply) => {
             let words = match reply.status {
                 NOT_AUTHORIZED => Printed::failed(&rejected(target), EXIT_REJECTED),

@@ -113,11 +113,32 @@ pub fn as_json(words: Printed, reply: &ApiAnswer) -> Printed {
     }
 }
 
+/// What the daemon asks before it acts on many tasks.
+pub struct ConfirmQuestion {
+    /// The id for `confirm`.
+    pub id: String,
+    /// What would be done: complete lines.
+    pub words: String,
+}
+
+/// The question in an answer.
+pub fn question(reply: &ApiAnswer) -> Option<ConfirmQuestion> {
+    asks(&reply.json)
+}
+
+fn asks(json: &Value) -> Option<ConfirmQuestion> {
+    let id = text(json, "confirm")?;
+    let words: Vec<String> = json.get("message")?.as_str()?.lines().map(clean).collect();
+    Some(ConfirmQuestion {
+        id: id.to_owned(),
+        words: words.join("\n") + "\n",
+    })
+}
+
 /// `✓ message`, and the next task. Of several tasks some may have failed.
 fn done(json: &Value) -> Option<Printed> {
-    if let Some(id) = text(json, "confirm") {
-        let question: Vec<String> = json.get("message")?.as_str()?.lines().map(clean).collect();
-        let out = format!("{}\n`ivan confirm {id}` does it.\n", question.join("\n"));
+    if let Some(ConfirmQuestion { id, words }) = asks(json) {
+        let out = format!("{words}`ivan confirm {id}` does it.\n");
         return Some(Printed {
             exit: EXIT_FAILED,
             ..Printed::ok(out)

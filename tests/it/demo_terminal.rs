@@ -20,7 +20,7 @@ use crate::demo::{README_LINES, any_day, from_the_readme};
 use crate::harness::{Took, binary};
 
 pub const CTRL_C: &str = "\u{3}";
-const CTRL_D: &str = "\u{4}";
+pub const CTRL_D: &str = "\u{4}";
 /// Wide and high enough that nothing is wrapped.
 const SIZE: Winsize = Winsize {
     ws_row: 200,

@@ -558,3 +558,42 @@ async fn more_than_ten_ask_first_through_each_surface() {
     })
     .await;
 }
+
+/// The question of `ivan done 1-11` at a terminal, and what follows when it is answered so.
+#[cfg(target_os = "linux")]
+#[rstest]
+#[case::yes("y\r", 11, "✓ 11 of 11 tasks:")]
+#[case::no("\r", 0, "✗ Nothing is done")]
+#[case::the_end(crate::demo_terminal::CTRL_D, 0, "✗ Nothing is done")]
+#[tokio::test]
+async fn a_terminal_is_asked_at_once(
+    #[case] typed: &str,
+    #[case] writes_then: usize,
+    #[case] said: &str,
+) {
+    let setup = Setup::new().before(|sandbox| {
+        for number in 1..=11 {
+            let title = format!("Issue {number:02}");
+            sandbox.github.add_issue(REPO, json!({"title": title}));
+        }
+    });
+    ivan_test(setup, async |ivan| {
+        ivan.cli(&["list", "11"]).await;
+        let variables = [
+            ("IVAN_API_URL", ivan.api_url()),
+            ("IVAN_API_TOKEN", ivan.token()),
+        ];
+        let folder = Some(ivan.folder());
+        let mut terminal =
+            crate::demo_terminal::Terminal::running(&["done", "1-11"], folder, &variables);
+        terminal.shows("Do it? [y/N]").await;
+        assert_eq!(writes(ivan.github().front()), 0);
+        terminal.types(typed);
+        let (exit, screen) = terminal.ends().await;
+        assert!(screen.contains(said), "{screen}");
+        assert!(!screen.contains("ivan confirm"), "{screen}");
+        assert_eq!(exit.success(), writes_then > 0);
+        assert_eq!(writes(ivan.github().front()), writes_then);
+    })
+    .await;
+}
