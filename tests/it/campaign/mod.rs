@@ -163,10 +163,12 @@ async fn comes_out(history: &History, tally: &Tally) -> Result<(), String> {
             wrong.extend(put_back::follow(drive.ivan, history, tally).await);
             wrong.extend(unexpected_errors(&drive, history));
         }
-        if wrong.is_empty() && stale::follows(history) {
-            wrong.extend(stale::follow(drive.ivan, history, tally).await);
-            wrong.extend(unexpected_errors(&drive, history));
-            wrong.extend(damage(drive.ivan));
+        for round in 0..stale::rounds(history) {
+            if wrong.is_empty() {
+                wrong.extend(stale::follow(drive.ivan, history, tally, round).await);
+                wrong.extend(unexpected_errors(&drive, history));
+                wrong.extend(damage(drive.ivan));
+            }
         }
         wrong.extend(drive.ivan.leaks());
         wrong
