@@ -45,9 +45,12 @@ impl LostTime {
         heard.said_at.timestamp_micros() <= self.0.load(Ordering::Acquire)
     }
 
-    /// Whether nothing was lost.
-    fn is_none(&self) -> bool {
-        self.0.load(Ordering::Acquire) == i64::MIN
+    /// Its end; `None` if nothing was lost.
+    fn until(&self) -> Option<DateTime<Utc>> {
+        match self.0.load(Ordering::Acquire) {
+            i64::MIN => None,
+            us => DateTime::from_timestamp_micros(us),
+        }
     }
 
     fn ends(&self, at: Option<DateTime<Utc>>) {
@@ -99,7 +102,12 @@ impl Mailbox {
 
     /// Whether this store is known to be put back.
     pub fn was_put_back(&self) -> bool {
-        !self.inner.lost.is_none()
+        self.lost_until().is_some()
+    }
+
+    /// The end of the lost time that is known; `None` if nothing was lost.
+    pub fn lost_until(&self) -> Option<DateTime<Utc>> {
+        self.inner.lost.until()
     }
 
     /// Whether a message may have been answered in a time that this store does not know.
@@ -114,19 +122,23 @@ impl Mailbox {
     }
 
     /// Compares our posts in a DM with this store. It was put back if it lacks a recent post, or if a command waits in it
-    /// whose answer there says that it is done: an outcome is stored before anybody is told. Commands that wait here and
-    /// have their final answer there have ended.
+    /// whose answer there says that it is done: an outcome is stored before anybody is told. Posts from a lost time that
+    /// is known are no news. Commands that wait here and have their final answer there have ended.
     pub async fn compare_posts(&self, posts: Vec<Post>) -> Result<(), StoreError> {
         let found = self
             .inner
             .store
             .read(move |db| {
-                let (mut unknown, mut told, mut ended) = (None, false, Vec::new());
+                let (mut unknown, mut told, mut ended) = (None, None, Vec::new());
                 for post in posts {
-                    told |= post.is_done && restored::waits(db, &post.uid)?;
+                    if post.is_done && restored::waits(db, &post.uid)? {
+                        told = told.max(Some(post.at));
+                    }
                     if !restored::knows(db, &post.uid)? {
                         unknown = unknown.max(Some(post.at));
-                    } else if post.is_final
+                    }
+                    // Perhaps its message was never begun in this copy.
+                    if post.is_final
                         && let Some((command, message)) = restored::waiting_command(db, &post.uid)?
                     {
                         ended.push((command, message, post.ts));
@@ -137,9 +149,10 @@ impl Mailbox {
             .await?;
         let (unknown, told, ended) = found;
         let now = self.inner.clock.now();
-        let is_sign = told || unknown.is_some_and(|at| now - at < SIGN_FOR);
-        let is_news = is_sign && self.inner.lost.is_none();
-        if is_news {
+        let unknown = unknown.filter(|at| now - *at < SIGN_FOR);
+        let sign = told.max(unknown);
+        // `None` is before any time.
+        if sign > self.lost_until() {
             tracing::warn!(
                 "a direct message has answers that the store lacks, so it is an older copy: waiting work is looked for \
                  before it is done"
@@ -150,7 +163,7 @@ impl Mailbox {
                 .await?;
             self.inner.lost.ends(Some(now));
         }
-        if self.inner.lost.is_none() || ended.is_empty() {
+        if !self.was_put_back() || ended.is_empty() {
             return Ok(());
         }
         self.write(move |mail| {

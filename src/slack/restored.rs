@@ -44,7 +44,7 @@ async fn look_at_places(web: &Web, mailbox: &Mailbox, timings: &Timings) {
         // The work itself meets the same error.
         Err(_) => return,
     };
-    let was_known = mailbox.was_put_back();
+    let known = mailbox.lost_until();
     let mut read = Vec::new();
     for place in places {
         let Some(traces) = traces(web, timings, &place).await else {
@@ -54,7 +54,7 @@ async fn look_at_places(web: &Web, mailbox: &Mailbox, timings: &Timings) {
         read.push(traces.posts);
     }
     // The sign may have been in the last of them: answers in the others count, too.
-    if !was_known && mailbox.was_put_back() {
+    if mailbox.lost_until() != known {
         for posts in read {
             compare(mailbox, posts).await;
         }

@@ -2,7 +2,9 @@
 //! from the lost time then keep their meaning, or have none; they never mean another task.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use ivan::sandbox::fault_server::{Fault, FaultKind, Gate};
 use ivan::sandbox::slack::PostedMessage;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -557,6 +559,56 @@ async fn a_command_of_a_snapshot_that_was_done_since_is_not_done_again(
         let answer = ivan.answer(ANA, 1).settles().await;
         answer.begins(done);
         assert!(!answer.text().contains("externally"), "{}", answer.text());
+    })
+    .await;
+}
+
+/// A second snapshot, of a store that was put back before, is noticed like the first: the answer said in it that the comment
+/// waits, or there was none yet.
+#[rstest]
+#[case::told_that_it_waits(true)]
+#[case::not_told_yet(false)]
+#[tokio::test]
+async fn each_snapshot_that_is_put_back_is_noticed(#[case] told: bool) {
+    ivan_test(two_issues(), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Login fails");
+        for (place, text) in (1..).zip(["shipped", "tested", "announced"]) {
+            let gate = Gate::new();
+            let held = Fault::new(FaultKind::Wait(gate.clone())).on("GET", "/issues/1");
+            match told {
+                true => ivan.github().front().down(),
+                false => ivan.github().front().fault(held),
+            }
+            let typed = ivan.says(ANA, &format!("comment on #1: {text}"));
+            if told {
+                typed.answers().await.begins("…");
+                ivan.until_messages_are_recorded().await;
+            }
+            ivan.within("the comment waits", async {
+                let waits = "SELECT count(*) FROM operations WHERE state = 'pending'";
+                while ivan.sql::<i64>(waits) == 0 {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            })
+            .await;
+            let snapshot = snapshot(ivan);
+            gate.open();
+            ivan.github().front().up();
+            let done = "✓ Comment added";
+            ivan.answer(ANA, place).settles().await.begins(done);
+            ivan.until_messages_are_recorded().await;
+            ivan.kill().await;
+            let written = wrote(ivan);
+            puts_back(ivan, snapshot);
+            ivan.start().await;
+            ivan.logs("a direct message has answers that the store lacks")
+                .await;
+            ivan.until_nothing_is_queued().await;
+            ivan.until_messages_are_recorded().await;
+            assert_eq!(wrote(ivan), written, "{}", ivan.log());
+            ivan.answer(ANA, place).settles().await.begins(done);
+        }
+        assert_eq!(ivan.github().issue(REPO, 1).comments().len(), 3);
     })
     .await;
 }
