@@ -12,6 +12,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 failovers=${1:-20}
+# GitHub takes 500 comments an hour, and so does the sandbox.
+before="1 2 3 4"
+[ "$failovers" -le 80 ] || before=1
 ivan=$(realpath "${IVAN:-target/debug/ivan}")
 config=$(realpath deploy/litestream-standby.yml)
 for tool in litestream moto_server curl python3; do
@@ -145,7 +148,7 @@ sleep 4
 echo "Two daemons run; litestream $(litestream version) copies the leader's store to an S3 server. Their lease lasts ${TTL:-15s}."
 for round in $(seq "$failovers"); do
     next=$(other "$leader")
-    for n in 1 2 3 4; do
+    for n in $before; do
         says "$round-$n"
         sleep "0.$((RANDOM % 5))"
     done
