@@ -2,10 +2,11 @@
 # Installs the .deb into a new Debian root and runs it there without a network: version, manual page, unit, completions, and
 # the demo if it was packaged (FEATURES="demo jq" deploy/package.sh). Needs root and Debian's debootstrap.
 #
-#   deploy/try-deb.sh [FILE]      FILE is the newest .deb of target/packages unless it is given
+#   deploy/try-deb.sh [FILE]      FILE is the newest .deb for this machine in target/packages, unless it is given
 set -euo pipefail
 cd "$(dirname "$0")/.."
-deb=${1:-$(ls -t target/packages/*.deb | head -n 1)}
+newest=$(find target/packages -name "*_$(dpkg --print-architecture).deb" -printf '%T@ %p\n' | sort -rn | sed -n '1s/^[^ ]* //p')
+deb=${1:-$newest}
 root=$(mktemp -d)
 # Nothing stays behind, whatever ended the script.
 trap 'rm -rf "$root" "$root.log"' EXIT
@@ -30,6 +31,7 @@ inside 'test ! -e /etc/ivan/bot.toml'
 help=$(inside 'ivan --help')
 if grep -q '^  demo ' <<<"$help"; then
     # The demo needs a loopback that is up, and starts itself as the daemon (/proc/self/exe).
+    # shellcheck disable=SC2016 # the inner shell expands it
     demo='ip link set lo up
         mount -t proc proc "$1/proc"
         exec chroot "$1" /bin/sh -c "cd /tmp; printf \"current\ndone\nundo\n!quit\n\" | ivan demo 2>&1"'
