@@ -4,13 +4,13 @@
 #   deploy/package.sh [TARGET]
 #
 # TARGET is x86_64-unknown-linux-musl (the default) or aarch64-unknown-linux-musl. The first is built with musl's compiler
-# (Debian's musl-tools) or cargo-zigbuild, the other with cargo-zigbuild. FEATURES are `jq` unless they are set; `demo jq`
-# adds the demo.
+# (Debian's musl-tools) or cargo-zigbuild, the other with cargo-zigbuild. Manual pages and completions come from the binary,
+# which runs here or with QEMU (Debian's qemu-user-static). FEATURES are `jq` unless they are set; `demo jq` adds the demo.
 #
 # Result: target/packages/ with everything that was packaged so far, and SHA256SUMS. DOWNLOADS=https://… is the address
 # where that folder will be: a Homebrew formula is made for it, too.
 #
-# cargo install --locked cargo-deb cargo-generate-rpm cargo-zigbuild
+# cargo install --locked cargo-deb cargo-generate-rpm cargo-zigbuild cargo-cyclonedx; zig: pip install ziglang
 set -euo pipefail
 cd "$(dirname "$0")/.."
 triple=${1:-x86_64-unknown-linux-musl}
@@ -20,6 +20,7 @@ export SOURCE_DATE_EPOCH
 export CARGO_TARGET_DIR=$PWD/target
 out=target/packages
 share=target/share
+debian=target/debian
 mkdir -p "$out"
 
 deploy/release.sh dist "$triple"
@@ -29,19 +30,31 @@ if file -b "$binary" | grep -q 'dynamically linked'; then
     exit 1
 fi
 
-# The same for every machine, so a binary that cannot run here uses what another has made.
-if "$binary" --version >/dev/null 2>&1; then
-    rm -rf "$share"
-    mkdir -p "$share/man" "$share/completions"
-    "$binary" man "$share/man"
-    gzip -9n "$share"/man/*.1
-    "$binary" completions bash >"$share/completions/ivan"
-    "$binary" completions zsh >"$share/completions/_ivan"
-    "$binary" completions fish >"$share/completions/ivan.fish"
-elif [ ! -d "$share" ]; then
-    echo "a binary for $triple does not run here: package for this machine first, for manual pages and completions" >&2
-    exit 1
+runner=()
+if ! "$binary" --version >/dev/null 2>&1; then
+    runner=("qemu-${triple%%-*}-static")
+    command -v "${runner[0]}" >/dev/null || {
+        echo "a binary for $triple does not run here, and ${runner[0]} is not installed" >&2
+        exit 1
+    }
 fi
+ivan() { "${runner[@]}" "$binary" "$@"; }
+rm -rf "$share" "$debian"
+mkdir -p "$share/man" "$share/completions" "$debian"
+ivan man "$share/man"
+gzip -9n "$share"/man/*.1
+ivan completions bash >"$share/completions/ivan"
+ivan completions zsh >"$share/completions/_ivan"
+ivan completions fish >"$share/completions/ivan.fish"
+# Debian has a changelog of the package beside the program's own.
+gzip -9nc CHANGELOG.md >"$debian/changelog.gz"
+cat >"$debian/changelog" <<END
+ivan ($version-1) stable; urgency=medium
+
+  * See changelog.gz in this folder.
+
+ -- $(sed -n 's/^maintainer = "\(.*\)"/\1/p' Cargo.toml)  $(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")
+END
 # Packages own /usr, administrators /usr/local.
 sed -e 's|/usr/local/bin/ivan|/usr/bin/ivan|' -e '/^#   install -m 755 /d' -e '/^#   install -m 644 /d' \
     deploy/ivan.service >"$share/ivan.service"
@@ -55,7 +68,12 @@ staged=$(mktemp -d)
 trap 'rm -rf "$staged"' EXIT
 mkdir "$staged/$name"
 cp -r "$binary" "$share"/* bot.toml.example README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT "$staged/$name/"
-[ ! -f target/package/ivan.cdx.json ] || cp target/package/ivan.cdx.json "$staged/$name/"
+# A tarball is installed by hand, below /usr/local.
+sed -e 's|target/release/ivan|ivan|' -e 's|deploy/ivan.service|ivan.service|' deploy/ivan.service >"$staged/$name/ivan.service"
+if [ -f target/package/ivan.cdx.json ]; then
+    cp target/package/ivan.cdx.json "$staged/$name/"
+    cp target/package/ivan.cdx.json "$out/$name.cdx.json"
+fi
 pack -C "$staged" "$name" >"$out/$name.tar.gz"
 
 if command -v cargo-deb >/dev/null; then
