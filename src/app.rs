@@ -113,6 +113,10 @@ pub enum AppError {
     /// The certificates of `tls.ca_file` cannot be used. The text names the file.
     #[error("{0}")]
     Certificates(String),
+    /// The exporter of traces cannot be set up.
+    #[cfg(feature = "otel")]
+    #[error("telemetry.otlp_url: {0}")]
+    Traces(String),
     /// This daemon cannot lead, or cannot restore the newest store.
     #[error("the standby: {0}")]
     Standby(String),
@@ -147,6 +151,8 @@ pub struct App {
     connects: String,
     live: Live,
     reload: Option<Arc<Reloader>>,
+    #[cfg(feature = "otel")]
+    traces: Option<crate::traces::TraceExporter>,
     /// Logged once, at the start.
     warnings: Vec<String>,
     key_beside: Option<String>,
@@ -309,6 +315,13 @@ impl App {
             connects: connects(config),
             live,
             reload: None,
+            #[cfg(feature = "otel")]
+            traces: match &config.otlp_url {
+                Some(url) => {
+                    Some(crate::traces::TraceExporter::new(url).map_err(AppError::Traces)?)
+                }
+                None => None,
+            },
             set_aside,
             warnings,
             key_beside,
@@ -416,6 +429,8 @@ impl App {
         let stopping = CancellationToken::new();
         let mut parts = Supervisor::new(stopping.clone());
         self.says_it_started().await?;
+        #[cfg(feature = "otel")]
+        let exporting = self.traces.map(|traces| traces.start(self.store.clone()));
         for warning in &self.warnings {
             tracing::warn!("{warning}");
         }
@@ -514,7 +529,13 @@ impl App {
             }
         });
         self.commands.tell_the_untold().await?;
-        parts.run(shutdown, FINISH_WITHIN).await?;
+        let ended = parts.run(shutdown, FINISH_WITHIN).await;
+        // The last spans come from the parts that have just ended.
+        #[cfg(feature = "otel")]
+        if let Some(exporting) = exporting {
+            exporting.finish().await;
+        }
+        ended?;
         if let Err(trouble) = self.set_aside.stops().await {
             tracing::warn!(error = %trouble, "clean stop not recorded");
         }

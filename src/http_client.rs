@@ -40,6 +40,7 @@ use crate::domain::source::{Limits, SourceStanding, TokenStanding};
 use crate::limits::Limit;
 use crate::runtime::fence::fenced;
 use crate::runtime::lock;
+use crate::telemetry;
 use crate::tls;
 
 pub(crate) use request::{FormFile, Request};
@@ -356,7 +357,13 @@ impl HttpClient {
             sending = sending.timeout(FILE_TIMEOUT);
         }
         // A leader whose lease is over sends nothing any more.
+        let traced = telemetry::request_begins();
         let sent = fenced(sending.send()).await;
+        if let Some(traced) = traced {
+            let status = sent.as_ref().ok().map(|response| response.status());
+            let well = status.is_some_and(|s| !s.is_client_error() && !s.is_server_error());
+            traced.ends(request.method.as_str(), status.map(|s| s.as_u16()), well);
+        }
         self.count(&request.method, sent.as_ref().ok());
         let response = sent.map_err(|error| self.unanswered(request, &error))?;
         let status = response.status().as_u16();
@@ -690,7 +697,9 @@ fn parse_base(api_url: &str) -> Result<Url, String> {
     Ok(base)
 }
 
-fn connector(base: &Url) -> Result<reqwest::ClientBuilder, String> {
+/// A client for addresses that begin with `base`: with the authorities of this system and of `tls.ca_file`, and the proxy
+/// of the environment.
+pub(crate) fn connector(base: &Url) -> Result<reqwest::ClientBuilder, String> {
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
@@ -719,7 +728,7 @@ fn is_loopback(base: &Url) -> bool {
 }
 
 /// The innermost cause, without the URL.
-fn reason(error: &reqwest::Error) -> String {
+pub(crate) fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         let limit = if error.is_connect() {
             CONNECT_TIMEOUT

@@ -33,6 +33,7 @@ use crate::linking;
 use crate::runtime::{Backoff, CancellationToken, lock};
 use crate::store::deliveries::{self, PageLimits, WaitingDelivery};
 use crate::store::{Store, StoreError, Tx, Wake, tasks};
+use crate::telemetry::{self, DeliveryFact, Fact};
 use flood::Flood;
 
 pub use crate::store::slack_events::Inserted;
@@ -709,6 +710,10 @@ impl Inner {
             .await?;
         if wanted.is_empty() {
             self.flood.one_left();
+            telemetry::note(|| {
+                let fact = DeliveryFact::of(id, waiting.delivery.source, &again, self.clock.now());
+                fact.map(Fact::Delivery)
+            });
             return Ok(Ended::Applied);
         }
         if !asks {

@@ -9,6 +9,7 @@
 //! ├── app.rs         wiring: Config → App → run until told to stop; app/services.rs: the services of `ivan init` ·
 //! │                  app/reload.rs: changes of bot.toml while it runs · app/systemd.rs: ready, state, not stuck · app/standby.rs: waits to lead, restores, replicates
 //! ├── runtime.rs     shutdown token, supervisor of named tasks, back-off, rate limiter, lock, reloadable settings: one of each; runtime/failing.rs: log throttle · runtime/fence.rs: until when it may send
+//! ├── telemetry.rs   facts for traces, noted where they arise; telemetry/queue.rs: they wait here (feature `otel`)
 //! ├── limits.rs      every limit, by name: counted and logged where it is reached
 //! ├── clock.rs       the app's clock, which tests can shift
 //! ├── lenient.rs     JSON from outside, read leniently and in little memory
@@ -63,8 +64,9 @@
 //! │   ├── overview.rs: facts of the status page
 //! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · link_requests.rs · schedules.rs · log.rs · slack_events.rs · forms.rs · questions.rs · gauges.rs: numbers for metrics · service_levels.rs: times of writes ·
 //! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
-//! │       set_aside.rs · tombstones.rs · idle.rs · arrivals.rs · personal_tokens.rs · access.rs: rules and mentions
+//! │       set_aside.rs · tombstones.rs · traces.rs: commands and writes of spans · idle.rs · arrivals.rs · personal_tokens.rs · access.rs: rules and mentions
 //! ├── standby.rs     the lease by which one of several daemons leads: standby/lease.rs · standby/s3.rs: its object
+//! ├── traces.rs      facts → spans → an OpenTelemetry collector (feature `otel`): traces/spans.rs · traces/collector.rs: its HTTP client
 //! ├── tls.rs         the TLS configuration of all clients
 //! ├── http_client.rs one HTTP exchange with a source
 //! │   └── request.rs · verdict.rs: meanings of answers · webhook.rs: signatures · clients.rs, fake.rs, damage.rs: tests of both clients
@@ -147,5 +149,8 @@ pub mod setup;
 pub mod slack;
 pub mod standby;
 pub mod store;
+pub mod telemetry;
 mod tls;
+#[cfg(feature = "otel")]
+pub mod traces;
 pub mod verbs;

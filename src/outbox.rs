@@ -34,6 +34,7 @@ use crate::store::operations::{
     self, LaneWork, OperationEnd, OperationRow, OperationState, Sendable,
 };
 use crate::store::{Store, StoreError, Wake, people, tasks};
+use crate::telemetry::{self, AttemptFact, Errand, Fact};
 
 /// Concurrent attempts at one source: far below GitHub's limit of 100 concurrent requests (docs/contracts/github.md#rate-limits).
 const AT_ONCE: usize = 32;
@@ -112,6 +113,20 @@ fn log_word(kind: &str) -> &str {
         "upload" => "attached a file to",
         other => other,
     }
+}
+
+/// The result of an attempt in traces; `None` if it is begun anew at once.
+fn outcome_word(result: &Result<Outcome, NextStep>) -> Option<&'static str> {
+    Some(match result {
+        Ok(Outcome::Applied(_)) => OperationState::Applied.as_str(),
+        Ok(Outcome::AlreadySo { .. }) => OperationState::AlreadySo.as_str(),
+        Ok(Outcome::Overtaken { .. }) => OperationState::Overtaken.as_str(),
+        Err(NextStep::TakenBack) => OperationState::Cancelled.as_str(),
+        Err(NextStep::Failed(WriteError::Refused { .. })) => OperationState::Refused.as_str(),
+        Err(NextStep::Failed(WriteError::NotTaken { .. })) => "not_taken",
+        Err(NextStep::Failed(WriteError::Unknown { .. })) | Err(NextStep::LookAgain) => "unknown",
+        Err(NextStep::Doubted) => return None,
+    })
 }
 
 impl OperationRow {
@@ -494,7 +509,13 @@ impl Inner {
     ) -> Result<Next, StoreError> {
         let begun = self.clock.now();
         let sent = AtomicBool::new(false);
-        let result = carry_out(at.writer.as_ref(), &row.operation, async |sending| {
+        let number = row.attempts + row.operation.looks + 1;
+        let errand = || Errand::Write {
+            operation: row.operation.id.clone(),
+            command: row.command,
+            number,
+        };
+        let work = carry_out(at.writer.as_ref(), &row.operation, async |sending| {
             // The transaction that stored it has stored this, perhaps too long ago.
             let begun = operations::is_begun(&self.store, row.seq);
             if begun == Some(true) {
@@ -527,8 +548,21 @@ impl Inner {
             }
             sent.store(true, Ordering::Release);
             Ok(())
-        })
-        .await;
+        });
+        let result = telemetry::on_errand(&self.clock, errand, work).await;
+        telemetry::note(|| {
+            let attempt = AttemptFact {
+                operation: row.operation.id.clone(),
+                command: row.command,
+                source: row.operation.write.source(),
+                kind: row.operation.write.kind(),
+                number,
+                outcome: outcome_word(&result)?,
+                begun,
+                ended: self.clock.now(),
+            };
+            Some(Fact::Attempt(attempt))
+        });
         let sent = sent.load(Ordering::Acquire);
         if !sent {
             at.writer.give_back();

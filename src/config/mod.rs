@@ -80,6 +80,9 @@ pub struct Config {
     pub entities: Vec<Entity>,
     /// `None` if no key of `[standby]` is set.
     pub standby: Option<StandbyConfig>,
+    /// `telemetry.otlp_url`: the OpenTelemetry collector that traces go to. `None`: no traces; always so in a build without
+    /// the feature `otel`.
+    pub otlp_url: Option<String>,
     /// The format and level of log lines.
     pub log: LogConfig,
     file: Option<PathBuf>,
@@ -604,6 +607,7 @@ impl Config {
         let sync = sync(&mut reader);
         let outbox = outbox(&mut reader);
         let standby = standby(&mut reader);
+        let otlp_url = otlp_url(&mut reader);
         let log = log(&mut reader);
         let addresses = [
             slack
@@ -651,6 +655,7 @@ impl Config {
                 link,
                 entities,
                 standby,
+                otlp_url,
                 log,
                 file: path,
                 shown,
@@ -1787,6 +1792,21 @@ fn outbox(reader: &mut Reader) -> OutboxConfig {
         );
     }
     outbox
+}
+
+/// The key is refused where it would have no effect.
+fn otlp_url(reader: &mut Reader) -> Option<String> {
+    const KEY: &str = "telemetry.otlp_url";
+    let url = reader.optional(KEY, &ADDRESS, "no traces")?;
+    if cfg!(feature = "otel") {
+        return Some(url);
+    }
+    reader.error(
+        KEY,
+        "this build exports no traces; build Ivan with `--features otel`, or remove the key"
+            .to_owned(),
+    );
+    None
 }
 
 fn log(reader: &mut Reader) -> LogConfig {

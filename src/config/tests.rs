@@ -811,6 +811,9 @@ fn what_is_in_force_can_be_shown() {
     give_up_after = "24h"  # default
     signature = true  # default
 
+    [telemetry]
+    # otlp_url is not set: no traces
+
     [log]
     format = "pretty"  # default
     level = "info"  # default
@@ -1080,7 +1083,7 @@ mod example {
     }
 
     /// The keys that the example only shows are valid as they stand, except for secret files, a channel's list beside its
-    /// repository, and the keys of a GitHub App beside a token.
+    /// repository, the keys of a GitHub App beside a token, and the collector in a build without traces.
     #[test]
     fn what_it_only_shows_is_valid() {
         let text: Vec<String> = with_every_key()
@@ -1089,6 +1092,7 @@ mod example {
             .filter(|line| {
                 !line.starts_with("app_id = ") && !line.starts_with("installation_id = ")
             })
+            .filter(|line| cfg!(feature = "otel") || !line.starts_with("otlp_url = "))
             .map(str::to_owned)
             .collect();
         if let Err(errors) = read(&text.join("\n"), &[]) {
@@ -1119,6 +1123,21 @@ mod example {
         for (key, default) in defaults {
             assert_eq!(named.get(&key), Some(&default), "{key}");
         }
+    }
+}
+
+/// A build that exports no traces says so, instead of ignoring the key.
+#[test]
+fn the_collector_is_refused_by_a_build_without_traces() {
+    let text = format!("telemetry.otlp_url = \"http://127.0.0.1:4318\"\n{CLICKUP}");
+    let read = read(&text, &[]).map(|config| config.otlp_url);
+    match cfg!(feature = "otel") {
+        true => assert_eq!(read.unwrap().as_deref(), Some("http://127.0.0.1:4318")),
+        false => assert_eq!(
+            read.unwrap_err().to_string(),
+            "1 error in the configuration:\n  telemetry.otlp_url: this build exports no traces; build Ivan with \
+             `--features otel`, or remove the key (./bot.toml)"
+        ),
     }
 }
 

@@ -14,6 +14,7 @@ use slack_morphism::{SlackClientApiCallContext, SlackClientHttpConnector};
 use super::web::{Web, WebError, meaning};
 use super::wire::Action;
 use crate::mailbox::{Ephemeral, URL_LIFE};
+use crate::telemetry;
 use chrono::{DateTime, Utc};
 
 /// How many posts Slack accepts through one URL.
@@ -77,7 +78,8 @@ impl Web {
         };
         let connector = &self.client.http_api.connector;
         let call = connector.http_post_uri::<_, Value>(url, said, context);
-        match tokio::time::timeout(self.limit, call).await {
+        let traced = telemetry::request_begins();
+        let answer = match tokio::time::timeout(self.limit, call).await {
             // A 200 whose body is no JSON is a 200: `ok`.
             Ok(Ok(_) | Err(SlackClientError::ProtocolError(_))) => Ok(()),
             Ok(Err(SlackClientError::HttpError(error))) if error.status_code.is_client_error() => {
@@ -88,7 +90,11 @@ impl Web {
                 method: METHOD,
                 why: format!("no answer for {} s", self.limit.as_secs_f32()),
             }),
+        };
+        if let Some(traced) = traced {
+            traced.ends(METHOD, None, answer.is_ok());
         }
+        answer
     }
 }
 

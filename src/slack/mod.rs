@@ -439,6 +439,7 @@ pub async fn run(
         react::run(
             mailbox.clone(),
             web.clone(),
+            clock.clone(),
             Arc::clone(&timings),
             stop_posting.clone(),
         ),

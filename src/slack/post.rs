@@ -28,6 +28,7 @@ use crate::mailbox::{
     Attempts, Conversation, Ephemeral, Fate, Outbound, Outgoing, OutgoingPage, StoreError,
 };
 use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
+use crate::telemetry::{self, Errand};
 
 /// How many conversations are posted to at once; the others wait.
 const CONVERSATIONS_AT_ONCE: usize = 32;
@@ -317,7 +318,9 @@ impl Poster {
     ) -> (Outgoing, After) {
         let brought = match self.attempts.begin(&Begins::Post(message.id)).await {
             Ok(begun) => {
-                let brought = self.bring(&message).await;
+                let errand = || Errand::Message(message.id);
+                let work = self.bring(&message);
+                let brought = telemetry::on_errand(&self.clock, errand, work).await;
                 self.attempts.is_over(begun, brought.is_ok()).await;
                 brought
             }

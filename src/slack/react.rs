@@ -14,10 +14,12 @@ use tokio::time::{Instant, timeout_at};
 use super::web::{Web, WebError, unclear};
 use super::wire::Reacted;
 use super::{SlackError, Timings, millis, panicked};
+use crate::clock::Clock;
 use crate::domain::ids::ReactionId;
 use crate::domain::set_aside::Work;
 use crate::mailbox::{DueReaction, Mailbox, ReactionFate, StoreError};
 use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
+use crate::telemetry::{self, Errand};
 
 const ADD: &str = "reactions.add";
 const REMOVE: &str = "reactions.remove";
@@ -62,12 +64,14 @@ fn done(
 pub async fn run(
     mailbox: Mailbox,
     web: Web,
+    clock: Clock,
     timings: Arc<Timings>,
     shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
     let hand = Arc::new(Hand {
         mailbox,
         web,
+        clock,
         limiter: RateLimiter::new(timings.react_every, BURST),
         timings,
     });
@@ -138,6 +142,7 @@ pub async fn run(
 struct Hand {
     mailbox: Mailbox,
     web: Web,
+    clock: Clock,
     limiter: RateLimiter,
     timings: Arc<Timings>,
 }
@@ -165,7 +170,9 @@ impl Hand {
     ) -> (ReactionId, bool) {
         let brought = match self.mailbox.attempts().begin(&Work::Reaction(due.id)).await {
             Ok(begun) => {
-                let brought = self.bring(&due).await;
+                let errand = || Errand::Reaction(due.id);
+                let work = self.bring(&due);
+                let brought = telemetry::on_errand(&self.clock, errand, work).await;
                 self.mailbox
                     .attempts()
                     .is_over(begun, brought.is_ok())

@@ -40,6 +40,7 @@ use crate::domain::reaction::{DONE, REFUSED};
 use crate::limits::Limit;
 use crate::mailbox::{Post, Traces};
 use crate::runtime::RateLimiter;
+use crate::telemetry;
 use crate::tls;
 
 /// The methods that `post` limits the rate of.
@@ -706,14 +707,19 @@ async fn answered<A>(
     limit: Duration,
     call: impl Future<Output = ClientResult<A>>,
 ) -> Result<A, WebError> {
-    match tokio::time::timeout(limit, call).await {
+    let traced = telemetry::request_begins();
+    let answer = match tokio::time::timeout(limit, call).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(meaning(method, error)),
         Err(_) => Err(WebError::Unknown {
             method,
             why: format!("no answer for {} s", limit.as_secs_f32()),
         }),
+    };
+    if let Some(traced) = traced {
+        traced.ends(method, None, answer.is_ok());
     }
+    answer
 }
 
 /// Converts slack-morphism's error (docs/contracts/slack.md#web-api). Its own `Display` prints bodies, which hold people's text.

@@ -47,6 +47,8 @@ pub mod slack_events;
 pub mod snoozes;
 pub mod tasks;
 pub mod tombstones;
+#[cfg(feature = "otel")]
+pub mod traces;
 mod unsent;
 
 pub use backup::{RestoredStore, StoreCopy, back_up, restore};

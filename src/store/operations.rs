@@ -339,7 +339,7 @@ pub fn first_of_parts(connection: &Db, whole: CommandId) -> rusqlite::Result<Opt
 
 /// Stores the current report of a command; `settled` if that is final.
 pub fn report(
-    tx: &Db,
+    tx: &Tx<'_>,
     command: CommandId,
     report: &str,
     settled: bool,
@@ -350,7 +350,7 @@ pub fn report(
 
 /// The same; and the person's pin has moved to `moved` for this command.
 pub fn report_and_move(
-    tx: &Db,
+    tx: &Tx<'_>,
     command: CommandId,
     report: &str,
     settled: bool,
@@ -366,6 +366,10 @@ pub fn report_and_move(
          WHERE id = ?1",
         params![command, report, settled, at, moved],
     )?;
+    #[cfg(feature = "otel")]
+    if settled {
+        tx.wake(super::Wake::Ended(command));
+    }
     Ok(())
 }
 

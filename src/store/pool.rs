@@ -39,6 +39,8 @@ use crate::domain::ids::{CommandId, MessageId, OperationSeq};
 use crate::domain::task::Source;
 use crate::limits::Limit;
 use crate::runtime::{self, CancellationToken, RateLimiter, Reloadable};
+#[cfg(feature = "otel")]
+use crate::telemetry::{self, Fact};
 
 /// The error of a failed store access: disk full, or a database that is damaged or not ours. Nothing was stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,6 +106,9 @@ pub enum Wake {
     Homes,
     /// The briefing or quiet-hours schedule changed.
     Rhythms,
+    /// This command has its final report, for traces.
+    #[cfg(feature = "otel")]
+    Ended(CommandId),
 }
 
 /// The wake-up signals of the store. No part of Ivan polls a table on a timer.
@@ -142,6 +147,8 @@ impl Signals {
             Wake::Reactions => self.reactions.notify_one(),
             Wake::Homes => self.homes.notify_one(),
             Wake::Rhythms => self.rhythms.notify_one(),
+            #[cfg(feature = "otel")]
+            Wake::Ended(command) => telemetry::note(|| Some(Fact::Settled(command))),
             Wake::Settled => self
                 .settled
                 .send_modify(|count| *count = count.wrapping_add(1)),

@@ -26,14 +26,18 @@ const MAY_USE: &[(&str, Rooms)] = &[
     ("runtime", Only(&[])),
     ("limits", Only(&["runtime"])),
     ("clock", Only(&[])),
+    ("telemetry", Only(&["clock", "domain"])),
     ("config", Only(&["domain"])),
-    ("store", Only(&["limits", "clock", "domain", "runtime"])),
+    (
+        "store",
+        Only(&["limits", "clock", "domain", "runtime", "telemetry"]),
+    ),
     ("tls", Only(&["runtime"])),
     ("standby", Only(&["runtime", "tls"])),
     ("lenient", Only(&["limits", "domain"])),
     (
         "http_client",
-        Only(&["limits", "clock", "domain", "runtime", "tls"]),
+        Only(&["limits", "clock", "domain", "runtime", "tls", "telemetry"]),
     ),
     (
         "clickup",
@@ -69,7 +73,14 @@ const MAY_USE: &[(&str, Rooms)] = &[
     (
         "inbox",
         Only(&[
-            "limits", "ingest", "clock", "domain", "linking", "store", "runtime",
+            "limits",
+            "ingest",
+            "clock",
+            "domain",
+            "linking",
+            "store",
+            "runtime",
+            "telemetry",
         ]),
     ),
     (
@@ -120,6 +131,7 @@ const MAY_USE: &[(&str, Rooms)] = &[
             "completion",
             "store",
             "runtime",
+            "telemetry",
         ]),
     ),
     (
@@ -158,7 +170,15 @@ const MAY_USE: &[(&str, Rooms)] = &[
     (
         "slack",
         Only(&[
-            "limits", "clock", "domain", "lenient", "mailbox", "runtime", "tls", "verbs",
+            "limits",
+            "clock",
+            "domain",
+            "lenient",
+            "mailbox",
+            "runtime",
+            "tls",
+            "verbs",
+            "telemetry",
         ]),
     ),
     (
@@ -184,6 +204,11 @@ const MAY_USE: &[(&str, Rooms)] = &[
             "slack",
             "store",
         ]),
+    ),
+    // Only with the feature `otel`.
+    (
+        "traces",
+        Only(&["domain", "http_client", "runtime", "store", "telemetry"]),
     ),
     // The other side of the wire, written from the contracts alone.
     ("sandbox", Only(&[])),
@@ -227,6 +252,10 @@ const AT_HOME_IN: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
+    ("opentelemetry", &["traces"]),
+    ("opentelemetry_http", &["traces"]),
+    ("opentelemetry_otlp", &["traces"]),
+    ("opentelemetry_sdk", &["traces"]),
     // The sandbox delivers webhooks with it.
     (
         "reqwest",
@@ -239,6 +268,7 @@ const AT_HOME_IN: &[(&str, &[&str])] = &[
             "sandbox",
             "slack",
             "standby",
+            "traces",
         ],
     ),
     ("rusqlite", &["store"]),
