@@ -122,6 +122,7 @@ mod store_key;
 mod strangers;
 mod subtasks;
 mod supervised;
+mod telemetry;
 mod thread_text;
 mod threads;
 mod tls;
