@@ -161,6 +161,8 @@ impl Mailbox {
                 .store
                 .write(move |tx| restored::lost(tx, now))
                 .await?;
+            // A message of the copy that was given words since this start may have been posted in the lost time, too.
+            let _doubted = messages::unsent(&self.inner.store);
             self.inner.lost.ends(Some(now));
         }
         if !self.was_put_back() || ended.is_empty() {
@@ -226,7 +228,7 @@ impl MailTx<'_> {
         let id = match doubted && draft.words.is_some() {
             true => {
                 let id = messages::add(self.db, draft, &uid, self.now)?;
-                messages::posting(self.db, id, messages::FIRST, self.now)?;
+                messages::posting(self.db, id, (messages::FIRST, true), self.now)?;
                 id
             }
             false => messages::post(self.db, draft, &uid, self.now)?,

@@ -104,12 +104,21 @@ impl Outbound for Mailbox {
         let (id, version, is_ephemeral) =
             (message.id, message.version, message.ephemeral.is_some());
         // The transaction that gave it its words has stored this.
-        if messages::version_begun(&self.inner.store, id) == Some(version) {
+        let begun = messages::version_begun(&self.inner.store, id);
+        if begun == Some(version) {
             return Ok(true);
         }
-        self.write(move |mail| match is_ephemeral {
-            true => messages::whispering(mail.db, id, version),
-            false => messages::posting(mail.db, id, version, mail.now),
+        // An older version that was stored as begun was not sent either.
+        let looked = message.begun_at.is_some() || begun.is_some();
+        self.write(move |mail| {
+            if is_ephemeral {
+                return messages::whispering(mail.db, id, version);
+            }
+            let may = messages::posting(mail.db, id, (version, looked), mail.now)?;
+            if !may {
+                mail.db.wake(Wake::Messages);
+            }
+            Ok(may)
         })
         .await
     }

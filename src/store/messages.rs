@@ -585,12 +585,18 @@ const OUTGOING: &str = "
                  AND before.dropped IS NULL AND before.thread IS m.thread AND before.whisper_to IS m.whisper_to))
     ORDER BY CASE WHEN m.ts IS NULL THEN 1 WHEN m.redraw THEN 2 ELSE 0 END, m.id";
 
-/// Records that the first post of a message is about to be sent, with this version; `false` if there is a newer one, or
-/// it is posted.
-pub fn posting(tx: &Db, id: MessageId, version: i64, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+/// Records that the first post of a message is about to be sent, with this version; `false` if there is a newer one, it is
+/// posted, or it was begun and not `looked` for.
+pub fn posting(
+    tx: &Db,
+    id: MessageId,
+    (version, looked): (i64, bool),
+    now: DateTime<Utc>,
+) -> rusqlite::Result<bool> {
     let rows = tx.execute(
-        "UPDATE messages SET begun_us = ?2, begun_version = ?3 WHERE id = ?1 AND version = ?3 AND ts IS NULL",
-        params![id, now.timestamp_micros(), version],
+        "UPDATE messages SET begun_us = ?2, begun_version = ?3
+         WHERE id = ?1 AND version = ?3 AND ts IS NULL AND (begun_us IS NULL OR ?4)",
+        params![id, now.timestamp_micros(), version, looked],
     )?;
     Ok(rows > 0)
 }

@@ -267,12 +267,12 @@ mod tests {
             )
             .unwrap();
         assert!(!knows(&connection, "A").unwrap(), "it was never sent here");
-        messages::posting(&connection, MessageId(1), 0, at(7)).unwrap();
+        messages::posting(&connection, MessageId(1), (0, true), at(7)).unwrap();
         assert!(knows(&connection, "A").unwrap() && !knows(&connection, "B").unwrap());
         leaves(&connection, MessageId(1), at(7)).unwrap();
         super::super::messages::say_anew(&connection, MessageId(1), "B").unwrap();
         assert!(knows(&connection, "A").unwrap() && !knows(&connection, "B").unwrap());
-        messages::posting(&connection, MessageId(1), 0, at(7)).unwrap();
+        messages::posting(&connection, MessageId(1), (0, true), at(7)).unwrap();
         assert!(knows(&connection, "A").unwrap() && knows(&connection, "B").unwrap());
         assert_eq!(prune(&connection, at(7).timestamp_millis(), 9).unwrap(), 0);
         assert_eq!(prune(&connection, at(8).timestamp_millis(), 9).unwrap(), 1);

@@ -613,6 +613,43 @@ async fn each_snapshot_that_is_put_back_is_noticed(#[case] told: bool) {
     .await;
 }
 
+/// The answer was posted after the snapshot, and says that the comment waits. So it is found, although the store has never
+/// begun to post it and may give it its words before the DM is compared.
+#[tokio::test]
+async fn an_answer_that_a_snapshot_lacks_is_not_posted_again() {
+    ivan_test(two_issues(), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Login fails");
+        let gate = Gate::new();
+        let held = Fault::new(FaultKind::Wait(gate.clone())).on("GET", "/issues/1");
+        ivan.github().front().fault(held);
+        let typed = ivan.says(ANA, "comment on #1: shipped");
+        ivan.within("the comment waits", async {
+            let waits = "SELECT count(*) FROM operations WHERE state = 'pending'";
+            while ivan.sql::<i64>(waits) == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        let snapshot = snapshot(ivan);
+        ivan.github().front().down();
+        gate.open();
+        typed.answers().await.begins("…");
+        ivan.until_messages_are_recorded().await;
+        ivan.kill().await;
+        puts_back(ivan, snapshot);
+        ivan.launch().await;
+        ivan.logs("a direct message has answers that the store lacks")
+            .await;
+        ivan.github().front().up();
+        ivan.answer(ANA, 1)
+            .settles()
+            .await
+            .begins("✓ Comment added");
+        assert_eq!(ivan.github().issue(REPO, 1).comments().len(), 1);
+    })
+    .await;
+}
+
 /// The same, and nobody was told: the command came over HTTP. Its trace in the source is searched for.
 #[rstest]
 #[case::comment_in_github("/comment", json!({"ref": "#1", "text": "shipped"}))]
