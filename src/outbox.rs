@@ -320,6 +320,19 @@ impl AtSource {
         !before
     }
 
+    /// Why the source refuses the token, and for how long lanes do not ask. The next answer wakes them then, even if
+    /// only a poll has met the refusal, as after a restart.
+    fn token_refused(&self, now: DateTime<Utc>) -> Option<(String, Duration)> {
+        let refused = || match self.writer.standing().token {
+            TokenStanding::Refused { why, until } => Some((why, (until - now).to_std().ok()?)),
+            _ => None,
+        };
+        refused()?;
+        self.fails();
+        // An answer before that has woken nobody, but it has changed the standing.
+        refused()
+    }
+
     /// Reports that the standing may have changed: a successful write ends conditions that only a write can show.
     fn stands_otherwise(&self) {
         self.news
@@ -419,9 +432,7 @@ impl Inner {
                 }
             }
             answers = Some(at.answers.subscribe());
-            if let TokenStanding::Refused { why, until } = at.writer.standing().token
-                && let Ok(wait) = (until - self.clock.now()).to_std()
-            {
+            if let Some((why, wait)) = at.token_refused(self.clock.now()) {
                 // Polls notice when the token is accepted again. Requests from every lane would be a nuisance.
                 let interrupted = row.operation.interrupted;
                 next = self
@@ -881,14 +892,17 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::atomic::AtomicUsize;
 
     use async_trait::async_trait;
 
     use super::*;
     use crate::domain::operation::{Operation, WriteReceipt};
+    use crate::domain::source::SourceStanding;
     use crate::domain::task::{Task, TaskKey};
     use crate::domain::undo::EffectState;
+    use crate::runtime::lock;
     use crate::store::operations::{NewCommand, Surface};
     use crate::store::{StoreSettings, people};
 
@@ -898,12 +912,19 @@ mod tests {
         under_way: AtomicUsize,
         most: AtomicUsize,
         panics: bool,
+        token: Mutex<TokenStanding>,
     }
 
     #[async_trait]
     impl SourceWriter for Slow {
         fn source(&self) -> Source {
             Source::ClickUp
+        }
+        fn standing(&self) -> SourceStanding {
+            SourceStanding {
+                token: lock(&self.token).clone(),
+                ..SourceStanding::default()
+            }
         }
         async fn read(&self, _: &TaskKey) -> Result<Task, WriteError> {
             assert!(!self.panics, "read badly");
@@ -963,6 +984,7 @@ mod tests {
             under_way: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
             panics,
+            token: Mutex::default(),
         });
         let settings = OutboxSettings {
             retry_initial: Duration::from_secs(1),
@@ -972,6 +994,17 @@ mod tests {
         let writers: Vec<Arc<dyn SourceWriter>> = vec![slow.clone()];
         let outbox = Outbox::new(store, writers, settings, Weights::default(), clock);
         (outbox, slow)
+    }
+
+    /// Waits until all operations have ended.
+    async fn none_is_pending(outbox: &Outbox) -> Result<(), tokio::time::error::Elapsed> {
+        let all_end = async {
+            let count = || outbox.inner.store.read(operations::count_pending);
+            while count().await.unwrap() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), all_end).await
     }
 
     #[tokio::test]
@@ -988,15 +1021,38 @@ mod tests {
         });
         Limit::Attempts.until_reached(before + 8).await;
         slow.reads.add_permits(all);
-        let all_end = async {
-            let count = || outbox.inner.store.read(operations::count_pending);
-            while count().await.unwrap() > 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let ended = tokio::time::timeout(Duration::from_secs(60), all_end).await;
+        let ended = none_is_pending(&outbox).await;
         assert!(ended.is_ok(), "those that waited got no turn");
         assert_eq!(slow.most.load(Ordering::SeqCst), AT_ONCE);
+        stop.cancel();
+        running.await.unwrap().unwrap();
+    }
+
+    /// After a restart, a poll may meet the refusal before any lane does.
+    #[tokio::test]
+    async fn a_token_that_only_a_poll_saw_refused_wakes_the_lanes_when_it_is_accepted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (outbox, slow) = outbox(&folder, 2, false).await;
+        *lock(&slow.token) = TokenStanding::Refused {
+            why: "no such token".to_owned(),
+            until: Clock::system().now() + chrono::Duration::hours(1),
+        };
+        let stop = CancellationToken::new();
+        let (running, stopping) = (outbox.clone(), stop.clone());
+        let running = tokio::spawn(async move { running.run(stopping).await });
+        let waiting = |db: &crate::store::Db| {
+            db.query_row("SELECT count(not_before_ms) FROM operations", [], |row| {
+                row.get::<_, i64>(0)
+            })
+        };
+        while outbox.inner.store.read(waiting).await.unwrap() < 2 {
+            tokio::task::yield_now().await;
+        }
+        *lock(&slow.token) = TokenStanding::Taken;
+        slow.reads.add_permits(2);
+        outbox.source_answers(Source::ClickUp);
+        let ended = none_is_pending(&outbox).await;
+        assert!(ended.is_ok(), "nobody woke the lanes");
         stop.cancel();
         running.await.unwrap().unwrap();
     }
