@@ -35,7 +35,7 @@ impl SetAsideContext {
     /// Runs first when the daemon starts.
     pub async fn starts(&self) -> Result<(), StoreError> {
         let (setting, clock) = (self.clone(), self.clock.clone());
-        let last = self
+        let ended_uncleanly = self
             .store
             .write(move |tx| {
                 let now = clock.now();
@@ -47,11 +47,11 @@ impl SetAsideContext {
                 for (work, ends) in set_aside::ended(tx, now)? {
                     setting.put_aside(tx, work, ends, now)?;
                 }
-                operations::last_one(tx)
+                Ok(Some((operations::last_one(tx)?, now)))
             })
             .await?;
-        if let Some(last) = last {
-            operations::looks_before_it_sends(&self.store, last);
+        if let Some((last, now)) = ended_uncleanly {
+            operations::looks_before_it_sends(&self.store, last, now);
         }
         self.store.tell_operators(self.operators.clone());
         self.store.know_suspects().await

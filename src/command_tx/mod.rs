@@ -8,9 +8,11 @@ mod logins;
 mod settings;
 mod stop;
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use sha2::{Digest, Sha256};
 
 use crate::completion::pins::PinMover;
 use crate::completion::several;
@@ -55,6 +57,8 @@ pub struct CommandTx<'a> {
     pub now: DateTime<Utc>,
     /// Whether the person sees the answer.
     pub shows: Shows,
+    /// The number of operations that this transaction has accepted.
+    pub accepted: Cell<u32>,
 }
 
 /// Who sees an answer. A task that a person sees is their current one from then on, and the numbers of a list count.
@@ -167,6 +171,8 @@ pub struct Context {
     pub under: Option<TaskRow>,
     /// In Slack: the thread in which it was typed.
     pub thread: Option<Conversation>,
+    /// In Slack: the channel and `ts` of the message that it was typed in; `None` for buttons, forms and slash commands.
+    pub message: Option<String>,
     /// `None` in Slack, and in requests without the header.
     pub once: Option<IdempotencyKey>,
     /// The channel whose defaults apply to missing options.
@@ -191,6 +197,7 @@ impl Context {
             at,
             under: None,
             thread: None,
+            message: None,
             once: None,
             channel: None,
             from: None,
@@ -454,6 +461,7 @@ impl CommandTx<'_> {
         CommandTx {
             shows,
             settings: Arc::clone(&self.settings),
+            accepted: self.accepted.clone(),
             ..*self
         }
     }
@@ -513,7 +521,7 @@ impl CommandTx<'_> {
         let command = self.command(person, context, verb)?;
         let mut first = None;
         for write in writes {
-            let id = self.ulid();
+            let id = self.operation_id(context, &write);
             operations::add_and_begin(
                 self.db,
                 command,
@@ -574,6 +582,18 @@ impl CommandTx<'_> {
     pub fn settle(&self, command: CommandId, occasion: CompletionTrigger) -> DbResult<()> {
         let weights = &self.settings.weights;
         completion::settle(self.db, command, occasion, self.now, weights)
+    }
+
+    /// The id of a new operation. It follows from the message that asks for it. So if the message is carried out by a
+    /// store, and again by an older copy of that, the copy finds the marker of the first.
+    fn operation_id(&self, context: &Context, write: &Write) -> String {
+        let Some(message) = &context.message else {
+            return self.ulid();
+        };
+        let number = self.accepted.get();
+        self.accepted.set(number + 1);
+        let (kind, task) = (write.kind(), write.task().map_or("", TaskKey::as_str));
+        ulid_named(&format!("{message} {number} {kind} {task}"), context.at)
     }
 
     /// A new ULID with the time of the transaction.
@@ -855,6 +875,17 @@ pub fn local(message: Text, task: Option<&Task>) -> Report {
         held_back: HeldBack::default(),
         parts: Vec::new(),
     }
+}
+
+/// The ULID of the thing with this name at this time: the same in every copy of the store.
+pub fn ulid_named(name: &str, at: DateTime<Utc>) -> String {
+    let digest = Sha256::digest(name);
+    let random = digest
+        .iter()
+        .take(10)
+        .fold(0_u128, |all, byte| all << 8 | u128::from(*byte));
+    let ms = u64::try_from(at.timestamp_millis()).unwrap_or_default();
+    ulid::Ulid::from_parts(ms, random).to_string()
 }
 
 /// One person's commands on one task take effect in the order of typing (P3); so do their creations in one place.

@@ -16,6 +16,7 @@ mod tokens;
 mod transaction;
 mod why;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
@@ -339,6 +340,7 @@ impl Commands {
             db,
             now,
             shows: Shows::Person,
+            accepted: Cell::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Inside of a transaction everything returns `Result<T, Stop>`. Only here is [`Stop`] split again.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::Commands;
@@ -46,6 +47,7 @@ impl Commands {
             .write(move |tx| {
                 work(&CommandTx {
                     shows: Shows::Person,
+                    accepted: Cell::default(),
                     settings: inner.settings.get(),
                     health: &inner.health,
                     logins: &inner.logins,

@@ -365,8 +365,8 @@ pub struct Operation {
     pub interrupted: bool,
     /// The number of searches without a result since it was last sent.
     pub looks: u32,
-    /// Whether its trace is searched for once, although no attempt is known: it waited when the process before this one
-    /// ended uncleanly, and the store may be an older copy.
+    /// Whether its trace is searched for once, although no attempt is known: it waited, or its message was sent, before the
+    /// process before this one ended uncleanly, and the store may be an older copy.
     pub looks_first: bool,
     /// Ids of comments and tasks that other operations have recorded as theirs: never this one's trace.
     pub claimed: BTreeSet<String>,

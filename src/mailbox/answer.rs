@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 
 use super::gestures::is_overheard;
-use super::lost::has_effect;
+use super::lost::{has_effect, message_of};
 use super::{Conversation, Gesture, IncomingMessage, MailTx, ReceiptMode, ReplyUrl};
 use crate::command_tx::{Context, Handled, Rejection, Reply, Stop, Target, with_link_buttons};
 use crate::commands::{person_of, run};
@@ -130,6 +130,7 @@ impl MailTx<'_> {
                     at: heard.said_at,
                     under,
                     thread: thread_of(heard),
+                    message: message_of(heard),
                     once: None,
                     // A form is complete: the channel's defaults were applied when it was laid out.
                     channel: match &heard.gesture {

@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
 
 use super::{
     Conversation, Gesture, IncomingMessage, Inserted, MailTx, Mailbox, Post, StoreError,
     WaitingMessage,
 };
+use crate::command_tx::ulid_named;
 use crate::completion::{CompletionTrigger, settle};
 use crate::domain::ids::MessageId;
 use crate::domain::reply;
@@ -78,18 +78,21 @@ impl Traces {
     }
 }
 
+/// The channel and `ts` of a message, which are the same in every copy of the store; `None` for buttons and the like.
+pub(super) fn message_of(heard: &IncomingMessage) -> Option<String> {
+    let is_typed = matches!(
+        heard.gesture,
+        Gesture::Said | Gesture::Replied | Gesture::InUnknownThread
+    );
+    is_typed.then(|| format!("{} {}", heard.channel, heard.ts))
+}
+
 /// The uid of the answer to a message; `None` for gestures, whose answers cannot be found by it.
 pub(super) fn answer_uid(heard: &IncomingMessage) -> Option<String> {
-    if !heard.direct || !matches!(heard.gesture, Gesture::Said | Gesture::InUnknownThread) {
+    if !heard.direct || heard.gesture == Gesture::Replied {
         return None;
     }
-    let digest = Sha256::digest(format!("{} {}", heard.channel, heard.ts));
-    let random = digest
-        .iter()
-        .take(10)
-        .fold(0_u128, |all, byte| all << 8 | u128::from(*byte));
-    let ms = u64::try_from(heard.said_at.timestamp_millis()).ok()?;
-    Some(ulid::Ulid::from_parts(ms, random).to_string())
+    Some(ulid_named(&message_of(heard)?, heard.said_at))
 }
 
 impl Mailbox {

@@ -178,7 +178,7 @@ const COLUMNS: &str = "seq, id, command_id, lane, write, state, attempts, begun_
 
 /// Inserts a command at `now`; returns its row. Fails if the person's `Idempotency-Key` exists already.
 pub fn add_command(
-    tx: &Db,
+    tx: &Tx<'_>,
     command: &NewCommand,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<CommandId> {
@@ -200,7 +200,9 @@ pub fn add_command(
             command.token,
         ],
     )?;
-    Ok(tx.inserted(CommandId))
+    let id = tx.inserted(CommandId);
+    tx.note_command(id, command.typed_at);
+    Ok(id)
 }
 
 /// The command with this uid, which undo buttons carry.
@@ -447,7 +449,8 @@ pub fn add_uploads(
 }
 
 /// As [`add`]. A creation that is the first of its lane is stored as about to be sent, if there is room: its request needs
-/// no look and no read before, so it follows this commit.
+/// no look and no read before, so it follows this commit. One that was typed before the start is looked for
+/// ([`looks_before_it_sends`]).
 pub fn add_and_begin(
     tx: &Tx<'_>,
     command: CommandId,
@@ -456,7 +459,10 @@ pub fn add_and_begin(
     write: &Write,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
-    if !matches!(write, Write::Create(_)) || !tx.may_begin_operation() {
+    let may_begin = matches!(write, Write::Create(_))
+        && tx.may_begin_operation()
+        && !tx.is_typed_before_start(command);
+    if !may_begin {
         return add(tx, command, id, lane, write, now);
     }
     let (seq, begins) = tx.query_row(
@@ -505,10 +511,11 @@ pub fn last_one(connection: &Db) -> rusqlite::Result<Option<OperationSeq>> {
     connection.query_row("SELECT max(seq) FROM operations", [], |row| row.get(0))
 }
 
-/// Notes that the process before this one ended uncleanly: the comments and creations up to `last` that wait are searched
-/// for once before they are sent. A snapshot of the whole machine looks like such an end, and they may have been sent since.
-pub fn looks_before_it_sends(store: &Store, last: OperationSeq) {
-    store.inner.unsent.waited_up_to(last);
+/// Notes that the process before this one ended uncleanly: the comments and creations up to `last` that wait, and those
+/// of commands typed before `now` that are carried out later, are searched for once before they are sent. A snapshot of
+/// the whole machine looks like such an end, and they may have been sent since.
+pub fn looks_before_it_sends(store: &Store, last: Option<OperationSeq>, now: DateTime<Utc>) {
+    store.inner.unsent.starts_after(last, now);
 }
 
 /// Records that the operations which are stored as begun were not sent, because the daemon stops. Else a start would look
@@ -603,19 +610,31 @@ fn ready(connection: &Db, store: &Store, mut row: OperationRow) -> rusqlite::Res
         row.operation.write,
         Write::Comment { .. } | Write::Create(_) | Write::Upload { .. }
     );
+    let unsent = &store.inner.unsent;
     if is_searchable
         && !row.operation.interrupted
         && row.operation.begun_at.is_none()
-        && store.inner.unsent.waited_at_start(row.seq)
+        && (unsent.waited_at_start(row.seq) || unsent.is_typed_before(row.command))
     {
         row.operation.looks_first = true;
-        row.operation.begun_at = Some(row.created_at);
+        // A state of the store that is gone may have carried it out before this one knew of it.
+        let typed_at = typed_at(connection, row.command)?;
+        row.operation.begun_at = Some(row.created_at.min(typed_at));
     }
     if row.operation.interrupted || row.operation.looks_first {
         row.operation.claimed = claimed(connection, &row.operation)?;
     }
     row.operation.past = past(connection, &row)?;
     Ok(row)
+}
+
+/// The time at which a command was typed, by the clock of its surface.
+fn typed_at(connection: &Db, command: CommandId) -> rusqlite::Result<DateTime<Utc>> {
+    connection.query_row(
+        "SELECT typed_us FROM commands WHERE id = ?1",
+        [command],
+        |row| Ok(micros(row.get(0)?)),
+    )
 }
 
 /// The facts about earlier operations that this one needs to be carried out.

@@ -247,6 +247,16 @@ impl Tx<'_> {
         self.begun.borrow_mut().posts.push(message);
     }
 
+    /// Notes a command that was typed before a start after an unclean end.
+    pub(super) fn note_command(&self, command: CommandId, typed_at: DateTime<Utc>) {
+        self.unsent.note_command(command, typed_at);
+    }
+
+    /// Whether a command was typed before a start after an unclean end.
+    pub(super) fn is_typed_before_start(&self, command: CommandId) -> bool {
+        self.unsent.is_typed_before(command)
+    }
+
     /// Whether a creation at a source may be stored as begun in this transaction, before the outbox has it.
     pub(super) fn may_begin_operation(&self) -> bool {
         self.unsent.operations.has_room()

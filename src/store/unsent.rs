@@ -2,12 +2,13 @@
 //! creations at a source. This saves a commit before each. This process sends them without a look-up; another one looks
 //! each up first. They are few, so that a start has few to look up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::domain::ids::{CommandId, MessageId, OperationSeq};
@@ -96,12 +97,32 @@ pub(super) struct UnsentRequests {
     pub(super) operations: Unsent<OperationSeq, CommandId>,
     /// The last operation from before an unclean end of the process before this one; 0 after a clean one.
     waited: AtomicI64,
+    /// The start of this process after an unclean end, in microseconds of our clock; 0 after a clean one.
+    started: AtomicI64,
+    /// The commands that were typed before that start.
+    typed_before: Mutex<HashSet<CommandId>>,
 }
 
 impl UnsentRequests {
-    /// The operations up to this one are from before an unclean end.
-    pub(super) fn waited_up_to(&self, last: OperationSeq) {
-        self.waited.fetch_max(last.0, Ordering::AcqRel);
+    /// This process starts after an unclean end. The operations up to `last` are from before it.
+    pub(super) fn starts_after(&self, last: Option<OperationSeq>, now: DateTime<Utc>) {
+        if let Some(last) = last {
+            self.waited.fetch_max(last.0, Ordering::AcqRel);
+        }
+        let now = now.timestamp_micros();
+        self.started.fetch_max(now, Ordering::AcqRel);
+    }
+
+    /// Notes a command if it was typed before a start after an unclean end.
+    pub(super) fn note_command(&self, command: CommandId, typed_at: DateTime<Utc>) {
+        if typed_at.timestamp_micros() < self.started.load(Ordering::Acquire) {
+            runtime::lock(&self.typed_before).insert(command);
+        }
+    }
+
+    /// Whether a command was typed before a start after an unclean end, and is carried out since.
+    pub(super) fn is_typed_before(&self, command: CommandId) -> bool {
+        runtime::lock(&self.typed_before).contains(&command)
     }
 
     /// Whether an operation is from before an unclean end.

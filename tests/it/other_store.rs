@@ -691,3 +691,49 @@ async fn a_write_of_a_snapshot_that_nobody_was_told_of_is_not_sent_again(
     })
     .await;
 }
+
+/// The snapshot lacks a message. It was carried out since, and the daemon was killed before it answered. So Slack shows
+/// nothing of it, and the history of the DM brings it as new.
+#[rstest]
+#[case::comment_in_github("comment on #1: shipped")]
+#[case::comment_in_clickup("comment on clickup:86tst0003: shipped")]
+#[case::create_in_github("create Order paper -s github")]
+#[case::create_in_clickup("create Order paper -s clickup")]
+#[case::done_with_comment("done #1 -c shipped")]
+#[tokio::test]
+async fn a_message_that_a_snapshot_lacks_and_nobody_answered_is_not_carried_out_again(
+    #[case] typed: &str,
+) {
+    let world = three_tasks().github_issues([json!({"title": "Login fails"})]);
+    ivan_test(world, async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        ivan.until_messages_are_recorded().await;
+        let snapshot = snapshot(ivan);
+        let slack = ivan.slack().front();
+        slack.fault(
+            Fault::new(FaultKind::answer(503, "busy"))
+                .on("POST", "chat.postMessage")
+                .always(),
+        );
+        ivan.says(ANA, typed);
+        ivan.within("it is carried out", async {
+            let applied = "SELECT count(*) FROM operations WHERE state = 'applied'";
+            let pending = "SELECT count(*) FROM operations WHERE state = 'pending'";
+            while ivan.sql::<i64>(applied) == 0 || ivan.sql::<i64>(pending) > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        ivan.kill().await;
+        let written = wrote(ivan);
+        assert!(written > 0);
+        puts_back(ivan, snapshot);
+        ivan.slack().front().clear_faults();
+        ivan.start().await;
+        let answer = ivan.answer(ANA, 1).settles().await;
+        answer.begins("✓ ");
+        ivan.until_nothing_is_queued().await;
+        assert_eq!(wrote(ivan), written, "{}", ivan.log());
+    })
+    .await;
+}
