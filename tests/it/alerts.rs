@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use ivan::sandbox::fault_server::{Fault, FaultKind};
 use serde_json::json;
+use tokio::process::Command;
 
 use crate::harness::*;
 use crate::recovery::{is_suspended, registers};
@@ -27,8 +27,8 @@ fn deploy(file: &str) -> PathBuf {
 }
 
 /// Runs promtool; `None` if it is not installed.
-fn promtool(args: &[&str]) -> Option<(bool, String)> {
-    match Command::new("promtool").args(args).output() {
+async fn promtool(args: &[&str]) -> Option<(bool, String)> {
+    match Command::new("promtool").args(args).output().await {
         Ok(output) => {
             let text = [output.stdout, output.stderr].concat();
             Some((
@@ -89,7 +89,7 @@ pub fn series(before: Option<&str>, after: Option<&str>, now: i64) -> String {
 }
 
 /// The names of the alerts that fire then.
-pub fn firing(ivan: &Ivan, input: &str) -> Option<BTreeSet<String>> {
+pub async fn firing(ivan: &Ivan, input: &str) -> Option<BTreeSet<String>> {
     let rules = deploy("alerts.yaml");
     let mut test = format!(
         "rule_files: ['{}']\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    input_series:\n{input}    \
@@ -106,7 +106,7 @@ pub fn firing(ivan: &Ivan, input: &str) -> Option<BTreeSet<String>> {
     }
     let path = ivan.folder().join("promtool.yaml");
     std::fs::write(&path, test).unwrap();
-    let (well, said) = promtool(&["test", "rules", &path.display().to_string()])?;
+    let (well, said) = promtool(&["test", "rules", &path.display().to_string()]).await?;
     let is_refuted = |name: &String| said.contains(&format!("alertname=\\\"{name}\\\""));
     let found: BTreeSet<String> = alert_names().into_iter().filter(is_refuted).collect();
     assert_eq!(well, found.is_empty(), "{said}");
@@ -124,7 +124,7 @@ fn alert_names() -> Vec<String> {
 /// What is firing by the daemon's metrics of now, with the scrape `before`.
 async fn fires(ivan: &Ivan, before: &str) -> Option<BTreeSet<String>> {
     let after = ivan.metrics().await;
-    firing(ivan, &series(Some(before), Some(&after), now(ivan).await))
+    firing(ivan, &series(Some(before), Some(&after), now(ivan).await)).await
 }
 
 /// A scrape as Prometheus makes it; `None` without an answer.
@@ -146,8 +146,8 @@ pub fn only(name: &str) -> Option<BTreeSet<String>> {
     Some(BTreeSet::from([name.to_owned()]))
 }
 
-#[test]
-fn the_rules_are_valid_and_documented() {
+#[tokio::test]
+async fn the_rules_are_valid_and_documented() {
     let names = alert_names();
     assert_eq!(names.len(), 9);
     let page = include_str!("../../docs/operations.md");
@@ -158,7 +158,7 @@ fn the_rules_are_valid_and_documented() {
         );
     }
     let rules = deploy("alerts.yaml").display().to_string();
-    if let Some((well, said)) = promtool(&["check", "rules", &rules]) {
+    if let Some((well, said)) = promtool(&["check", "rules", &rules]).await {
         assert!(well, "{said}");
     }
 }
@@ -201,7 +201,7 @@ async fn a_daemon_that_is_well_raises_nothing_and_one_that_is_gone_raises_its_al
         assert!(there.is_some());
         ivan.kill().await;
         let gone = scrape(&url, &token).await;
-        let raised = firing(ivan, &series(there.as_deref(), gone.as_deref(), at));
+        let raised = firing(ivan, &series(there.as_deref(), gone.as_deref(), at)).await;
         assert_eq!(raised, only("IvanDown"));
         ivan.start().await;
         assert_eq!(fires(ivan, "").await, Some(BTreeSet::new()));

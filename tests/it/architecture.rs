@@ -919,6 +919,39 @@ fn last_name(text: &str) -> &str {
     &text[start..]
 }
 
+/// A story's sandbox runs in the thread of the story. A call that blocks it stops Slack, the sources and the object store,
+/// on a busy machine for long enough that daemons give them up.
+#[test]
+fn no_story_waits_for_a_program_with_its_thread() {
+    let mut stories = BTreeMap::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    read_folder(&folder, Path::new(""), &mut stories);
+    assert!(stories.len() > 50, "{} files", stories.len());
+    let mut found = Vec::new();
+    for (path, text) in &stories {
+        if path.ends_with("architecture.rs") {
+            continue;
+        }
+        let text = without_comments(text);
+        found.extend(blocking_calls(&text).map(|call| format!("{}: {call}", path.display())));
+    }
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+#[test]
+fn a_story_that_waits_with_its_thread_is_found() {
+    let planted = "let mut child = std::process::Command::new(\"true\");";
+    assert_eq!(blocking_calls(planted).count(), 1);
+    let awaited = "use std::process::Stdio;\ntokio::process::Command::new(\"true\");";
+    assert_eq!(blocking_calls(awaited).count(), 0);
+}
+
+/// The parts of a text that name `Command` of `std`.
+fn blocking_calls(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().map(str::trim);
+    lines.filter(|line| line.contains("std::process") && line.contains("Command"))
+}
+
 /// A field called `message` replaces the sentence in the JSON log. A value that is both a field and part of the sentence
 /// is read twice. A reason is a field, so that it can be searched for.
 #[test]

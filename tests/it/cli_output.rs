@@ -408,11 +408,9 @@ mod at_a_terminal {
             let url = url.as_str().unwrap();
             let browser = ivan.folder().join("browser");
             let opened = ivan.folder().join("opened");
-            let pipe = std::process::Command::new("mkfifo")
-                .arg(&opened)
-                .status()
-                .unwrap();
-            assert!(pipe.success());
+            let mut mkfifo = tokio::process::Command::new("mkfifo");
+            let pipe = mkfifo.arg(&opened).status().await;
+            assert!(pipe.unwrap().success());
             let script = format!("#!/bin/sh\necho \"$1\" > {}\n", opened.display());
             std::fs::write(&browser, script).unwrap();
             std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o755)).unwrap();

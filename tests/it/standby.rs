@@ -100,7 +100,7 @@ impl Site {
     }
 
     /// Waits until the replica of the present term has a comment's command.
-    async fn until_replicated(&self, term: u64, text: &str) {
+    async fn until_replicated(&self, leader: &Machine, term: u64, text: &str) {
         let replica = self.replicas.path().join(format!("term-{term}.db"));
         let has = async {
             loop {
@@ -117,7 +117,8 @@ impl Site {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        self.ivan.within("it is replicated", has).await;
+        let replicated = tokio::time::timeout(PATIENCE, has).await;
+        replicated.unwrap_or_else(|_| panic!("not replicated:\n{}", leader.log()));
     }
 }
 
@@ -181,7 +182,7 @@ impl Machine {
         let shown = scrape(&format!("http://127.0.0.1:{}", self.port), TOKEN).await;
         let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
         let input = series(shown.as_deref(), shown.as_deref(), now.as_secs() as i64);
-        firing(&site.ivan, &input)
+        firing(&site.ivan, &input).await
     }
 
     /// Waits until it leads and has read its sources: before that it refuses REFs.
@@ -294,7 +295,7 @@ async fn a_follower_takes_over_from_a_lost_leader() {
     }
 
     says(&site, "before the change");
-    site.until_replicated(1, "before the change").await;
+    site.until_replicated(&a, 1, "before the change").await;
     let begun = tokio::time::Instant::now();
     a.is_killed().await;
     says(&site, "while nobody led");
@@ -330,7 +331,7 @@ async fn a_paused_leader_sends_nothing_when_it_comes_back() {
     b.starts();
     b.stands_by("ivan-a").await;
     says(&site, "known to both");
-    site.until_replicated(1, "known to both").await;
+    site.until_replicated(&a, 1, "known to both").await;
     // It is stopped anywhere on the way of this one.
     says(&site, "under way");
     a.gets("-STOP").await;
