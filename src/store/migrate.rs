@@ -28,6 +28,9 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0018_types.sql"),
 ];
 
+/// The result of all of them. A new store begins with it: each `ALTER TABLE` lets SQLite read the whole schema anew.
+const SCHEMA: &str = include_str!("schema.sql");
+
 /// `application_id` in the header of every store: "Ivan" in ASCII. Stores from before the first schema lack it.
 pub(super) const APPLICATION_ID: i64 = 0x4976_616e;
 
@@ -100,7 +103,10 @@ pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Resul
     tx.pragma_update(None, "application_id", APPLICATION_ID)
         .map_err(whole)?;
     let mut done = Ok(());
-    for (number, sql) in (found + 1..).zip(missing) {
+    let is_whole = found == 0 && migrations == MIGRATIONS;
+    let steps: &[&str] = if is_whole { &[SCHEMA] } else { missing };
+    let first = if is_whole { to } else { found + 1 };
+    for (number, sql) in (first..).zip(steps) {
         if let Err(e) = step(&mut tx, number, sql) {
             done = Err(format!(
                 "migration {number} failed and was rolled back: {e}"
@@ -133,6 +139,64 @@ fn step(tx: &mut Transaction<'_>, number: usize, sql: &str) -> rusqlite::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn texts(connection: &Connection, sql: &str) -> Vec<String> {
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    /// Everything in a database, as SQL that makes it.
+    fn dumped(connection: &Connection) -> String {
+        let mut sql = String::new();
+        let things = texts(
+            connection,
+            "SELECT sql FROM sqlite_schema
+             WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*'
+                 AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')
+             ORDER BY type <> 'table', type <> 'view', rowid",
+        );
+        for thing in things {
+            sql += &format!("{thing};\n\n");
+        }
+        let tables = "SELECT name FROM pragma_table_list
+                      WHERE type = 'table' AND schema = 'main' AND name <> 'sqlite_schema' ORDER BY name";
+        for table in texts(connection, tables) {
+            let columns = format!("SELECT name FROM pragma_table_info('{table}')");
+            let quoted: Vec<String> = texts(connection, &columns)
+                .iter()
+                .map(|name| format!("quote(\"{name}\")"))
+                .collect();
+            let rows = format!("SELECT {} FROM \"{table}\"", quoted.join(" || ', ' || "));
+            for row in texts(connection, &rows) {
+                sql += &format!("INSERT INTO {table} VALUES ({row});\n");
+            }
+        }
+        sql
+    }
+
+    /// `IVAN_SCHEMA=write` writes the file anew.
+    #[test]
+    fn the_schema_of_a_new_store_is_that_of_all_migrations() {
+        let head = "-- The store as all migrations leave it: what a new one begins with. A test writes it\n\
+                    -- (IVAN_SCHEMA=write cargo test --lib migrate::); a change is a migration.\n\n";
+        let mut grown = Connection::open_in_memory().unwrap();
+        migrate(&mut grown, MIGRATIONS.get(..1).unwrap()).unwrap();
+        migrate(&mut grown, MIGRATIONS).unwrap();
+        let file = format!("{head}{}", dumped(&grown));
+        if std::env::var_os("IVAN_SCHEMA").is_some() {
+            let path =
+                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/schema.sql");
+            std::fs::write(path, &file).unwrap();
+        }
+        assert_eq!(SCHEMA, file, "IVAN_SCHEMA=write cargo test --lib migrate::");
+        let mut new = Connection::open_in_memory().unwrap();
+        migrate(&mut new, MIGRATIONS).unwrap();
+        assert_eq!(dumped(&new), dumped(&grown));
+        assert_eq!(version(&new), version(&grown));
+        let check = texts(&new, "PRAGMA integrity_check");
+        assert_eq!(check, ["ok"]);
+    }
 
     fn version(connection: &Connection) -> i64 {
         connection

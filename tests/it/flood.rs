@@ -13,7 +13,7 @@ use crate::harness::*;
 
 /// Slack's limit for an acknowledgement.
 const ACK_WITHIN_MS: f64 = 3_000.0;
-/// The factor on Slack's limit in the suite, where twelve stories share two cores. With `IVAN_FLOOD` the flood has the
+/// The factor on Slack's limit in the suite, where sixteen stories share two cores. With `IVAN_FLOOD` the flood has the
 /// machine to itself, and Slack's own limit holds.
 const PATIENCE_IN_THE_SUITE: f64 = 10.0;
 /// The time limit for all answers, on a slow machine too.
