@@ -530,6 +530,12 @@ impl App {
         });
         self.commands.tell_the_untold().await?;
         let ended = parts.run(shutdown, FINISH_WITHIN).await;
+        if tokio::time::timeout(FINISH_WITHIN, self.commands.end())
+            .await
+            .is_err()
+        {
+            tracing::warn!("a notice is still being stored");
+        }
         // The last spans come from the parts that have just ended.
         #[cfg(feature = "otel")]
         if let Some(exporting) = exporting {

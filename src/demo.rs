@@ -131,6 +131,7 @@ async fn talk() -> Result<(), DemoError> {
             // Its current work is not worth waiting for: the store is removed with the demo.
             daemon.abort();
             let _ = daemon.await;
+            commands.end().await;
         }
         ended = &mut daemon => ended.map_err(std::io::Error::other)??,
     }

@@ -40,7 +40,7 @@
 //! │   │   status.rs · whoami.rs · link.rs · unlink.rs · token.rs · mute.rs · unmute.rs · help.rs · offers.rs: texts that are no command
 //! │   └── many.rs: one verb for several tasks · grammar.rs: words, options, REFs · named.rs: `[REF] NAME|none` · line.rs: command lines · line_format.rs: lines for prompts · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
 //! ├── commands/      runs a verb for a person: an answer now, or a durable operation
-//! │   └── run.rs: limits, idempotency keys · transaction.rs: commit or roll back · identity.rs: accounts ·
+//! │   └── run.rs: limits, idempotency keys · transaction.rs: commit or roll back · identity.rs: accounts · background.rs: work that nobody waits for ·
 //! │       find.rs, log.rs, morning.rs, overview.rs, schedule.rs, stats.rs, why.rs: reads over HTTP · set_aside.rs: retry · tokens.rs: people's own tokens and their logins
 //! ├── mailbox/       messages in and out; runs a command in the transaction of its message
 //! │   ├── incoming.rs · gestures.rs · meaning.rs     messages, reactions and buttons that arrive, and the command they mean

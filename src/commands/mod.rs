@@ -3,6 +3,7 @@
 //! [`Commands::ask`] and waits here; the mailbox runs a command inside its own transaction. No source is called: a write is
 //! an operation in the outbox.
 
+mod background;
 mod find;
 mod identity;
 mod log;
@@ -95,6 +96,7 @@ struct Inner {
     /// Says whether a member may act now; set once Slack knows us.
     admission: OnceLock<Arc<dyn Admission>>,
     confirmed: tokens::Confirmed,
+    background: background::Background,
 }
 
 impl Inner {
@@ -278,6 +280,7 @@ impl Commands {
                 logins: Logins::default(),
                 admission: OnceLock::new(),
                 confirmed: tokens::Confirmed::default(),
+                background: background::Background::default(),
             }),
         }
     }
@@ -353,14 +356,7 @@ impl Commands {
     }
 
     pub(crate) fn tell_if_it_takes_long(&self, command: CommandId) {
-        // A weak reference: once the daemon has ended, no further notice is sent.
-        let inner = Arc::downgrade(&self.inner);
-        tokio::spawn(async move {
-            tokio::time::sleep(TELL_AFTER).await;
-            let Some(inner) = inner.upgrade() else {
-                return;
-            };
-            let commands = Commands { inner };
+        self.later(TELL_AFTER, move |commands| async move {
             if let Err(trouble) = commands.tell_it_waits(command).await {
                 tracing::error!(command = command.0, error = %trouble, "cannot report that the command is queued");
             }

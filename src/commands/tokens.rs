@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -157,9 +158,9 @@ impl Commands {
         if token.used_at.is_some_and(|used| now < used + USED_EVERY) {
             return;
         }
-        let (store, token) = (self.inner.store.clone(), token.clone());
-        tokio::spawn(async move {
-            let noted = store.write_soon(move |tx| {
+        let token = token.clone();
+        self.later(Duration::ZERO, move |commands| async move {
+            let noted = commands.inner.store.write_soon(move |tx| {
                 personal_tokens::used(tx, token.id, now)?;
                 if token.used_at.is_none()
                     && let Some(message) = token.message
