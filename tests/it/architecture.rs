@@ -952,6 +952,39 @@ fn blocking_calls(text: &str) -> impl Iterator<Item = &str> {
     lines.filter(|line| line.contains("std::process") && line.contains("Command"))
 }
 
+/// `cargo test` does not look for examples in doc comments (`doctest = false` in Cargo.toml).
+#[test]
+fn no_doc_comment_has_an_example_that_would_not_be_run() {
+    let mut found = Vec::new();
+    let mut texts = 0;
+    for (path, text) in &Source::read().files {
+        let examples = examples(text);
+        texts += examples.len();
+        let runs = examples.into_iter().filter(|language| *language != "text");
+        found.extend(runs.map(|language| format!("{}: ```{language}", path.display())));
+    }
+    assert!(texts > 0, "no drawing was found either");
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+/// The languages of the code blocks in doc comments; empty for Rust without a name.
+fn examples(text: &str) -> Vec<&str> {
+    let doc = |line: &'_ str| -> Option<usize> {
+        let rest = line.trim_start();
+        let rest = rest.strip_prefix("///").or(rest.strip_prefix("//!"))?;
+        let rest = rest.trim_start().strip_prefix("```")?;
+        Some(line.len() - rest.len())
+    };
+    let fences = text.lines().filter_map(|line| Some(&line[doc(line)?..]));
+    fences.step_by(2).map(str::trim).collect()
+}
+
+#[test]
+fn examples_in_doc_comments_are_read() {
+    let planted = "/// ```\n/// f();\n/// ```\n//! ```text\n//! a\n//! ```\nlet fence = \"```\";";
+    assert_eq!(examples(planted), ["", "text"]);
+}
+
 /// A field called `message` replaces the sentence in the JSON log. A value that is both a field and part of the sentence
 /// is read twice. A reason is a field, so that it can be searched for.
 #[test]
