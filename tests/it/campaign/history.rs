@@ -438,6 +438,12 @@ impl History {
         let mut steps = self.steps.iter();
         steps.any(|step| matches!(step, Step::OwnClock(_)))
     }
+
+    /// Whether people can go on after it: no clock was moved, and no work is given up early.
+    pub fn ends_calmly(&self) -> bool {
+        let moved = |step: &Step| matches!(step, Step::Clock(..) | Step::OwnClock(_));
+        !self.gives_up && !self.steps.iter().any(moved)
+    }
 }
 
 struct Draw {

@@ -14,6 +14,7 @@ mod everyday;
 mod files;
 mod gone;
 mod history;
+mod offers;
 mod put_back;
 mod stale;
 mod threads;
@@ -162,6 +163,11 @@ async fn comes_out(history: &History, tally: &Tally) -> Result<(), String> {
         if wrong.is_empty() && put_back::follows(history) {
             wrong.extend(put_back::follow(drive.ivan, history, tally).await);
             wrong.extend(unexpected_errors(&drive, history));
+        }
+        if wrong.is_empty() && offers::follows(history) {
+            wrong.extend(offers::follow(drive.ivan, history, tally).await);
+            wrong.extend(unexpected_errors(&drive, history));
+            wrong.extend(damage(drive.ivan));
         }
         for round in 0..stale::rounds(history) {
             if wrong.is_empty() {

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::driver::{Tally, pending};
-use super::history::{History, Step, Who};
+use super::history::{History, Who};
 use super::put_back::{has_heard_all, said, tries_again};
 use crate::harness::*;
 
@@ -23,12 +23,11 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The longest pause between two commands, in milliseconds.
 const PAUSE_MS: u64 = 700;
 
-/// How often this follows a history: as `IVAN_CAMPAIGN_STALE` says, if it has no moved clocks and no give-ups.
+/// How often this follows a history: as `IVAN_CAMPAIGN_STALE` says, if people can go on after it.
 pub fn rounds(history: &History) -> u64 {
-    let moved = |step: &Step| matches!(step, Step::Clock(..) | Step::OwnClock(_));
-    match history.gives_up || history.steps.iter().any(moved) {
-        true => 0,
-        false => super::given("IVAN_CAMPAIGN_STALE").unwrap_or(0),
+    match history.ends_calmly() {
+        true => super::given("IVAN_CAMPAIGN_STALE").unwrap_or(0),
+        false => 0,
     }
 }
 
@@ -349,7 +348,7 @@ async fn put_back(ivan: &Ivan, way: Way) {
 }
 
 /// Waits until everything is heard and done, and all answers are final.
-async fn settled(ivan: &Ivan) {
+pub async fn settled(ivan: &Ivan) {
     loop {
         ivan.slack().redeliver_unacked();
         // Looked at before the work: a message heard between the two looks would be work that is not seen.
