@@ -23,8 +23,9 @@ use crate::harness::*;
 const LABEL: &str = "offered";
 /// The time limit of one step.
 const WITHIN: Duration = Duration::from_secs(90);
-/// The longest time from a press to SIGKILL, in milliseconds.
-const KILLED_WITHIN_MS: u64 = 400;
+/// The square root of the longest time from a press to SIGKILL, in milliseconds. Most of the work is done in the first
+/// tenth of that time.
+const KILLED_WITHIN: u64 = 20;
 /// The first presses of a button that are followed by SIGKILL, and all presses.
 const KILLS: usize = 2;
 const PRESSES: usize = 4;
@@ -201,7 +202,8 @@ async fn pressed(ivan: &mut Ivan, offer: &Offer, rng: &mut Rng, tally: &Tally) -
             .clicks(offer.who.slack(), &channel, &offer.ts, &action);
         tally.fault(format!("{} pressed", offer.label), 1);
         if press < KILLS {
-            tokio::time::sleep(Duration::from_millis(rng.u64(..KILLED_WITHIN_MS))).await;
+            let after = rng.u64(..=KILLED_WITHIN);
+            tokio::time::sleep(Duration::from_millis(after * after)).await;
             ivan.kill().await;
             tally.fault("SIGKILL after a press", 1);
             for front in [
