@@ -61,6 +61,8 @@ pub use reload::{LoadConfig, Reloading, SetLogLevel};
 
 /// The time limit for committed work after the signal to stop. The process is to end within 10 s.
 const FINISH_WITHIN: Duration = Duration::from_secs(9);
+/// The time limit after it for notices that are being stored.
+const NOTICES_WITHIN: Duration = Duration::from_millis(500);
 /// The time between two removals of old rows.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
@@ -530,11 +532,9 @@ impl App {
         });
         self.commands.tell_the_untold().await?;
         let ended = parts.run(shutdown, FINISH_WITHIN).await;
-        if tokio::time::timeout(FINISH_WITHIN, self.commands.end())
-            .await
-            .is_err()
-        {
-            tracing::warn!("a notice is still being stored");
+        let noticed = tokio::time::timeout(NOTICES_WITHIN, self.commands.end()).await;
+        if noticed.is_err() {
+            tracing::warn!("the store is slow: a notice may come after the next start");
         }
         // The last spans come from the parts that have just ended.
         #[cfg(feature = "otel")]
