@@ -42,7 +42,7 @@ struct Offer {
     label: &'static str,
     /// The method of its write in ClickUp.
     method: &'static str,
-    /// The only answer that tells of its effect begins and ends so.
+    /// How the only answer that tells of its effect begins, and what comes later in it.
     outcome: [&'static str; 2],
     /// The tasks that it changes.
     urls: BTreeSet<String>,
@@ -165,13 +165,13 @@ async fn is_taken(ivan: &mut Ivan, offer: &Offer, rng: &mut Rng, tally: &Tally) 
     if changed != offer.urls || !open.is_empty() {
         wrong.push(format!("changed: {changed:?}, still open: {open:?}"));
     }
-    let [begin, end] = offer.outcome;
+    let [begin, later] = offer.outcome;
     let answers = said(ivan, offer.who);
     let since: Vec<&PostedMessage> = answers.iter().filter(|one| one.ts > offer.ts).collect();
     let outcomes = outcomes(&since);
     let (well, others): (Vec<&str>, Vec<&str>) = outcomes
         .iter()
-        .partition(|text| text.starts_with(begin) && text.contains(end));
+        .partition(|text| text.starts_with(begin) && text.contains(later));
     // The second of two presses.
     let is_late = |text: &&str| {
         ["✗ That question was answered", "✗ Already undone."]
@@ -233,7 +233,7 @@ async fn pressed(ivan: &mut Ivan, offer: &Offer, rng: &mut Rng, tally: &Tally) -
     }
 }
 
-/// Two thirds of the presses meet a fault: a write or an answer is held, before or after it is applied.
+/// Perhaps holds a write or an answer that a press leads to, before or after it is applied.
 fn holds(ivan: &Ivan, offer: &Offer, rng: &mut Rng) {
     let kind = match rng.bool() {
         true => FaultKind::Hang,
