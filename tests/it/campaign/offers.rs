@@ -1,8 +1,9 @@
 //! After a history people press buttons, and the daemon is killed during the work that a press asks for.
 //!
 //! **Do it** under a question acts on the tasks that it shows. **Undo, use that one** under a creation takes the new task
-//! back and makes the other one current. Slack never delivers a press again: if it was lost, the button is still there,
-//! and it is pressed again. The check: each effect is in its source, nothing else has changed, and one answer says so.
+//! back and makes the other one current. Half of the presses are double ones. Slack never delivers a press again: if it
+//! was lost, the button is still there, and it is pressed again. The check: each effect is in its source, nothing else has
+//! changed, and one answer says so.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -197,10 +198,14 @@ async fn pressed(ivan: &mut Ivan, offer: &Offer, rng: &mut Rng, tally: &Tally) -
         if press < KILLS {
             holds(ivan, offer, rng);
         }
-        let envelope = ivan
-            .slack()
-            .clicks(offer.who.slack(), &channel, &offer.ts, &action);
-        tally.fault(format!("{} pressed", offer.label), 1);
+        // The second press of two must have no effect.
+        let mut envelope = String::new();
+        for _ in 0..rng.usize(1..=2) {
+            envelope = ivan
+                .slack()
+                .clicks(offer.who.slack(), &channel, &offer.ts, &action);
+            tally.fault(format!("{} pressed", offer.label), 1);
+        }
         if press < KILLS {
             let after = rng.u64(..=KILLED_WITHIN);
             tokio::time::sleep(Duration::from_millis(after * after)).await;
