@@ -28,7 +28,7 @@ use crate::domain::source::SourceWriter;
 use crate::domain::source::{Delivery, UnreadablePayload, WebhookReader};
 use crate::domain::task::{Source, Task, TaskKey};
 use crate::ingest::{self, Applied, ReportOrigin};
-use crate::limits::Limit;
+use crate::limits::{Limit, ReasonThrottle};
 use crate::linking;
 use crate::runtime::{Backoff, CancellationToken, lock};
 use crate::store::deliveries::{self, PageLimits, WaitingDelivery};
@@ -55,6 +55,9 @@ const ACTS_MAX: usize = 256;
 /// The first delay after a source did not answer, or the store failed.
 const RETRY_INITIAL: Duration = Duration::from_secs(1);
 const RETRY: Backoff = Backoff::new(RETRY_INITIAL, Duration::from_secs(60));
+
+/// A source that breaks its contract would otherwise fill the log with every delivery.
+static UNREADABLE: ReasonThrottle = ReasonThrottle::new();
 
 /// See the module.
 #[derive(Clone)]
@@ -582,7 +585,15 @@ impl Inner {
                 }
                 Ok(events) => understood.push((waiting, events)),
                 Err(unreadable) => {
-                    tracing::warn!(delivery = %waiting.delivery.dedupe_key, %source, error = %unreadable, "unreadable delivery skipped");
+                    let reason = format!("{source}: {unreadable}");
+                    match UNREADABLE.pass(&reason, Instant::now()) {
+                        Some(suppressed) => {
+                            tracing::warn!(delivery = %waiting.delivery.dedupe_key, %source, suppressed, error = %unreadable, "unreadable delivery skipped");
+                        }
+                        None => {
+                            tracing::debug!(delivery = %waiting.delivery.dedupe_key, %source, error = %unreadable, "unreadable delivery skipped");
+                        }
+                    }
                     left_alone.push((waiting.id, format!("unreadable: {}", unreadable.why)));
                 }
             }

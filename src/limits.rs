@@ -3,6 +3,7 @@
 //! The module that reaches it decides the effect: it refuses with a reason, or makes the next request wait. Accepted
 //! work is never lost. `docs/reliability.md` has the table with the values and their effects on senders and people.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +15,8 @@ use crate::runtime::lock;
 
 /// The minimum time between two log lines about the same limit, since one is often reached many times in a row.
 const SAY_EVERY: Duration = Duration::from_secs(60);
+/// How many reasons have a log line of their own at one place in the code.
+const REASONS_MAX: usize = 8;
 
 /// One bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +96,14 @@ struct Reached {
 /// Passes one log line a minute and counts the others.
 #[derive(Debug)]
 pub struct LogThrottle(Mutex<Option<(Instant, u64)>>);
+
+/// A [`LogThrottle`] for each reason, so that a frequent reason does not hide another. Reasons may come from outside:
+/// those beyond the first few share a line.
+#[derive(Debug)]
+pub struct ReasonThrottle {
+    of: Mutex<BTreeMap<String, LogThrottle>>,
+    others: LogThrottle,
+}
 
 static REACHED: [Reached; Limit::ALL.len()] = [const {
     Reached {
@@ -251,6 +262,34 @@ impl Default for LogThrottle {
     }
 }
 
+impl ReasonThrottle {
+    /// A throttle that lets the first line of each reason pass.
+    pub const fn new() -> ReasonThrottle {
+        ReasonThrottle {
+            of: Mutex::new(BTreeMap::new()),
+            others: LogThrottle::new(),
+        }
+    }
+
+    /// As [`LogThrottle::pass`], for a line with this reason.
+    pub fn pass(&self, reason: &str, now: Instant) -> Option<u64> {
+        let mut of = lock(&self.of);
+        if of.len() >= REASONS_MAX && !of.contains_key(reason) {
+            of.retain(|_, throttle| throttle.is_held(now));
+        }
+        if of.len() >= REASONS_MAX && !of.contains_key(reason) {
+            return self.others.pass(now);
+        }
+        of.entry(reason.to_owned()).or_default().pass(now)
+    }
+}
+
+impl Default for ReasonThrottle {
+    fn default() -> ReasonThrottle {
+        ReasonThrottle::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -289,5 +328,24 @@ mod tests {
             throttle.pass(now)
         });
         assert_eq!(said, [Some(0), None, None, Some(2), None, Some(1)]);
+    }
+
+    #[test]
+    fn each_reason_is_logged_and_many_of_them_share_a_line() {
+        let throttle = ReasonThrottle::new();
+        let begin = Instant::now();
+        assert_eq!(throttle.pass("one", begin), Some(0));
+        assert_eq!(throttle.pass("one", begin), None);
+        assert_eq!(throttle.pass("another", begin), Some(0));
+        // Six more have a line of their own, and the other 92 share one.
+        let passed = (0..98)
+            .filter(|n| throttle.pass(&format!("reason {n}"), begin).is_some())
+            .count();
+        assert_eq!(passed, 7);
+        let later = begin + SAY_EVERY;
+        assert_eq!(throttle.pass("one", later), Some(1));
+        // Reasons of the past make room.
+        assert_eq!(throttle.pass("new", later), Some(0));
+        assert_eq!(throttle.pass("new", later), None);
     }
 }

@@ -33,7 +33,7 @@ use crate::domain::controls;
 use crate::domain::source::{Delivery, DeliveryRefusal, Headers, SignatureCheck, WebhookReader};
 use crate::domain::task::Source;
 use crate::inbox::{Inbox, Inserted, NotKept};
-use crate::limits::LogThrottle;
+use crate::limits::{LogThrottle, ReasonThrottle};
 use crate::runtime::{RateLimiter, lock};
 
 /// The part of the inbox that is needed here; [`Inbox`] documents the guarantees of each method.
@@ -233,6 +233,8 @@ struct Route {
     reader: Arc<dyn WebhookReader>,
     hooks: Arc<Hooks>,
     refusals: Refusals,
+    /// Throttles the log of signed webhooks that cannot be read.
+    unreadable: ReasonThrottle,
 }
 
 /// Throttles the log of refusals: a line a minute for each address.
@@ -309,6 +311,7 @@ impl Route {
             reader,
             hooks,
             refusals: Refusals::default(),
+            unreadable: ReasonThrottle::default(),
         }
     }
 
@@ -321,7 +324,7 @@ impl Route {
         Ok(kept)
     }
 
-    /// Logs one line for the operator. Lines that strangers can cause are throttled, so that they cannot fill the log.
+    /// Logs one line for the operator. Warnings that others can cause are throttled, so that they cannot fill the log.
     fn say(&self, why: &Why, peer: Option<IpAddr>) {
         let source = self.source;
         let what = self.in_words(why);
@@ -334,9 +337,14 @@ impl Route {
                 let event = controls::code(event);
                 tracing::info!(%source, event, "unknown webhook event ignored");
             }
-            Why::Unreadable(_) => {
-                tracing::warn!(%source, error = what, "signed webhook ignored")
-            }
+            Why::Unreadable(_) => match self.unreadable.pass(&what, Instant::now()) {
+                Some(suppressed) => {
+                    tracing::warn!(%source, suppressed, error = what, "signed webhook ignored");
+                }
+                None => {
+                    tracing::debug!(%source, error = what, "signed webhook ignored");
+                }
+            },
             // The limit has logged it already.
             Why::Full => tracing::debug!(%source, error = what, "webhook rejected"),
             // No action is needed: the source is asked to repeat it, and a poll finds it. It may even be stored by now.

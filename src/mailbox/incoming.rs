@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use super::gestures::{is_overheard, whole};
 use super::lost::listed;
@@ -16,13 +17,16 @@ use crate::domain::form::FieldError;
 use crate::domain::mention;
 use crate::domain::person::SlackMember;
 use crate::domain::reply;
-use crate::limits::Limit;
+use crate::limits::{Limit, LogThrottle};
 use crate::store::messages::{self, MessageDraft};
 use crate::store::{StoreError, Wake, people, slack_events};
 use crate::verbs::{self, Command};
 
 /// How many messages of one person may wait (P8): one answer goes out a second, so this is minutes of them.
 const HEARD_MAX: i64 = 100;
+
+/// While Slack takes no posts, each message would otherwise be a log line.
+static ANSWER_NOT_SHOWN: LogThrottle = LogThrottle::new();
 
 /// What became of a message or a gesture that was handed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -259,10 +263,17 @@ impl Mailbox {
         match tokio::time::timeout(SHOWN_WITHIN, shown).await {
             Ok(shown) => shown,
             Err(_) => {
-                tracing::warn!(
-                    channel,
-                    "an answer is still not posted; going on without it"
-                );
+                match ANSWER_NOT_SHOWN.pass(Instant::now()) {
+                    Some(suppressed) => tracing::warn!(
+                        channel,
+                        suppressed,
+                        "an answer is still not posted; going on without it"
+                    ),
+                    None => tracing::debug!(
+                        channel,
+                        "an answer is still not posted; going on without it"
+                    ),
+                }
                 Ok(())
             }
         }

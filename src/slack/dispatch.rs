@@ -23,7 +23,7 @@ use crate::domain::mention::{self, QUIET_AT};
 use crate::domain::person::{Membership, SlackMember};
 use crate::domain::reply::Text;
 use crate::domain::set_aside::Work;
-use crate::limits::Limit;
+use crate::limits::{Limit, ReasonThrottle};
 use crate::mailbox::{
     Admission, Attachments, Gesture, Inbound, Mailbox, StoreError, WaitingMessage, WorkAttempt,
 };
@@ -45,6 +45,9 @@ const LOOKS_AHEAD: usize = 8;
 const MEMBERS_MAX: usize = 10_000;
 /// The minimum time between two log lines about one person's uncertain account.
 const SAY_DOUBTS_EVERY: Duration = Duration::from_secs(3_600);
+
+/// While Slack identifies nobody, each attempt for each person would be a log line.
+static NOT_IDENTIFIED: ReasonThrottle = ReasonThrottle::new();
 
 /// A cache of people's accounts from `users.info`. Entries older than `keep_for` are never used.
 pub struct Members {
@@ -322,7 +325,14 @@ impl Dispatcher {
                 }
                 Err(NotActedOn::Unknown(error)) => {
                     let wait = wait_after(&error, &mut backoff, &self.timings);
-                    tracing::warn!(wait_ms = millis(wait), person = next.heard.user, %error, "message waits until Slack identifies its sender");
+                    match NOT_IDENTIFIED.pass(&error.to_string(), Instant::now()) {
+                        Some(suppressed) => {
+                            tracing::warn!(wait_ms = millis(wait), person = next.heard.user, suppressed, %error, "message waits until Slack identifies its sender");
+                        }
+                        None => {
+                            tracing::debug!(wait_ms = millis(wait), person = next.heard.user, %error, "message waits until Slack identifies its sender");
+                        }
+                    }
                     wait
                 }
             };

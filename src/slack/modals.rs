@@ -16,6 +16,7 @@ use slack_morphism::blocks::{
 };
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::blocks::mrkdwn_within;
 use super::dispatch::{Members, member_of};
@@ -29,7 +30,7 @@ use crate::domain::form::{FormField, prefill};
 use crate::domain::operation::Place;
 use crate::domain::reply::{self, Text};
 use crate::domain::task::Source;
-use crate::limits::Limit;
+use crate::limits::{Limit, LogThrottle, ReasonThrottle};
 use crate::mailbox::{CommandError, CreateForm, Mailbox, PlaceChoice, ReplyUrl, StoreError};
 use crate::runtime::lock;
 use crate::verbs::offers::titled;
@@ -52,6 +53,13 @@ const CHOICES_MAX: usize = 500;
 /// Characters of a choice, and of its value.
 const CHOICE_MAX: usize = 75;
 const VALUE_MAX: usize = 150;
+
+/// A store that fails would otherwise fill the log with every press.
+static NOT_FILLED: LogThrottle = LogThrottle::new();
+/// The same, for people who cannot be told.
+static NOT_TOLD: LogThrottle = LogThrottle::new();
+/// The same, for forms that Slack refuses.
+static REFUSED: ReasonThrottle = ReasonThrottle::new();
 
 /// Opens forms.
 pub struct Opener {
@@ -112,14 +120,26 @@ impl Opener {
             Ok(()) => return,
             Err(NoForm::Told(words)) => words,
             Err(NoForm::Store(trouble)) => {
-                tracing::error!(error = %trouble, "cannot fill a form");
+                match NOT_FILLED.pass(Instant::now()) {
+                    Some(suppressed) => {
+                        tracing::error!(suppressed, error = %trouble, "cannot fill a form");
+                    }
+                    None => tracing::debug!(error = %trouble, "cannot fill a form"),
+                }
                 reply::form_refused("I can't read my data right now")
             }
         };
         let (channel, url) = (opening.channel.as_deref(), opening.reply_url.clone());
         let told = self.mailbox.tell_alone(&opening.user, channel, url, words);
         if let Err(trouble) = told.await {
-            tracing::error!(person = opening.user, error = %trouble, "cannot tell a person why no form opened");
+            match NOT_TOLD.pass(Instant::now()) {
+                Some(suppressed) => {
+                    tracing::error!(person = opening.user, suppressed, error = %trouble, "cannot tell a person why no form opened");
+                }
+                None => {
+                    tracing::debug!(person = opening.user, error = %trouble, "cannot tell a person why no form opened");
+                }
+            }
         }
     }
 
@@ -265,7 +285,10 @@ fn in_words(error: &WebError) -> Text {
             reply::press_again()
         }
         WebError::Refused { .. } | WebError::Credentials { .. } => {
-            tracing::error!(%error, "cannot open a form");
+            match REFUSED.pass(error.code(), Instant::now()) {
+                Some(suppressed) => tracing::error!(suppressed, %error, "cannot open a form"),
+                None => tracing::debug!(%error, "cannot open a form"),
+            }
             count_refusal(error.code(), "given_up");
             reply::form_refused(&error.to_string())
         }

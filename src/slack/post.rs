@@ -23,7 +23,7 @@ use super::{SlackError, Timings, ephemeral, millis, panicked};
 use crate::clock::Clock;
 use crate::domain::ids::MessageId;
 use crate::domain::set_aside::Work as Begins;
-use crate::limits::Limit;
+use crate::limits::{Limit, ReasonThrottle};
 use crate::mailbox::{
     Attempts, Conversation, Ephemeral, Fate, Outbound, Outgoing, OutgoingPage, StoreError,
 };
@@ -36,6 +36,13 @@ const CONVERSATIONS_AT_ONCE: usize = 32;
 const READ_AHEAD: usize = 64;
 /// How many failed messages are remembered before the idle ones are dropped.
 const BACKOFFS_MAX: usize = 1_000;
+
+/// While Slack takes no posts, each attempt for each message would be a log line.
+static NOT_POSTED: ReasonThrottle = ReasonThrottle::new();
+/// The same, for messages that Slack refuses in every form.
+static GIVEN_UP: ReasonThrottle = ReasonThrottle::new();
+/// The same, for messages without their blocks.
+static WITHOUT_BLOCKS: ReasonThrottle = ReasonThrottle::new();
 
 /// Posts until told to stop; then the remaining messages still go out, if Slack accepts them at once.
 ///
@@ -341,7 +348,14 @@ impl Poster {
             Failed::Web(WebError::Credentials { .. }) => self.timings.alarm_retry,
             Failed::Web(_) | Failed::Store(_) => backoff,
         };
-        tracing::warn!(message_id = message.id.0, wait_ms = millis(wait), error = %failed, "cannot post the message yet");
+        match NOT_POSTED.pass(&failed.to_string(), Instant::now()) {
+            Some(suppressed) => {
+                tracing::warn!(message_id = message.id.0, wait_ms = millis(wait), suppressed, error = %failed, "cannot post the message yet");
+            }
+            None => {
+                tracing::debug!(message_id = message.id.0, wait_ms = millis(wait), error = %failed, "cannot post the message yet");
+            }
+        }
         let again = async {
             // The store itself signals when it accepts writes again.
             let well = self.attempts.until_the_store_is_well();
@@ -393,13 +407,23 @@ impl Poster {
     /// Gives up a message that Slack refuses in every form: logs it, counts it, and alerts operators.
     async fn give_up(&self, message: &Outgoing, error: &WebError) -> Result<(), Failed> {
         let (code, why) = (error.code(), error.to_string());
-        tracing::warn!(
-            message_id = message.id.0,
-            channel = message.conversation.channel,
-            code,
-            error = why,
-            "message given up"
-        );
+        match GIVEN_UP.pass(code, Instant::now()) {
+            Some(suppressed) => tracing::warn!(
+                message_id = message.id.0,
+                channel = message.conversation.channel,
+                code,
+                suppressed,
+                error = why,
+                "message given up"
+            ),
+            None => tracing::debug!(
+                message_id = message.id.0,
+                channel = message.conversation.channel,
+                code,
+                error = why,
+                "message given up"
+            ),
+        }
         count_refusal(code, "given_up");
         let code = code.to_owned();
         self.record(message, Fate::Dropped { code, why }).await
@@ -423,8 +447,10 @@ impl Poster {
         if message.redraw {
             return None;
         }
-        tracing::warn!(message_id = message.id.0, blocks = message.parts.len(), characters = text.chars().count(), %error, "Slack rejected the blocks; message sent as plain text");
-        tracing::debug!(message_id = message.id.0, parts = ?message.parts, "rejected blocks");
+        if let Some(suppressed) = WITHOUT_BLOCKS.pass(error.code(), Instant::now()) {
+            tracing::warn!(message_id = message.id.0, blocks = message.parts.len(), characters = text.chars().count(), suppressed, %error, "Slack rejected the blocks; message sent as plain text");
+        }
+        tracing::debug!(message_id = message.id.0, parts = ?message.parts, %error, "rejected blocks");
         count_refusal(error.code(), "said_plainly");
         Some(less)
     }

@@ -58,6 +58,10 @@ const KEEP_WITHIN: Duration = Duration::from_millis(2_300);
 
 /// A store that refuses writes would otherwise fill the log with every envelope of that time.
 static NOT_KEPT: LogThrottle = LogThrottle::new();
+/// The same, for interactions: each person is told.
+static INTERACTION_NOT_KEPT: LogThrottle = LogThrottle::new();
+/// The same, for a slow store.
+static SLOW_STORE: LogThrottle = LogThrottle::new();
 
 /// The source of the loop's connections.
 #[async_trait]
@@ -862,17 +866,32 @@ impl Job {
                     Ok(Ok(kept)) => Ok(kept),
                     Ok(Err(trouble)) => {
                         count(&self.kind, "not_kept");
-                        tracing::error!(envelope, kind = self.kind, error = %trouble, "interaction not stored; its person is told");
+                        match INTERACTION_NOT_KEPT.pass(Instant::now()) {
+                            Some(suppressed) => {
+                                tracing::error!(envelope, kind = self.kind, suppressed, error = %trouble, "interaction not stored; its person is told");
+                            }
+                            None => {
+                                tracing::debug!(envelope, kind = self.kind, error = %trouble, "interaction not stored; its person is told");
+                            }
+                        }
                         return acknowledgement(self.envelope_id, Some(failed));
                     }
                     // It may still be stored: the write under way is completed.
                     Err(_) => {
                         count(&self.kind, "slow");
-                        tracing::warn!(
-                            envelope,
-                            kind = self.kind,
-                            "the store is slow: interaction acknowledged before it is stored"
-                        );
+                        match SLOW_STORE.pass(Instant::now()) {
+                            Some(suppressed) => tracing::warn!(
+                                envelope,
+                                kind = self.kind,
+                                suppressed,
+                                "the store is slow: interaction acknowledged before it is stored"
+                            ),
+                            None => tracing::debug!(
+                                envelope,
+                                kind = self.kind,
+                                "the store is slow: interaction acknowledged before it is stored"
+                            ),
+                        }
                         return acknowledgement(self.envelope_id, Some(slow));
                     }
                 },

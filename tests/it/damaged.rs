@@ -186,3 +186,45 @@ async fn whatever_is_signed_is_answered_and_logged_and_nothing_breaks() {
     })
     .await;
 }
+
+/// A sender that breaks its contract all the time does not fill the log.
+#[tokio::test]
+async fn many_signed_payloads_that_cannot_be_read_are_a_line_a_minute() {
+    const MANY: usize = 100;
+    ivan_test(two_issues().webhooks(), async |ivan| {
+        let client = client();
+        let url = ivan.hook_url("clickup");
+        let send = async |n: usize, body: Value, how: &str| {
+            let body = body.to_string().into_bytes();
+            let sent = Sent::new("clickup", "taskUpdated", false, body, how);
+            let answered = async {
+                // A busy machine may not store it in time.
+                loop {
+                    let (status, answer) = sent.send(&client, &url, n).await;
+                    if status != 503 {
+                        return (status, answer);
+                    }
+                }
+            };
+            let (status, answer) = ivan.within("it is answered", answered).await;
+            assert_eq!(status, 200, "{how}: {answer}");
+        };
+        for n in 0..MANY {
+            let body = json!({"webhook_id": "4b67ac88", "n": n});
+            send(n, body, "without an event").await;
+            let body = json!({"event": "taskUpdated", "webhook_id": "4b67ac88", "n": n});
+            send(n, body, "without a task").await;
+        }
+        ivan.until_deliveries_are_applied().await;
+        for words in ["signed webhook ignored", "unreadable delivery skipped"] {
+            ivan.logs(words).await;
+            let logged = ivan.messages_logged();
+            let lines = logged.iter().filter(|line| line.starts_with(words));
+            // It may take longer than a minute.
+            assert!(lines.count() <= 2, "{logged:#?}");
+        }
+        let skipped = "SELECT count(*) FROM deliveries WHERE result LIKE 'unreadable: %'";
+        assert_eq!(ivan.sql::<i64>(skipped), i64::try_from(MANY).unwrap());
+    })
+    .await;
+}

@@ -5,6 +5,7 @@
 //! the middle, as they do without room.
 
 use ivan::sandbox::fault_server::{Fault, FaultKind, Gate};
+use ivan::sandbox::slack::SandboxSlack;
 use ivan::sandbox::webhook_sender::AttemptEnd;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -119,6 +120,38 @@ async fn what_cannot_be_kept_is_refused_and_said_and_goes_on_when_there_is_room(
         ivan.github().issue(REPO, 1).has_comments(["shipped"]);
         assert_eq!(ivan.github().issues_titled(REPO, "Buy milk").len(), 1);
         assert_eq!(ivan.github().issues_titled(REPO, "Buy bread").len(), 0);
+    })
+    .await;
+}
+
+/// Slack does not send a command again, so its author is told in the acknowledgement.
+#[tokio::test]
+async fn each_command_that_cannot_be_kept_is_answered_and_the_log_has_a_line_a_minute() {
+    const COMMANDS: usize = 60;
+    on_a_small_disk(two_issues(), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Login fails");
+        ivan.fills_the_disk(1);
+        let dm = ivan.slack().dm(ANA);
+        for n in 0..COMMANDS {
+            let text = format!("create Milk {n}");
+            ivan.slack().commands(ANA, &dm, "/ivan", &text);
+        }
+        let told = |slack: &SandboxSlack| {
+            let told = slack.whispers().into_iter();
+            told.filter(|whisper| whisper.from == "ack").count() >= COMMANDS
+        };
+        ivan.within("each is answered", ivan.slack().until(told))
+            .await;
+        ivan.logs("interaction not stored; its person is told")
+            .await;
+        for words in ["interaction not stored", "the store is slow"] {
+            let logged = ivan.messages_logged();
+            let lines = logged.iter().filter(|line| line.starts_with(words));
+            // It may take longer than a minute.
+            assert!(lines.count() <= 2, "{logged:#?}");
+        }
+        ivan.frees_the_disk();
+        until_it_is_well(ivan).await;
     })
     .await;
 }
