@@ -87,6 +87,7 @@ pub(super) async fn enlist(store: &Store, config: &Config) -> Result<Enlisted, S
             schedules::set_defaults(tx, &defaults)?;
             people::enlist(tx, &roster)?;
             tx.wake(Wake::Homes);
+            tx.wake(Wake::Newcomers);
             Ok(Enlisted {
                 before,
                 after: names()?,

@@ -187,6 +187,7 @@ impl MailTx<'_> {
         tracing::info!(person = arrival.slack, by, "person added");
         self.db.wake(Wake::Rhythms);
         self.db.wake(Wake::Homes);
+        self.db.wake(Wake::Newcomers);
         if let Some(person) = people::of_slack(self.db, &arrival.slack)? {
             let dm = dm_of(self.db, &arrival.slack)?;
             arrivals::welcome(self.db, &arrival.slack, &arrival.name, self.now)?;

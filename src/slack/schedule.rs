@@ -82,8 +82,8 @@ async fn changed(mailbox: &Mailbox, looked: Instant) {
     tokio::time::sleep_until(looked + LOOK_SOON).await;
 }
 
-/// Looks up the time zones of people who have not written yet, until all are known or told to stop. Their messages are
-/// then in their local time from the start.
+/// Looks up the time zones of people who have not written yet, until told to stop. Their messages are then in their
+/// local time from the start. When all are known, it waits for people who are added.
 pub async fn learn_zones(
     mailbox: Mailbox,
     web: Web,
@@ -100,8 +100,12 @@ pub async fn learn_zones(
         };
         match learned {
             Ok(true) => {
-                shutdown.cancelled().await;
-                return Ok(());
+                backoff.reset();
+                let added = mailbox.signals().newcomers.notified();
+                match shutdown.run_until_cancelled(added).await {
+                    Some(()) => continue,
+                    None => return Ok(()),
+                }
             }
             Ok(false) => {}
             Err(trouble) => tracing::warn!(error = %trouble, "cannot read time zones yet"),

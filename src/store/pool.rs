@@ -106,6 +106,8 @@ pub enum Wake {
     Homes,
     /// The briefing or quiet-hours schedule changed.
     Rhythms,
+    /// People were added.
+    Newcomers,
     /// This command has its final report, for traces.
     #[cfg(feature = "otel")]
     Ended(CommandId),
@@ -128,6 +130,8 @@ pub struct Signals {
     pub homes: Notify,
     /// For the schedule: a briefing or quiet hours have changed.
     pub rhythms: Notify,
+    /// For the look-up of time zones: people were added.
+    pub newcomers: Notify,
     released: AtomicBool,
     settled: watch::Sender<u64>,
     progress: watch::Sender<u64>,
@@ -146,6 +150,7 @@ impl Signals {
             Wake::Messages => self.messages.notify_one(),
             Wake::Reactions => self.reactions.notify_one(),
             Wake::Homes => self.homes.notify_one(),
+            Wake::Newcomers => self.newcomers.notify_one(),
             Wake::Rhythms => self.rhythms.notify_one(),
             #[cfg(feature = "otel")]
             Wake::Ended(command) => telemetry::note(|| Some(Fact::Settled(command))),

@@ -150,6 +150,35 @@ async fn a_broken_file_is_refused_with_its_line_and_the_former_stays() {
     .await;
 }
 
+/// Before the first message of a person who is added meanwhile, Slack's zone counts, as for those of the start.
+#[tokio::test]
+async fn a_person_who_is_added_is_in_the_zone_that_slack_knows() {
+    let setup = with_cem().before(|sandbox| sandbox.slack.moves_to(CEM, "Asia/Tokyo"));
+    ivan_test(setup, async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        let text = ivan.config_text();
+        write(
+            ivan,
+            &format!("{text}[[people]]\nname = \"Cem\"\nslack = \"{CEM}\"\nclickup = \"4244\"\n"),
+        );
+        ivan.signal("-HUP").await;
+        ivan.logs("configuration reloaded changed=people … people_added=1")
+            .await;
+        let zone = async || {
+            let actor = [("X-Ivan-Actor", "Cem")];
+            let (_, told) = ivan.http_with("GET", "/rhythm", None, &actor).await;
+            told["zone"].as_str().unwrap_or_default().to_owned()
+        };
+        ivan.within("Cem's zone is known", async {
+            while zone().await != "Asia/Tokyo" {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    })
+    .await;
+}
+
 /// A token of one person, or one that may only read, reloads nothing.
 #[tokio::test]
 async fn only_an_operators_token_reloads() {
