@@ -107,6 +107,7 @@ impl Writes for ClickUp {
 
     /// Contract clickup 6.1.
     async fn change(&self, now: &Task, change: &TaskChange) -> Result<Task, WriteError> {
+        let mut day_at = None;
         let fields = match change {
             TaskChange::Labels(tags) => return self.retag(now, tags).await,
             TaskChange::Milestone(_) => {
@@ -124,11 +125,28 @@ impl Writes for ClickUp {
             }
             TaskChange::DueOn(day) => {
                 let at = due::instant(*day, self.owner_zone().await);
+                day_at = Some(at);
                 json!({"due_date": at.timestamp_millis(), "due_date_time": false})
             }
             TaskChange::Priority(priority) => json!({"priority": priority.map(level)}),
         };
-        Ok(self.put(now, fields).await?)
+        let task = self.put(now, fields).await?;
+        let holds = match day_at {
+            // ClickUp moves a day to the owner's 04:00, whatever zone we believe in.
+            Some(at) => {
+                let due = task.due.as_ref();
+                due.is_some_and(|due| (due.at - at).abs() < TimeDelta::days(1))
+            }
+            None => change.holds_in(&task),
+        };
+        match holds {
+            true => Ok(task),
+            false => Err(refused(format!(
+                "ClickUp did not change the {} of {}. Change it there",
+                change.what(Source::ClickUp),
+                named(&now.key)
+            ))),
+        }
     }
 
     async fn comment(

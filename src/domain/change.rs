@@ -174,7 +174,12 @@ impl TaskChange {
 
     /// How the task differs from the state that we left, as the end of a sentence.
     pub fn difference(&self, source: Source) -> String {
-        let what = match self {
+        format!("its {} changed", self.what(source))
+    }
+
+    /// What it changes of a task, as a noun.
+    pub fn what(&self, source: Source) -> &'static str {
+        match self {
             TaskChange::Assign { .. } => "assignees",
             TaskChange::Due(_) | TaskChange::DueOn(_) => "due date",
             TaskChange::Priority(_) => "priority",
@@ -182,8 +187,7 @@ impl TaskChange {
             TaskChange::Milestone(_) => "milestone",
             TaskChange::Type(_) => "type",
             TaskChange::Pause { .. } | TaskChange::Resume { .. } => "status",
-        };
-        format!("its {what} changed")
+        }
     }
 }
 

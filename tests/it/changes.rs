@@ -128,6 +128,45 @@ async fn whoever_claims_has_it_too() {
     .await;
 }
 
+/// ClickUp is not known to do so: an answer with the task as it was.
+#[rstest]
+#[case::assignees(
+    "assign @bo",
+    "Not assigned: Renew cert. ClickUp did not change the assignees"
+)]
+#[case::due(
+    "due tomorrow 17:00",
+    "Due date not changed: Renew cert. ClickUp did not change the due date"
+)]
+#[case::day(
+    "due 1 dec",
+    "Due date not changed: Renew cert. ClickUp did not change the due date"
+)]
+#[case::priority(
+    "prio urgent",
+    "Priority not changed: Renew cert. ClickUp did not change the priority"
+)]
+#[tokio::test]
+async fn what_clickup_drops_without_a_word_is_said(#[case] typed: &str, #[case] said: &str) {
+    ivan_test(of_two(), async |ivan| {
+        let cert = ivan.clickup().task("Renew cert");
+        let dropped = FaultKind::Answer {
+            status: 200,
+            headers: Vec::new(),
+            body: cert.json().to_string(),
+        };
+        ivan.clickup()
+            .front()
+            .fault(Fault::new(dropped).on("PUT", "/task/"));
+        let (verb, rest) = typed.split_once(' ').unwrap();
+        let typed = format!("{verb} clickup:{} {rest}", cert.id());
+        ivan.dm(ANA, &typed).await.begins(&format!("✗ {said}"));
+        // Nothing is to be undone, and the same command works.
+        ivan.dm(ANA, &typed).await.begins("✓ ");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_due_date_is_set_in_the_persons_zone_and_taken_away() {
     ivan_test(of_two(), async |ivan| {
