@@ -5,6 +5,7 @@
 use super::VERBS;
 use crate::domain::address;
 use crate::domain::command::Ref;
+use crate::domain::controls::first_bytes;
 use crate::domain::spelling::nearest;
 use crate::domain::task::{RepoName, TaskId};
 use crate::domain::when::When;
@@ -210,12 +211,16 @@ impl Flag {
     }
 }
 
+/// More bytes than any option's name has.
+const OPTION_MAX: usize = 64;
+
 /// The known option that a text begins with, and the rest after it. `--source=github` is accepted too.
 pub fn flag<'a>(text: &'a str, known: &[Flag]) -> Option<(Flag, &'a str)> {
     let find = |word: &str| known.iter().copied().find(|flag| flag.is(word));
-    let (word, rest) = split_word(text);
+    // A longer word is no option, and may be the whole text.
+    let (word, _) = split_word(first_bytes(text, OPTION_MAX));
     if let Some(flag) = find(word) {
-        return Some((flag, rest));
+        return Some((flag, split_word(text).1));
     }
     let (name, _) = word.split_once('=')?;
     let flag = find(name).filter(|_| name.chars().count() > 2)?;

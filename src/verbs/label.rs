@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Error};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::grammar::{ParseError, excerpt, parse_ref, quoted, split_word, trim};
+use super::grammar::{ParseError, excerpt, is_quote, parse_ref, quoted, split_word, trim};
 use super::line::{Call, CommandLine, Line, REF_HELP};
 use super::{Http, Info, ShownContext, Verb, body, many};
 use crate::command_tx::{CommandTx, Context, Decided};
@@ -169,6 +169,8 @@ fn next_name(text: &str, from: usize) -> Option<usize> {
 fn read_names(text: &str) -> Result<LabelChange, String> {
     let mut change = LabelChange::default();
     let mut rest = text;
+    // Once a mark is unclosed, no later one is tried: a line of marks would be searched over and over.
+    let mut quotes_close = true;
     while !rest.is_empty() {
         let Some((adds, after)) = sign(rest) else {
             return Err(format!(
@@ -176,7 +178,13 @@ fn read_names(text: &str) -> Result<LabelChange, String> {
                 excerpt(split_word(rest).0)
             ));
         };
-        let (name, next) = match quoted(after, None) {
+        let quotation = if quotes_close {
+            quoted(after, None)
+        } else {
+            None
+        };
+        quotes_close &= quotation.is_some() || !after.starts_with(is_quote);
+        let (name, next) = match quotation {
             Some(found) => found,
             None => {
                 let end = next_name(after, 1).unwrap_or(after.len());

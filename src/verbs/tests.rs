@@ -808,3 +808,24 @@ proptest! {
 fn a_greeting_stands_alone(#[case] text: &str, #[case] is: bool) {
     assert_eq!(is_greeting(text), is);
 }
+
+/// A message of the greatest length is read at once. Each part could begin a search to the end of the text.
+#[rstest]
+#[case("snooze")]
+#[case("due")]
+#[case("done")]
+#[case("assign")]
+#[case("prio")]
+#[case("milestone")]
+#[case("label")]
+#[case("list")]
+#[case("find")]
+#[case("comment")]
+#[case("done -c \"\n")]
+#[case("create x -d \"\n")]
+fn a_long_text_is_read_in_one_go(#[case] before: &str) {
+    const PARTS: [&str; 9] = [
+        "overdue ", "tag:a ", "1 ", "1,", "and ", "+\"a ", "\"", "\n\"", "-d ",
+    ];
+    crate::scan_cost::is_linear_in(&PARTS, |text| parse(&format!("{before} {text}")));
+}
