@@ -21,7 +21,7 @@ use crate::command_tx::{CommandTx, Context, Decided, Handled, Rejection, Stop};
 use crate::domain::command::{AskedCommand, Ref};
 use crate::domain::filter::Filter;
 use crate::domain::person::Person;
-use crate::domain::reply::{self, LIST_MAX};
+use crate::domain::reply::{self, LIST_MAX, Text};
 use crate::domain::shared_file::SharedFile;
 use crate::domain::task::Task;
 use crate::store::tasks::{self, StoredTask};
@@ -32,6 +32,8 @@ pub const TASKS_MAX: usize = LIST_MAX;
 pub const WITHOUT_ASKING: usize = 10;
 /// The most clients in a filter: a longer text may be prose.
 const CLIENTS_MAX: usize = 2;
+/// The most words of a filter that are read.
+const FILTER_MAX: usize = 16;
 /// The most REFs that are read; a longer text is no command.
 const TYPED_MAX: usize = 100;
 
@@ -166,7 +168,7 @@ pub fn split<V: Verb>(rest: &str) -> Option<(Typed<'_>, V, &str)> {
 /// Splits `overdue acme REST`. The first word is one of a filter; the others may be clients.
 fn split_filter<V: Verb>(text: &str) -> Option<(Typed<'_>, V, &str)> {
     let (mut rest, mut clients) = (text, 0);
-    loop {
+    for _ in 0..FILTER_MAX {
         let (word, after) = split_word(rest);
         let word = word.trim_end_matches([',', '.', '!']).to_lowercase();
         if !Filter::is_word(&word) {
@@ -183,6 +185,7 @@ fn split_filter<V: Verb>(text: &str) -> Option<(Typed<'_>, V, &str)> {
             return Some((Typed::Filter(words), verb, rest));
         }
     }
+    None
 }
 
 /// The REFs of the next word, which commas may separate, and the text after it. `and` before it is left out.
@@ -413,7 +416,14 @@ impl Many {
                 (comment, typed)
             }
             Command::Assign(Assign { to, .. }) => (Some(to.clone()), Some(format!("@{to}"))),
-            _ => (Some(self.rest.clone()), Some(self.rest)),
+            each => {
+                let text = as_typed(&each, &self.rest).ok_or_else(|| {
+                    Rejection::Unfit(Text::new().text(format!(
+                        "I can't ask about this `{name}` first. Name {WITHOUT_ASKING} tasks or fewer."
+                    )))
+                })?;
+                (Some(text.clone()), Some(text))
+            }
         };
         let typed = typed.map_or(name.to_owned(), |rest| format!("{name} {rest}"));
         let tasks: Vec<&Task> = stored.iter().map(|stored| &stored.task).collect();
@@ -430,6 +440,19 @@ impl Many {
             &reply::asks_first_lines(&typed, &tasks),
         )
     }
+}
+
+/// The text after the verb that reads as this command. The value of a request may need quotation marks (`3 weeks` names
+/// the third task of the list), or a comma after a label that ends with a full stop.
+fn as_typed(each: &Command, value: &str) -> Option<String> {
+    let name = each.info().name;
+    [
+        value.to_owned(),
+        format!("\"{value}\""),
+        format!("{value},"),
+    ]
+    .into_iter()
+    .find(|text| parse(&format!("{name} {text}")).as_ref() == Ok(each))
 }
 
 /// The tasks that REFs name, each once, in the order of their naming.
@@ -682,6 +705,32 @@ mod tests {
             }
         }
         assert_eq!(read, wanted);
+    }
+
+    /// The text of a question is read again when it is confirmed.
+    #[rstest]
+    #[case::a_number(r#"{"filter": "github", "milestone": "3 weeks"}"#, "\"3 weeks\"")]
+    #[case::a_mark(r#"{"filter": "github", "milestone": "2.1!"}"#, "\"2.1!\"")]
+    #[case::plain(
+        r#"{"filter": "github", "milestone": "Spring release"}"#,
+        "Spring release"
+    )]
+    #[case::none(r#"{"filter": "github", "milestone": "none"}"#, "none")]
+    #[case::called_none(r#"{"filter": "github", "milestone": "\"none\""}"#, "\"none\"")]
+    fn what_is_asked_about_reads_as_the_same(#[case] json: &str, #[case] typed: &str) {
+        let Command::Many(many) = body::<super::super::Milestone>(json).unwrap() else {
+            panic!("one task: {json}");
+        };
+        assert_eq!(as_typed(&many.each, &many.rest).as_deref(), Some(typed));
+    }
+
+    #[test]
+    fn a_full_stop_belongs_to_the_label() {
+        let json = r#"{"filter": "github", "labels": "+v1."}"#;
+        let Command::Many(many) = body::<super::super::Relabel>(json).unwrap() else {
+            panic!("one task");
+        };
+        assert_eq!(as_typed(&many.each, &many.rest).as_deref(), Some("+v1.,"));
     }
 
     #[rstest]

@@ -205,3 +205,28 @@ async fn a_list_is_narrowed_by_milestones_however_they_came() {
     })
     .await;
 }
+
+/// What is asked about over HTTP is what is done, also if the title would be read differently behind the verb.
+#[rstest]
+#[case("3 weeks")]
+#[case("done!")]
+#[case("2.1")]
+#[tokio::test]
+async fn a_confirmed_title_is_the_one_that_was_asked_for(#[case] title: &str) {
+    ivan_test(of_two(), async |ivan| {
+        for title in ["3 weeks", "weeks", "done!", "done"] {
+            ivan.github().add_milestone(REPO, title, true);
+        }
+        let ana: &[(&str, &str)] = &[("X-Ivan-Actor", "Ana")];
+        let body = json!({"filter": "github", "milestone": title});
+        let (status, asked) = ivan.http_with("POST", "/milestone", Some(body), ana).await;
+        assert_eq!((status, &asked["success"]), (200, &json!(false)), "{asked}");
+        let body = json!({"id": asked["confirm"]});
+        let (status, done) = ivan
+            .http_with("POST", "/confirm?wait=60", Some(body), ana)
+            .await;
+        assert_eq!(status, 200, "{done}");
+        assert_eq!(milestone(ivan, 1).as_deref(), Some(title), "{done}");
+    })
+    .await;
+}
