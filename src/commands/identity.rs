@@ -152,6 +152,7 @@ impl Commands {
     pub(crate) async fn found_out_for(
         &self,
         member: &SlackMember,
+        team: &str,
         command: Command,
     ) -> Result<Command, CommandError> {
         if !matches!(
@@ -167,7 +168,10 @@ impl Commands {
             .read(move |connection| person_of(connection, &asking))
             .await?;
         match person {
-            Some(person) => self.found_out(&person, command, confirmed(member)).await,
+            Some(person) => {
+                let email = confirmed(member, team);
+                self.found_out(&person, command, email).await
+            }
             None => Ok(command),
         }
     }
@@ -209,12 +213,12 @@ impl Commands {
 
     /// Links a person to the ClickUp member with their Slack profile's e-mail address, if there is exactly one, it is
     /// not another person's, and ClickUp was not linked or unlinked before. Callers wait only a short time.
-    pub async fn introduce(&self, member: &SlackMember) -> Result<(), StoreError> {
+    pub async fn introduce(&self, member: &SlackMember, team: &str) -> Result<(), StoreError> {
         let finds = |source: &Source| source.profile().finds_by_email;
         let Some(source) = Source::ALL.into_iter().find(finds) else {
             return Ok(());
         };
-        let (Some(email), Some(accounts)) = (confirmed(member), self.accounts(source)) else {
+        let (Some(email), Some(accounts)) = (confirmed(member, team), self.accounts(source)) else {
             return Ok(());
         };
         if self.inner.introduced.is_linked(&member.id) || self.settings().link != LinkRule::Proof {
@@ -326,10 +330,13 @@ impl Commands {
     }
 }
 
-/// The e-mail address of a full member, which Slack has confirmed. The one of a stranger is as good as their workspace.
-fn confirmed(member: &SlackMember) -> Option<&str> {
-    match member.standing {
-        Membership::Full { .. } => member.email.as_deref(),
+/// The e-mail address of a full member of this `team`, which Slack has confirmed. The one of a stranger is as good as
+/// their workspace.
+fn confirmed<'a>(member: &'a SlackMember, team: &str) -> Option<&'a str> {
+    match &member.standing {
+        Membership::Full { teams } if teams.iter().any(|theirs| theirs == team) => {
+            member.email.as_deref()
+        }
         _ => None,
     }
 }
@@ -346,4 +353,36 @@ async fn in_time<T>(
 
 fn is_configured(link: Option<&AccountLink>) -> bool {
     link.is_some_and(|link| link.origin == LinkOrigin::Config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn full(teams: &[&str]) -> Membership {
+        let teams = teams.iter().map(|&team| team.into()).collect();
+        Membership::Full { teams }
+    }
+
+    #[rstest]
+    #[case::ours(full(&["T0TEAM1"]), true)]
+    #[case::ours_and_a_sister(full(&["T0SISTER", "T0TEAM1"]), true)]
+    #[case::another(full(&["T0OTHER"]), false)]
+    #[case::none(full(&[]), false)]
+    #[case::guest(Membership::Guest, false)]
+    #[case::stranger(Membership::Stranger, false)]
+    fn an_address_counts_for_members_of_our_team(
+        #[case] standing: Membership,
+        #[case] counts: bool,
+    ) {
+        let member = SlackMember {
+            id: "U0ANN01".into(),
+            name: "Ana".into(),
+            email: Some("ana@acme.test".into()),
+            zone: None,
+            standing,
+        };
+        assert_eq!(confirmed(&member, "T0TEAM1").is_some(), counts);
+    }
 }

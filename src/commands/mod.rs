@@ -71,7 +71,7 @@ pub use overview::OverviewView;
 pub(crate) use run::run;
 pub use schedule::{ReceiptsView, ScheduleView};
 pub use set_aside::SetAside;
-pub use tokens::{Admission, LoginState, NewLogin, TokenCheck, TokenHolder};
+pub use tokens::{Admission, Admitted, LoginState, NewLogin, TokenCheck, TokenHolder};
 
 /// How long a person waits for an outcome before they are told that it is queued.
 const TELL_AFTER: Duration = Duration::from_secs(2);

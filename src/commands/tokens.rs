@@ -28,33 +28,73 @@ const USED_EVERY: TimeDelta = TimeDelta::minutes(5);
 /// How many members are remembered as confirmed.
 const CONFIRMED_MAX: usize = 10_000;
 
+/// Whether a member may act, as far as Slack says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admitted {
+    /// They may.
+    Yes,
+    /// They may not.
+    No,
+    /// Slack's answer is ambiguous, which is a refusal.
+    Uncertain,
+    /// Slack does not answer.
+    NoAnswer,
+}
+
 /// Whether members of the workspace may act, as Slack says now.
 #[async_trait]
 pub trait Admission: Send + Sync {
-    /// Whether this member may act; `None` if Slack does not answer.
-    async fn may_act(&self, slack: &str) -> Option<bool>;
+    /// Whether this member may act.
+    async fn may_act(&self, slack: &str) -> Admitted;
 }
 
 /// When members were last confirmed to be ones.
 #[derive(Debug, Default)]
-pub(super) struct Confirmed(Mutex<HashMap<String, DateTime<Utc>>>);
+pub(super) struct Confirmed(Mutex<Confirmations>);
+
+#[derive(Debug, Default)]
+struct Confirmations {
+    since: HashMap<String, DateTime<Utc>>,
+    /// Counts changes of people: an earlier look-up may return data from before the change.
+    changes: u64,
+}
 
 impl Confirmed {
     fn is_recent(&self, slack: &str, now: DateTime<Utc>) -> bool {
-        let since = lock(&self.0).get(slack).copied();
+        let since = lock(&self.0).since.get(slack).copied();
         since.is_some_and(|since| now < since + CONFIRMED_FOR)
     }
 
-    fn says(&self, slack: &str, may: bool, now: DateTime<Utc>) {
+    fn changes(&self) -> u64 {
+        lock(&self.0).changes
+    }
+
+    /// Records a confirmation by a look-up that began after this many `changes`, unless a person has changed since.
+    fn confirm(&self, slack: &str, changes: u64, now: DateTime<Utc>) {
         let mut confirmed = lock(&self.0);
-        if !may {
-            confirmed.remove(slack);
+        if confirmed.changes != changes {
             return;
         }
-        if confirmed.len() >= CONFIRMED_MAX {
-            confirmed.clear();
+        if confirmed.since.len() >= CONFIRMED_MAX {
+            confirmed.since.clear();
         }
-        confirmed.insert(slack.to_owned(), now);
+        confirmed.since.insert(slack.to_owned(), now);
+    }
+
+    fn remove(&self, slack: &str) {
+        lock(&self.0).since.remove(slack);
+    }
+
+    /// Removes a person who changed in Slack. Without an id, removes all.
+    fn changed(&self, slack: Option<&str>) {
+        let mut confirmed = lock(&self.0);
+        confirmed.changes += 1;
+        match slack {
+            Some(slack) => {
+                confirmed.since.remove(slack);
+            }
+            None => confirmed.since.clear(),
+        }
     }
 }
 
@@ -78,7 +118,7 @@ pub enum TokenCheck {
     Is(Box<TokenHolder>),
     /// It is nobody's, or its person may no longer act.
     Nobody,
-    /// Slack has to confirm the person first, and does not answer.
+    /// Slack has to confirm the person first, and does not answer, or not clearly.
     Unconfirmed,
 }
 
@@ -111,6 +151,11 @@ impl Commands {
         let _ = self.inner.admission.set(admission);
     }
 
+    /// Records that a person changed in Slack and has to be confirmed again. Without an id, everybody has to.
+    pub(crate) fn person_changed(&self, slack: Option<&str>) {
+        self.inner.confirmed.changed(slack);
+    }
+
     /// The logins that wait, and the tokens that are not shown yet.
     pub(crate) fn logins(&self) -> &Logins {
         &self.inner.logins
@@ -131,18 +176,25 @@ impl Commands {
             return Ok(TokenCheck::Nobody);
         };
         let now = self.inner.clock.now();
-        let may = match self.inner.admission.get() {
+        let confirmed = &self.inner.confirmed;
+        let changes = confirmed.changes();
+        let admitted = match self.inner.admission.get() {
             Some(admission) => admission.may_act(&token.slack).await,
-            None => None,
+            None => Admitted::NoAnswer,
         };
-        match may {
-            Some(may) => self.inner.confirmed.says(&token.slack, may, now),
-            None if self.inner.confirmed.is_recent(&token.slack, now) => {}
-            None => return Ok(TokenCheck::Unconfirmed),
-        }
-        if may == Some(false) {
-            tracing::info!(person = %person.name, token = token.name, "API token refused: its person may not act in Slack");
-            return Ok(TokenCheck::Nobody);
+        match admitted {
+            Admitted::Yes => confirmed.confirm(&token.slack, changes, now),
+            Admitted::NoAnswer if confirmed.is_recent(&token.slack, now) => {}
+            Admitted::NoAnswer => return Ok(TokenCheck::Unconfirmed),
+            Admitted::Uncertain => {
+                confirmed.remove(&token.slack);
+                return Ok(TokenCheck::Unconfirmed);
+            }
+            Admitted::No => {
+                confirmed.remove(&token.slack);
+                tracing::info!(person = %person.name, token = token.name, "API token refused: its person may not act in Slack");
+                return Ok(TokenCheck::Nobody);
+            }
         }
         self.note_use(&token, now);
         Ok(TokenCheck::Is(Box::new(TokenHolder {
@@ -212,5 +264,34 @@ impl Commands {
             },
         )
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_confirmation_counts_for_an_hour_and_until_its_person_changes() {
+        let confirmed = Confirmed::default();
+        let now = DateTime::UNIX_EPOCH;
+        for slack in ["U0ANN01", "U0BOB01"] {
+            confirmed.confirm(slack, confirmed.changes(), now);
+        }
+        assert!(confirmed.is_recent("U0ANN01", now + CONFIRMED_FOR / 2));
+        assert!(!confirmed.is_recent("U0ANN01", now + CONFIRMED_FOR));
+        let asked_at = confirmed.changes();
+        confirmed.changed(Some("U0ANN01"));
+        assert!(!confirmed.is_recent("U0ANN01", now));
+        assert!(confirmed.is_recent("U0BOB01", now));
+        // The answer may be older than the change.
+        confirmed.confirm("U0ANN01", asked_at, now);
+        assert!(!confirmed.is_recent("U0ANN01", now));
+        confirmed.confirm("U0ANN01", confirmed.changes(), now);
+        assert!(confirmed.is_recent("U0ANN01", now));
+        confirmed.remove("U0ANN01");
+        assert!(!confirmed.is_recent("U0ANN01", now));
+        confirmed.changed(None);
+        assert!(!confirmed.is_recent("U0BOB01", now));
     }
 }

@@ -543,7 +543,7 @@ impl FromStr for ButtonAction {
                 .map(ButtonAction::Account)
                 .ok_or(UnknownButton),
             "open" => Ok(ButtonAction::Open(String::new())),
-            about if mention::is_id(of) => {
+            about if mention::has_form_of_id(of) => {
                 let answer = ArrivalAnswer::ALL.into_iter();
                 let mut answer = answer.filter(|one| one.as_str() == about);
                 let answer = answer.next().ok_or(UnknownButton)?;
@@ -684,6 +684,18 @@ fn line(description: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_button_about_a_member_takes_every_id() {
+        for slack in ["U0CEM01", "UHWJBQDPS", "W1"] {
+            let action = ButtonAction::Arrival {
+                slack: slack.to_owned(),
+                answer: ArrivalAnswer::Add,
+            };
+            assert_eq!(action.to_string().parse::<ButtonAction>(), Ok(action));
+        }
+        assert!("add:Cem".parse::<ButtonAction>().is_err());
+    }
 
     #[test]
     fn the_name_below_a_description_is_not_its_first_line() {

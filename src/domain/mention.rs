@@ -8,13 +8,18 @@ use std::collections::BTreeSet;
 /// Ids are shorter than this.
 const ID_MAX: usize = 32;
 
-/// Whether a text is the Slack id of a person: `U0BOB01`, `W0BOB01`.
+/// Whether a text is the Slack id of a person, and no word in capitals: `U0BOB01`, `W0BOB01`.
 pub fn is_id(text: &str) -> bool {
+    has_form_of_id(text) && text.len() >= 7 && text.bytes().any(|b| b.is_ascii_digit())
+}
+
+/// Whether a text has the form of a person's id in Slack. Words in capitals have it too, so a text that people typed
+/// needs [`is_id`].
+pub fn has_form_of_id(text: &str) -> bool {
     let is_of_an_id = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
-    (7..=ID_MAX).contains(&text.len())
+    (2..=ID_MAX).contains(&text.len())
         && text.starts_with(['U', 'W'])
         && text.bytes().all(is_of_an_id)
-        && text.bytes().any(|b| b.is_ascii_digit())
 }
 
 /// The id that a text begins with, up to the end of the word, and the rest.
@@ -60,7 +65,7 @@ pub fn named(
 }
 
 /// A display name for our texts, safe from becoming a mention, link, reference or markup.
-fn plain(name: &str, id: &str) -> String {
+pub fn plain(name: &str, id: &str) -> String {
     let kept = |c: &char| {
         !c.is_control()
             && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -94,9 +99,11 @@ pub const QUIET_AT: &str = "@\u{2060}";
 pub fn quiet(text: &str) -> String {
     let mut quiet = String::with_capacity(text.len());
     let mut before = ' ';
-    for c in text.chars() {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let is_quiet = chars.peek() == Some(&'\u{2060}');
         // Within an address such as a@b.c it is no mention.
-        if c == '@' && !before.is_alphanumeric() {
+        if c == '@' && !before.is_alphanumeric() && !is_quiet {
             quiet.push_str(QUIET_AT);
         } else {
             quiet.push(c);
@@ -141,6 +148,22 @@ mod tests {
         assert_eq!(named(text, |id| id == "U0BOB01", name_of), wanted);
     }
 
+    #[rstest]
+    #[case("U0BOB01", true, true)]
+    #[case("UHWJBQDPS", true, false)]
+    #[case("W1", true, false)]
+    #[case("U", false, false)]
+    #[case("T0TEAM1", false, false)]
+    #[case("U0BOb01", false, false)]
+    #[case("U0BOB01U0BOB01U0BOB01U0BOB01U0BOB", false, false)]
+    fn an_id_without_a_digit_may_be_a_word(
+        #[case] text: &str,
+        #[case] has_form: bool,
+        #[case] is: bool,
+    ) {
+        assert_eq!((has_form_of_id(text), is_id(text)), (has_form, is));
+    }
+
     #[test]
     fn finds_who_is_mentioned() {
         let text = "ask @U0BOB01, not @U0BOB012 or @U0BOB01; mail a@b.c, @Bo, @U12, @URGENTLY";
@@ -163,5 +186,6 @@ mod tests {
             quiet("ask @bo, bo@acme.test"),
             "ask @\u{2060}bo, bo@acme.test"
         );
+        assert_eq!(quiet("@\u{2060}bo @"), "@\u{2060}bo @\u{2060}");
     }
 }

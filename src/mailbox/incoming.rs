@@ -84,7 +84,7 @@ impl Inbound for Mailbox {
         let may = self.may_act(member, team);
         let is_typed_by_a_person = may.is_ok() && heard.gesture == Gesture::Said;
         if may.is_ok() {
-            self.inner.commands.introduce(member).await?;
+            self.inner.commands.introduce(member, team).await?;
         }
         if heard.gesture == Gesture::OpenedHome {
             return self.opened_home(waiting, member, may.err()).await;
@@ -115,7 +115,8 @@ impl Inbound for Mailbox {
                     command.add(std::slice::from_ref(thread));
                 }
                 let command = self.with_names(waiting, command).await?;
-                match self.inner.commands.found_out_for(member, command).await {
+                let commands = &self.inner.commands;
+                match commands.found_out_for(member, team, command).await {
                     Ok(command) => Ok(command),
                     Err(CommandError::Rejected(rejection)) => Err(rejection),
                     Err(CommandError::Store(trouble)) => return Err(trouble),

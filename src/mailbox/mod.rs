@@ -41,7 +41,7 @@ use crate::store::messages::{self, MessageDraft};
 use crate::store::{DbResult, Signals, Store, Tx, Wake};
 
 pub use crate::command_tx::CommandError;
-pub use crate::commands::Admission;
+pub use crate::commands::{Admission, Admitted};
 pub use crate::domain::receipts::ReceiptMode;
 pub use crate::store::forms::URL_LIFE;
 pub use crate::store::messages::{Conversation, Ephemeral, Outgoing, OutgoingPage};
@@ -162,6 +162,11 @@ impl Mailbox {
     /// Says how to see whether members may act, for their own tokens of the API.
     pub fn admits_by(&self, admission: Arc<dyn Admission>) {
         self.inner.commands.admits_by(admission);
+    }
+
+    /// Records that a person changed in Slack: their tokens need a new confirmation. Without an id, those of everybody.
+    pub fn person_changed(&self, slack: Option<&str>) {
+        self.inner.commands.person_changed(slack);
     }
 
     /// Whether a person may give commands at all.

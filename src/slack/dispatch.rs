@@ -20,12 +20,13 @@ use super::web::{Web, WebError};
 use super::{SlackError, Timings, millis, panicked, thread, wait_after};
 use crate::domain::form::SubmittedForm;
 use crate::domain::mention::{self, QUIET_AT};
-use crate::domain::person::{Membership, SlackMember};
+use crate::domain::person::{Membership, NotAllowed, SlackMember};
 use crate::domain::reply::Text;
 use crate::domain::set_aside::Work;
 use crate::limits::{Limit, ReasonThrottle};
 use crate::mailbox::{
-    Admission, Attachments, Gesture, Inbound, Mailbox, StoreError, WaitingMessage, WorkAttempt,
+    Admission, Admitted, Attachments, Gesture, Inbound, Mailbox, StoreError, WaitingMessage,
+    WorkAttempt,
 };
 use crate::runtime::{Backoff, CancellationToken, lock, slept};
 
@@ -437,7 +438,7 @@ impl Dispatcher {
             if let Ok(member) = self.member(id).await {
                 *text = text.replace(
                     &format!("{QUIET_AT}{id}"),
-                    &format!("{QUIET_AT}{}", member.name),
+                    &format!("{QUIET_AT}{}", mention::plain(&member.name, id)),
                 );
             }
         }
@@ -520,13 +521,16 @@ pub struct MemberLookup {
 
 #[async_trait::async_trait]
 impl Admission for MemberLookup {
-    async fn may_act(&self, slack: &str) -> Option<bool> {
+    async fn may_act(&self, slack: &str) -> Admitted {
         match member_of(&self.web, &self.members, slack).await {
-            Ok(member) if matches!(member.standing, Membership::Uncertain(_)) => None,
-            Ok(member) => Some(self.mailbox.may_act(&member, &self.team).is_ok()),
+            Ok(member) => match self.mailbox.may_act(&member, &self.team) {
+                Ok(()) => Admitted::Yes,
+                Err(NotAllowed::NotCertain) => Admitted::Uncertain,
+                Err(_) => Admitted::No,
+            },
             Err(error) => {
                 tracing::debug!(person = slack, %error, "cannot look up the holder of an API token");
-                None
+                Admitted::NoAnswer
             }
         }
     }

@@ -567,7 +567,9 @@ impl socket::EventHandler for MailboxEvents {
         let judged = match callback.event.kind.as_deref() {
             Some("reaction_added" | "reaction_removed") => gestures::reacted(callback, &self.own),
             Some("user_change" | "team_join") => {
-                self.members.forget(callback.changed_user.as_deref());
+                let changed = callback.changed_user.as_deref();
+                self.members.forget(changed);
+                self.mailbox.person_changed(changed);
                 Err(filter::Ignored::PersonChanged)
             }
             Some("app_home_opened") => gestures::opened(callback),

@@ -105,6 +105,7 @@ fn next_emoji<'t>(text: &'t str, name: &str) -> Option<(&'t str, &'t str)> {
 }
 
 use crate::domain::controls::without_controls;
+use crate::domain::mention::QUIET_AT;
 
 /// The text of a message to us: without one leading mention of us, and unescaped. Mentioned people stay ids, because a
 /// name never decides who a person is.
@@ -184,7 +185,7 @@ fn readable(inside: &str, name_of: &impl Fn(&str) -> Option<String>) -> String {
         };
     }
     if let Some(channel) = target.strip_prefix('#') {
-        return format!("#{}", label.unwrap_or(channel));
+        return format!("#{}", calls_nobody(label.unwrap_or(channel)));
     }
     if let Some(special) = target.strip_prefix('!') {
         return readable_special(special, label);
@@ -231,17 +232,24 @@ fn is_same_number(label: &str, number: &str) -> bool {
     spelled && national.len() >= 3 && digits(number).ends_with(national)
 }
 
-/// `<!here>`, `<!subteam^S…|@group>`, `<!date^…|fallback>`.
+/// `<!here>`, `<!subteam^S…|@group>`, `<!date^…|fallback>`. None of them is a person, whatever its label says.
 fn readable_special(special: &str, label: Option<&str>) -> String {
     let mut parts = special.split('^');
     let kind = parts.next().unwrap_or_default();
-    match (kind, label) {
-        ("here" | "channel" | "everyone", _) => format!("@{kind}"),
-        ("subteam", None) => format!("@{}", parts.next().unwrap_or_default()),
-        ("subteam", Some(group)) if !group.starts_with('@') => format!("@{group}"),
-        (_, Some(label)) => label.to_owned(),
-        (_, None) => special.to_owned(),
+    match kind {
+        "here" | "channel" | "everyone" => format!("@{kind}"),
+        "subteam" => {
+            let group = label.unwrap_or_else(|| parts.next().unwrap_or_default());
+            let group = group.trim_start_matches('@');
+            format!("{QUIET_AT}{}", calls_nobody(group))
+        }
+        _ => calls_nobody(label.unwrap_or(special)),
     }
+}
+
+/// A label in which each `@` is a quiet one.
+fn calls_nobody(label: &str) -> String {
+    label.replace('@', QUIET_AT)
 }
 
 /// Whether Slack made a link from a bare domain or mail address: the label is the typed text.
@@ -364,8 +372,12 @@ mod tests {
     #[case::here("<!here> <!channel|channel> <!everyone>", "@here @channel @everyone")]
     #[case::group(
         "<!subteam^S012> <!subteam^S012|@ops> <!subteam^S012|ops>",
-        "@S012 @ops @ops"
+        "@\u{2060}S012 @\u{2060}ops @\u{2060}ops"
     )]
+    #[case::group_with_a_name_in_it("<!subteam^S012|ops @Ann>", "@\u{2060}ops @\u{2060}Ann")]
+    #[case::date_with_a_name("by <!date^0^{date}|@Ann>", "by @\u{2060}Ann")]
+    #[case::channel_with_a_name("in <#C0PROJ1|@Ann>", "in #@\u{2060}Ann")]
+    #[case::special_with_a_name("<!@Ann>", "@\u{2060}Ann")]
     #[case::date("by <!date^1392734382^{date}|18 Feb>", "by 18 Feb")]
     #[case::link("<https://x.y/z?a=1&amp;b=2>", "https://x.y/z?a=1&b=2")]
     #[case::bare_domain("see <http://foo.rs|foo.rs>", "see foo.rs")]

@@ -17,6 +17,7 @@ use super::{Http, Info, Names, ShownContext, Verb, body, many};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::change::TaskChange;
 use crate::domain::command::Ref;
+use crate::domain::mention::QUIET_AT;
 use crate::domain::person::{Person, called};
 use crate::domain::reply::{self, Text};
 use crate::store::people;
@@ -56,7 +57,12 @@ impl Verb for Assign {
     fn read(rest: &str) -> Result<Assign, ParseError> {
         let rest = trim(rest).trim_end_matches(['.', '!']);
         let (task, to) = match rest.split_once('@') {
-            Some((task, to)) => (trim(task), to),
+            Some((task, to)) => {
+                // A quiet `@` stands before a group, which is nobody: it stays, so that no person has that name.
+                let with_at = rest.get(task.len()..);
+                let quiet = with_at.filter(|to| to.starts_with(QUIET_AT));
+                (trim(task), quiet.unwrap_or(to))
+            }
             None => match split_word(rest) {
                 (to, after) if trim(after).is_empty() => ("", to),
                 (task, to) => (task, to),

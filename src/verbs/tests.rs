@@ -307,6 +307,7 @@ fn listed(limit: Option<usize>, filter: &str) -> Command {
 #[case("assign Bo", assigned(None, "Bo"))]
 #[case("Assign 2 @Ana Lima.", assigned(NTH_2, "Ana Lima"))]
 #[case("assign 2 to @U0BOB01", assigned(NTH_2, "U0BOB01"))]
+#[case("assign 2 @\u{2060}Bo", assigned(NTH_2, "@\u{2060}Bo"))]
 #[case("assign 2 to bo", assigned(NTH_2, "bo"))]
 #[case("assign 2 me", assigned(NTH_2, "me"))]
 #[case("claim #12", Command::from(Claim { task: Some(Ref::Issue(12)) }))]

@@ -260,6 +260,32 @@ async fn a_home_tab_shows_nothing_more_to_somebody_who_became_a_guest() {
     .await;
 }
 
+/// Somebody of another team who is named in `slack.allowed_users` may command, but the address proves nothing: another
+/// workspace confirmed it.
+#[rstest]
+#[case::another(json!({"team_id": "T0OTHER"}))]
+#[case::a_sister(json!({"team_id": "T0SISTER", "enterprise_user": {"teams": ["T0SISTER"]}}))]
+#[tokio::test]
+async fn an_address_of_another_team_links_nothing(#[case] changes: Value) {
+    let setup = Setup::new()
+        .config(
+            "slack.allowed_users = [\"*\", \"U0ANN01\"]\n[[people]]\nname = \"Ana\"\nslack = \"U0ANN01\"",
+        )
+        .clickup_tasks([json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]})]);
+    ivan_test(setup, async |ivan| {
+        let mut answer = ana(changes);
+        answer["user"]["profile"]["email"] = json!("ana@acme.test");
+        ivan.slack().answers_about(ANA, Some(answer));
+        let who = ivan.dm(ANA, "whoami").await.text();
+        assert!(who.contains("ClickUp: not linked"), "{who}");
+        ivan.dm(ANA, "link clickup Ana")
+            .await
+            .begins("✗ Not linked yet.");
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM links"), 0);
+    })
+    .await;
+}
+
 /// A profile's address links an account, so it too has to be confirmed without doubt.
 #[rstest]
 #[case::confirmed(json!(true), true)]

@@ -140,6 +140,39 @@ async fn a_deactivated_persons_token_is_refused_at_once() {
     .await;
 }
 
+/// An unclear answer of Slack's is a refusal here as in Slack. So is none, about somebody who has changed since.
+#[rstest]
+#[case::empty(json!({"user": {}}))]
+#[case::restricted_by_a_word(json!({"user": {"id": BO, "team_id": "T0TEAM1", "deleted": false, "is_bot": false,
+    "is_restricted": "true"}}))]
+#[tokio::test]
+async fn a_token_is_refused_while_slack_is_not_certain_of_its_person(#[case] answer: Value) {
+    ivan_test(setup(), async |ivan| {
+        let token = makes_token(ivan, BO, "scripts", false).await;
+        assert_eq!(asked(ivan, &token, "GET", "/current").await.0, 200);
+        ivan.slack().answers_about(BO, Some(answer));
+        ivan.slack().changes(BO, json!({}));
+        ivan.until_all_is_acked().await;
+        let (status, refused) = asked(ivan, &token, "POST", "/done").await;
+        assert_eq!(status, 503, "{refused}");
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM operations"), 0);
+        ivan.slack().answers_about(BO, None);
+        assert_eq!(asked(ivan, &token, "GET", "/current").await.0, 200);
+        let slack = ivan.slack().front();
+        slack.fault(
+            Fault::new(FaultKind::answer(502, ""))
+                .on("GET", "users.info")
+                .always(),
+        );
+        ivan.slack().changes(BO, json!({}));
+        ivan.until_all_is_acked().await;
+        assert_eq!(asked(ivan, &token, "GET", "/current").await.0, 503);
+        slack.clear_faults();
+        assert_eq!(asked(ivan, &token, "GET", "/current").await.0, 200);
+    })
+    .await;
+}
+
 /// A new token is shown and works, or it is revoked and its message says so. Its text is in no file.
 #[rstest]
 #[case::it_was_not_posted(FaultKind::Hang)]

@@ -20,6 +20,7 @@ fn mentions() -> Setup {
             ("U0000009", "@octocat"),
             ("U0000010", "team/x *b*\u{200b}o"),
             ("U0000011", "bo"),
+            ("U0000012", "Zoe @Robert"),
         ] {
             sandbox.slack.add_person(id, name);
         }
@@ -97,6 +98,55 @@ async fn somebody_who_is_nobody_here_is_assigned_nothing(
         }
         assert!(ivan.github().issue(REPO, 1).assignees().is_empty());
         assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM operations"), 0);
+    })
+    .await;
+}
+
+/// The label of a group, or of a date, is text of others.
+#[rstest]
+#[case::group("<!subteam^S0OPS01|@Robert>")]
+#[case::group_without_an_at("<!subteam^S0OPS01|Robert>")]
+#[case::date("<!date^0^{date}|@Robert>")]
+#[tokio::test]
+async fn a_group_with_a_persons_name_is_nobody(#[case] group: &'static str) {
+    ivan_test(mentions(), async |ivan| {
+        for text in [
+            format!("assign #1 {group}"),
+            format!("create Fix login -s github -a {group}"),
+        ] {
+            ivan.says_wire(ANA, &text)
+                .settles()
+                .await
+                .begins("✗ I don't know ");
+        }
+        assert!(ivan.github().issue(REPO, 1).assignees().is_empty());
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM operations"), 0);
+        ivan.says_wire(ANA, &format!("comment on #1: {group} look"))
+            .settles()
+            .await
+            .begins("✓ Comment added");
+        let comment = ivan.github().issue(REPO, 1).raw_comments().remove(0);
+        assert!(comment.starts_with("@\u{2060}Robert look"), "{comment}");
+    })
+    .await;
+}
+
+/// The display name of somebody who is mentioned in a forwarded message.
+#[tokio::test]
+async fn a_name_with_a_persons_name_in_it_mentions_nobody() {
+    ivan_test(mentions(), async |ivan| {
+        let forwarded = json!({"attachments": [{"is_share": true, "is_msg_unfurl": true, "author_name": "Bo",
+            "from_url": "https://acme.slack.com/archives/C0GEN01/p1763800000123459", "text": "ask <@U0000012>",
+            "fallback": "…"}]});
+        ivan.hears(ANA, |slack, dm| {
+            slack.says_with(ANA, dm, "comment on #1: see", forwarded)
+        })
+        .settles()
+        .await
+        .begins("✓ Comment added");
+        let comment = ivan.github().issue(REPO, 1).raw_comments().remove(0);
+        assert!(comment.contains("> ask @\u{2060}Zoe Robert\n"), "{comment}");
+        assert!(!comment.contains("@bo"), "{comment}");
     })
     .await;
 }
