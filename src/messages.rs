@@ -1925,8 +1925,8 @@ fn refusals() -> Vec<Group> {
     people.refused("too many changes", reply::too_many_writes(500));
     people.row("the disk is full", reply::not_stored());
     people.row(
-        "after Ivan was offline",
-        reply::typed_while_away(&["done", "create Buy milk"]),
+        "messages that arrived late",
+        reply::received_late(&["done", "create Buy milk"]),
     );
     people.row(
         "after a backup was restored",

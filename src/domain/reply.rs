@@ -1373,12 +1373,12 @@ pub fn hook_well(source: Source, url: &str) -> Text {
     Text::new().text(format!("✓ {} sends to {url} again.", source.name()))
 }
 
-/// Commands that were typed while Ivan was away, too long ago to run without asking.
-pub fn typed_while_away(typed: &[&str]) -> Text {
+/// Commands and comments that were received late: too long ago to act on without asking, or edited since.
+pub fn received_late(sent: &[&str]) -> Text {
     let mut words = Text::new().text(
-        "I was offline when you typed this, so I did not act on it. Type again what you still want:",
+        "This did not reach me when you sent it, so I did not act on it. Send again what you still want:",
     );
-    for text in typed {
+    for text in sent {
         words = words.text("\n• ").code(quote(text));
     }
     words

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::gestures::{is_overheard, whole};
 use super::lost::listed;
-use super::meaning::meaning;
+use super::meaning::{listed_as, meaning};
 use super::{
     ComparedUpTo, Conversation, Gesture, IncomingMessage, Inserted, Mailbox, SHOWN_WITHIN,
     WaitingMessage,
@@ -20,7 +20,7 @@ use crate::domain::reply;
 use crate::limits::{Limit, LogThrottle};
 use crate::store::messages::{self, MessageDraft};
 use crate::store::{StoreError, Wake, people, slack_events};
-use crate::verbs::{self, Command};
+use crate::verbs::Command;
 
 /// How many messages of one person may wait (P8): one answer goes out a second, so this is minutes of them.
 const HEARD_MAX: i64 = 100;
@@ -338,22 +338,25 @@ impl Mailbox {
             .await
     }
 
-    /// Lists commands of a DM that were typed long before they could be received. New ones are listed there, and not
-    /// run.
+    /// Lists commands and comments of a DM that were sent long before they were received, or edited since. New ones are
+    /// listed there, and not run.
     pub async fn ask_about(
         &self,
         channel: &str,
         old: Vec<(IncomingMessage, String)>,
     ) -> Result<(), StoreError> {
         let channel = channel.to_owned();
+        let replies = self.inner.settings.get().thread_replies;
         self.write(move |mail| {
-            let mut typed = Vec::new();
+            let mut sent = Vec::new();
             for (heard, raw) in &old {
-                if mail.keep_handled(heard, raw)? && verbs::parse(&heard.text).is_ok() {
-                    typed.push((heard.text.as_str(), mail.inner.lost.covers(heard)));
+                if mail.keep_handled(heard, raw)?
+                    && let Some(text) = listed_as(heard, replies)
+                {
+                    sent.push((text, mail.inner.lost.covers(heard)));
                 }
             }
-            for words in listed(&typed) {
+            for words in listed(&sent) {
                 mail.post(&MessageDraft {
                     channel: channel.clone(),
                     words: Some(words),

@@ -243,16 +243,16 @@ impl MailTx<'_> {
     }
 }
 
-/// Lists commands of a DM that were not carried out: Ivan was offline, or may have done them in the lost time.
-pub(super) fn listed(typed: &[(&str, bool)]) -> Vec<reply::Text> {
+/// Lists commands of a DM that were not carried out: they were received late, or may have been done in the lost time.
+pub(super) fn listed(sent: &[(String, bool)]) -> Vec<reply::Text> {
     let of = |lost: bool| -> Vec<&str> {
-        let of = typed.iter().filter(|(_, of_lost)| *of_lost == lost);
-        of.map(|(text, _)| *text).collect()
+        let of = sent.iter().filter(|(_, of_lost)| *of_lost == lost);
+        of.map(|(text, _)| text.as_str()).collect()
     };
-    let (away, lost) = (of(false), of(true));
+    let (late, lost) = (of(false), of(true));
     let mut words = Vec::new();
-    if !away.is_empty() {
-        words.push(reply::typed_while_away(&away));
+    if !late.is_empty() {
+        words.push(reply::received_late(&late));
     }
     if !lost.is_empty() {
         words.push(reply::typed_in_lost_time(&lost));
@@ -317,10 +317,10 @@ mod tests {
 
     #[test]
     fn commands_of_a_lost_time_are_listed_apart() {
-        let words = listed(&[("done", false), ("create Buy milk", true)]);
+        let words = listed(&[("done".into(), false), ("create Buy milk".into(), true)]);
         let words: Vec<String> = words.iter().map(|text| text.plain()).collect();
         assert!(
-            words[0].contains("offline") && words[0].ends_with("• done"),
+            words[0].contains("did not reach me") && words[0].ends_with("• done"),
             "{words:?}"
         );
         assert!(

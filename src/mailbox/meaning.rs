@@ -28,6 +28,25 @@ pub(super) fn meaning(
     }
 }
 
+/// The text by which a message that was not acted on is listed. `None`: it is neither a command, be it a faulty one, nor
+/// a comment on the task of its thread.
+pub(super) fn listed_as(heard: &IncomingMessage, replies: ThreadReplies) -> Option<String> {
+    let is_command = match verbs::parse(&heard.text) {
+        Ok(_) => true,
+        Err(ParseError::Empty) => false,
+        Err(hint) => !hint.is_prose(),
+    };
+    if !is_command && read(heard, replies).0.is_err() {
+        return None;
+    }
+    let (typed, files) = (heard.text.trim(), &heard.attached.files);
+    Some(match (typed, files.is_empty()) {
+        ("", true) => "a forwarded message".to_owned(),
+        ("", false) => files.join(", "),
+        (typed, _) => typed.to_owned(),
+    })
+}
+
 /// The files of a message that its command does not link to, and why.
 fn not_linked(unlinked: &[SharedFile], attached: &Attachments) -> Option<Text> {
     let names: Vec<String> = unlinked.iter().map(|file| file.name.clone()).collect();
@@ -144,6 +163,8 @@ fn asked_for(heard: &IncomingMessage, replies: ThreadReplies) -> Result<Command,
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     const URL: &str = "https://acme.slack.com/files/F1";
@@ -195,6 +216,39 @@ mod tests {
         let heard = message("comment on #1:", vec![file(1, None)]);
         let hint = meaning(&heard, ThreadReplies::Hint).0.unwrap_err();
         assert!(hint.plain().contains("1.png"), "{}", hint.plain());
+    }
+
+    #[rstest]
+    #[case::command("done", "done")]
+    #[case::with_an_error("label 2 +bug --json", "label 2 +bug --json")]
+    #[case::without_its_text("comment on #1:", "comment on #1:")]
+    #[case::prose("the vendor calls back", "")]
+    #[case::empty("", "")]
+    fn a_message_is_listed_if_it_has_a_command(#[case] text: &str, #[case] listed: &str) {
+        let heard = message(text, vec![]);
+        let as_listed = listed_as(&heard, ThreadReplies::Comment);
+        assert_eq!(as_listed.unwrap_or_default(), listed);
+    }
+
+    #[test]
+    fn comments_in_a_thread_are_listed_by_their_words_or_files() {
+        let in_thread = |text: &str, shared: Vec<SharedFile>| IncomingMessage {
+            thread: Some("1763799000.000100".into()),
+            ..message(text, shared)
+        };
+        let prose = in_thread("the vendor calls back\n", vec![]);
+        let listed = |heard: &IncomingMessage| listed_as(heard, ThreadReplies::Comment);
+        assert_eq!(listed(&prose).as_deref(), Some("the vendor calls back"));
+        assert_eq!(listed_as(&prose, ThreadReplies::Hint), None);
+        let files = in_thread("", vec![file(1, Some(URL)), file(2, Some(URL))]);
+        assert_eq!(listed(&files).as_deref(), Some("1.png, 2.png"));
+        assert_eq!(listed_as(&files, ThreadReplies::Hint), None);
+        let mut forwarded = in_thread("", vec![]);
+        forwarded.attached.pieces = vec!["> see here".into()];
+        assert_eq!(listed(&forwarded).as_deref(), Some("a forwarded message"));
+        // Outside a thread it has no task.
+        forwarded.thread = None;
+        assert_eq!(listed(&forwarded), None);
     }
 
     #[test]

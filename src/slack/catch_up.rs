@@ -212,11 +212,15 @@ pub async fn run(catch_up: CatchUp, shutdown: CancellationToken) -> Result<(), S
         let error = match compared {
             Ok(found) => {
                 backoff.reset();
+                let is_any_found = found.kept + found.asked > 0;
+                if is_any_found {
+                    catch_up.compare.used(&channel, now);
+                }
                 catch_up.compare.compared(&channel, found.young, now);
                 if found.young && look.far_back {
                     catch_up.compare.far_back_again(&channel);
                 }
-                if found.kept + found.asked > 0 {
+                if is_any_found {
                     found.is_said(&channel);
                     catch_up.compare.doubts(now);
                     if swept.is_none_or(|last| now.duration_since(last) > SWEEP_PAUSE) {

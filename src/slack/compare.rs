@@ -2,7 +2,8 @@
 //! and then only the history has the message.
 //!
 //! A DM is compared soon after a person writes there, at once on a sign of a gap, and every few minutes for an hour
-//! after its last message. If no DM is active, nothing is due and no timer runs. `catch_up` does the reading.
+//! after it was last used: by a message, a button, a form or a reaction. If no DM is active, nothing is due and no
+//! timer runs. `catch_up` does the reading.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
@@ -15,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Timings;
 use crate::runtime::lock;
 
-/// How long a DM stays active after its last message.
+/// How long a DM stays active after it was last used.
 const ACTIVE_FOR: Duration = Duration::from_secs(3_600);
 
 /// The DMs that are active or due.
@@ -126,6 +127,19 @@ impl Compare {
             _ => soon,
         };
         dm.is_due(rank, at);
+        drop(dms);
+        self.changed.notify_one();
+    }
+
+    /// Records that a person used this DM, though no message arrived: a button, a form, a reaction, or a message that
+    /// only the history had. Their next message may not arrive either.
+    pub fn used(&self, channel: &str, now: Instant) {
+        let mut dms = self.dms();
+        let dm = dms.entry(channel.to_owned()).or_default();
+        dm.active_until = Some(now + ACTIVE_FOR);
+        if dm.due.is_none() {
+            dm.is_due(DueReason::Routine, now + self.every);
+        }
         drop(dms);
         self.changed.notify_one();
     }
@@ -346,6 +360,39 @@ mod tests {
         assert!((3_600..3_800).contains(last), "{due:?}");
         assert_eq!(passing.compare.take(passing.now), Next::Nothing, "no timer");
         assert!(passing.compare.dms().is_empty(), "it is forgotten");
+    }
+
+    #[test]
+    fn a_dm_in_which_only_buttons_are_used_is_active_for_an_hour_too() {
+        let mut passing = Passing::new();
+        passing.compare.used("D1", passing.now);
+        // Further presses do not put the comparison off.
+        let mut due = times(&passing.compared_within(100));
+        passing.compare.used("D1", passing.now);
+        due.extend(times(&passing.compared_within(20_000)));
+        assert_eq!(due.first(), Some(&180));
+        assert!(due.windows(2).all(|two| two[1] - two[0] == 180), "{due:?}");
+        let last = due.last().unwrap();
+        assert!((3_700..3_900).contains(last), "{due:?}");
+        assert!(passing.compare.dms().is_empty(), "it is forgotten");
+    }
+
+    #[test]
+    fn a_dm_with_a_found_message_becomes_active() {
+        let mut passing = Passing::new();
+        // Nobody was heard there yet.
+        passing.compare.unheard(["D1".to_owned()], passing.now);
+        let Next::Dm(look) = passing.compare.take(passing.now) else {
+            panic!("it is due");
+        };
+        passing.compare.used(&look.channel, passing.now);
+        passing.compare.compared(&look.channel, false, passing.now);
+        let due = times(&passing.compared_within(400));
+        assert_eq!(due, [180, 360]);
+        // A comparison that is due already keeps its time.
+        passing.compare.missed("D1", passing.now);
+        passing.compare.used("D1", passing.now);
+        assert_eq!(times(&passing.compared_within(10)), [403]);
     }
 
     #[test]

@@ -46,6 +46,28 @@ pub enum GestureRequest {
     Say(Value),
 }
 
+impl GestureRequest {
+    /// The DM with us that it comes from. `None` for ephemeral messages and slash commands: they may be in a DM of two
+    /// people, whose id looks the same.
+    pub fn dm(&self) -> Option<&str> {
+        let (channel, is_ours) = match self {
+            GestureRequest::Keep { heard, .. } => (Some(heard.channel.as_str()), heard.direct),
+            GestureRequest::Open(form) => {
+                let is_ours = match &form.what {
+                    FormKind::Comment { direct, alone, .. }
+                    | FormKind::Link { direct, alone, .. } => *direct && !*alone,
+                    // Its button is in the DM if its answer goes there.
+                    FormKind::Create { .. } | FormKind::Draft { .. } => form.reply_url.is_none(),
+                    FormKind::CreateFrom { .. } => false,
+                };
+                (form.channel.as_deref(), is_ours)
+            }
+            GestureRequest::Say(_) => (None, false),
+        };
+        channel.filter(|channel| is_ours && channel.starts_with('D'))
+    }
+}
+
 /// A request for a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormRequest {
@@ -594,4 +616,38 @@ pub fn without_secrets(raw: &str) -> String {
         payload.retain(|name, _| !SECRETS.contains(&name.as_str()));
     }
     envelope.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(channel: Option<&str>, is_ephemeral: bool, what: FormKind) -> GestureRequest {
+        GestureRequest::Open(Box::new(FormRequest {
+            trigger: "1.2".into(),
+            user: "U0ANN01".into(),
+            channel: channel.map(str::to_owned),
+            reply_url: is_ephemeral.then(|| ReplyUrl::new("https://hooks.slack.com/app/1")),
+            what,
+        }))
+    }
+
+    #[test]
+    fn a_form_that_is_opened_in_our_dm_names_it() {
+        let create = || FormKind::Create { public: false };
+        let link = |direct, alone| FormKind::Link {
+            source: Source::GitHub,
+            direct,
+            alone,
+        };
+        let dm = Some("D0ANN01");
+        assert_eq!(opened(dm, false, create()).dm(), dm);
+        assert_eq!(opened(dm, false, link(true, false)).dm(), dm);
+        // A slash command and its ephemeral answer, perhaps in a DM of two people; a shortcut; a channel.
+        assert_eq!(opened(dm, true, create()).dm(), None);
+        assert_eq!(opened(dm, true, link(true, true)).dm(), None);
+        assert_eq!(opened(None, false, create()).dm(), None);
+        assert_eq!(opened(Some("C0GEN01"), true, link(false, false)).dm(), None);
+        assert_eq!(GestureRequest::Say(Value::Null).dm(), None);
+    }
 }

@@ -585,10 +585,14 @@ impl socket::EventHandler for MailboxEvents {
         };
         if let Ok(heard) = &judged
             && heard.direct
-            && heard.gesture == Gesture::Said
         {
             let now = tokio::time::Instant::now();
-            self.compare.heard(&heard.channel, heard.said_at, now);
+            match heard.gesture {
+                Gesture::Said => self.compare.heard(&heard.channel, heard.said_at, now),
+                Gesture::Signed { .. } => self.compare.used(&heard.channel, now),
+                // Other events do not show that a person acts there.
+                _ => {}
+            }
         }
         judged
     }
@@ -635,7 +639,11 @@ impl socket::EventHandler for MailboxEvents {
         let name_of = |id: &str| self.members.name_of(id);
         let faults = |filled: &SubmittedForm| self.mailbox.faults(filled);
         let now = self.clock.now();
-        forms::understand(kind, payload, &self.own, name_of, faults, speaks, now)
+        let asked = forms::understand(kind, payload, &self.own, name_of, faults, speaks, now)?;
+        if let Some(dm) = asked.dm() {
+            self.compare.used(dm, tokio::time::Instant::now());
+        }
+        Ok(asked)
     }
 
     fn open(&self, opening: forms::FormRequest) {

@@ -1,6 +1,7 @@
 //! Messages that Slack drops while the link is up: found in the DM's history, then acted on once or asked about.
 
 use ivan::sandbox::fault_server::{Fault, FaultKind};
+use rstest::rstest;
 
 use crate::harness::*;
 
@@ -160,6 +161,95 @@ async fn what_was_changed_is_asked_about_and_what_was_deleted_is_gone() {
         for title in ["Deleted", "Cahnged", "Changed", "By a bot"] {
             assert!(ivan.clickup().tasks_named(title).is_empty(), "{title}");
         }
+    })
+    .await;
+}
+
+/// Ana is told that a message with these words was not acted on.
+async fn asks_about(ivan: &Ivan, words: &str) {
+    let asked = ivan.is_told(ANA).answers().await;
+    asked.mentions("I did not act on it").mentions(words);
+}
+
+/// Most of them are commands only by the thread or the file.
+#[tokio::test]
+async fn changed_comments_are_asked_about_like_commands() {
+    let setup = often(two_tasks()).config("slack.thread_replies = \"comment\"");
+    ivan_test(setup, async |ivan| {
+        let root = ivan.dm(ANA, "current").await.ts();
+        let (slack, dm) = (ivan.slack(), ivan.slack().dm(ANA));
+        slack.drop_next(1);
+        let reply = slack.says_in_thread(ANA, &dm, &root, "the vendor calls bakc");
+        slack.edits(ANA, &dm, &reply, "the vendor calls back");
+        asks_about(ivan, "the vendor calls back").await;
+        slack.drop_next(1);
+        let shared = slack.try_shares(ANA, &dm, &["shot.png"], "comment on #1:", None);
+        slack.edits(ANA, &dm, &shared.unwrap(), "comment on #2:");
+        asks_about(ivan, "comment on #2:").await;
+        // The file alone.
+        slack.drop_next(1);
+        let shared = slack.try_shares(ANA, &dm, &["draft.png"], "look", Some(&root));
+        slack.edits(ANA, &dm, &shared.unwrap(), "");
+        asks_about(ivan, "draft.png").await;
+        // A command with an error would have had a hint.
+        slack.drop_next(1);
+        let command = slack.says(ANA, &dm, "coment");
+        slack.edits(ANA, &dm, &command, "comment");
+        asks_about(ivan, "comment").await;
+        ivan.dm(ANA, "status").await;
+        ivan.clickup().task("Renew cert").has_comments([]);
+    })
+    .await;
+}
+
+/// Bo has never written before, so only the start leads to his DM.
+#[tokio::test]
+async fn a_found_message_makes_its_dm_active() {
+    ivan_test(often(two_tasks()), async |ivan| {
+        ivan.stop().await;
+        ivan.slack().drop_next(1);
+        ivan.says(BO, "create Errand");
+        ivan.start().await;
+        makes_the_errand(ivan, ivan.answer(BO, 0)).await;
+        ivan.slack().drop_next(1);
+        ivan.says(BO, "create Second of two")
+            .settles()
+            .await
+            .replies("✓ Task created in ClickUp: Second of two");
+    })
+    .await;
+}
+
+/// Nothing was written there for hours.
+#[rstest]
+#[case::a_button(None)]
+#[case::a_reaction(Some("white_check_mark"))]
+#[tokio::test]
+async fn a_dm_is_active_without_a_message(#[case] reaction: Option<&str>) {
+    ivan_test(often(two_tasks()), async |ivan| {
+        let shown = ivan.dm(ANA, "current").await;
+        let (card, button) = (shown.ts(), shown.action("Next"));
+        ivan.stop().await;
+        let hours_ago = "UPDATE slack_events SET said_us = said_us - 7200000000";
+        ivan.store().execute(hours_ago, []).unwrap();
+        let before = ivan.slack().front().journal().len();
+        ivan.start().await;
+        // The start itself leads to a comparison.
+        let read = ivan.slack().front().until(move |journal| {
+            let mut since = journal.iter().skip(before);
+            since.any(|seen| seen.is("GET", "conversations.history"))
+        });
+        ivan.within("it is compared", read).await;
+        let used = ivan.hears(ANA, |slack, dm| match reaction {
+            Some(name) => {
+                slack.reacts(ANA, dm, &card, name);
+                card.clone()
+            }
+            None => slack.clicks(ANA, dm, &card, &button),
+        });
+        used.settles().await.mentions("Write the runbook");
+        ivan.slack().drop_next(1);
+        makes_the_errand(ivan, ivan.says(ANA, "create Errand")).await;
     })
     .await;
 }
