@@ -293,11 +293,37 @@ pub(super) struct WireTaskPage {
     pub(super) last_page: Option<bool>,
 }
 
-/// `GET /task/{id}` with its subtasks.
+/// `GET /task/{id}` with its subtasks: the parts of a task that no [`Task`] has.
 #[derive(Debug, Deserialize)]
-pub(super) struct Family {
+pub(super) struct TaskExtras {
     #[serde(default, deserialize_with = "each")]
     pub(super) subtasks: Vec<IgnoredAny>,
+    #[serde(default, deserialize_with = "each")]
+    pub(super) checklists: Vec<IgnoredAny>,
+    #[serde(default, deserialize_with = "each")]
+    pub(super) attachments: Vec<Attached>,
+    #[serde(default, deserialize_with = "lenient")]
+    text_content: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    description: Option<String>,
+}
+
+impl TaskExtras {
+    /// Whether the task's whole text is this description.
+    pub(super) fn is_described(&self, description: &str) -> bool {
+        is_one_of([&self.description, &self.text_content], description)
+    }
+}
+
+/// Whether a task's description may be only the beginning of its text.
+pub(super) fn is_cut(description: &str) -> bool {
+    description.chars().count() >= DESCRIPTION_MAX
+}
+
+/// Whether one of a task's two texts is this description.
+fn is_one_of(texts: [&Option<String>; 2], description: &str) -> bool {
+    let mut texts = texts.into_iter();
+    texts.any(|text| same_words(description, text.as_deref().unwrap_or_default()))
 }
 
 /// `GET /task/{id}/comment`: newest first, 25 a page (docs/contracts/clickup.md#comments).
@@ -318,9 +344,17 @@ pub(super) struct WireComment {
     pub(super) user: Option<User>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) date: Option<Millis>,
+    /// The number of replies in its thread, which no list of comments has.
+    #[serde(default, deserialize_with = "lenient")]
+    reply_count: Option<Id>,
 }
 
 impl WireComment {
+    pub(super) fn has_replies(&self) -> bool {
+        let count = self.reply_count.as_ref().and_then(Id::number);
+        count.is_some_and(|count| count > 0)
+    }
+
     /// The text without the line break that ClickUp appends.
     pub(super) fn text(&self) -> MentionText {
         text_of(Some(&self.comment_text), &self.comment)
@@ -411,6 +445,8 @@ pub(super) struct Attached {
     pub(super) size: Option<u64>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) date: Option<Millis>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) deleted: bool,
 }
 
 /// A task in `GET /task/{id}` and in listings (docs/contracts/clickup.md#tasks).
@@ -792,9 +828,7 @@ impl WireTask {
 
     /// Whether the task's text is this description.
     pub(super) fn is_described(&self, description: &str) -> bool {
-        [&self.description, &self.text_content]
-            .into_iter()
-            .any(|text| same_words(description, text.as_deref().unwrap_or_default()))
+        is_one_of([&self.description, &self.text_content], description)
     }
 
     /// Whether the task has the tag of another client than this one. Then another person requested it.

@@ -14,7 +14,7 @@ use crate::domain::reason::with_remedy;
 use crate::domain::shared_file::SharedFile;
 use crate::domain::source::{SourceStanding, SourceWriter};
 use crate::domain::task::{Account, Priority, Source, Task, TaskKey};
-use crate::domain::undo::EffectState;
+use crate::domain::undo::{EffectState, OwnCreation};
 use crate::domain::writes::{self, OwnComment, Writes};
 use crate::http_client::refused;
 
@@ -208,8 +208,8 @@ impl Writes for ClickUp {
         self.own_comment_stands(now, comment).await
     }
 
-    async fn is_bare(&self, now: &Task) -> Result<EffectState, WriteError> {
-        self.childless(&now.key).await
+    async fn is_bare(&self, now: &Task, own: &OwnCreation) -> Result<EffectState, WriteError> {
+        self.bare(now, own).await
     }
 
     async fn upload(&self, now: &Task, file: &SharedFile) -> Result<String, WriteError> {

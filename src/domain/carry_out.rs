@@ -148,7 +148,7 @@ where
         false => Outcome::AlreadySo { task },
     };
     let key = match (effect, op.write.task()) {
-        (Effect::Created { left }, _) => &left.key,
+        (Effect::Created { left, .. }, _) => &left.key,
         (_, Some(key)) => key,
         (_, None) => return Err(refused("I don't know its task".to_owned()).into()),
     };
@@ -159,7 +159,7 @@ where
                 what: Refusal::Gone,
                 ..
             }),
-            Effect::Created { left },
+            Effect::Created { left, .. },
         ) => return Ok(gone((**left).clone())),
         (Err(error), _) => return Err(error.into()),
     };

@@ -15,7 +15,7 @@ use super::profile::ContainerKind;
 use super::reason::{self, for_operators};
 use super::shared_file::SharedFile;
 use super::task::{Account, RepoName, Source, Task, TaskKey, TaskStatus};
-use super::undo::{Effect, UndoKind, UndoRequest, UndoTarget};
+use super::undo::{Effect, OwnCreation, UndoKind, UndoRequest, UndoTarget};
 
 /// The longest body that we send: under GitHub's 65 536, with room for the marker (docs/contracts/github.md#errors).
 pub const TEXT_MAX: usize = 60_000;
@@ -309,8 +309,14 @@ impl Write {
                 operation: operation.to_owned(),
                 since,
             },
-            Write::Create(_) => Effect::Created {
+            Write::Create(new) => Effect::Created {
                 left: Box::new(task.clone()),
+                own: OwnCreation {
+                    description: new.description.clone().unwrap_or_default(),
+                    operation: operation.to_owned(),
+                    // The store knows them.
+                    uploads: BTreeSet::new(),
+                },
             },
             // The earlier value is stored beside it, and not in the task.
             Write::Change { .. } | Write::Upload { .. } | Write::Undo(_) => return None,

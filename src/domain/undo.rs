@@ -3,6 +3,8 @@
 //! The verb creates a `Write::Undo` for each operation to undo. The effect is looked up when its turn comes
 //! ([`UndoTarget`]), after the operation in the same lane. As for every write, each source only translates.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +107,8 @@ pub enum Effect {
     Created {
         /// The task right after its creation.
         left: Box<Task>,
+        /// The parts of the creation that this task does not show.
+        own: OwnCreation,
     },
     /// A property of a task was changed.
     Changed {
@@ -113,6 +117,17 @@ pub enum Effect {
         /// The change that restores the earlier state.
         back: TaskChange,
     },
+}
+
+/// The parts of a creation of ours that no [`Task`] shows. They are no changes by others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnCreation {
+    /// The whole description as it was sent, without a marker. A task has its first few thousand characters.
+    pub description: String,
+    /// The operation that created the task, which its marker names.
+    pub operation: String,
+    /// The source's ids of the files that we attached since.
+    pub uploads: BTreeSet<String>,
 }
 
 /// The current state of an effect at its source.
@@ -179,7 +194,7 @@ impl Effect {
             Effect::Changed { left, .. } if left.holds_in(now) => EffectState::AsLeft,
             Effect::Changed { back, .. } if back.holds_in(now) => EffectState::Gone,
             Effect::Changed { left, .. } => EffectState::Changed(left.difference(now.key.source())),
-            Effect::Created { left } => match difference(left, now) {
+            Effect::Created { left, .. } => match difference(left, now) {
                 // The task that is to be closed was closed by another actor.
                 _ if now.status == TaskStatus::Done && !profile(now).deletes_tasks => {
                     EffectState::Gone
@@ -202,6 +217,11 @@ fn difference(left: &Task, now: &Task) -> Option<String> {
         said("its title changed")
     } else if left.description != now.description {
         said("its description changed")
+    } else if home(left) != home(now) {
+        // Another list has other statuses, so this comes before them.
+        Some(format!("it was moved to another {}", profile(now).home))
+    } else if has_another_parent(left, now) {
+        said("its parent changed")
     } else if !same(&left.source_status, &now.source_status) {
         Some(format!("it is now {}", now.source_status))
     } else if left.assignees != now.assignees {
@@ -216,8 +236,25 @@ fn difference(left: &Task, now: &Task) -> Option<String> {
         said("its due date changed")
     } else if left.priority != now.priority {
         said("its priority changed")
+    } else if now.links.iter().any(|link| !left.links.contains(link)) {
+        // A creation makes none. A removed one was added by others before.
+        said("its dependencies changed")
     } else {
         None
+    }
+}
+
+/// The place that a task lives in. Its container may be another one that it was added to.
+fn home(task: &Task) -> &str {
+    task.home.as_ref().unwrap_or(&task.container)
+}
+
+/// Whether a task was put under another one, or taken out from under its parent.
+fn has_another_parent(left: &Task, now: &Task) -> bool {
+    match &now.parent {
+        Some(_) => left.parent != now.parent,
+        // An issue may lack its parent: it is in another repository, or the server is older.
+        None => left.parent.is_some() && profile(now).deletes_tasks,
     }
 }
 
@@ -228,7 +265,7 @@ fn same(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::task::{Account, Closed, TaskId};
+    use crate::domain::task::{Account, Closed, Direction, RelatedTask, Relation, TaskId};
     use rstest::rstest;
 
     fn at(second: i64) -> Option<DateTime<Utc>> {
@@ -319,6 +356,37 @@ mod tests {
     fn created(left: Task) -> Effect {
         Effect::Created {
             left: Box::new(left),
+            own: OwnCreation {
+                description: String::new(),
+                operation: "01J00000000000000000000001".into(),
+                uploads: BTreeSet::new(),
+            },
+        }
+    }
+
+    fn new_task() -> Task {
+        task(TaskStatus::Todo, "to do")
+    }
+
+    fn new_issue() -> Task {
+        issue(TaskStatus::Todo, "open")
+    }
+
+    fn waits_for(task: Task, other: TaskKey) -> Task {
+        let link = Relation {
+            way: Direction::BlockedBy,
+            to: RelatedTask::Task(other),
+        };
+        Task {
+            links: vec![link],
+            ..task
+        }
+    }
+
+    fn part_of(task: Task, parent: TaskKey) -> Task {
+        Task {
+            parent: Some(parent),
+            ..task
         }
     }
 
@@ -391,6 +459,61 @@ mod tests {
         created(task(TaskStatus::Todo, "to do")),
         Task { labels: vec!["ops".into()], ..task(TaskStatus::Todo, "to do") },
         changed("its tags changed")
+    )]
+    #[case::created_and_moved(
+        created(new_task()),
+        Task { container: "1002".into(), ..task(TaskStatus::Todo, "open") },
+        changed("it was moved to another list")
+    )]
+    #[case::created_moved_away_and_added_to_its_list(
+        created(new_task()),
+        Task { home: Some("1002".into()), ..new_task() },
+        changed("it was moved to another list")
+    )]
+    #[case::created_and_its_list_is_archived(
+        created(new_task()),
+        Task { container: "1002".into(), home: Some("1001".into()), ..new_task() },
+        EffectState::AsLeft
+    )]
+    #[case::created_under_another(
+        created(part_of(new_task(), TaskKey::clickup("86p"))),
+        part_of(new_task(), TaskKey::clickup("86p")),
+        EffectState::AsLeft
+    )]
+    #[case::created_and_put_under_another(
+        created(new_task()),
+        part_of(new_task(), TaskKey::clickup("86p")),
+        changed("its parent changed")
+    )]
+    #[case::created_under_another_and_taken_out(
+        created(part_of(new_task(), TaskKey::clickup("86p"))),
+        new_task(),
+        changed("its parent changed")
+    )]
+    #[case::an_issue_under_another(
+        created(part_of(new_issue(), TaskKey::github(1001, 3))),
+        part_of(new_issue(), TaskKey::github(1001, 4)),
+        changed("its parent changed")
+    )]
+    #[case::an_issue_without_its_parent(
+        created(part_of(new_issue(), TaskKey::github(1001, 3))),
+        new_issue(),
+        EffectState::AsLeft
+    )]
+    #[case::created_with_a_link(
+        created(waits_for(new_issue(), TaskKey::github(1001, 3))),
+        waits_for(new_issue(), TaskKey::github(1001, 3)),
+        EffectState::AsLeft
+    )]
+    #[case::created_and_linked(
+        created(new_task()),
+        waits_for(new_task(), TaskKey::clickup("86b")),
+        changed("its dependencies changed")
+    )]
+    #[case::found_with_a_link_that_is_gone(
+        created(waits_for(new_task(), TaskKey::clickup("86b"))),
+        new_task(),
+        EffectState::AsLeft
     )]
     fn stands(#[case] effect: Effect, #[case] now: Task, #[case] expected: EffectState) {
         assert_eq!(effect.stands(&now), expected);

@@ -14,7 +14,7 @@ use super::operation::{NewTask, Operation, Refusal, Write, WriteError, WriteRece
 use super::shared_file::SharedFile;
 use super::source::SourceWriter;
 use super::task::{Task, TaskKey};
-use super::undo::{Effect, EffectState, UndoTarget};
+use super::undo::{Effect, EffectState, OwnCreation, UndoTarget};
 
 /// The comment to delete in an undo.
 pub struct OwnComment<'a> {
@@ -92,7 +92,7 @@ pub trait Writes: SourceWriter {
     ) -> Result<EffectState, WriteError>;
 
     /// Whether a task that is to be discarded has contributions of others.
-    async fn is_bare(&self, now: &Task) -> Result<EffectState, WriteError>;
+    async fn is_bare(&self, now: &Task, own: &OwnCreation) -> Result<EffectState, WriteError>;
 
     /// Copies a file to a task, and returns the id of the copy. A source that takes no files is never asked.
     async fn upload(&self, _now: &Task, _file: &SharedFile) -> Result<String, WriteError> {
@@ -220,7 +220,7 @@ pub async fn still_as_left<S: Writes + ?Sized>(
         return source.comment_stands(now, &comment).await;
     }
     match &op.past.to_undo {
-        Some(UndoTarget::Effect(Effect::Created { .. })) => source.is_bare(now).await,
+        Some(UndoTarget::Effect(Effect::Created { own, .. })) => source.is_bare(now, own).await,
         _ => Ok(EffectState::AsLeft),
     }
 }

@@ -8,13 +8,13 @@ use serde_json::json;
 
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::task::{RepoName, Task, TaskStatus};
-use crate::domain::undo::EffectState;
+use crate::domain::undo::{EffectState, OwnCreation};
 use crate::domain::writes::OwnComment;
 
 use super::GitHub;
 use super::client::{Request, segment};
 use super::same_name;
-use super::wire::{IssueExtras, Label, Listed, WireComment, is_still};
+use super::wire::{IssueExtras, Label, Listed, WireComment, is_cut, is_still};
 use super::writer::{named, parts};
 
 impl GitHub {
@@ -120,12 +120,17 @@ impl GitHub {
     }
 
     /// Checks for contributions of others, since closing an issue as not planned would answer them.
-    pub(super) async fn bare(&self, now: &Task) -> Result<EffectState, WriteError> {
+    pub(super) async fn bare(
+        &self,
+        now: &Task,
+        own: &OwnCreation,
+    ) -> Result<EffectState, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
         let path = format!("/repos/{name}/issues/{number}");
         let request = Request::get(path, named(&name, number));
         let hung: IssueExtras = self.client.get(&request).await?.value;
+        let body = hung.body.unwrap_or_default();
         let changed = |how: &str| Ok(EffectState::Changed(how.to_owned()));
         if hung.comments > 0 {
             changed("someone has commented on it")
@@ -133,6 +138,8 @@ impl GitHub {
             changed("it now has sub-issues")
         } else if hung.milestone.is_some() {
             changed("it now has a milestone")
+        } else if is_cut(&now.description) && !is_still(&body, &own.description, &own.operation) {
+            changed("its description changed")
         } else {
             Ok(EffectState::AsLeft)
         }

@@ -51,6 +51,11 @@ pub(super) fn is_marked(body: &str, operation: &str) -> bool {
     body.trim_end().ends_with(&marker(operation))
 }
 
+/// Whether a task's description may be only the beginning of its text.
+pub(super) fn is_cut(description: &str) -> bool {
+    description.chars().count() >= DESCRIPTION_MAX
+}
+
 /// Whether a body still is this text with this operation's marker, apart from line breaks that GitHub changes.
 pub(super) fn is_still(body: &str, text: &str, operation: &str) -> bool {
     let body = body.replace("\r\n", "\n");
@@ -464,6 +469,8 @@ fn last_two(address: &str) -> Option<RepoName> {
 pub(super) struct IssueExtras {
     /// Their number; a missing one counts as zero.
     pub(super) comments: u64,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) body: Option<String>,
     #[serde(default)]
     pub(super) milestone: Option<IgnoredAny>,
     #[serde(default, rename = "sub_issues_summary", deserialize_with = "lenient")]

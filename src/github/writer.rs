@@ -18,7 +18,7 @@ use crate::domain::operation::{
 use crate::domain::reason::{for_operators, with_remedy};
 use crate::domain::source::{SourceStanding, SourceWriter};
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
-use crate::domain::undo::EffectState;
+use crate::domain::undo::{EffectState, OwnCreation};
 use crate::domain::writes::{self, OwnComment, Writes};
 use crate::http_client::{after_a_part, not_taken, refused};
 
@@ -269,8 +269,8 @@ impl Writes for GitHub {
         self.own_comment_stands(now, comment).await
     }
 
-    async fn is_bare(&self, now: &Task) -> Result<EffectState, WriteError> {
-        self.bare(now).await
+    async fn is_bare(&self, now: &Task, own: &OwnCreation) -> Result<EffectState, WriteError> {
+        self.bare(now, own).await
     }
 }
 

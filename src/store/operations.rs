@@ -712,13 +712,26 @@ pub fn to_undo(connection: &Db, operation: &str) -> rusqlite::Result<UndoTarget>
             UndoTarget::Effect(Effect::Changed { left, back })
         }));
     }
-    let effect = row.operation.write.effect(
+    let mut effect = row.operation.write.effect(
         &row.operation.id,
         row.operation.past.before.as_deref(),
         written,
         row.operation.begun_at.unwrap_or(row.created_at),
     );
+    if let Some(Effect::Created { left, own }) = &mut effect {
+        own.uploads = uploads(connection, &left.key)?;
+    }
     Ok(effect.map_or(NOT_KNOWN, UndoTarget::Effect))
+}
+
+/// The source's ids of the files that we attached to a task, for any person.
+fn uploads(connection: &Db, task: &TaskKey) -> rusqlite::Result<BTreeSet<String>> {
+    connection.query_map(
+        "SELECT trace FROM operations
+             WHERE source = ?1 AND task_key = ?2 AND kind = 'upload' AND trace IS NOT NULL",
+        params![task.source().as_str(), task.as_str()],
+        |row| row.get(0),
+    )
 }
 
 /// The traces of other operations of the same kind that ended after this one began, or a while before. None of them is

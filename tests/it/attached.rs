@@ -403,6 +403,26 @@ async fn a_file_is_copied_to_clickup_beside_its_link() {
     .await;
 }
 
+/// The copy of a comment's file stays when the comment is deleted, and then goes with the task.
+#[tokio::test]
+async fn a_task_goes_with_the_copies_of_its_comments() {
+    ivan_test(one_task(), async |ivan| {
+        ivan.dm(ANA, "create Fix login").await.begins("✓ ");
+        let task = ivan.clickup().task("Fix login").id().to_owned();
+        shares(ivan, &format!("comment on clickup:{task}: see there"))
+            .settles()
+            .await
+            .mentions(COPIED);
+        for undone in [
+            "✓ Undone: your comment on Fix login",
+            "✓ Undone: Fix login was deleted",
+        ] {
+            ivan.says(ANA, "undo").settles().await.begins(undone);
+        }
+    })
+    .await;
+}
+
 /// No program can take an attachment away, and `undo` of its comment says so.
 #[rstest]
 #[case::a_comment("comment on REF: see there", " was deleted in ClickUp")]

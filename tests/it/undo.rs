@@ -18,6 +18,9 @@ const NOTHING_MORE: &str =
     "✗ Nothing more to undo in the last 15 minutes. To redo something, type the command again.";
 const NOTHING: &str = "✗ Nothing to undo in the last 15 minutes.";
 
+/// A list that is followed if `clickup.lists` names it.
+const OTHER_LIST: &str = "901100000002";
+
 fn writes(front: &FaultServer) -> usize {
     let seen = front.journal();
     seen.iter()
@@ -151,6 +154,12 @@ async fn a_creation_is_deleted_or_closed() {
 })]
 #[case::a_label("its labels changed", |ivan: &Ivan| {
     ivan.github().label_as(REPO, 3, "bo", &["bug"]);
+})]
+#[case::a_dependency("its dependencies changed", |ivan: &Ivan| {
+    ivan.github().wait_for((REPO, 3), (REPO, 1), true);
+})]
+#[case::a_parent("its parent changed", |ivan: &Ivan| {
+    ivan.github().put_under((REPO, 3), Some((REPO, 1)));
 })]
 #[tokio::test]
 async fn a_new_issue_that_somebody_has_gone_on_with_stays_open(
@@ -403,12 +412,19 @@ async fn what_others_changed_since_is_said_and_left_alone() {
 #[case::tagged(|ivan: &Ivan| ivan.clickup().tag("Buy milk", "ops", true, BO_CLICKUP), "its tags changed")]
 #[case::completed(|ivan: &Ivan| ivan.clickup().set_status("Buy milk", "complete", BO_CLICKUP), "it is now complete")]
 #[case::divided(|ivan: &Ivan| { let id = ivan.clickup().task("Buy milk").id().to_owned(); ivan.clickup().add_task(json!({"name": "Pay", "parent": id})); }, "it now has subtasks")]
+#[case::moved(|ivan: &Ivan| ivan.clickup().move_task("Buy milk", OTHER_LIST), "it was moved to another list")]
+#[case::put_under_another(|ivan: &Ivan| { let id = ivan.clickup().task("Renew cert").id().to_owned(); ivan.clickup().as_person("Buy milk", BO_CLICKUP, &json!({"parent": id})); }, "its parent changed")]
+#[case::waiting(|ivan: &Ivan| ivan.clickup().wait_for("Buy milk", "Renew cert", true), "its dependencies changed")]
+#[case::waited_for(|ivan: &Ivan| ivan.clickup().wait_for("Renew cert", "Buy milk", true), "its dependencies changed")]
+#[case::with_a_file(|ivan: &Ivan| ivan.clickup().attach_by("Buy milk", BO_CLICKUP, "shop.png"), "someone has attached a file to it")]
+#[case::with_a_checklist(|ivan: &Ivan| ivan.clickup().add_checklist("Buy milk", BO_CLICKUP, "Shops"), "it now has a checklist")]
 #[tokio::test]
 async fn a_task_that_others_have_touched_is_not_deleted(
     #[case] touch: fn(&Ivan),
     #[case] how: &str,
 ) {
-    ivan_test(both(), async |ivan| {
+    let setup = both().config(&format!("clickup.lists = [\"{OTHER_LIST}\"]"));
+    ivan_test(setup, async |ivan| {
         ivan.dm(ANA, "create Buy milk")
             .await
             .begins("✓ Task created");
@@ -422,6 +438,71 @@ async fn a_task_that_others_have_touched_is_not_deleted(
         assert!(!ivan.clickup().task(&id).json().is_null());
         let seen = ivan.clickup().front().journal();
         assert!(!seen.iter().any(|one| one.method == "DELETE"), "{seen:#?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_comment_with_replies_is_not_deleted() {
+    ivan_test(both(), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        ivan.dm(ANA, "comment shipped").await.begins("✓ Comment");
+        let cert = ivan.clickup().task("Renew cert");
+        let comment = cert.comment_ids().remove(0);
+        ivan.clickup().reply_by(&comment, BO_CLICKUP, "to both?");
+        ivan.dm(ANA, "undo").await.replies(
+            "✗ Not undone: Renew cert. It changed in ClickUp since (someone has replied to the comment), so I left it \
+             as it is.",
+        );
+        cert.has_comments(["shipped"]);
+    })
+    .await;
+}
+
+/// The mirror has the first 4,000 characters of a description.
+#[tokio::test]
+async fn a_long_description_is_compared_to_its_end() {
+    ivan_test(both(), async |ivan| {
+        let (clickup, github) = (ivan.clickup(), ivan.github());
+        let long = "two litres, please\n".repeat(300);
+        let create = |title: &str| format!("create {title}\n{long}");
+        ivan.dm(ANA, &create("Buy milk"))
+            .await
+            .begins("✓ Task created");
+        ivan.dm(ANA, "undo")
+            .await
+            .replies("✓ Undone: Buy milk was deleted in ClickUp");
+        ivan.dm(BO, &create("Call home"))
+            .await
+            .begins("✓ Task created");
+        let task = clickup.task("Call home");
+        let text = task.json()["description"].as_str().unwrap().to_owned();
+        assert!(text.len() > 5_000, "{text}");
+        let more = format!("{text}and oats");
+        clickup.as_person("Call home", BO_CLICKUP, &json!({"description": more}));
+        let changed = |source: &str| {
+            format!("It changed in {source} since (its description changed), so I left it as it is")
+        };
+        ivan.dm(BO, "undo").await.mentions(&changed("ClickUp"));
+        assert!(!task.json().is_null());
+        ivan.dm(ANA, &create("Fix login -s github"))
+            .await
+            .begins("✓ Issue created");
+        ivan.dm(ANA, "undo")
+            .await
+            .begins("✓ Undone: Fix login was closed");
+        ivan.dm(BO, &create("Test logout -s github"))
+            .await
+            .begins("✓ Issue created");
+        let body = github.issue(REPO, 4).json()["body"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let more = body.replacen("\n\n<!--", "\nand oats\n\n<!--", 1);
+        assert_ne!(body, more);
+        github.edit_issue_as(REPO, 4, "bo", &more);
+        ivan.dm(BO, "undo").await.mentions(&changed("GitHub"));
+        github.issue(REPO, 4).is("open");
     })
     .await;
 }

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::refusal::{ApiResult, ClickUpRefusal};
 use super::world::{ClickUpWorld, TaskComment, millis, string, text};
-use crate::sandbox::wire::{ReadRequest, digest, random, uuid};
+use crate::sandbox::wire::{ReadRequest, digest, random};
 
 /// Tasks on a page of a listing (docs/contracts/clickup.md#listing-tasks).
 const TASK_PAGE: usize = 100;
@@ -200,9 +200,13 @@ impl ClickUpWorld {
                 Ok(json!({}))
             }
             ("GET", ["comment", comment, "reply"]) => {
-                self.where_is_comment(comment)
+                let (task, place) = self
+                    .where_is_comment(comment)
                     .ok_or_else(ClickUpRefusal::invisible)?;
-                Ok(json!({ "comments": [] }))
+                let known = self.tasks.get(&task);
+                let known = known.and_then(|task| task.comments.get(place));
+                let replies = known.map(|comment| comment.replies.as_slice());
+                Ok(json!({ "comments": replies.unwrap_or_default() }))
             }
             _ => Err(no_route()),
         }
@@ -514,26 +518,7 @@ impl ClickUpWorld {
                 "Storage limit exceeded",
             ));
         }
-        let at = self.tick();
-        let user = self.user(self.me);
-        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-        let file = format!("{}.{extension}", uuid(&random()));
-        let url = format!("https://t9001.p.clickup-attachments.com/t9001/{file}");
-        let answer = json!({
-            "id": file, "version": "0", "date": at, "title": name, "extension": extension,
-            "thumbnail_small": null, "thumbnail_large": null, "url": url,
-        });
-        let stored = json!({
-            "id": file, "version": 0, "date": at.to_string(), "title": name, "type": 1, "source": 1,
-            "extension": extension, "size": content.len(), "parent_id": id, "user": user, "deleted": false, "url": url,
-        });
-        if let Some(task) = self.tasks.get_mut(id) {
-            match task.json["attachments"].as_array_mut() {
-                Some(files) => files.push(stored),
-                None => task.json["attachments"] = json!([stored]),
-            }
-        }
-        Ok(answer)
+        Ok(self.add_file(id, self.me, &name, content.len()))
     }
 
     /// Contract 7.1.

@@ -241,6 +241,30 @@ impl SandboxClickUp {
             .with(|world| world.edit_comment(comment, by, Some(parts), None));
     }
 
+    /// A user replies to a comment.
+    ///
+    /// # Panics
+    /// When there is no such comment.
+    #[track_caller]
+    pub fn reply_by(&self, comment: &str, by: i64, text: &str) {
+        let replied = self.house.with(|world| world.reply(comment, by, text));
+        assert!(replied, "no comment {comment}");
+    }
+
+    /// A user attaches a file of 5 bytes to the task.
+    #[track_caller]
+    pub fn attach_by(&self, task: &str, by: i64, name: &str) {
+        let id = self.task(task).id;
+        self.house.with(|world| world.add_file(&id, by, name, 5));
+    }
+
+    /// A user adds an empty checklist to the task.
+    #[track_caller]
+    pub fn add_checklist(&self, task: &str, by: i64, name: &str) {
+        let id = self.task(task).id;
+        self.house.with(|world| world.add_checklist(&id, by, name));
+    }
+
     /// Moves the task to the trash, where it keeps its id for [`SandboxClickUp::restore_task`].
     #[track_caller]
     pub fn delete_task(&self, task: &str) {

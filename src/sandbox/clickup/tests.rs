@@ -340,6 +340,25 @@ async fn comments_come_newest_first_in_pages_of_25() {
 }
 
 #[tokio::test]
+async fn others_reply_and_add_files_and_checklists() {
+    let clickup = clickup().await;
+    clickup.add_task(json!({"name": "A"}));
+    let task = clickup.task("A").id().to_owned();
+    let comment = clickup.comment_by("A", ANA, "shipped");
+    clickup.reply_by(&comment, BO, "to both?");
+    clickup.attach_by("A", BO, "shop.png");
+    clickup.add_checklist("A", BO, "Shops");
+    let listed = clickup.get(&format!("/task/{task}/comment")).await;
+    assert_eq!(listed["comments"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["comments"][0]["reply_count"], "1");
+    let replies = clickup.get(&format!("/comment/{comment}/reply")).await;
+    assert_eq!(replies["comments"][0]["comment_text"], "to both?");
+    let shown = clickup.get(&format!("/task/{task}")).await;
+    assert_eq!(shown["attachments"][0]["user"]["id"], BO);
+    assert_eq!(shown["checklists"][0]["name"], "Shops");
+}
+
+#[tokio::test]
 async fn a_file_comes_in_a_form_and_shows_at_its_task() {
     let clickup = clickup().await;
     clickup.add_task(json!({"name": "A"}));

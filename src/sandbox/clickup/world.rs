@@ -82,6 +82,8 @@ pub(super) struct TaskComment {
     pub history: String,
     /// The time in that history item.
     pub at: i64,
+    /// The comments in its thread, oldest first.
+    pub replies: Vec<Value>,
 }
 
 #[derive(Clone, Copy)]
@@ -753,6 +755,7 @@ impl ClickUpWorld {
                 json,
                 history: history.clone(),
                 at,
+                replies: Vec::new(),
             });
             if touch {
                 task.json["date_updated"] = json!(at.to_string());
@@ -761,6 +764,67 @@ impl ClickUpWorld {
         let item = self.comment_item(id, &comment, by);
         self.tell_both(id, Some("taskCommentPosted"), item);
         (comment, history, at)
+    }
+
+    /// Replies to a comment. The contract does not say whether that sends an event; here it sends none.
+    pub fn reply(&mut self, comment: &str, by: i64, words: &str) -> bool {
+        let Some((id, place)) = self.where_is_comment(comment) else {
+            return false;
+        };
+        let at = self.tick();
+        let (parts, words) = self.shown(&[json!({ "text": words })]);
+        let reply = json!({
+            "id": (90_110_000_000_000 + self.next()).to_string(), "comment": parts, "comment_text": words,
+            "user": self.user(by), "resolved": false, "assignee": null, "assigned_by": null, "reactions": [],
+            "date": at.to_string(), "reply_count": "0",
+        });
+        let known = self.tasks.get_mut(&id);
+        let Some(known) = known.and_then(|task| task.comments.get_mut(place)) else {
+            return false;
+        };
+        known.replies.push(reply);
+        let count = known.replies.len().to_string();
+        known.json["reply_count"] = json!(count);
+        true
+    }
+
+    /// Attaches a file (docs/contracts/clickup.md#attachments). Returns the answer to its upload. No webhook tells of it.
+    pub fn add_file(&mut self, id: &str, by: i64, name: &str, size: usize) -> Value {
+        let at = self.tick();
+        let user = self.user(by);
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        let file = format!("{}.{extension}", uuid(&random()));
+        let url = format!("https://t9001.p.clickup-attachments.com/t9001/{file}");
+        let answer = json!({
+            "id": file, "version": "0", "date": at, "title": name, "extension": extension,
+            "thumbnail_small": null, "thumbnail_large": null, "url": url,
+        });
+        let stored = json!({
+            "id": file, "version": 0, "date": at.to_string(), "title": name, "type": 1, "source": 1,
+            "extension": extension, "size": size, "parent_id": id, "user": user, "deleted": false, "url": url,
+        });
+        if let Some(task) = self.tasks.get_mut(id) {
+            match task.json["attachments"].as_array_mut() {
+                Some(files) => files.push(stored),
+                None => task.json["attachments"] = json!([stored]),
+            }
+        }
+        answer
+    }
+
+    /// Adds an empty checklist to a task. Which event that sends is not certain; here it sends none.
+    pub fn add_checklist(&mut self, id: &str, by: i64, name: &str) {
+        let at = self.tick();
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
+        let mut checklists = list(&task.json["checklists"]);
+        checklists.push(json!({
+            "id": uuid(&random()), "task_id": id, "name": name, "orderindex": checklists.len(), "creator": by,
+            "date_created": at.to_string(), "resolved": 0, "unresolved": 0, "items": [],
+        }));
+        task.json["checklists"] = json!(checklists);
+        task.json["date_updated"] = json!(at.to_string());
     }
 
     fn formatted(&self, text: &str) -> String {
