@@ -167,6 +167,8 @@ pub struct Context {
     pub token: Option<String>,
     /// The time of typing, UTC, by the clock of its surface.
     pub at: DateTime<Utc>,
+    /// The time of the message whose button offered it, UTC; `None` if no offer was pressed.
+    pub offered_at: Option<DateTime<Utc>>,
     /// The task of the message in whose thread it was typed.
     pub under: Option<TaskRow>,
     /// In Slack: the thread in which it was typed.
@@ -195,6 +197,7 @@ impl Context {
             via: Via::Http,
             token: None,
             at,
+            offered_at: None,
             under: None,
             thread: None,
             message: None,
@@ -205,6 +208,11 @@ impl Context {
             alone_with: None,
             part_of: None,
         }
+    }
+
+    /// The time until which its author had seen messages: numbers and the current task are those of then.
+    pub fn seen_at(&self) -> DateTime<Utc> {
+        self.offered_at.unwrap_or(self.at)
     }
 }
 
@@ -247,10 +255,10 @@ impl CommandTx<'_> {
         let row = match task {
             Some(Ref::Nth(number)) => {
                 number_of_list = Some(number);
-                match people::numbered(self.db, person.id, number, context.at)? {
+                match people::numbered(self.db, person.id, number, context.seen_at())? {
                     Some(row) => Some(row),
                     None => {
-                        let seen = people::has_seen_a_list(self.db, person.id, context.at)?;
+                        let seen = people::has_seen_a_list(self.db, person.id, context.seen_at())?;
                         return Err(Rejection::UnknownTask(match seen {
                             true => reply::not_in_list(number),
                             false => reply::no_list_yet(),
@@ -262,10 +270,7 @@ impl CommandTx<'_> {
             Some(named) => return self.named(Some(person), &named),
             None => match context.under {
                 Some(row) => Some(row),
-                None => {
-                    let pins = people::pins(self.db, person.id)?;
-                    meant(&pins, context.at).and_then(|pin| pin.task)
-                }
+                None => self.current_at(person, context.seen_at())?,
             },
         };
         let stored = match row {
@@ -280,6 +285,12 @@ impl CommandTx<'_> {
             (None, Some(number)) => Err(Rejection::UnknownTask(reply::not_in_list(number)).into()),
             (None, None) => Err(self.no_current(person)?.into()),
         }
+    }
+
+    /// The task that the person saw as their current one at this time.
+    pub fn current_at(&self, person: &Person, at: DateTime<Utc>) -> DbResult<Option<TaskRow>> {
+        let pins = people::pins(self.db, person.id)?;
+        Ok(meant(&pins, at).and_then(|pin| pin.task))
     }
 
     /// Stores a change of a task, with the words for the task after it.

@@ -332,6 +332,18 @@ fn is_ts(text: &str) -> bool {
             .is_some_and(|(a, b)| digits(a) && digits(b))
 }
 
+/// The time of a message by its `ts`: seconds, a dot, microseconds. As an id the `ts` stays a string.
+pub fn time_of_ts(ts: &str) -> Option<DateTime<Utc>> {
+    let (seconds, fraction) = ts.split_once('.').unwrap_or((ts, ""));
+    let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
+    if seconds.is_empty() || !digits(seconds) || !digits(fraction) || fraction.len() > 6 {
+        return None;
+    }
+    let seconds: i64 = seconds.parse().ok()?;
+    let micros: i64 = format!("{fraction:0<6}").parse().ok()?;
+    DateTime::from_timestamp_micros(seconds.checked_mul(1_000_000)?.checked_add(micros)?)
+}
+
 /// An operator's answer about a member of the workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,5 +1,6 @@
 //! Answers: a received message goes to the commands, and their reply becomes an outgoing message or a reaction.
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::gestures::is_overheard;
@@ -8,11 +9,11 @@ use super::{Conversation, Gesture, IncomingMessage, MailTx, ReceiptMode, ReplyUr
 use crate::command_tx::{Context, Handled, Rejection, Reply, Stop, Target, with_link_buttons};
 use crate::commands::{person_of, run};
 use crate::domain::card::{
-    ArrivalAnswer, Button, ButtonAction, CardPart, are_undo_buttons, is_card_alone,
+    ArrivalAnswer, Button, ButtonAction, CardPart, are_undo_buttons, is_card_alone, time_of_ts,
 };
 use crate::domain::command::CommandRef;
 use crate::domain::form::with_what_was_filled_in;
-use crate::domain::ids::{CommandId, TaskRow};
+use crate::domain::ids::{CommandId, MessageId, TaskRow};
 use crate::domain::log::Via;
 use crate::domain::person::{NotAllowed, Person, SlackMember};
 use crate::domain::reaction;
@@ -33,6 +34,17 @@ struct AnswerTo {
     reply_url: Option<ReplyUrl>,
     /// Whether the whole channel may see a created task.
     public: bool,
+}
+
+/// A pressed button that gives a command as text.
+struct PressedOffer {
+    /// The message with the button.
+    message: MessageId,
+    press: ButtonAction,
+    /// The time of the message: its reader had seen everything before.
+    at: DateTime<Utc>,
+    /// Whether the command has an effect: the button is then removed.
+    once: bool,
 }
 
 impl MailTx<'_> {
@@ -78,6 +90,13 @@ impl MailTx<'_> {
                 Err(Rejection::Unfit(reply::perhaps_done_before()))
             }
             asked => asked,
+        };
+        let (asked, offer) = match asked {
+            Ok(command) => match self.pressed_offer(heard, &command) {
+                Ok(offer) => (Ok(command), offer),
+                Err(stop) => (Err(stop.rejection()?), None),
+            },
+            Err(rejection) => (Err(rejection), None),
         };
         let (is_own, alone) = told_by_reaction(heard, &asked, reactions_too);
         let done = match (&mut person, asked) {
@@ -128,6 +147,7 @@ impl MailTx<'_> {
                     via: via(heard),
                     token: None,
                     at: heard.said_at,
+                    offered_at: offer.as_ref().map(|offer| offer.at),
                     under,
                     thread: thread_of(heard),
                     message: message_of(heard),
@@ -145,9 +165,16 @@ impl MailTx<'_> {
                     alone_with: is_alone(heard).then(|| heard.user.clone()),
                     part_of: None,
                 };
-                run(&self.command_tx(), person, command, &context)
+                match under.is_none() && self.lacks_its_task(heard, &command)? {
+                    true => Err(Rejection::Unfit(reply::unknown_thread()).into()),
+                    false => run(&self.command_tx(), person, command, &context),
+                }
             }
         };
+        if let (Ok(_), Some(offer)) = (&done, offer.filter(|offer| offer.once)) {
+            messages::loses_button(self.db, offer.message, &offer.press)?;
+            self.db.wake(Wake::Messages);
+        }
         let (command, said) = match done {
             Ok(Handled::Accepted { command, .. }) => (Some(command), None),
             Ok(Handled::Replied(said) | Handled::Settled { reply: said, .. }) => (None, Some(said)),
@@ -219,6 +246,42 @@ impl MailTx<'_> {
             self.shows_token(token, message)?;
         }
         Ok(command)
+    }
+
+    /// The offer whose button was pressed, if its command has an effect or depends on what was shown. Rejected if this
+    /// store does not know the message, or the button was used.
+    fn pressed_offer(
+        &self,
+        heard: &IncomingMessage,
+        command: &Command,
+    ) -> Result<Option<PressedOffer>, Stop> {
+        let once = has_effect(command);
+        let Gesture::Pressed(press @ ButtonAction::Say(_)) = &heard.gesture else {
+            return Ok(None);
+        };
+        if !once && !command.changes_what_was_shown() {
+            return Ok(None);
+        }
+        let place = (&*heard.channel, &*heard.user, &*heard.ts);
+        let message = messages::with_button(self.db, place, press)?;
+        match (message, time_of_ts(&heard.ts)) {
+            (Some(message), Some(at)) => Ok(Some(PressedOffer {
+                message,
+                press: press.clone(),
+                at,
+                once,
+            })),
+            _ => Err(Rejection::Unfit(reply::not_a_button()).into()),
+        }
+    }
+
+    /// Whether a command leaves out its task in the thread of a message about several tasks.
+    fn lacks_its_task(&self, heard: &IncomingMessage, command: &Command) -> DbResult<bool> {
+        let names_no_task = match command {
+            Command::Undo(_) | Command::Many(_) => false,
+            command => command.task().is_none() && command.changes_what_was_shown(),
+        };
+        Ok(names_no_task && is_under_several(self.db, heard)?)
     }
 
     /// The pressed ephemeral message, if the store has it.
@@ -578,7 +641,25 @@ pub(super) fn under(connection: &Db, heard: &IncomingMessage) -> DbResult<Option
         return Ok(answered);
     }
     let stood = messages::standing_at(connection, &heard.channel, &heard.user, root)?;
+    if stood.as_ref().is_some_and(|stood| stood.several) {
+        // Answers and comments below it are about one of its tasks, which need not be the one meant.
+        let place = Conversation {
+            channel: heard.channel.clone(),
+            thread: heard.thread.clone(),
+        };
+        let own = messages::task_of_thread(connection, &place)?;
+        return Ok(own.map(|own| own.task));
+    }
     Ok(stood.and_then(|stood| stood.task).or(answered))
+}
+
+/// Whether a command was given in the thread of a message about several tasks.
+fn is_under_several(connection: &Db, heard: &IncomingMessage) -> DbResult<bool> {
+    let Some(root) = heard.thread.as_ref().filter(|_| heard.direct) else {
+        return Ok(false);
+    };
+    let stood = messages::standing_at(connection, &heard.channel, &heard.user, root)?;
+    Ok(stood.is_some_and(|stood| stood.several))
 }
 
 /// The thread that a command was typed in.

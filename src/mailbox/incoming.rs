@@ -13,6 +13,7 @@ use super::{
 };
 use crate::command_tx::{CommandError, Rejection};
 use crate::commands::person_of;
+use crate::domain::card::ButtonAction;
 use crate::domain::form::FieldError;
 use crate::domain::mention;
 use crate::domain::person::SlackMember;
@@ -125,7 +126,7 @@ impl Inbound for Mailbox {
             Err(hint) => Err(Rejection::Unfit(hint)),
         };
         if let Ok(asked) = &asked
-            && asked.depends_on_what_was_shown()
+            && (asked.depends_on_what_was_shown() || is_offered(heard))
         {
             // A person who types a slash command anywhere has seen the messages in their DM.
             let channel = match heard.gesture {
@@ -225,7 +226,7 @@ impl Mailbox {
         let is_typed = matches!(
             waiting.heard.gesture,
             Gesture::Said | Gesture::Slash { .. } | Gesture::Replied
-        );
+        ) || is_offered(&waiting.heard);
         if !is_typed || mention::mentioned(&waiting.heard.text).is_empty() {
             return Ok(command);
         }
@@ -367,6 +368,11 @@ impl Mailbox {
         })
         .await
     }
+}
+
+/// Whether it is the press of a button that gives a command as text.
+fn is_offered(heard: &IncomingMessage) -> bool {
+    matches!(heard.gesture, Gesture::Pressed(ButtonAction::Say(_)))
 }
 
 /// The conversation for the answer to a message: the same one, in channels a thread below it.

@@ -104,6 +104,7 @@ fn next_emoji<'t>(text: &'t str, name: &str) -> Option<(&'t str, &'t str)> {
     }
 }
 
+use crate::domain::card::time_of_ts;
 use crate::domain::controls::without_controls;
 use crate::domain::mention::QUIET_AT;
 
@@ -282,14 +283,7 @@ pub fn escape(plain: &str) -> String {
 
 /// The time of a message's `ts`: seconds, a dot, microseconds. As an id the `ts` stays a string.
 pub fn instant(ts: &str) -> Option<DateTime<Utc>> {
-    let (seconds, fraction) = ts.split_once('.').unwrap_or((ts, ""));
-    let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
-    if seconds.is_empty() || !digits(seconds) || !digits(fraction) || fraction.len() > 6 {
-        return None;
-    }
-    let seconds: i64 = seconds.parse().ok()?;
-    let micros: i64 = format!("{fraction:0<6}").parse().ok()?;
-    DateTime::from_timestamp_micros(seconds.checked_mul(1_000_000)?.checked_add(micros)?)
+    time_of_ts(ts)
 }
 
 #[cfg(test)]

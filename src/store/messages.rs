@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, params};
 use super::columns::{corrupt, from_json, json, micros, millis};
 use super::slack_events::{ReplyUrl, dm_of};
 use super::{Store, Tx, Wake, operations, people};
-use crate::domain::card::{CardPart, are_undo_buttons, card_of, told};
+use crate::domain::card::{ButtonAction, CardPart, are_undo_buttons, card_of, told};
 use crate::domain::ids::{CommandId, ListId, MessageId, PinId, TaskRow};
 use crate::domain::person::PersonId;
 use crate::domain::reply::Text;
@@ -377,6 +377,47 @@ pub fn loses_buttons(tx: &Db, command: CommandId) -> rusqlite::Result<bool> {
     }
     redraw(tx, id, &parts)?;
     Ok(true)
+}
+
+/// Our message at this place, if it still has this button; `user` as in [`standing_at`].
+pub fn with_button(
+    connection: &Db,
+    (channel, user, ts): (&str, &str, &str),
+    press: &ButtonAction,
+) -> rusqlite::Result<Option<MessageId>> {
+    let found: Option<(MessageId, Vec<CardPart>)> = connection
+        .query_row(
+            "SELECT id, parts FROM messages
+             WHERE ts = ?3 AND (channel = ?1 OR (channel = ?2 AND ?1 GLOB 'D*')) AND parts IS NOT NULL",
+            params![channel, user, ts],
+            |row| Ok((row.get(0)?, from_json(row, 1)?)),
+        )
+        .optional()?;
+    let has_it = |part: &CardPart| match part {
+        CardPart::Buttons(buttons) => buttons.iter().any(|button| button.press == *press),
+        _ => false,
+    };
+    let found = found.filter(|(_, parts)| parts.iter().any(has_it));
+    Ok(found.map(|(id, _)| id))
+}
+
+/// Removes this button from a message.
+pub fn loses_button(tx: &Db, id: MessageId, press: &ButtonAction) -> rusqlite::Result<()> {
+    let parts: Option<Vec<CardPart>> = tx
+        .query_row(
+            "SELECT parts FROM messages WHERE id = ?1 AND parts IS NOT NULL",
+            [id],
+            |row| from_json(row, 0),
+        )
+        .optional()?;
+    let mut parts = parts.unwrap_or_default();
+    for part in &mut parts {
+        if let CardPart::Buttons(buttons) = part {
+            buttons.retain(|button| button.press != *press);
+        }
+    }
+    parts.retain(|part| !matches!(part, CardPart::Buttons(buttons) if buttons.is_empty()));
+    redraw(tx, id, &parts)
 }
 
 /// A notice of this many bytes is not joined by others.
@@ -836,6 +877,8 @@ pub struct OwnMessage {
     pub card: Option<TaskRow>,
     /// Whether it is about one task and shows the card of another.
     pub shows_another: bool,
+    /// Whether it is a message of notices about several tasks.
+    pub several: bool,
 }
 
 /// Our message at this place. A notice to a person without a known DM was sent to their id, `user`.
@@ -847,7 +890,7 @@ pub fn standing_at(
 ) -> rusqlite::Result<Option<OwnMessage>> {
     connection
         .query_row(
-            "SELECT thread, about, parts, list_id IS NOT NULL FROM messages
+            "SELECT thread, about, parts, list_id IS NOT NULL, notice = 1 AND about IS NULL FROM messages
              WHERE ts = ?3 AND (channel = ?1 OR (channel = ?2 AND ?1 GLOB 'D*'))",
             params![channel, user, ts],
             |row| {
@@ -871,6 +914,7 @@ pub fn standing_at(
                         .filter(|task| !is_list && about.is_none_or(|about| about == *task)),
                     shows_another: !is_list
                         && about.is_some_and(|about| cards().any(|task| task != about)),
+                    several: row.get(4)?,
                 })
             },
         )

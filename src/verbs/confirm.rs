@@ -83,6 +83,7 @@ impl Verb for Confirm {
         // A time counts from when it was typed, as the question said.
         let context = Context {
             at: question.typed_at,
+            offered_at: None,
             ..context.clone()
         };
         many::carry_out(&question.asked, tx, person, &context)

@@ -41,8 +41,13 @@ impl Verb for Next {
         nothing_after("next", rest, Next::default())
     }
 
-    fn decide(self, tx: &CommandTx<'_>, person: &Person, _context: &Context) -> Decided {
-        Ok(Handled::Replied(match &self.from {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
+        let from = match (self.from, context.offered_at) {
+            // An offered `next` skips the task that was current then.
+            (None, Some(at)) => tx.current_at(person, at)?.map(Ref::Row),
+            (from, _) => from,
+        };
+        Ok(Handled::Replied(match &from {
             Some(task) => next_from(tx, person, task)?,
             None => next(tx, person)?,
         }))

@@ -66,7 +66,10 @@ impl Verb for Undo {
 
     fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let command = match self.of {
-            None => return take_back(tx, person, last_effect(tx, person), None, context),
+            None => {
+                let found = last_effect(tx, person, context.offered_at);
+                return take_back(tx, person, found, None, context);
+            }
             Some(Undone::Completion(row)) => return not_done(tx, person, row, context),
             Some(Undone::Command(CommandRef::Uid(uid))) => operations::by_uid(tx.db, &uid)?,
             Some(Undone::Command(CommandRef::Row(row))) => Some(row),
@@ -230,12 +233,18 @@ fn not_done(
     Err(Rejection::NothingToUndo(words).into())
 }
 
-/// The newest command of a person that had an effect, within the time limit.
-fn last_effect(tx: &CommandTx<'_>, person: &Person) -> Result<RecentCommand, Stop> {
+/// The newest command of a person that had an effect, within the time limit. An offered `undo` means the newest one
+/// before the offer.
+fn last_effect(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    offered_at: Option<DateTime<Utc>>,
+) -> Result<RecentCommand, Stop> {
     let mut too_old = false;
     let elsewhere = restored::until(tx.db, person.id)?;
     for doing in effects::newest(tx.db, person.id)? {
-        if !has_effect(tx, person, &doing)? {
+        let is_newer = offered_at.is_some_and(|at| doing.typed_at > at);
+        if is_newer || !has_effect(tx, person, &doing)? {
             continue;
         }
         if elsewhere.is_some_and(|until| doing.typed_at <= until) {

@@ -2,6 +2,10 @@
 
 use crate::harness::*;
 use insta::assert_snapshot;
+use ivan::sandbox::slack::EnvelopeKind;
+use serde_json::json;
+
+const OLDER: &str = "✗ That button is from an older version. Type `current`.";
 
 #[tokio::test]
 async fn what_is_no_command_gets_a_hint_and_no_effect() {
@@ -253,6 +257,86 @@ async fn stop_asks_what_to_stop() {
             .answers()
             .await
             .begins("✓ Notices are off");
+    })
+    .await;
+}
+
+/// Ana presses a button of an earlier answer, which may be gone by now.
+async fn presses_old(ivan: &Ivan, ts: &str, action: &str) -> String {
+    let told = ivan.is_told(ANA);
+    let dm = ivan.slack().dm(ANA);
+    let payload = json!({"type": "block_actions", "team": {"id": "T0TEAM1", "domain": "acme"}, "user": {"id": ANA},
+        "trigger_id": ivan.slack().trigger(), "channel": {"id": dm, "name": "directmessage"},
+        "container": {"type": "message", "message_ts": ts, "channel_id": dm, "is_ephemeral": false},
+        "actions": [{"type": "button", "action_id": action, "action_ts": "1963800710.000100"}]});
+    ivan.slack()
+        .send_payload(EnvelopeKind::Interactive, payload);
+    told.settles().await.text()
+}
+
+#[tokio::test]
+async fn an_offered_number_is_of_the_list_before_the_offer() {
+    let setup = Setup::new().clickup_tasks([
+        json!({"name": "Renew cert", "priority": 1}),
+        json!({"name": "Write the runbook", "priority": 2}),
+        json!({"name": "Order labels", "priority": 3}),
+    ]);
+    ivan_test(setup, async |ivan| {
+        ivan.dm(ANA, "list").await.mentions("2. Write the runbook");
+        let offer = ivan.dm(ANA, "dnoe 2").await;
+        let (ts, action) = (offer.ts(), offer.action("done 2"));
+        ivan.dm(ANA, "snooze 1 1w").await.begins("✓ ");
+        ivan.dm(ANA, "list").await.mentions("2. Order labels");
+        let told = presses_old(ivan, &ts, &action).await;
+        assert!(
+            told.starts_with("✓ Task completed in ClickUp: Write the runbook"),
+            "{told}"
+        );
+        offer
+            .until(|posted| !posted.blocks.to_string().contains("say:"))
+            .await
+            .replies("I don't know `dnoe`. Did you mean `done 2`?");
+        assert_eq!(presses_old(ivan, &ts, &action).await, OLDER);
+        ivan.clickup().task("Renew cert").is("to do");
+        ivan.clickup().task("Order labels").is("to do");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_offer_means_the_task_that_was_current_then() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        let skip = ivan.dm(ANA, "nxet").await;
+        let offer = ivan.dm(ANA, "dnoe").await;
+        let (ts, action) = (offer.ts(), offer.action("done"));
+        ivan.dm(ANA, "done")
+            .await
+            .mentions("Next: Write the runbook");
+        ivan.presses(ANA, &skip, "next")
+            .settles()
+            .await
+            .begins("That is no longer your current task. Current: Write the runbook");
+        let told = presses_old(ivan, &ts, &action).await;
+        assert!(told.contains("Renew cert"), "{told}");
+        assert_eq!(presses_old(ivan, &ts, &action).await, OLDER);
+        ivan.clickup().task("Write the runbook").is("to do");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_offered_undo_means_the_last_action_before_the_offer() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        ivan.dm(ANA, "comment first").await.begins("✓ ");
+        let offer = ivan.dm(ANA, "undoo").await;
+        let (ts, action) = (offer.ts(), offer.action("undo"));
+        ivan.dm(ANA, "comment second").await.begins("✓ ");
+        let told = presses_old(ivan, &ts, &action).await;
+        assert!(told.starts_with("✓ "), "{told}");
+        assert_eq!(presses_old(ivan, &ts, &action).await, OLDER);
+        ivan.clickup().task("Renew cert").has_comments(["second"]);
     })
     .await;
 }

@@ -430,6 +430,25 @@ async fn a_number_of_a_list_from_a_time_that_was_lost_completes_nothing() {
 }
 
 #[tokio::test]
+async fn an_offer_from_a_time_that_was_lost_changes_nothing() {
+    ivan_test(three_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        ivan.dm(ANA, "list").await;
+        let copy = copied(ivan);
+        ivan.dm(ANA, "next").await;
+        let current = Old::of(&ivan.dm(ANA, "dnoe").await);
+        let number = Old::of(&ivan.dm(ANA, "dnoe 2").await);
+        loses_the_store(ivan, Some(copy)).await;
+        ivan.start().await;
+        let before = wrote(ivan);
+        assert_eq!(current.pressed(ivan, "done", 0).await, TOLD);
+        assert_eq!(number.pressed(ivan, "done 2", 0).await, TOLD);
+        assert_eq!(wrote(ivan), before);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_thread_under_a_message_that_the_store_does_not_know_is_not_the_current_task() {
     ivan_test(three_tasks(), async |ivan| {
         ivan.dm(ANA, "current").await.mentions("Renew cert");

@@ -1,5 +1,7 @@
 //! In a thread under a message about a task, that task is the default REF.
 
+use serde_json::json;
+
 use crate::harness::*;
 
 #[tokio::test]
@@ -88,6 +90,53 @@ async fn a_thread_under_a_message_about_no_task_means_the_current_one() {
             .settles()
             .await
             .replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
+    })
+    .await;
+}
+
+/// Within a minute the sixth notice joins the fifth message, which then is about two tasks.
+#[tokio::test]
+async fn a_thread_under_notices_of_several_tasks_means_none_of_them() {
+    let further = [3, 4, 5, 6]
+        .map(|number| json!({"title": format!("Issue {number}"), "assignees": ["ana"]}));
+    let setup = Setup::new().webhooks().work_of_ana().github_issues(further);
+    ivan_test(setup, async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        let mut newest = None;
+        for number in 1..=5 {
+            let told = ivan.is_told(ANA);
+            ivan.github().close_as(REPO, number, "bo");
+            newest = Some(told.answers().await);
+        }
+        ivan.github().close_as(REPO, 6, "bo");
+        let joined = newest
+            .unwrap()
+            .until(|posted| posted.text.contains("Issue 6"))
+            .await;
+        let root = joined.mentions("Issue 5").ts();
+        const TOLD: &str =
+            "✗ I don't remember which task this thread is about, so nothing changed.";
+        for text in ["done", "comment seen", "start"] {
+            ivan.says_under(ANA, &root, text)
+                .settles()
+                .await
+                .begins(TOLD);
+        }
+        ivan.clickup()
+            .task("Renew cert")
+            .is("to do")
+            .has_comments([]);
+        // With a REF, a command works there as well. The thread is not about its task from then on.
+        ivan.says_under(ANA, &root, &format!("done {}", cert(ivan)))
+            .settles()
+            .await
+            .begins("✓ Task completed in ClickUp: Renew cert");
+        ivan.says_under(ANA, &root, "comment seen")
+            .settles()
+            .await
+            .begins(TOLD);
+        ivan.clickup().task("Renew cert").has_comments([]);
     })
     .await;
 }
