@@ -376,8 +376,10 @@ fn is_recorded(tx: &Tx<'_>, task: &StoredTask, act: &Activity) -> DbResult<bool>
             }),
             TaskField::Priority => made(&|change| {
                 // A label may be a priority.
-                matches!(change, TaskChange::Priority(_) | TaskChange::Labels(_))
-                    && change.holds_in(&task.task)
+                matches!(
+                    change,
+                    TaskChange::Priority(_) | TaskChange::PriorityLabels(_) | TaskChange::Labels(_)
+                ) && change.holds_in(&task.task)
             }),
         },
         ActivityKind::Deleted => effects::deletes(tx, key, act.at),

@@ -538,8 +538,10 @@ impl Inner {
             let before = sending.now.map(|now| match &row.operation.write {
                 Write::Change { change, .. } => {
                     let earlier = operations::back_of_earlier(&row.operation);
-                    operations::back(&change.back_before(now, earlier))
+                    let back = at.writer.back_to(change, now);
+                    operations::back(&back.with_earlier(earlier))
                 }
+                Write::Reopen { .. } => now.state_with_reason(),
                 _ => now.source_status.clone(),
             });
             let may = self

@@ -870,6 +870,7 @@ impl WireTask {
             by: None,
             at: self.date_closed.or(self.date_done).and_then(Millis::time),
             by_us: None,
+            reason: None,
         });
         let text = self.text_content.or(self.description).unwrap_or_default();
         let links = self.dependencies.iter().filter_map(|d| d.link(&id));

@@ -129,6 +129,9 @@ impl Writes for ClickUp {
                 json!({"due_date": at.timestamp_millis(), "due_date_time": false})
             }
             TaskChange::Priority(priority) => json!({"priority": priority.map(level)}),
+            TaskChange::PriorityLabels(_) => {
+                return Err(refused("ClickUp has no labels for a priority".to_owned()));
+            }
         };
         let task = self.put(now, fields).await?;
         let holds = match day_at {

@@ -27,6 +27,8 @@ pub enum TaskChange {
     DueOn(NaiveDate),
     /// The priority; `None` for the source's "no priority".
     Priority(Option<Priority>),
+    /// The labels that stand for a priority in GitHub, all of them: only an undo sets them.
+    PriorityLabels(LabelChange),
     /// The labels by their names, or ClickUp's tags. The others stay.
     Labels(LabelChange),
     /// The milestone by its title, in any case; `None` for none.
@@ -62,7 +64,9 @@ impl TaskChange {
             }
             TaskChange::DueOn(day) => task.due.and_then(|due| due.day) == Some(*day),
             TaskChange::Priority(priority) => *priority == task.priority,
-            TaskChange::Labels(labels) => labels.holds_in(task),
+            TaskChange::Labels(labels) | TaskChange::PriorityLabels(labels) => {
+                labels.holds_in(task)
+            }
             TaskChange::Milestone(title) => is_same(title.as_ref(), task.milestone.as_ref()),
             TaskChange::Type(name) => is_same(name.as_ref(), task.task_type.as_ref()),
             TaskChange::Pause { .. } => task.status == TaskStatus::Todo,
@@ -70,7 +74,7 @@ impl TaskChange {
         }
     }
 
-    /// The change that restores the task's current state.
+    /// The change that restores the task's current state, as far as the task shows it (`SourceWriter::back_to`).
     pub fn back_to(&self, now: &Task) -> TaskChange {
         let source = now.key.source();
         let has = |handle: &&String| {
@@ -87,6 +91,7 @@ impl TaskChange {
                 None => TaskChange::Due(now.due.map(|due| due.at)),
             },
             TaskChange::Priority(_) => TaskChange::Priority(now.priority),
+            TaskChange::PriorityLabels(labels) => TaskChange::PriorityLabels(labels.as_in(now)),
             TaskChange::Milestone(_) => TaskChange::Milestone(now.milestone.clone()),
             TaskChange::Type(_) => TaskChange::Type(now.task_type.clone()),
             TaskChange::Labels(LabelChange { add, remove }) => TaskChange::Labels(LabelChange {
@@ -110,14 +115,29 @@ impl TaskChange {
         }
     }
 
-    /// The same after earlier attempts, which may have made a part of the change: `earlier` restores the state before
-    /// them.
-    pub fn back_before(&self, now: &Task, earlier: Option<TaskChange>) -> TaskChange {
-        match (self.back_to(now), earlier) {
+    /// A change that restores the current state, after earlier attempts that may have made a part of the change:
+    /// `earlier` restores the state before them.
+    pub fn with_earlier(self, earlier: Option<TaskChange>) -> TaskChange {
+        match (self, earlier) {
             (TaskChange::Labels(back), Some(TaskChange::Labels(earlier))) => {
                 TaskChange::Labels(back.with(earlier))
             }
+            (TaskChange::PriorityLabels(back), Some(TaskChange::PriorityLabels(earlier))) => {
+                let LabelChange { add, mut remove } = back.with(earlier);
+                // An attempt takes labels off first, so a label that was on at any time was there before.
+                remove.retain(|name| !add.iter().any(|label| same_label(label, name)));
+                TaskChange::PriorityLabels(LabelChange { add, remove })
+            }
             (back, _) => back,
+        }
+    }
+
+    /// The state that this change left, to compare the task with before an undo. `back` is the change that restores the
+    /// earlier state, and `after` the task right after the change.
+    pub fn as_left(&self, back: &TaskChange, after: &Task) -> TaskChange {
+        match back {
+            TaskChange::PriorityLabels(labels) => TaskChange::PriorityLabels(labels.as_in(after)),
+            _ => self.clone(),
         }
     }
 
@@ -137,7 +157,7 @@ impl TaskChange {
         match self {
             TaskChange::Assign { .. } => "assign",
             TaskChange::Due(_) | TaskChange::DueOn(_) => "due",
-            TaskChange::Priority(_) => "priority",
+            TaskChange::Priority(_) | TaskChange::PriorityLabels(_) => "priority",
             TaskChange::Labels(_) => "label",
             TaskChange::Milestone(_) => "milestone",
             TaskChange::Type(_) => "type",
@@ -152,6 +172,7 @@ impl TaskChange {
             | TaskChange::Due(_)
             | TaskChange::DueOn(_)
             | TaskChange::Priority(_)
+            | TaskChange::PriorityLabels(_)
             | TaskChange::Labels(_)
             | TaskChange::Milestone(_)
             | TaskChange::Type(_) => false,
@@ -167,7 +188,9 @@ impl TaskChange {
             TaskChange::Type(_) => ("Type of ", "Type not changed"),
             TaskChange::Assign { .. } => ("Assignment of ", "Not assigned"),
             TaskChange::Due(_) | TaskChange::DueOn(_) => ("Due date of ", "Due date not changed"),
-            TaskChange::Priority(_) => ("Priority of ", "Priority not changed"),
+            TaskChange::Priority(_) | TaskChange::PriorityLabels(_) => {
+                ("Priority of ", "Priority not changed")
+            }
             TaskChange::Pause { .. } | TaskChange::Resume { .. } => ("Pause of ", "Not paused"),
         }
     }
@@ -183,6 +206,7 @@ impl TaskChange {
             TaskChange::Assign { .. } => "assignees",
             TaskChange::Due(_) | TaskChange::DueOn(_) => "due date",
             TaskChange::Priority(_) => "priority",
+            TaskChange::PriorityLabels(_) => "priority labels",
             TaskChange::Labels(_) => source.profile().labels,
             TaskChange::Milestone(_) => "milestone",
             TaskChange::Type(_) => "type",
@@ -356,12 +380,61 @@ mod tests {
         task.labels = vec!["ops".to_owned(), "p1".to_owned()];
         let earlier = change.back_to(&task);
         task.labels = vec!["p1".to_owned(), "bug".to_owned()];
-        let back = change.back_before(&task, Some(earlier.clone()));
+        let back = change.back_to(&task).with_earlier(Some(earlier));
         assert_eq!(
             back,
             TaskChange::Labels(labels(&["p1", "ops"], &["urgent", "bug"]))
         );
-        assert_eq!(change.back_before(&task, None), change.back_to(&task));
+        let back = change.back_to(&task);
+        assert_eq!(back.clone().with_earlier(None), back);
+    }
+
+    fn priority_labels(add: &[&str], remove: &[&str]) -> TaskChange {
+        TaskChange::PriorityLabels(labels(add, remove))
+    }
+
+    #[test]
+    fn priority_labels_are_as_left_only_if_each_of_them_is() {
+        let mut task = task(TaskKey::github(1001, 7), &[]);
+        task.labels = vec!["ops".to_owned(), "critical".to_owned()];
+        let back = priority_labels(&["critical"], &["P0", "P1"]);
+        assert!(back.holds_in(&task));
+        task.labels = vec!["ops".to_owned(), "P1".to_owned()];
+        let change = TaskChange::Priority(Some(Priority::High));
+        let left = change.as_left(&back, &task);
+        assert_eq!(left, priority_labels(&["P1"], &["critical", "P0"]));
+        assert!(left.holds_in(&task) && !back.holds_in(&task));
+        // Another label of the task is no difference, another priority label is.
+        task.labels.push("bug".to_owned());
+        assert!(left.holds_in(&task));
+        task.labels.push("P0".to_owned());
+        assert!(!left.holds_in(&task) && !back.holds_in(&task));
+        // A source without priority labels is compared by its priority.
+        let back = TaskChange::Priority(Some(Priority::Low));
+        assert_eq!(change.as_left(&back, &task), change);
+    }
+
+    #[test]
+    fn priority_labels_that_an_interrupted_attempt_took_off_are_put_back() {
+        let earlier = priority_labels(&["critical"], &["P0", "P1"]);
+        let now = priority_labels(&[], &["P0", "critical", "P1"]);
+        assert_eq!(now.with_earlier(Some(earlier.clone())), earlier);
+        // Another person has put one on since.
+        let now = priority_labels(&["P0"], &["critical", "P1"]);
+        assert_eq!(
+            now.with_earlier(Some(earlier)),
+            priority_labels(&["P0", "critical"], &["P1"])
+        );
+    }
+
+    #[test]
+    fn the_stored_form_of_a_priority_stays_readable() {
+        let stored = r#"{"priority":"high"}"#;
+        let read: TaskChange = serde_json::from_str(stored).unwrap();
+        assert_eq!(read, TaskChange::Priority(Some(Priority::High)));
+        let stored = r#"{"priority_labels":{"add":["P0"],"remove":[]}}"#;
+        let read: TaskChange = serde_json::from_str(stored).unwrap();
+        assert_eq!(read, priority_labels(&["P0"], &[]));
     }
 
     #[test]

@@ -59,6 +59,18 @@ impl LabelChange {
             .collect()
     }
 
+    /// The state of all its names on the task: those that the task has, and those that it lacks.
+    pub(super) fn as_in(&self, task: &Task) -> LabelChange {
+        let mut state = LabelChange::default();
+        for name in self.add.iter().chain(&self.remove) {
+            match on_task(task, name) {
+                Some(label) => state.add.push(label.clone()),
+                None => state.remove.push(name.clone()),
+            }
+        }
+        state
+    }
+
     /// Both changes together. They agree on the names that are in both.
     pub(super) fn with(mut self, other: LabelChange) -> LabelChange {
         let all = [(&mut self.add, other.add), (&mut self.remove, other.remove)];

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::change::TaskChange;
 use super::event::{Activity, SourceEvent};
 use super::operation::{Operation, WriteError, WriteReceipt};
 pub use super::profile::{Profile, Source};
@@ -42,6 +43,12 @@ pub trait SourceWriter: Send + Sync {
     /// nothing is sent then. `now` is the task as it was just read. Fails as `read` does.
     async fn check_names(&self, _op: &Operation, _now: &Task) -> Result<(), WriteError> {
         Ok(())
+    }
+
+    /// The change that restores the task as it was just read, before `change` is made. A source overrides it where the
+    /// task alone does not show enough.
+    fn back_to(&self, change: &TaskChange, now: &Task) -> TaskChange {
+        change.back_to(now)
     }
 
     /// For an undo: the state of the effect, as far as the task itself does not show it (a comment, the dependents of a

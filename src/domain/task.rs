@@ -505,6 +505,17 @@ pub struct Closed {
     pub at: Option<DateTime<Utc>>,
     /// Whether the account that Ivan writes with closed it; `None` if the source does not report the actor.
     pub by_us: Option<bool>,
+    /// GitHub's reason, if that is another one than `completed`: `not_planned`, `duplicate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Between the state and the reason in [`Task::state_with_reason`].
+const AS: &str = " as ";
+
+/// The reason in the output of [`Task::state_with_reason`] at GitHub; `None` for a state alone.
+pub fn closing_reason(state: &str) -> Option<&str> {
+    state.split_once(AS).map(|(_, reason)| reason)
 }
 
 impl Task {
@@ -512,6 +523,16 @@ impl Task {
     pub fn last_activity(&self) -> DateTime<Utc> {
         self.commented_at
             .map_or(self.updated_at, |commented| commented.max(self.updated_at))
+    }
+
+    /// The source's own word for its state, with the reason if GitHub closed it for another one than its completion:
+    /// `closed as not_planned`.
+    pub fn state_with_reason(&self) -> String {
+        let closed = self.closed.as_ref();
+        match closed.and_then(|closed| closed.reason.as_deref()) {
+            Some(reason) => format!("{}{AS}{reason}", self.source_status),
+            None => self.source_status.clone(),
+        }
     }
 
     /// Restores data that a report lacks: who finished the task, unless it was finished again since, its last comment,
@@ -523,7 +544,12 @@ impl Task {
             && closed.by.is_none()
             && closed.at == known.at
         {
-            closed.clone_from(known);
+            // Each report has the reason.
+            let reason = closed.reason.take();
+            *closed = Closed {
+                reason,
+                ..known.clone()
+            };
         }
     }
 

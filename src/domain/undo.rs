@@ -147,7 +147,7 @@ impl Effect {
         matches!(
             self,
             Effect::Changed {
-                left: TaskChange::Labels(_),
+                left: TaskChange::Labels(_) | TaskChange::PriorityLabels(_),
                 ..
             }
         )
@@ -319,6 +319,7 @@ mod tests {
                 }),
                 at: at(second),
                 by_us,
+                reason: None,
             }),
             ..task(TaskStatus::Done, "Complete")
         }

@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::domain::change::TaskChange;
+use crate::domain::labels::on_task;
 use crate::domain::operation::WriteError;
 use crate::domain::task::{Priority, RepoName, Task};
 use crate::http_client::refused;
@@ -51,6 +52,12 @@ impl GitHub {
                 Ok(task)
             }
             TaskChange::Priority(priority) => self.prioritise(now, *priority).await,
+            TaskChange::PriorityLabels(labels) => {
+                let mut labels = labels.clone();
+                // The repository may lack a configured label; then there is none to remove.
+                labels.remove.retain(|name| on_task(now, name).is_some());
+                self.relabel(now, &labels).await
+            }
             TaskChange::Labels(labels) => self.relabel(now, labels).await,
             TaskChange::Milestone(title) => self.put_in_milestone(now, title.as_deref()).await,
             TaskChange::Type(name) => self.set_type(now, name.as_deref()).await,

@@ -1582,6 +1582,7 @@ mod tests {
             by: Some(account(31, "ana")),
             at: Some(at("2026-01-03T00:00:00Z")),
             by_us,
+            reason: None,
         };
         assert_eq!(closed("issues", &payload), expected);
         // Labelling a closed issue does not mean closing it.
@@ -1705,7 +1706,7 @@ mod tests {
         }
         assert!(counted.iter().all(|&count| count > 100), "{counted:?}");
 
-        /// A payload may lack only its closer and its creator.
+        /// A payload may lack only its closer, the reason of its closing and its creator.
         fn is_same(told: &SourceEvent, task: &Task) -> bool {
             let SourceEvent::Seen { task: told, .. } = told else {
                 return false;
@@ -1713,6 +1714,9 @@ mod tests {
             let mut task = task.clone();
             if let (Some(closed), Some(told)) = (&mut task.closed, &told.closed) {
                 (closed.by, closed.by_us) = (told.by.clone(), told.by_us);
+                if closed.reason.is_none() {
+                    closed.reason.clone_from(&told.reason);
+                }
             }
             if task.creator.is_none() {
                 task.creator.clone_from(&told.creator);

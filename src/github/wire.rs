@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::controls::one_line;
 use crate::domain::event::MissingParts;
+use crate::domain::labels::{LabelChange, on_task};
 use crate::domain::task::{
     Account, Children, Closed, Priority, RepoName, Task, TaskId, TaskKey, TaskStatus,
 };
@@ -581,6 +582,20 @@ impl Mapping {
 }
 
 impl Mapping {
+    /// The labels of a priority that the issue has, and those that it lacks, as the change that restores them.
+    pub(super) fn priority_labels_of(&self, task: &Task) -> LabelChange {
+        let PriorityLabels { urgent, high } = &self.priority_labels;
+        let mut labels = LabelChange::default();
+        for name in urgent.iter().chain(high) {
+            match on_task(task, name) {
+                // In the repository's own spelling.
+                Some(label) => labels.add.push(label.clone()),
+                None => labels.remove.push(name.clone()),
+            }
+        }
+        labels
+    }
+
     /// The priority of a task that comes from a field: no label shows it.
     pub(super) fn field_priority(&self, task: &Task) -> Option<Priority> {
         task.priority
@@ -641,6 +656,10 @@ impl WireIssue {
             },
             by: self.closed_by.as_ref().map(User::account),
             at: self.closed_at,
+            reason: self
+                .state_reason
+                .clone()
+                .filter(|reason| reason != "completed"),
         });
         let title = plain_title(&self.title);
         let body = self.body.unwrap_or_default();
@@ -1076,6 +1095,36 @@ mod tests {
         assert_eq!(closed.by.is_some(), by_us.is_some());
         assert_eq!(closed.at, Some(task.updated_at));
         assert!(!task.reopened);
+    }
+
+    #[rstest]
+    #[case::completed(json!("completed"), None, "closed")]
+    #[case::not_planned(json!("not_planned"), Some("not_planned"), "closed as not_planned")]
+    #[case::duplicate(json!("duplicate"), Some("duplicate"), "closed as duplicate")]
+    #[case::none(Value::Null, None, "closed")]
+    fn a_closed_issue_says_why(
+        #[case] reason: Value,
+        #[case] read_as: Option<&str>,
+        #[case] state: &str,
+    ) {
+        let task = read(with(
+            json!({"state": "closed", "state_reason": reason, "closed_at": "2026-01-02T03:04:05Z"}),
+        ));
+        assert_eq!(task.state_with_reason(), state);
+        assert_eq!(crate::domain::task::closing_reason(state), read_as);
+        assert_eq!(task.closed.unwrap().reason.as_deref(), read_as);
+    }
+
+    #[test]
+    fn the_labels_of_a_priority_are_those_on_the_issue_and_all_others() {
+        let task = read(with(json!({"labels": ["ops", "p0", "Soon"]})));
+        assert_eq!(
+            mapping().priority_labels_of(&task),
+            LabelChange {
+                add: vec!["p0".to_owned(), "Soon".to_owned()],
+                remove: vec!["P1".to_owned()],
+            }
+        );
     }
 
     #[test]

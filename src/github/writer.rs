@@ -17,7 +17,7 @@ use crate::domain::operation::{
 };
 use crate::domain::reason::{for_operators, with_remedy};
 use crate::domain::source::{SourceStanding, SourceWriter};
-use crate::domain::task::{RepoName, Source, Task, TaskKey};
+use crate::domain::task::{RepoName, Source, Task, TaskKey, closing_reason};
 use crate::domain::undo::{EffectState, OwnCreation};
 use crate::domain::writes::{self, OwnComment, Writes};
 use crate::http_client::{after_a_part, not_taken, refused};
@@ -72,6 +72,16 @@ impl SourceWriter for GitHub {
             self.spelled_in_repository(now, labels).await?;
         }
         Ok(())
+    }
+
+    /// The level of a priority does not show which labels stood for it.
+    fn back_to(&self, change: &TaskChange, now: &Task) -> TaskChange {
+        match change {
+            TaskChange::Priority(_) => {
+                TaskChange::PriorityLabels(self.mapping.priority_labels_of(now))
+            }
+            _ => change.back_to(now),
+        }
     }
 
     async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<EffectState, WriteError> {
@@ -171,8 +181,10 @@ impl Writes for GitHub {
         self.remove_progress_label(now).await
     }
 
-    async fn finish_again(&self, now: &Task, _: Option<&str>) -> Result<Task, WriteError> {
-        self.complete(now).await
+    async fn finish_again(&self, now: &Task, before: Option<&str>) -> Result<Task, WriteError> {
+        let reason = before.and_then(closing_reason).unwrap_or("completed");
+        let closed = json!({"state": "closed", "state_reason": reason});
+        self.patch(now, closed).await
     }
 
     async fn delete_comment(&self, now: &Task, comment: &OwnComment<'_>) -> Result<(), WriteError> {
@@ -575,8 +587,10 @@ mod tests {
     use super::super::tests::{github, name, repository, world};
     use super::*;
     use crate::clock::Clock;
+    use crate::domain::labels::LabelChange;
     use crate::domain::operation::OperationHistory;
-    use crate::domain::task::TaskStatus;
+    use crate::domain::task::{Priority, TaskStatus};
+    use crate::domain::undo::{Effect, UndoKind, UndoRequest, UndoTarget};
     use crate::http_client::fake::{Fake, FakeResponse, SeenRequest, json as says};
 
     const OP: &str = "01J00000000000000000000001";
@@ -791,6 +805,63 @@ mod tests {
             patch.json(),
             json!({"state": "closed", "state_reason": "completed"})
         );
+    }
+
+    /// A former version stored the state without a reason.
+    #[rstest]
+    #[case::not_planned(Some("closed as not_planned"), "not_planned")]
+    #[case::duplicate(Some("closed as duplicate"), "duplicate")]
+    #[case::without_a_reason(Some("closed"), "completed")]
+    #[case::not_known(None, "completed")]
+    #[tokio::test]
+    async fn a_reopened_issue_is_closed_for_the_reason_before(
+        #[case] before: Option<&str>,
+        #[case] reason: &str,
+    ) {
+        let fake = Fake::start(world(|seen| match seen.method.as_str() {
+            "PATCH" => says(200, with(issue("acme/widgets", 7), seen.json())),
+            _ => says(200, issue("acme/widgets", 7)),
+        }))
+        .await;
+        let github = github(&fake.url);
+        let now = github.read(&key()).await.unwrap();
+        let mut op = operation(Write::Undo(UndoRequest {
+            operation: "01J00000000000000000000002".into(),
+            what: UndoKind::Reopening,
+            source: Source::GitHub,
+            task: Some(key()),
+            title: "Renew cert".into(),
+            copies: Vec::new(),
+            instead: None,
+        }));
+        op.past.to_undo = Some(UndoTarget::Effect(Effect::Reopened {
+            before: before.map(str::to_owned),
+            left: "open".into(),
+        }));
+        let written = github.send(&op, Some(&now)).await.unwrap();
+        let closed = json!({"state": "closed", "state_reason": reason});
+        assert_eq!(fake.seen().pop().unwrap().json(), closed);
+        let said = written.task.closed.unwrap().reason;
+        assert_eq!(said.as_deref().unwrap_or("completed"), reason);
+    }
+
+    #[tokio::test]
+    async fn the_way_back_from_a_priority_names_its_labels() {
+        let labels = json!({"labels": ["ops", "p0"]});
+        let there = with(issue("acme/widgets", 7), labels);
+        let fake = Fake::start(world(move |_| says(200, there.clone()))).await;
+        let github = github(&fake.url);
+        let now = github.read(&key()).await.unwrap();
+        let change = TaskChange::Priority(Some(Priority::High));
+        let back = github.back_to(&change, &now);
+        assert!(back.holds_in(&now));
+        let labels = LabelChange {
+            add: vec!["p0".to_owned()],
+            remove: vec!["P1".to_owned()],
+        };
+        assert_eq!(back, TaskChange::PriorityLabels(labels));
+        let change = TaskChange::Milestone(None);
+        assert_eq!(github.back_to(&change, &now), change.back_to(&now));
     }
 
     #[tokio::test]

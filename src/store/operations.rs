@@ -707,8 +707,8 @@ pub fn to_undo(connection: &Db, operation: &str) -> rusqlite::Result<UndoTarget>
     if let Write::Change { change, .. } = &row.operation.write {
         let before = row.operation.past.before.as_deref();
         let back = before.and_then(|before| serde_json::from_str(before).ok());
-        return Ok(back.map_or(NOT_KNOWN, |back| {
-            let left = change.clone();
+        return Ok(back.map_or(NOT_KNOWN, |back: TaskChange| {
+            let left = change.as_left(&back, &written.task);
             UndoTarget::Effect(Effect::Changed { left, back })
         }));
     }

@@ -295,6 +295,122 @@ async fn a_priority_is_set_and_taken_back() {
     .await;
 }
 
+/// An issue of Ana's with these labels, in a repository with two labels for urgent and one for high.
+fn with_labels(labels: &[&str]) -> Setup {
+    Setup::new()
+        .config("github.priority_labels.urgent = [\"P0\", \"critical\"]")
+        .people()
+        .github_issues([json!({"title": "Login fails", "assignees": ["ana"], "labels": labels})])
+        .before(|sandbox| {
+            for label in ["P0", "critical", "P1", "bug"] {
+                sandbox.github.add_label(REPO, label);
+            }
+        })
+}
+
+fn labels(ivan: &Ivan) -> Vec<String> {
+    let mut labels = in_github(ivan, 1, "labels", "name");
+    labels.sort();
+    labels
+}
+
+const AS_BEFORE: &str = "✓ Undone: Login fails is as it was before in GitHub";
+
+#[rstest]
+#[case::the_second_label_of_a_level(&["critical"], "prio #1 high", &["P1"])]
+#[case::both_labels_of_a_level(&["P0", "critical"], "prio #1 high", &["P1"])]
+#[case::two_levels(&["P0", "P1"], "prio #1 high", &["P1"])]
+#[case::none_of_two_levels(&["P0", "P1"], "prio #1 none", &[])]
+#[case::beside_another_label(&["bug", "critical"], "prio #1 none", &["bug"])]
+#[tokio::test]
+async fn the_labels_of_a_priority_are_put_back(
+    #[case] before: &[&str],
+    #[case] typed: &str,
+    #[case] after: &[&str],
+) {
+    ivan_test(with_labels(before), async |ivan| {
+        ivan.dm(ANA, typed).await.begins("✓ Priority ");
+        assert_eq!(labels(ivan), after);
+        ivan.dm(ANA, "undo").await.replies(AS_BEFORE);
+        assert_eq!(labels(ivan), before);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_priority_by_a_field_counts_again_without_our_label() {
+    let setup = with_labels(&[]).before(|sandbox| {
+        let low = json!([{"issue_field_id": 1, "issue_field_name": "Priority", "data_type": "single_select",
+            "value": "Low", "single_select_option": {"id": 3, "name": "Low", "color": "red"}}]);
+        sandbox.github.set_fields(REPO, 1, low);
+    });
+    ivan_test(setup, async |ivan| {
+        ivan.dm(ANA, "prio #1 high")
+            .await
+            .begins("✓ Priority is now high");
+        assert_eq!(labels(ivan), ["P1"]);
+        ivan.dm(ANA, "undo").await.replies(AS_BEFORE);
+        assert_eq!(labels(ivan), Vec::<String>::new());
+    })
+    .await;
+}
+
+/// The labels that Bo gives the issue after Ana's `prio #1 urgent`.
+#[rstest]
+#[case::another_level(&["P1"])]
+#[case::another_label_of_the_same_level(&["critical"])]
+#[case::one_more(&["P0", "P1"])]
+#[case::none(&[])]
+#[tokio::test]
+async fn the_labels_of_a_priority_that_somebody_changed_since_stay(#[case] given: &[&str]) {
+    ivan_test(with_labels(&["P1", "critical"]), async |ivan| {
+        ivan.dm(ANA, "prio #1 high").await.begins("✓ Priority ");
+        ivan.dm(ANA, "prio #1 urgent").await.begins("✓ Priority ");
+        assert_eq!(labels(ivan), ["P0"]);
+        ivan.github().label_as(REPO, 1, "bo", given);
+        let undone = ivan.dm(ANA, "undo").await;
+        match given {
+            // So it was before.
+            ["P1"] => undone.begins("✓ Already undone: Login fails is as it was before in GitHub"),
+            _ => undone.replies(
+                "✗ Not undone: Login fails. It changed in GitHub since (its priority labels changed), so I left it as it is.",
+            ),
+        };
+        assert_eq!(labels(ivan), given);
+    })
+    .await;
+}
+
+/// The request of `prio #1 high` at which the daemon is killed, applied or not.
+#[rstest]
+#[case::the_first_was_applied("DELETE", FaultKind::ApplyThenHang)]
+#[case::the_first_never_arrived("DELETE", FaultKind::Hang)]
+#[case::the_second_was_applied("POST", FaultKind::ApplyThenHang)]
+#[case::the_second_never_arrived("POST", FaultKind::Hang)]
+#[tokio::test]
+async fn the_labels_before_a_kill_are_put_back(#[case] method: &str, #[case] kind: FaultKind) {
+    ivan_test(with_labels(&["critical"]), async |ivan| {
+        let front = ivan.github().front().clone();
+        front.fault(Fault::new(kind.clone()).on(method, "/issues/1/labels"));
+        ivan.says(ANA, "prio #1 high");
+        match kind {
+            FaultKind::Hang => ivan.asks(&front, method, "/issues/1/labels", 1).await,
+            _ => ivan.applies(&front, method, "/issues/1/labels", 1).await,
+        };
+        ivan.kill_and_restart().await;
+        let first = ivan.answer(ANA, 0).settles().await;
+        first.begins("✓ Priority is now high");
+        assert_eq!(labels(ivan), ["P1"]);
+        // The answers to both requests of the undo are lost.
+        for method in ["POST", "DELETE"] {
+            front.fault(Fault::new(FaultKind::ApplyThenDrop).on(method, "/issues/1/labels"));
+        }
+        ivan.dm(ANA, "undo").await.begins("✓ Undone: ");
+        assert_eq!(labels(ivan), ["critical"]);
+    })
+    .await;
+}
+
 /// For each verb in each source that has the concept: the command, and how often its write is sent.
 #[rstest]
 #[case::assign_in_clickup("assign CERT Bo", "PUT", "/task/")]

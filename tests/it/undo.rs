@@ -225,6 +225,60 @@ async fn a_reopening_is_taken_back() {
     .await;
 }
 
+/// The reason for which the issue is closed, and its words in the answer.
+#[rstest]
+#[case::completed("completed", "")]
+#[case::not_planned("not_planned", " as not planned")]
+#[case::duplicate("duplicate", " as a duplicate")]
+#[tokio::test]
+async fn a_reopened_issue_is_closed_again_for_the_same_reason(
+    #[case] reason: &str,
+    #[case] said: &str,
+    #[values(false, true)] lost: bool,
+) {
+    let setup = Setup::new().github_issues([
+        json!({"title": "Login fails", "state": "closed", "state_reason": reason}),
+    ]);
+    ivan_test(setup, async |ivan| {
+        let github = ivan.github();
+        if lost {
+            let fault = Fault::new(FaultKind::ApplyThenDrop);
+            github.front().fault(fault.on("PATCH", "/issues/1"));
+        }
+        ivan.dm(ANA, "reopen #1").await.begins("✓ Issue reopened");
+        github.issue(REPO, 1).is("open");
+        if lost {
+            let fault = Fault::new(FaultKind::ApplyThenDrop);
+            github.front().fault(fault.on("PATCH", "/issues/1"));
+        }
+        ivan.dm(ANA, "undo").await.replies(&format!(
+            "✓ Undone: Login fails is closed again in GitHub{said}"
+        ));
+        let issue = github.issue(REPO, 1);
+        issue.is("closed");
+        assert_eq!(issue.json()["state_reason"], reason);
+        assert_eq!(writes(github.front()), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_issue_that_somebody_closed_otherwise_since_is_left_so() {
+    let setup = Setup::new().github_issues([json!({"title": "Login fails", "state": "closed"})]);
+    ivan_test(setup, async |ivan| {
+        let github = ivan.github();
+        ivan.dm(ANA, "reopen #1").await.begins("✓ Issue reopened");
+        github.close_with_reason(REPO, 1, "bo", "not_planned");
+        ivan.dm(ANA, "undo")
+            .await
+            .replies("✓ Already undone: Login fails is closed again in GitHub as not planned");
+        let issue = github.issue(REPO, 1);
+        assert_eq!(issue.json()["state_reason"], "not_planned");
+        assert_eq!(writes(github.front()), 1);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_completion_goes_back_with_its_comment() {
     ivan_test(both(), async |ivan| {

@@ -78,11 +78,21 @@ pub(super) fn reopened(outcome: &Outcome, subject: Text, zone: Tz) -> Text {
     }
 }
 
+/// The reason of a closed issue that is not complete, as the end of a sentence.
+fn reason_words(task: &Task) -> &'static str {
+    let closed = task.closed.as_ref();
+    match closed.and_then(|closed| closed.reason.as_deref()) {
+        Some("not_planned") => " as not planned",
+        Some("duplicate") => " as a duplicate",
+        _ => "",
+    }
+}
+
 /// After an `undo`: the undone effect and its task.
 pub(super) fn undone(undo: &UndoRequest, outcome: &Outcome, subject: Text) -> Text {
     let task = outcome.task();
     let profile = undo.source.profile();
-    let (source, status) = (profile.name, &task.source_status);
+    let (source, status, reason) = (profile.name, &task.source_status, reason_words(task));
     let applied = matches!(outcome, Outcome::Applied(_));
     let words = Text::new().text(match applied {
         true => "Undone: ",
@@ -91,7 +101,7 @@ pub(super) fn undone(undo: &UndoRequest, outcome: &Outcome, subject: Text) -> Te
     match (undo.what, applied) {
         (UndoKind::Completion | UndoKind::Reopening, _) => words
             .then(subject)
-            .text(format!(" is {status} again in {source}")),
+            .text(format!(" is {status} again in {source}{reason}")),
         (UndoKind::Start, true) if profile.named_statuses => words
             .then(subject)
             .text(format!(" is {status} again in {source}")),
@@ -163,9 +173,10 @@ pub(super) fn changed(
             }
         }
         TaskChange::Pause { .. } => words.text(format!("Paused in {source}")),
-        TaskChange::Resume { .. } | TaskChange::Assign { .. } | TaskChange::Labels(_) => {
-            words.text(format!("Now {said} in {source}"))
-        }
+        TaskChange::Resume { .. }
+        | TaskChange::Assign { .. }
+        | TaskChange::PriorityLabels(_)
+        | TaskChange::Labels(_) => words.text(format!("Now {said} in {source}")),
     };
     now.text(": ").then(subject)
 }

@@ -334,12 +334,18 @@ impl SandboxGitHub {
     /// A person closes the issue.
     #[track_caller]
     pub fn close_as(&self, repo: &str, number: u64, login: &str) {
+        self.close_with_reason(repo, number, login, "completed");
+    }
+
+    /// A person closes the issue as `completed`, `not_planned` or `duplicate`.
+    #[track_caller]
+    pub fn close_with_reason(&self, repo: &str, number: u64, login: &str, reason: &str) {
         self.change(
             repo,
             number,
             login,
             IssueChange {
-                state: Some(("closed".to_owned(), None)),
+                state: Some(("closed".to_owned(), Some(reason.to_owned()))),
                 ..IssueChange::default()
             },
         );

@@ -821,7 +821,7 @@ impl GitHubWorld {
         let mut json = json!({
             "id": id, "node_id": format!("I_{id}"), "number": number,
             "state": if closed { "closed" } else { "open" },
-            "state_reason": if closed { json!("completed") } else { Value::Null },
+            "state_reason": closed.then(|| wish["state_reason"].as_str().unwrap_or("completed")),
             "title": wish["title"], "body": wish["body"], "user": self.user(&by),
             "labels": labels, "assignees": assignees, "milestone": null, "type": issue_type, "locked": false, "active_lock_reason": null,
             "created_at": created, "updated_at": updated,
