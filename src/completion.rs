@@ -241,6 +241,9 @@ fn twin(
         return Ok(None);
     };
     let title = &made.task.title;
+    if !spelling::is_compared(title) {
+        return Ok(None);
+    }
     let place = (made.task.key.source(), made.task.container.as_str());
     let (words, halves) = (spelling::words_of(title), spelling::halves_of(title));
     for (row, other) in search::titled(tx, place, &words, &halves)? {

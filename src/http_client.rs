@@ -37,6 +37,7 @@ use crate::domain::controls::{json_without_controls, one_line};
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::reason::with_details;
 use crate::domain::source::{Limits, SourceStanding, TokenStanding};
+use crate::domain::when::plausible;
 use crate::limits::Limit;
 use crate::runtime::fence::fenced;
 use crate::runtime::lock;
@@ -684,7 +685,7 @@ pub(crate) fn reset(headers: &HeaderMap) -> Option<DateTime<Utc>> {
 
 fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     let date = headers.get(DATE)?.to_str().ok()?;
-    Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
+    plausible(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
 }
 
 /// Parses the URL of the API: http or https, no query; a trailing slash is dropped.

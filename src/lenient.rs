@@ -8,12 +8,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use chrono::{DateTime, Utc};
 use serde::de::{self, DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::domain::controls::json_without_controls;
+use crate::domain::when::plausible;
 use crate::limits::Limit;
 
 /// The number of items read of one list. All lists that we request or receive are shorter.
@@ -43,6 +45,36 @@ where
 {
     let field = <&RawValue>::deserialize(deserializer)?;
     Ok(parsed(field).unwrap_or_default())
+}
+
+/// Reads a time; `None` if it is missing, null, of an unexpected type, or not from 1970 to 9999.
+pub(crate) fn lenient_time<'de, D>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let at: Option<DateTime<Utc>> = lenient(deserializer)?;
+    Ok(at.and_then(plausible))
+}
+
+/// Reads a time or null; other values, and times that are not from 1970 to 9999, are an error.
+pub(crate) fn time_or_null<'de, D>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let at = Option::<DateTime<Utc>>::deserialize(deserializer)?;
+    match at.map(plausible) {
+        Some(None) => Err(D::Error::custom("it is not a time from 1970 to 9999")),
+        at => Ok(at.flatten()),
+    }
+}
+
+/// As [`time_or_null`], but null is an error.
+pub(crate) fn time<'de, D>(deserializer: D) -> Result<DateTime<Utc>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let at = time_or_null(deserializer)?;
+    at.ok_or_else(|| D::Error::custom("it is not a time"))
 }
 
 /// Reads a list; other values give an empty one, and unreadable items are skipped.

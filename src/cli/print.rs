@@ -12,6 +12,7 @@ use super::look::StreamLook;
 use super::{EXIT_FAILED, EXIT_OK, EXIT_QUEUED};
 use crate::domain::controls::one_line;
 use crate::domain::task::{Children, Source};
+use crate::domain::when::plausible;
 use crate::verbs::line::AnswerKind;
 use crate::verbs::line_format::{LineField, LineFormat, LinePiece};
 
@@ -752,7 +753,7 @@ fn text(json: &Value, member: &str) -> Option<String> {
 }
 
 fn time(json: &Value, member: &str) -> Option<DateTime<Utc>> {
-    json.get(member)?.as_str()?.parse().ok()
+    plausible(json.get(member)?.as_str()?.parse().ok()?)
 }
 
 /// Removes C0 and C1 controls, so that no title can move the cursor, change colours or ring; line breaks and tabs

@@ -10,6 +10,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
 use crate::domain::task::DueDate;
+use crate::domain::when::local;
 
 /// The time that stands for "no time".
 const NO_TIME: NaiveTime = match NaiveTime::from_hms_opt(4, 0, 0) {
@@ -19,7 +20,7 @@ const NO_TIME: NaiveTime = match NaiveTime::from_hms_opt(4, 0, 0) {
 
 /// A due date as ClickUp stores it; `zone` is the owner's, if known.
 pub(super) fn due(at: DateTime<Utc>, zone: Option<Tz>) -> DueDate {
-    let here = zone.map(|zone| at.with_timezone(&zone).naive_local());
+    let here = zone.map(|zone| local(at, zone));
     let day = here.filter(|here| here.time() == NO_TIME);
     DueDate {
         at,
@@ -93,6 +94,15 @@ mod tests {
     fn else_it_is_a_time(#[case] zone: Option<Tz>, #[case] at: &str) {
         let at: DateTime<Utc> = at.parse().unwrap();
         assert_eq!(due(at, zone), DueDate::at(at));
+    }
+
+    #[rstest]
+    #[case::east(Madrid)]
+    #[case::west(New_York)]
+    fn the_limits_of_time_are_times(#[case] zone: Tz) {
+        for at in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            assert_eq!(due(at, Some(zone)), DueDate::at(at));
+        }
     }
 
     #[rstest]

@@ -20,6 +20,7 @@ use crate::domain::task::{
     Account, Closed, Direction, LINKS_MAX, Priority, RelatedTask, Relation, Task, TaskId, TaskKey,
     TaskStatus,
 };
+use crate::domain::when::plausible;
 
 use super::due::due;
 pub(super) use crate::lenient::lenient;
@@ -77,23 +78,26 @@ impl fmt::Display for Id {
     }
 }
 
-/// Milliseconds since 1970: text in most responses, a number in some (docs/contracts/clickup.md#tasks, docs/contracts/clickup.md#writing).
+/// Milliseconds since 1970, until 9999: text in most responses, a number in some (docs/contracts/clickup.md#tasks, docs/contracts/clickup.md#writing).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Millis(pub(super) i64);
 
 impl<'de> Deserialize<'de> for Millis {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Millis, D::Error> {
-        let id = Id::deserialize(deserializer)?;
-        match id {
-            Id::Number(ms) => Ok(Millis(ms)),
-            Id::Text(text) => text.parse().map(Millis).map_err(serde::de::Error::custom),
+        let ms = match Id::deserialize(deserializer)? {
+            Id::Number(ms) => ms,
+            Id::Text(text) => text.parse::<i64>().map_err(D::Error::custom)?,
+        };
+        match Millis(ms).time() {
+            Some(_) => Ok(Millis(ms)),
+            None => Err(D::Error::custom("it is not a time from 1970 to 9999")),
         }
     }
 }
 
 impl Millis {
     pub(super) fn time(self) -> Option<DateTime<Utc>> {
-        DateTime::from_timestamp_millis(self.0)
+        DateTime::from_timestamp_millis(self.0).and_then(plausible)
     }
 }
 
@@ -1077,6 +1081,36 @@ mod tests {
             DateTime::from_timestamp_millis(1_767_229_200_123)
         );
         assert_eq!((closed.by, closed.by_us), (None, None));
+    }
+
+    #[rstest]
+    #[case::the_last(json!("8210266876799999"))]
+    #[case::the_last_as_a_number(json!(8_210_266_876_799_999_i64))]
+    #[case::the_first(json!("-8334601228800000"))]
+    #[case::before_1970(json!("-1"))]
+    #[case::after_9999(json!("253402300800000"))]
+    #[case::beyond_chrono(json!(i64::MIN))]
+    fn times_that_nobody_means_are_absent(#[case] odd: Value) {
+        for zone in [chrono_tz::Asia::Tokyo, chrono_tz::America::New_York] {
+            let mapping = mapping();
+            mapping.owner_zone.set(zone).unwrap();
+            let mut task = renew_cert();
+            for field in ["due_date", "date_updated", "date_closed", "date_done"] {
+                task[field] = odd.clone();
+            }
+            task["status"] = json!({"status": "complete", "type": "closed"});
+            let task: WireTask = serde_json::from_str(&task.to_string()).unwrap();
+            let task = task.into_task(&mapping, None).unwrap();
+            assert_eq!(task.due, None);
+            assert_eq!(task.updated_at, task.created_at);
+            assert_eq!(task.closed.unwrap().at, None);
+        }
+        let comment = json!({"id": "1", "date": odd});
+        let comment: WireComment = serde_json::from_str(&comment.to_string()).unwrap();
+        assert_eq!(comment.date, None);
+        let item = json!({"date": odd}).to_string();
+        let item: HistoryItem<'_> = serde_json::from_str(&item).unwrap();
+        assert_eq!(item.date, None);
     }
 
     #[rstest]

@@ -19,6 +19,7 @@ use super::schedule::{QuietHours, ScheduleSetting, time_of_day};
 use super::score::Score;
 use super::stats::StatsDay;
 use super::task::{Source, Task, TaskKey, TaskStatus};
+use super::when::plausible;
 
 /// The longest line of a description that a card shows, in characters.
 const LINE_MAX: usize = 140;
@@ -341,7 +342,8 @@ pub fn time_of_ts(ts: &str) -> Option<DateTime<Utc>> {
     }
     let seconds: i64 = seconds.parse().ok()?;
     let micros: i64 = format!("{fraction:0<6}").parse().ok()?;
-    DateTime::from_timestamp_micros(seconds.checked_mul(1_000_000)?.checked_add(micros)?)
+    let at = DateTime::from_timestamp_micros(seconds.checked_mul(1_000_000)?.checked_add(micros)?)?;
+    plausible(at)
 }
 
 /// An operator's answer about a member of the workspace.

@@ -66,6 +66,9 @@ pub fn similar<'a>(name: &str, known: &[&'a str]) -> Vec<&'a str> {
 /// Longer titles are compared by their words alone.
 const COMPARED_MAX: usize = 100;
 
+/// The longest title that is compared with others at all, in characters.
+const TITLE_MAX: usize = 1_000;
+
 /// The most letters that differ between titles that are nearly the same.
 const DIFFER_MAX: usize = 2;
 
@@ -74,6 +77,9 @@ const LETTERS_FOR_ONE: usize = 10;
 
 /// Whether two titles are nearly the same: the same words in any order, or one or two letters apart.
 pub fn is_alike(a: &str, b: &str) -> bool {
+    if !is_compared(a) || !is_compared(b) {
+        return false;
+    }
     let (mut one, mut other) = (words_of(a), words_of(b));
     if one.is_empty() || other.is_empty() {
         return false;
@@ -95,6 +101,11 @@ pub fn is_alike(a: &str, b: &str) -> bool {
         && length.abs_diff(of_other) <= may_differ
         && numbers(&one) == numbers(&other)
         && distance(&text, &text_of_other) <= may_differ
+}
+
+/// Whether a title is short enough to be compared with others. Longer ones would take too long.
+pub fn is_compared(title: &str) -> bool {
+    title.chars().nth(TITLE_MAX).is_none()
 }
 
 /// The halves of the words of a title: another title that is nearly the same, but for one word or two beside each other,
@@ -149,6 +160,8 @@ mod tests {
     #[case("Invoice of customer 12", "Invoice of customer 13", false)]
     #[case("Renew the certificate", "Revoke the certificate", false)]
     #[case("…", "!", false)]
+    #[case(&"a ".repeat(500), &"A ".repeat(500), true)]
+    #[case(&"a ".repeat(501), &"A ".repeat(501), false)]
     fn titles_are_nearly_the_same(#[case] a: &str, #[case] b: &str, #[case] alike: bool) {
         assert_eq!(is_alike(a, b), alike);
         assert_eq!(is_alike(b, a), alike);

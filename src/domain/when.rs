@@ -278,8 +278,14 @@ impl When {
     }
 }
 
+/// A time that was read from outside; `None` if its year is not from 1970 to 9999. No person means such a time, and
+/// sums and local times near the limits of chrono's range panic.
+pub fn plausible(at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    (1970..=9999).contains(&at.year()).then_some(at)
+}
+
 /// The wall clock at a given time; UTC's at the limits of chrono's range.
-pub(super) fn local(at: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
+pub fn local(at: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
     let utc = at.naive_utc();
     let offset = zone.offset_from_utc_datetime(&utc).fix();
     utc.checked_add_offset(offset).unwrap_or(utc)
@@ -481,6 +487,18 @@ mod tests {
 
     fn at(text: &str) -> DateTime<Utc> {
         DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+    }
+
+    #[rstest]
+    #[case::the_first("1970-01-01T00:00:00Z", true)]
+    #[case::the_last("9999-12-31T23:59:59.999Z", true)]
+    #[case::before("1969-12-31T23:59:59.999Z", false)]
+    #[case::after("+10000-01-01T00:00:00Z", false)]
+    #[case::the_last_of_chrono("+262142-12-31T23:59:59.999Z", false)]
+    #[case::the_first_of_chrono("-262143-01-01T00:00:00Z", false)]
+    fn times_from_outside_are_of_years_that_people_mean(#[case] text: &str, #[case] meant: bool) {
+        let at: DateTime<Utc> = text.parse().unwrap();
+        assert_eq!(plausible(at), meant.then_some(at));
     }
 
     /// Monday 23 November 2026, 12:00 UTC.

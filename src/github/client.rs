@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::domain::controls;
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::reason::with_remedy;
+use crate::domain::when::plausible;
 use crate::http_client::{
     self, AccessNeed, HttpClient, InvalidSettings, OPERATOR_WAIT, RawResponse, SourceFacts,
     clipped, is_page, not_taken, number, reset,
@@ -746,6 +747,7 @@ pub(super) fn token_ends(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     let utc = NaiveDateTime::parse_from_str(ends, "%Y-%m-%d %H:%M:%S UTC").map(|at| at.and_utc());
     utc.or_else(|_| DateTime::parse_from_str(ends, "%Y-%m-%d %H:%M:%S %z").map(|at| at.to_utc()))
         .ok()
+        .and_then(plausible)
 }
 
 /// The URL of the next page: `Link: <…>; rel="next", <…>; rel="last"`.

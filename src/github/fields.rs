@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::task::{DueDate, Priority};
+use crate::domain::when::plausible;
 use crate::lenient::lenient;
 
 use super::{PriorityLabels, same_name};
@@ -90,7 +91,7 @@ pub(super) fn due(values: &[FieldValue]) -> Option<DueDate> {
         let value = values.iter().find(|value| value.is_of(field))?;
         let day = day(value.value.as_deref()?)?;
         Some(DueDate {
-            at: day.and_time(NaiveTime::MIN).and_utc(),
+            at: plausible(day.and_time(NaiveTime::MIN).and_utc())?,
             day: Some(day),
         })
     })

@@ -18,7 +18,7 @@ use crate::runtime::lock;
 
 use super::GitHub;
 use super::client::{ReadAnswer, Request};
-use super::wire::{self, Listed, WireIssue};
+use super::wire::{self, Listed, WireIssue, lenient_time};
 use super::writer::seconds;
 
 /// How long a probe may miss a change of the same time or before: `updated_at` is in whole seconds, and listings lag
@@ -64,7 +64,8 @@ pub(super) struct Probed {
 /// The issue or comment that changed last, as far as a probe reads it.
 #[derive(Deserialize)]
 struct Newest {
-    updated_at: DateTime<Utc>,
+    #[serde(default, deserialize_with = "lenient_time")]
+    updated_at: Option<DateTime<Utc>>,
 }
 
 impl GitHub {
@@ -93,10 +94,11 @@ impl GitHub {
         let Some((newest, etag)) = self.client.get_if_new::<Listed<Newest>>(&request).await? else {
             return Ok(false);
         };
+        // The time of a change that cannot be read may be now.
         let settled = newest
             .items
             .iter()
-            .all(|newest| newest.updated_at + SETTLES < now);
+            .all(|newest| newest.updated_at.is_some_and(|at| at + SETTLES < now));
         if let Some(etag) = etag.filter(|_| settled) {
             let mut probes = self.lock_probes();
             probes.entry((id, what)).or_default().reading = Some(Tag { name, etag });

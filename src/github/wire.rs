@@ -23,8 +23,8 @@ use super::fields::{self, FieldValue};
 use super::links::links;
 use super::same_name;
 use crate::domain::signature::open_fence;
-use crate::lenient::{IsText, items};
-pub(super) use crate::lenient::{each, lenient};
+use crate::lenient::{IsText, items, time, time_or_null};
+pub(super) use crate::lenient::{each, lenient, lenient_time};
 
 /// The longest description in the mirror, in characters.
 const DESCRIPTION_MAX: usize = 4_000;
@@ -187,6 +187,7 @@ pub(super) struct InstallationOwner {
 #[derive(Deserialize)]
 pub(super) struct WireInstallationToken {
     pub(super) token: String,
+    #[serde(deserialize_with = "time")]
     pub(super) expires_at: DateTime<Utc>,
 }
 
@@ -293,9 +294,9 @@ pub(super) struct WireComment {
     pub(super) body: String,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) user: Option<User>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient_time")]
     pub(super) created_at: Option<DateTime<Utc>>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient_time")]
     updated_at: Option<DateTime<Utc>>,
     #[serde(default, deserialize_with = "lenient")]
     html_url: String,
@@ -363,11 +364,11 @@ pub(super) struct WireIssue {
     assignees: Vec<User>,
     #[serde(default, deserialize_with = "lenient")]
     milestone: Option<WireMilestone>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient_time")]
     pub(super) created_at: Option<DateTime<Utc>>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient_time")]
     updated_at: Option<DateTime<Utc>>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient_time")]
     closed_at: Option<DateTime<Utc>>,
     #[serde(default, deserialize_with = "lenient")]
     closed_by: Option<User>,
@@ -708,7 +709,7 @@ struct Whole {
     number: u64,
     state: State,
     html_url: String,
-    #[serde(deserialize_with = "Option::deserialize")]
+    #[serde(deserialize_with = "time_or_null")]
     closed_at: Option<DateTime<Utc>>,
     #[serde(rename = "state_reason", deserialize_with = "Option::deserialize")]
     _state_reason: Option<String>,
@@ -722,9 +723,9 @@ struct Whole {
     _labels: Vec<IsNamed>,
     #[serde(rename = "assignees")]
     _assignees: Vec<IsUser>,
-    #[serde(rename = "created_at")]
+    #[serde(rename = "created_at", deserialize_with = "time")]
     _created_at: DateTime<Utc>,
-    #[serde(rename = "updated_at")]
+    #[serde(rename = "updated_at", deserialize_with = "time")]
     _updated_at: DateTime<Utc>,
 }
 
@@ -869,9 +870,9 @@ impl Changes {
 pub(super) struct Numbered {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) number: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient_time")]
     pub(super) updated_at: Option<DateTime<Utc>>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient_time")]
     pub(super) closed_at: Option<DateTime<Utc>>,
     #[serde(default)]
     pull_request: Option<IgnoredAny>,
@@ -927,6 +928,7 @@ pub(super) struct LastResponse {
 pub(super) struct Attempt {
     pub(super) id: u64,
     pub(super) guid: String,
+    #[serde(deserialize_with = "time")]
     pub(super) delivered_at: DateTime<Utc>,
     /// 0 if there was no response.
     #[serde(default, deserialize_with = "lenient")]
@@ -1143,6 +1145,23 @@ mod tests {
         );
         assert_eq!((task.title.as_str(), task.assignees.len()), ("", 1));
         assert_eq!(task.created_at, task.updated_at);
+    }
+
+    #[rstest]
+    #[case("+262142-12-31T23:59:59Z")]
+    #[case("-262143-01-01T00:00:00Z")]
+    #[case("+10000-01-01T00:00:00Z")]
+    #[case("1969-12-31T23:59:59Z")]
+    fn times_that_nobody_means_are_absent(#[case] odd: &str) {
+        let issue = with(json!({"updated_at": odd}));
+        let whole = serde_json::value::to_raw_value(&issue).unwrap();
+        assert!(whole_issue(&whole).is_none());
+        let task = read(issue);
+        assert_eq!(task.updated_at, task.created_at);
+        let closed = read(with(json!({"state": "closed", "closed_at": odd})));
+        assert_eq!(closed.closed.unwrap().at, None);
+        let token = json!({"token": "ghs_1", "expires_at": odd});
+        assert!(serde_json::from_value::<WireInstallationToken>(token).is_err());
     }
 
     #[rstest]

@@ -12,6 +12,7 @@ use hyper::Request;
 use super::web::{Web, WebError};
 use super::{ChannelCommands, SlackChoices, SlackError, Timings, millis, wait_after};
 use crate::domain::scope::UnmetScope;
+use crate::domain::when::plausible;
 use crate::mailbox::{ListenedChannels, Mailbox};
 use crate::runtime::{Backoff, CancellationToken, Reloadable, slept};
 
@@ -67,7 +68,7 @@ impl Web {
                 let names = names.split(',').map(str::trim);
                 names.map(str::to_owned).collect()
             }),
-            date: date.map(|date| date.to_utc()),
+            date: date.and_then(|date| plausible(date.to_utc())),
         })
     }
 }

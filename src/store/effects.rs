@@ -224,7 +224,7 @@ pub fn changes(
          LEFT JOIN operations undone ON own.kind = 'undo' AND undone.id = json_extract(own.write, '$.operation')
          WHERE own.source = ?1 AND own.task_key = ?2 AND (own.kind = 'undo' OR json_extract(own.write, '$.kind') = 'change')
            AND ((own.state = 'applied' AND own.ended_ms >= ?3) OR (own.state = 'pending' AND own.begun_us IS NOT NULL))";
-    let since = (at - operations::CLOCKS_APART).timestamp_millis();
+    let since = operations::earliest(at).timestamp_millis();
     connection.query(
         sql,
         params![key.source().as_str(), key.as_str(), since],
@@ -255,7 +255,7 @@ pub fn deletes(connection: &Db, key: &TaskKey, at: DateTime<Utc>) -> rusqlite::R
         params![
             key.source().as_str(),
             key.as_str(),
-            (at - operations::CLOCKS_APART).timestamp_millis()
+            operations::earliest(at).timestamp_millis()
         ],
         |row| row.get(0),
     )
@@ -271,7 +271,7 @@ pub fn reopens(connection: &Db, key: &TaskKey, at: DateTime<Utc>) -> rusqlite::R
         params![
             key.source().as_str(),
             key.as_str(),
-            (at - operations::CLOCKS_APART).timestamp_millis()
+            operations::earliest(at).timestamp_millis()
         ],
         |row| row.get(0),
     )

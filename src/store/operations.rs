@@ -987,7 +987,12 @@ pub fn completed_here(connection: &Db, key: &TaskKey) -> rusqlite::Result<bool> 
 }
 
 /// The largest difference assumed between the source's clock and ours.
-pub(super) const CLOCKS_APART: chrono::Duration = chrono::Duration::minutes(10);
+const CLOCKS_APART: chrono::Duration = chrono::Duration::minutes(10);
+
+/// The earliest time of an event by our clock, if the source says that it was at `at`.
+pub(super) fn earliest(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.checked_sub_signed(CLOCKS_APART).unwrap_or(at)
+}
 
 /// Whether a completion of this task at `at`, by the source's clock, is ours: done here around then, or under way.
 pub fn completes(connection: &Db, key: &TaskKey, at: DateTime<Utc>) -> rusqlite::Result<bool> {
@@ -1000,7 +1005,7 @@ pub fn completes(connection: &Db, key: &TaskKey, at: DateTime<Utc>) -> rusqlite:
         params![
             key.source().as_str(),
             key.as_str(),
-            (at - CLOCKS_APART).timestamp_millis()
+            earliest(at).timestamp_millis()
         ],
         |row| row.get(0),
     )

@@ -16,6 +16,10 @@ const TALK_MAX: i64 = 16_384;
 /// The best matches that are read, whether or not the person may see them.
 pub const CANDIDATES_MAX: usize = 300;
 
+/// The most tokens of one search, and the most characters of one of `find`: longer searches would hold up the writer.
+const TOKENS_MAX: usize = 32;
+const TOKEN_MAX: usize = 64;
+
 /// Adds a comment to the text of its task.
 pub fn heard(tx: &Db, task: TaskRow, text: &str) -> rusqlite::Result<()> {
     tx.execute(
@@ -29,7 +33,8 @@ pub fn heard(tx: &Db, task: TaskRow, text: &str) -> rusqlite::Result<()> {
 /// The tasks that have a word with each of these beginnings, best first; those that were deleted or moved away are left
 /// out. A match in the title counts most, then one in a client, label or custom id, in the description, in a comment.
 pub fn find(connection: &Db, words: &[String]) -> rusqlite::Result<Vec<StoredTask>> {
-    let Some(expression) = expression(words, " AND ", " *") else {
+    let words = first_tokens(words);
+    let Some(expression) = expression(&words, " AND ", " *") else {
         return Ok(Vec::new());
     };
     connection.query_map(
@@ -47,7 +52,8 @@ pub fn find(connection: &Db, words: &[String]) -> rusqlite::Result<Vec<StoredTas
     )
 }
 
-/// Open tasks of a list or repository whose title has all these words, or all words of one of the halves; newest first.
+/// Open tasks of a list or repository whose title has the first of these words, or of the words of one of the halves;
+/// newest first.
 /// Of each, only some of the newest of all places are looked at: this is asked in the write that ends a creation, which
 /// must not take longer the more tasks have common words.
 pub fn titled(
@@ -58,7 +64,9 @@ pub fn titled(
 ) -> rusqlite::Result<Vec<(TaskRow, String)>> {
     const LOOKED_AT: i64 = 50;
     let all = |words: &[String]| {
-        let words = expression(words, " AND ", "")?;
+        // More words would leave out few others.
+        let words: Vec<&str> = words.iter().take(TOKENS_MAX).map(String::as_str).collect();
+        let words = expression(&words, " AND ", "")?;
         Some(format!("title : ({words})"))
     };
     let Some(whole) = all(words) else {
@@ -91,13 +99,47 @@ pub fn titled(
 }
 
 /// The words in the index's own language, each with the same end: each is a quotation, so nothing in it is an operator.
-fn expression(words: &[String], between: &str, end: &str) -> Option<String> {
-    let has_letters = |word: &&String| word.chars().any(char::is_alphanumeric);
+fn expression(words: &[&str], between: &str, end: &str) -> Option<String> {
+    let has_letters = |word: &&&str| word.chars().any(char::is_alphanumeric);
     let words = words.iter().filter(has_letters);
     let words: Vec<String> = words
         .map(|word| format!("\"{}\"{end}", word.replace('"', " ")))
         .collect();
     (!words.is_empty()).then(|| words.join(between))
+}
+
+/// The words up to the most tokens of one search. A word with signs in it, as `on-call`, is several.
+fn first_tokens(words: &[String]) -> Vec<&str> {
+    let mut left = TOKENS_MAX;
+    let mut kept = Vec::new();
+    for word in words {
+        if left == 0 {
+            break;
+        }
+        let (begin, tokens) = begin_of(word, left);
+        left = left.saturating_sub(tokens);
+        kept.push(begin);
+    }
+    kept
+}
+
+/// The beginning of a word, with at most so many tokens, and their number. A token that is too long is the last one: it
+/// counts by its beginning. The index splits by some other signs than ASCII's too, which count as letters here.
+fn begin_of(word: &str, most: usize) -> (&str, usize) {
+    let (mut tokens, mut letters) = (0_usize, 0_usize);
+    for (at, c) in word.char_indices() {
+        if !c.is_alphanumeric() && c.is_ascii() {
+            letters = 0;
+            continue;
+        }
+        let is_first = letters == 0;
+        if (is_first && tokens == most) || letters == TOKEN_MAX {
+            return (word.get(..at).unwrap_or(word), tokens);
+        }
+        tokens += usize::from(is_first);
+        letters += 1;
+    }
+    (word, tokens)
 }
 
 #[cfg(test)]
@@ -155,6 +197,32 @@ mod tests {
             found(&db, words);
         }
         assert_eq!(found(&db, "- fails *"), [1]);
+    }
+
+    #[test]
+    fn a_search_has_a_bounded_number_of_tokens() {
+        let of = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            first_tokens(&words).join(" ")
+        };
+        assert_eq!(of(&["on-call", "“login”", "-"]), "on-call “login” -");
+        assert_eq!(of(&["a-".repeat(20_000).as_str()]), "a-".repeat(TOKENS_MAX));
+        assert_eq!(
+            of(&["a-".repeat(30).as_str(), "b-c-d", "e"]),
+            "a-".repeat(30) + " b-c-"
+        );
+        assert_eq!(of(&["é".repeat(40_000).as_str()]), "é".repeat(TOKEN_MAX));
+        assert_eq!(
+            of(&["…".repeat(40_000).as_str(), "a"]),
+            "…".repeat(TOKEN_MAX) + " a"
+        );
+        let db = store();
+        assert_eq!(found(&db, &"login-".repeat(7_000)), [0_i64; 0]);
+        assert_eq!(found(&db, "login-fails"), [1]);
+        let words = vec!["login".to_owned(); 30_000];
+        let place = (Source::ClickUp, "901");
+        let all = titled(&db, place, &words, &Default::default()).unwrap();
+        assert_eq!(all.len(), 1);
     }
 
     /// The rows of tasks with a title nearly like this one.

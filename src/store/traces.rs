@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::columns::{json, micros, millis};
 use super::db::Db;
-use super::operations::CLOCKS_APART;
+use super::operations::earliest;
 use crate::domain::ids::{CommandId, DeliveryId, MessageId, ReactionId};
 use crate::domain::task::Source;
 use crate::telemetry::WriteSign;
@@ -128,10 +128,6 @@ pub fn write(
         ),
     }
     .optional()
-}
-
-fn earliest(at: DateTime<Utc>) -> DateTime<Utc> {
-    at - CLOCKS_APART
 }
 
 /// Whether a write to this source is under way that a sign could not name yet: its task or comment has no id before the

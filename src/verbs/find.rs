@@ -26,6 +26,8 @@ use crate::store::{access, open_tasks, people, search, snoozes};
 const FOUND: usize = 10;
 /// The most words of one search. A longer text is prose.
 const WORDS_MAX: usize = 12;
+/// The most characters of the words of one search.
+const LETTERS_MAX: usize = 3_000;
 
 const NUMBER: Flag = Flag::new("-n", "--number", "20");
 
@@ -87,10 +89,14 @@ impl Verb for Find {
         if words.is_empty() {
             words = std::mem::take(&mut filters);
         }
+        let letters: usize = words.iter().map(|word| word.chars().count()).sum();
         match words.len() {
             0 => Err(ParseError::Slip(
                 "Type the words to look for: `find login safari`.".to_owned(),
             )),
+            1..=WORDS_MAX if letters > LETTERS_MAX => Err(ParseError::Prose(format!(
+                "I look for words of at most {LETTERS_MAX} letters in all: `find login safari`."
+            ))),
             1..=WORDS_MAX => Ok(Find {
                 limit,
                 words,
@@ -317,6 +323,7 @@ mod tests {
     #[case("login -n")]
     #[case("login -n many")]
     #[case("login -n 2 -n 3")]
+    #[case(&format!("login {}", "a-".repeat(20_000)))]
     #[case("out whether the customer of last week wants the same thing again or not")]
     fn a_text_without_a_search_gets_a_hint(#[case] typed: &str) {
         assert!(Find::read(typed).is_err());

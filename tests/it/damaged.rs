@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::StreamExt;
 use hmac::{Hmac, KeyInit, Mac};
+use rstest::rstest;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -225,6 +226,71 @@ async fn many_signed_payloads_that_cannot_be_read_are_a_line_a_minute() {
         }
         let skipped = "SELECT count(*) FROM deliveries WHERE result LIKE 'unreadable: %'";
         assert_eq!(ivan.sql::<i64>(skipped), i64::try_from(MANY).unwrap());
+    })
+    .await;
+}
+
+/// The limits of chrono's range, at which sums and local times fail.
+#[rstest]
+#[case::the_last("8210266876799999")]
+#[case::the_first("-8334601228800000")]
+#[tokio::test]
+async fn a_due_date_at_a_limit_of_time_is_no_due_date(#[case] limit: &str) {
+    ivan_test(two_tasks().webhooks(), async |ivan| {
+        let id = ivan.clickup().task("Renew cert").id().to_owned();
+        let task = format!("clickup:{id}");
+        let is_read = async |title: &str| {
+            let (_, read) = ivan.http("GET", &format!("/tasks/{task}"), None).await;
+            assert_eq!(
+                (&read["title"], &read["due"]),
+                (&json!(title), &Value::Null)
+            );
+        };
+        ivan.clickup().set_member(&id, "due_date", json!(limit));
+        ivan.clickup().rename_task(&id, "Found by a poll");
+        ivan.sync().await;
+        is_read("Found by a poll").await;
+        ivan.hook_up();
+        ivan.clickup().rename_task(&id, "Found by a webhook");
+        ivan.until_deliveries_are_applied().await;
+        is_read("Found by a webhook").await;
+        assert!(!ivan.log().contains("panicked"));
+        ivan.dm(ANA, &format!("done {task}")).await.begins("✓ ");
+        ivan.clickup().task(&id).is("complete");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_issue_that_changed_at_the_last_time_is_followed() {
+    ivan_test(two_issues().webhooks(), async |ivan| {
+        let last = json!("+262142-12-31T23:59:59Z");
+        let github = ivan.github();
+        github.rename_issue(REPO, 1, "Found by a poll");
+        github.set_member(REPO, 1, "updated_at", last.clone());
+        ivan.sync().await;
+        let title = "SELECT title FROM tasks WHERE source_key LIKE '%:1'";
+        assert_eq!(ivan.sql::<String>(title), "Found by a poll");
+        github.close_as(REPO, 1, "bo");
+        github.set_member(REPO, 1, "updated_at", last.clone());
+        github.set_member(REPO, 1, "closed_at", last);
+        let mut payload: Value =
+            serde_json::from_str(include_str!("../../fixtures/github/issues__closed.json"))
+                .unwrap();
+        payload["issue"] = github.issue(REPO, 1).json();
+        let repository: String =
+            ivan.sql("SELECT container FROM tasks WHERE source_key LIKE '%:1'");
+        payload["repository"]["id"] = json!(repository.parse::<u64>().unwrap());
+        payload["repository"]["full_name"] = json!(REPO);
+        let body = payload.to_string().into_bytes();
+        let sent = Sent::new("github", "issues__closed", false, body, "at the last time");
+        let (status, answer) = sent.send(&client(), &ivan.hook_url("github"), 0).await;
+        assert_eq!(status, 200, "{answer}");
+        ivan.until_deliveries_are_applied().await;
+        let status = "SELECT status FROM tasks WHERE source_key LIKE '%:1'";
+        assert_eq!(ivan.sql::<String>(status), "done");
+        assert!(!ivan.log().contains("panicked"));
+        ivan.dm(ANA, &format!("done {REPO}#2")).await.begins("✓ ");
     })
     .await;
 }

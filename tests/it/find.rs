@@ -242,3 +242,23 @@ async fn a_creation_names_no_task_that_the_person_may_not_name() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_text_that_is_too_long_for_a_search_is_answered() {
+    ivan_test(world(), async |ivan| {
+        let long = "a-".repeat(20_000);
+        let answer = ivan.dm(ANA, &format!("find {long}")).await.text();
+        assert!(!answer.is_empty());
+        let actor = [("X-Ivan-Actor", "Ana")];
+        let path = format!("/find?words={long}");
+        let (status, answer) = ivan.http_with("GET", &path, None, &actor).await;
+        assert!((400..500).contains(&status), "{status} {answer}");
+        // As many tokens as fit.
+        let dashes = "a-".repeat(1_500);
+        ivan.dm(ANA, &format!("find {dashes}"))
+            .await
+            .begins("No task has ");
+        ivan.dm(ANA, "find login").await.begins("1. Login page");
+    })
+    .await;
+}

@@ -1,7 +1,7 @@
 //! The REST API: requests, GitHub's refusals, and its answers.
 
 use axum::http::Method;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -1413,9 +1413,8 @@ fn tagged(call: &ReadRequest, reply: ApiReply) -> ApiReply {
 }
 
 fn time(text: &str) -> Option<i64> {
-    DateTime::parse_from_rfc3339(text)
-        .ok()
-        .map(|at| at.timestamp())
+    // Years of more than four digits, too.
+    text.parse::<DateTime<Utc>>().ok().map(|at| at.timestamp())
 }
 
 fn updated(thing: &Value) -> i64 {

@@ -511,6 +511,13 @@ impl SandboxGitHub {
             .with(|world| world.set_fields(id, number, fields, &by));
     }
 
+    /// Sets one member of the issue, in wire form, without an event: GitHub itself would never have some values.
+    #[track_caller]
+    pub fn set_member(&self, repo: &str, number: u64, member: &str, value: Value) {
+        let id = self.repo(repo);
+        locked(&self.house.world).set_member(id, number, member, value);
+    }
+
     /// Sets whether issues in payloads have dependencies and fields, as those of the API do.
     pub fn payloads_tell_all(&self, all: bool) {
         locked(&self.house.world).payloads_tell_all = all;

@@ -732,6 +732,13 @@ impl GitHubWorld {
         self.tell(first.0, "issue_dependencies", &word, by, of_blocking);
     }
 
+    /// Sets one member of the issue, in wire form, without an event.
+    pub fn set_member(&mut self, repo: u64, number: u64, member: &str, value: Value) {
+        if let Some(issue) = self.issue_mut(repo, number) {
+            issue.json[member] = value;
+        }
+    }
+
     /// Sets the fields of the issue, in wire form.
     pub fn set_fields(&mut self, repo: u64, number: u64, fields: Value, by: &str) {
         let at = iso(self.time());
