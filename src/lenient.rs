@@ -279,6 +279,18 @@ pub(crate) fn frame(text: &str, values_max: usize) -> Option<Value> {
     value.is_object().then_some(value)
 }
 
+/// Builds the tree of a part of an answer from Slack; `None` if it has more than `left` values. They are subtracted.
+pub(crate) fn tree(json: &str, left: &mut usize) -> Option<Value> {
+    let mut reader = serde_json::Deserializer::from_str(json);
+    let read = Tree { left: &mut *left }.deserialize(&mut reader);
+    if read.is_err() && *left == 0 {
+        Limit::FrameValues.reached(
+            "a message, file or user in an answer from Slack has too many values and is left out",
+        );
+    }
+    read.ok()
+}
+
 /// A tree with a limit on further values.
 struct Tree<'a> {
     left: &'a mut usize,

@@ -77,7 +77,7 @@
 //! │   ├── filter.rs · gestures.rs · attached.rs · files.rs · thread.rs · forms.rs · modals.rs · dispatch.rs    which events are commands; threads; forms; the mailbox's input
 //! │   ├── catch_up.rs · compare.rs · restored.rs                               messages found in the history
 //! │   ├── post.rs · pictures.rs, chart.rs: bars as PNG · ephemeral.rs · react.rs · home.rs · schedule.rs · degraded.rs  messages, reactions and Home tabs sent
-//! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · membership.rs · scopes.rs · checkup.rs · directory.rs    JSON, escapes, Block Kit, the Web API, members, scopes, checks, lists of members
+//! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · exchange.rs · membership.rs · scopes.rs · checkup.rs · directory.rs    JSON, escapes, Block Kit, the Web API and its HTTP, members, scopes, checks, lists of members
 //! ├── http/          a surface: the API and the webhook listener
 //! │   ├── routes.rs · describe.rs · openapi.rs · schemas.rs · examples.rs      routes, their description, tried examples
 //! │   ├── serving.rs · connections.rs                                          a listener, and its open connections

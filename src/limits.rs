@@ -53,7 +53,7 @@ pub enum Limit {
     Forms,
     /// People whose name and account status are cached.
     Members,
-    /// Bytes of one response body from a source.
+    /// Bytes of one response body from a source or Slack.
     Answer,
     /// Pages of one walk, listing or search.
     Pages,
@@ -67,7 +67,7 @@ pub enum Limit {
     Mentions,
     /// Items of one JSON list from a source or Slack.
     Items,
-    /// JSON values in one frame from Slack.
+    /// JSON values in one frame from Slack, or in one part of an answer.
     FrameValues,
     /// Bytes of one text in the JSON of a source.
     Text,

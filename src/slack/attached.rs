@@ -16,6 +16,8 @@ use crate::mailbox::Attachments;
 
 /// The fallback of a message that has none.
 const NO_FALLBACK: &str = "[no preview available]";
+/// The most texts of forwarded messages beside one command.
+const PIECES_MAX: usize = 20;
 /// The mode of a file that Slack made of a long text, and those of files that no longer exist.
 const SNIPPET: &str = "snippet";
 const NOT_THERE: [&str; 2] = ["tombstone", "hidden_by_limit"];
@@ -37,13 +39,25 @@ pub fn along_with(event: &Event) -> Attachments {
         }
         let piece = piece.trim().to_owned();
         if !piece.is_empty() {
-            attached.pieces.push(piece);
+            add_piece(&mut attached.pieces, piece);
             attached.forwarded = true;
         }
         add_files(&mut attached, &one.files);
     }
     add_files(&mut attached, &event.files);
     attached
+}
+
+/// Adds the text of a forwarded message. After so many the further ones join the last.
+fn add_piece(pieces: &mut Vec<String>, piece: String) {
+    let is_full = pieces.len() >= PIECES_MAX;
+    match pieces.last_mut().filter(|_| is_full) {
+        Some(last) => {
+            last.push_str("\n\n");
+            last.push_str(&piece);
+        }
+        None => pieces.push(piece),
+    }
 }
 
 fn add_files(attached: &mut Attachments, files: &[File]) {
@@ -390,6 +404,17 @@ mod tests {
             [SharedFile::new("F1", "shot.png", Some(LINK))]
         );
         assert!(attached.forwarded);
+    }
+
+    #[test]
+    fn after_twenty_forwarded_messages_the_others_join_the_last() {
+        let shared = |n: usize| json!({"is_share": true, "text": format!("text {n}")});
+        let attachments: Vec<Value> = (0..25).map(shared).collect();
+        let attached = along_with(&event(json!({"attachments": attachments})));
+        assert_eq!(attached.pieces.len(), PIECES_MAX);
+        let last = attached.pieces.last().unwrap();
+        assert!(last.starts_with("> text 19\n\n> text 20"), "{last}");
+        assert!(last.ends_with("> text 24"), "{last}");
     }
 
     #[test]

@@ -34,9 +34,9 @@ use crate::runtime::{Backoff, CancellationToken, lock, slept};
 const PEOPLE_AT_ONCE: usize = 32;
 /// How many further messages are read at once, so that a crowd of them is not read again for each.
 const READ_AHEAD: usize = 64;
-/// How many people are looked up for one message.
+/// How many people are looked up for the text of one message, and for all that is forwarded with it.
 const MENTIONS_MAX: usize = 10;
-/// How long a command waits for the names of people in the thread that it takes over.
+/// How long a command waits for the names of people in the thread that it takes over, or in what is forwarded with it.
 const NAMES_WITHIN: Duration = Duration::from_secs(5);
 /// How long a message waits for the links to its files.
 const FILES_WITHIN: Duration = Duration::from_secs(5);
@@ -355,10 +355,9 @@ impl Dispatcher {
             Ok(member) => {
                 next.names = self.names(&next.heard.text).await;
                 self.complete(&mut next.heard.gesture).await;
-                for piece in &mut next.heard.attached.pieces {
-                    self.name_quietly(piece).await;
-                }
                 if self.mailbox.may_act(&member, &self.own.team).is_ok() {
+                    let names = self.name_in_pieces(&mut next.heard.attached.pieces);
+                    shutdown.run_until_cancelled(names).await?;
                     let finds = self.find_files(&mut next.heard.attached);
                     shutdown.run_until_cancelled(finds).await?;
                 }
@@ -440,6 +439,39 @@ impl Dispatcher {
                     &format!("{QUIET_AT}{id}"),
                     &format!("{QUIET_AT}{}", mention::plain(&member.name, id)),
                 );
+            }
+        }
+    }
+
+    /// Puts in the names of people mentioned in forwarded messages: of some people in all of them together, within a
+    /// limited time, and until Slack limits the rate. The others stay ids.
+    async fn name_in_pieces(&self, pieces: &mut [String]) {
+        let loud: Vec<String> = pieces
+            .iter()
+            .map(|piece| piece.replace(QUIET_AT, "@"))
+            .collect();
+        let mut ids: Vec<&str> = Vec::new();
+        for id in loud.iter().flat_map(|piece| mention::mentioned(piece)) {
+            if ids.len() < MENTIONS_MAX && !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        let until = Instant::now() + NAMES_WITHIN;
+        let mut names: Vec<(&str, String)> = Vec::new();
+        for id in ids {
+            match timeout_at(until, self.member(id)).await {
+                Ok(Ok(member)) => names.push((id, mention::plain(&member.name, id))),
+                Err(_) | Ok(Err(WebError::Limited { .. })) => break,
+                Ok(Err(error)) => {
+                    tracing::debug!(person = id, %error, "cannot look up a mentioned person");
+                }
+            }
+        }
+        // A longer id may begin like a shorter one.
+        names.sort_by_key(|(id, _)| std::cmp::Reverse(id.len()));
+        for piece in pieces {
+            for (id, name) in &names {
+                *piece = piece.replace(&format!("{QUIET_AT}{id}"), &format!("{QUIET_AT}{name}"));
             }
         }
     }

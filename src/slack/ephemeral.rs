@@ -6,12 +6,13 @@
 //! file contains it.
 
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use slack_morphism::blocks::SlackBlock;
 use slack_morphism::errors::SlackClientError;
-use slack_morphism::{SlackClientApiCallContext, SlackClientHttpConnector};
 
-use super::web::{Web, WebError, meaning};
+use super::exchange;
+use super::web::{JSON, Web, WebError, meaning};
 use super::wire::Action;
 use crate::mailbox::{Ephemeral, URL_LIFE};
 use crate::telemetry;
@@ -69,15 +70,8 @@ impl Web {
         if !self.is_of_slack(&url) {
             return Err(refused("not_a_url_of_slack"));
         }
-        let span = tracing::Span::none();
-        let context = SlackClientApiCallContext {
-            rate_control_params: None,
-            token: None,
-            tracing_span: &span,
-            is_sensitive_url: true,
-        };
-        let connector = &self.client.http_api.connector;
-        let call = connector.http_post_uri::<_, Value>(url, said, context);
+        let body = serde_json::to_vec(said).map_err(|_| refused("invalid_json"))?;
+        let call = exchange::post::<IgnoredAny>(&self.client, url.as_str(), None, JSON, body);
         let traced = telemetry::request_begins();
         let answer = match tokio::time::timeout(self.limit, call).await {
             // A 200 whose body is no JSON is a 200: `ok`.

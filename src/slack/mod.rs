@@ -16,6 +16,7 @@ mod degraded;
 pub mod directory;
 mod dispatch;
 mod ephemeral;
+mod exchange;
 pub mod files;
 mod filter;
 mod forms;

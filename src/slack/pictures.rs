@@ -9,13 +9,14 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde::de::IgnoredAny;
+use serde_json::json;
 use slack_morphism::errors::SlackClientError;
-use slack_morphism::{SlackClientApiCallContext, SlackClientHttpConnector};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::chart;
+use super::exchange;
 use super::files::is_of_slack;
 use super::web::{Web, WebError, meaning, unclear};
 use super::wire::{UploadDone, UploadPlace};
@@ -146,16 +147,9 @@ impl Web {
     /// Sends the content to the address of an upload, which is a secret, without the token.
     async fn send_picture(&self, url: Url, content: &[u8]) -> Result<(), WebError> {
         const METHOD: &str = "upload";
-        let span = tracing::Span::none();
-        let context = SlackClientApiCallContext {
-            rate_control_params: None,
-            token: None,
-            tracing_span: &span,
-            is_sensitive_url: true,
-        };
-        let connector = &self.client.http_api.connector;
-        let kind = "image/png".to_owned();
-        let call = connector.http_post_uri_binary::<Value>(url, kind, content, context);
+        let body = content.to_vec();
+        let call =
+            exchange::post::<IgnoredAny>(&self.client, url.as_str(), None, "image/png", body);
         match timeout(self.limit, call).await {
             // The answer is no JSON.
             Ok(Ok(_) | Err(SlackClientError::ProtocolError(_))) => Ok(()),

@@ -7,10 +7,11 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use super::web::{Web, WebError};
 use super::{Timings, millis, wait_after};
+use crate::domain::set_aside::Work;
 use crate::mailbox::{Conversation, Gesture, Mailbox, Post, Traces, WaitingMessage};
 use crate::runtime::{Backoff, lock};
 
@@ -30,25 +31,42 @@ pub async fn look_before_work(web: &Web, mailbox: &Mailbox, timings: &Timings) {
         // The sign of a copy that nothing else has shown is not worth a long wait at every start.
         false => LOOK_WITHIN / 5,
     };
-    let looked = timeout(within, look_at_places(web, mailbox, timings)).await;
-    if looked.is_err() {
+    if !look_at_places(web, mailbox, timings, Instant::now() + within).await {
         tracing::warn!(
             "Slack does not return the DMs of waiting work; it begins without a look at them"
         );
     }
 }
 
-async fn look_at_places(web: &Web, mailbox: &Mailbox, timings: &Timings) {
+/// Returns `false` if the time was over before all were looked at. Each start of a read is committed before: a history
+/// that ends the process twice is left alone for a while.
+async fn look_at_places(web: &Web, mailbox: &Mailbox, timings: &Timings, until: Instant) -> bool {
     let places = match mailbox.places_of_work().await {
         Ok(places) => places,
         // The work itself meets the same error.
-        Err(_) => return,
+        Err(_) => return true,
     };
     let known = mailbox.lost_until();
     let mut read = Vec::new();
+    let mut in_time = true;
     for place in places {
-        let Some(traces) = traces(web, timings, &place).await else {
+        let work = Work::History(place.channel.clone());
+        if mailbox.attempts().rests(&work) {
             continue;
+        }
+        let Ok(begun) = mailbox.attempts().begin(&work).await else {
+            break;
+        };
+        let looked = timeout_at(until, traces(web, timings, &place)).await;
+        let done = matches!(looked, Ok(Some(_)));
+        mailbox.attempts().is_over(begun, done).await;
+        let traces = match looked {
+            Ok(Some(traces)) => traces,
+            Ok(None) => continue,
+            Err(_) => {
+                in_time = false;
+                break;
+            }
         };
         compare(mailbox, traces.posts.clone()).await;
         read.push(traces.posts);
@@ -59,6 +77,7 @@ async fn look_at_places(web: &Web, mailbox: &Mailbox, timings: &Timings) {
             compare(mailbox, posts).await;
         }
     }
+    in_time
 }
 
 async fn compare(mailbox: &Mailbox, posts: Vec<Post>) {

@@ -1,5 +1,5 @@
-//! Slack's Web API (docs/contracts/slack.md#web-api) through slack-morphism's client: one function per call, with a time limit and
-//! typed errors.
+//! Slack's Web API (docs/contracts/slack.md#web-api): one function per call, with a time limit and typed errors. `exchange` sends
+//! it and reads the answer.
 //!
 //! Requests are slack-morphism's types if it has them. Responses are our own lenient structs (`wire`): its typed models
 //! fail on Slack's additions and silently lose text beside metadata that they do not know (docs/contracts/slack.md#why-ivan-holds-its-own-connection).
@@ -21,22 +21,21 @@ use slack_morphism::api::{
 };
 use slack_morphism::blocks::{SlackBlock, SlackView};
 use slack_morphism::errors::SlackClientError;
-use slack_morphism::hyper_tokio::SlackClientHyperConnector;
-use slack_morphism::{
-    ClientResult, SlackApiToken, SlackClient, SlackMessageContent, SlackMessageMetadata,
-};
+use slack_morphism::{SlackMessageContent, SlackMessageMetadata};
 use tokio::time::Instant;
 
+use super::exchange::{self, AnswerTooLong, WebClient};
 use super::filter::BotIdentity;
 use super::proxy::ProxyConnector;
 use super::text::instant;
 use super::wire::{
     AuthTested, Conversations, DmOpened, File, FileInfo, History, Message, Opened, Permalink,
-    PlacedReaction, Posted, RawHistory, ViewOpened,
+    PlacedReaction, Posted, RawHistory, UserInfo, VALUES_MAX, ViewOpened,
 };
 use super::{SlackError, SlackToken};
 use crate::domain::controls;
 use crate::domain::reaction::{DONE, REFUSED};
+use crate::lenient;
 use crate::limits::Limit;
 use crate::mailbox::{Post, Traces};
 use crate::runtime::RateLimiter;
@@ -49,12 +48,16 @@ pub const UPDATE: &str = "chat.update";
 
 /// The `event_type` of our posts; its payload holds the `uid` (docs/contracts/slack.md#no-idempotency-key).
 const METADATA: &str = "ivan_message";
+/// The content type of requests.
+pub(super) const JSON: &str = "application/json; charset=utf-8";
 /// Longer than Slack ever asks to wait; a longer value is an error.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
 /// Messages on one page of a history.
 const PAGE: &str = "200";
 /// How many pages are searched for a message that may have been posted.
 const PAGES_MAX: usize = 5;
+/// The most JSON values in the messages of all pages that are read for one thread or DM.
+const PAGES_VALUES_MAX: usize = 500_000;
 const HISTORY: &str = "conversations.history";
 const REPLIES: &str = "conversations.replies";
 /// Between two pages of DMs' histories, once a burst is used up: Slack allows 50 a minute (Tier 3), and some are left
@@ -168,9 +171,9 @@ pub struct SeenMessage {
 /// The Web API with the two tokens of one app. Clones share their connections.
 #[derive(Clone)]
 pub struct Web {
-    pub(super) client: Arc<SlackClient<SlackClientHyperConnector<HttpsConnector<ProxyConnector>>>>,
-    app_token: SlackApiToken,
-    bot_token: SlackApiToken,
+    pub(super) client: WebClient,
+    app_token: SlackToken,
+    bot_token: SlackToken,
     pub(super) limit: Duration,
     /// One key for each method.
     histories: Arc<RateLimiter>,
@@ -204,23 +207,21 @@ impl Web {
             }
         };
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls);
-        // Not slack-morphism's own connector: that one supports neither http nor HTTP/1 (docs/contracts/slack.md#why-ivan-holds-its-own-connection).
+        // HTTP/1, and plain http for a sandbox.
         let connector = connector
             .https_or_http()
             .enable_http1()
             .wrap_connector(way.clone());
         let heads = legacy::Client::builder(TokioExecutor::new()).build(connector.clone());
-        let api_url = api_url.trim_end_matches('/');
-        let connector =
-            SlackClientHyperConnector::with_connector(connector).with_slack_api_url(api_url);
+        let client = legacy::Client::builder(TokioExecutor::new()).build(connector);
         Ok(Web {
-            client: Arc::new(SlackClient::new(connector)),
-            app_token: SlackApiToken::new(app_token.0.clone().into()),
-            bot_token: SlackApiToken::new(bot_token.0.clone().into()),
+            client,
+            app_token: app_token.clone(),
+            bot_token: bot_token.clone(),
             limit,
             histories: Arc::new(RateLimiter::new(HISTORY_EVERY, HISTORY_BURST)),
             listings: Arc::new(RateLimiter::new(DMS_EVERY, DMS_BURST)),
-            api_url: api_url.to_owned(),
+            api_url: api_url.trim_end_matches('/').to_owned(),
             heads,
             way,
         })
@@ -228,16 +229,15 @@ impl Web {
 
     /// The bot's authorization header.
     pub(super) fn bearer(&self) -> String {
-        format!("Bearer {}", self.bot_token.token_value.0)
+        bearer(&self.bot_token)
     }
 
     /// `apps.connections.open`: a fresh URL for one Socket Mode link. It is a secret.
     pub async fn open(&self, limit: Duration) -> Result<String, WebError> {
         let method = "apps.connections.open";
-        let session = self.client.open_session(&self.app_token);
-        let empty = HashMap::<String, String>::new();
-        let call = session.http_session_api.http_post(method, &empty, None);
-        let opened: Opened = answered(method, limit, call).await?;
+        let opened: Opened = self
+            .post_with(&self.app_token, method, &json!({}), limit)
+            .await?;
         let url = opened.url.ok_or_else(|| unclear(method))?;
         match is_fit_socket(&self.api_url, &url) {
             true => Ok(url),
@@ -268,10 +268,11 @@ impl Web {
 
     /// `users.info`: the raw `user` of a response with `"ok": true`; `Null` if there is none.
     pub async fn user(&self, id: &str) -> Result<Value, WebError> {
-        let mut answer: Value = self.get("users.info", &[("user", id)]).await?;
-        let is_ok = answer.get("ok") == Some(&Value::Bool(true));
-        let user = answer.get_mut("user").filter(|_| is_ok);
-        Ok(user.map(Value::take).unwrap_or_default())
+        let answer: UserInfo = self.get("users.info", &[("user", id)]).await?;
+        Ok(match answer.ok {
+            true => answer.user,
+            false => Value::Null,
+        })
     }
 
     /// `conversations.open`: Slack's id of the DM with a person. It can be repeated, and the person does not notice.
@@ -456,15 +457,16 @@ impl Web {
         let query = [("channel", channel), ("oldest", &oldest)];
         // Pages come newest first: after a page without wanted messages no further one is needed.
         let left_out = "a DM has more new messages; the newest is read";
-        self.pages(HISTORY, &query, left_out, |message| {
-            let is_wanted = is_since(text_in(message, "ts"));
-            if is_wanted {
-                said.push(message.clone());
-            }
-            let latest = text_in(message, "latest_reply");
-            if is_since(latest) || latest.is_none() && has_replies(message) {
-                let root = text_in(message, "ts").map(str::to_owned);
+        let mut values = PAGES_VALUES_MAX;
+        self.pages(HISTORY, &query, left_out, &mut values, |message| {
+            let is_wanted = is_since(text_in(&message, "ts"));
+            let latest = text_in(&message, "latest_reply");
+            if is_since(latest) || latest.is_none() && has_replies(&message) {
+                let root = text_in(&message, "ts").map(str::to_owned);
                 threads.extend(root.map(|root| (latest.and_then(instant), root)));
+            }
+            if is_wanted {
+                said.push(message);
             }
             far_back || is_wanted
         })
@@ -478,9 +480,9 @@ impl Web {
         for (_, root) in &threads {
             let query = [("channel", channel), ("ts", root), ("oldest", &oldest)];
             let left_out = "a DM has more new messages; the oldest is read";
-            self.pages(REPLIES, &query, left_out, |message| {
-                if is_since(text_in(message, "ts")) {
-                    said.push(message.clone());
+            self.pages(REPLIES, &query, left_out, &mut values, |message| {
+                if is_since(text_in(&message, "ts")) {
+                    said.push(message);
                 }
                 true
             })
@@ -539,9 +541,10 @@ impl Web {
         let mut messages = Vec::new();
         let query = [("channel", channel), ("ts", root), ("latest", before)];
         let left_out = "a thread has more messages than go into a task; its oldest are read";
+        let mut values = PAGES_VALUES_MAX;
         let whole = self
-            .pages(REPLIES, &query, left_out, |message| {
-                messages.push(message.clone());
+            .pages(REPLIES, &query, left_out, &mut values, |message| {
+                messages.push(message);
                 true
             })
             .await?;
@@ -555,13 +558,14 @@ impl Web {
     }
 
     /// Passes each message of a listing to `take`, page by page, until a page has none for which it returns `true`.
-    /// Returns whether there were no further pages to read.
+    /// `values` is the number of JSON values that may still be read. Returns whether there were no further messages to read.
     async fn pages(
         &self,
         method: &'static str,
         query: &[(&str, &str)],
         left_out: &str,
-        mut take: impl FnMut(&Value) -> bool + Send,
+        values: &mut usize,
+        mut take: impl FnMut(Value) -> bool + Send,
     ) -> Result<bool, WebError> {
         let mut cursor: Option<String> = None;
         for _ in 0..PAGES_MAX {
@@ -580,7 +584,17 @@ impl Web {
             }
             let mut goes_on = page.messages.is_empty();
             for message in &page.messages {
-                goes_on |= take(message);
+                let most = VALUES_MAX.min(*values);
+                let mut left = most;
+                let message = lenient::tree(message.get(), &mut left);
+                *values -= most - left;
+                goes_on |= message.is_some_and(&mut take);
+                if *values == 0 {
+                    Limit::FrameValues.reached(format_args!(
+                        "{PAGES_VALUES_MAX} values of {method} were read: {left_out}"
+                    ));
+                    return Ok(false);
+                }
             }
             cursor = page
                 .response_metadata
@@ -631,12 +645,12 @@ impl Web {
     where
         A: DeserializeOwned + Send,
     {
-        let query: Vec<(&str, Option<&str>)> = query
-            .iter()
-            .map(|(name, value)| (*name, Some(*value)))
-            .collect();
-        let session = self.client.open_session(&self.bot_token);
-        let call = session.http_session_api.http_get(method, &query, None);
+        let mut url = self.url_of(method)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let token = self.bearer();
+        let call = exchange::get(&self.client, url.as_str(), &token);
         answered(method, self.limit, call).await
     }
 
@@ -645,10 +659,42 @@ impl Web {
         R: Serialize + Send + Sync,
         A: DeserializeOwned + Send,
     {
-        let session = self.client.open_session(&self.bot_token);
-        let call = session.http_session_api.http_post(method, request, None);
-        answered(method, self.limit, call).await
+        self.post_with(&self.bot_token, method, request, self.limit)
+            .await
     }
+
+    async fn post_with<R, A>(
+        &self,
+        token: &SlackToken,
+        method: &'static str,
+        request: &R,
+        limit: Duration,
+    ) -> Result<A, WebError>
+    where
+        R: Serialize + Send + Sync,
+        A: DeserializeOwned + Send,
+    {
+        let url = self.url_of(method)?;
+        let body = serde_json::to_vec(request).map_err(|_| WebError::NotTaken {
+            method,
+            why: "the request is not JSON".to_owned(),
+        })?;
+        let token = bearer(token);
+        let call = exchange::post(&self.client, url.as_str(), Some(&token), JSON, body);
+        answered(method, limit, call).await
+    }
+
+    fn url_of(&self, method: &'static str) -> Result<url::Url, WebError> {
+        let url = url::Url::parse(&format!("{}/{method}", self.api_url));
+        url.map_err(|_| WebError::NotTaken {
+            method,
+            why: "slack.api_url is not a URL".to_owned(),
+        })
+    }
+}
+
+fn bearer(token: &SlackToken) -> String {
+    format!("Bearer {}", token.0)
 }
 
 /// The `ts` of a time.
@@ -705,7 +751,7 @@ pub(super) fn unclear(method: &'static str) -> WebError {
 async fn answered<A>(
     method: &'static str,
     limit: Duration,
-    call: impl Future<Output = ClientResult<A>>,
+    call: impl Future<Output = Result<A, SlackClientError>>,
 ) -> Result<A, WebError> {
     let traced = telemetry::request_begins();
     let answer = match tokio::time::timeout(limit, call).await {
@@ -765,6 +811,14 @@ pub(super) fn meaning(method: &'static str, error: SlackClientError) -> WebError
             }
         }
         SlackClientError::ProtocolError(_) => unknown("an answer that is not the API's JSON"),
+        SlackClientError::SystemError(error)
+            if error
+                .cause
+                .as_ref()
+                .is_some_and(|cause| cause.is::<AnswerTooLong>()) =>
+        {
+            unknown(&AnswerTooLong.to_string())
+        }
         SlackClientError::EndOfStream(_)
         | SlackClientError::SystemError(_)
         | SlackClientError::SocketModeProtocolError(_) => unknown("the answer broke off"),

@@ -6,11 +6,15 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::mailbox::ReplyUrl;
 
-/// The most values in a frame. A form with all its choices comes back with some thousand.
-const VALUES_MAX: usize = 100_000;
+/// The most values in a frame, and in one message, file or user of an answer. A form with all its choices comes back with
+/// some thousand.
+pub(super) const VALUES_MAX: usize = 100_000;
+/// How many reactions of a message are read, and how many people of one.
+const REACTIONS_MAX: usize = 100;
 
 /// Treats a value of the wrong type as missing, so that one odd field does not cost a person their message.
 fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -394,7 +398,7 @@ pub struct Action {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Opened {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub url: Option<String>,
 }
 
@@ -403,19 +407,19 @@ pub struct Opened {
 #[serde(default)]
 pub struct AuthTested {
     /// The name of the workspace.
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub team: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub team_id: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub bot_id: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub user_id: Option<String>,
     /// The bot's handle.
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub user: Option<String>,
     /// Whether the app is installed for an organization of Enterprise Grid. Then `team_id` is that organization.
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub is_enterprise_install: bool,
 }
 
@@ -423,7 +427,7 @@ pub struct AuthTested {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct BotAsked {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub bot: BotRecord,
 }
 
@@ -432,8 +436,18 @@ pub struct BotAsked {
 #[serde(default)]
 pub struct BotRecord {
     /// The app that it belongs to.
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub app_id: Option<String>,
+}
+
+/// `users.info`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct UserInfo {
+    #[serde(deserialize_with = "crate::lenient::lenient")]
+    pub ok: bool,
+    #[serde(deserialize_with = "in_tree")]
+    pub user: Value,
 }
 
 /// The fields of `users.info` that decide nothing: names and the time zone. `standing` reads the others, strictly.
@@ -470,14 +484,14 @@ pub struct UserProfile {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Posted {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub ok: bool,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub ts: Option<String>,
     /// Slack's id of it: for a post addressed to a person, their DM.
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub channel: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub message: Message,
 }
 
@@ -485,7 +499,7 @@ pub struct Posted {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Permalink {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub permalink: Option<String>,
 }
 
@@ -493,7 +507,7 @@ pub struct Permalink {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct FileInfo {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "in_tree")]
     pub file: File,
 }
 
@@ -501,9 +515,9 @@ pub struct FileInfo {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct UploadPlace {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub upload_url: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub file_id: Option<String>,
 }
 
@@ -511,7 +525,7 @@ pub struct UploadPlace {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct UploadDone {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub ok: bool,
 }
 
@@ -519,7 +533,7 @@ pub struct UploadDone {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct DmOpened {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub channel: Dm,
 }
 
@@ -527,7 +541,7 @@ pub struct DmOpened {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Dm {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub id: Option<String>,
 }
 
@@ -535,7 +549,7 @@ pub struct Dm {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ViewOpened {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub ok: bool,
 }
 
@@ -543,7 +557,7 @@ pub struct ViewOpened {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Reacted {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub ok: bool,
 }
 
@@ -551,16 +565,16 @@ pub struct Reacted {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Published {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub ok: bool,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub view: PublishedView,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PublishedView {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub hash: Option<String>,
 }
 
@@ -568,19 +582,17 @@ pub struct PublishedView {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Message {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub ts: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub user: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub text: Option<String>,
-    /// As [`Event::blocks`].
-    pub blocks: Value,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub edited: Edited,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub metadata: Metadata,
-    #[serde(deserialize_with = "each")]
+    #[serde(deserialize_with = "crate::lenient::first::<_, _, REACTIONS_MAX>")]
     pub reactions: Vec<PlacedReaction>,
 }
 
@@ -588,32 +600,32 @@ pub struct Message {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PlacedReaction {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub name: String,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::first::<_, _, REACTIONS_MAX>")]
     pub users: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Edited {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub ts: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Metadata {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub event_type: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub event_payload: MetadataPayload,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct MetadataPayload {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub uid: Option<String>,
 }
 
@@ -621,23 +633,23 @@ pub struct MetadataPayload {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct History {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub ok: bool,
-    #[serde(deserialize_with = "each")]
+    #[serde(deserialize_with = "crate::lenient::each")]
     pub messages: Vec<Message>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub response_metadata: Cursor,
 }
 
-/// `conversations.history` with the raw messages.
+/// `conversations.history` with the raw messages, each as its JSON text.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct RawHistory {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub ok: bool,
-    #[serde(deserialize_with = "lenient")]
-    pub messages: Vec<Value>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::each")]
+    pub messages: Vec<Box<RawValue>>,
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub response_metadata: Cursor,
 }
 
@@ -645,11 +657,11 @@ pub struct RawHistory {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Conversations {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub ok: bool,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::each")]
     pub channels: Vec<ListedDm>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub response_metadata: Cursor,
 }
 
@@ -657,19 +669,32 @@ pub struct Conversations {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ListedDm {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub id: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub user: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub is_user_deleted: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Cursor {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "crate::lenient::lenient")]
     pub next_cursor: Option<String>,
+}
+
+/// Reads a field of an answer through a tree with a limited number of values; the default if it has more.
+fn in_tree<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    let field = <&RawValue>::deserialize(deserializer)?;
+    let mut left = VALUES_MAX;
+    let tree = crate::lenient::tree(field.get(), &mut left);
+    let read = tree.and_then(|tree| serde_json::from_value(tree).ok());
+    Ok(read.unwrap_or_default())
 }
 
 /// Reads a list and leaves out unreadable elements.
@@ -746,11 +771,11 @@ mod tests {
 
     #[test]
     fn one_odd_message_does_not_hide_the_others() {
-        let history: History = serde_json::from_value(json!({
+        let history = json!({
             "ok": true,
             "messages": [7, {"ts": "1.2", "metadata": {"event_type": "ivan_message", "event_payload": {"uid": "u1"}}}],
-        }))
-        .unwrap();
+        });
+        let history: History = serde_json::from_str(&history.to_string()).unwrap();
         let found = history.messages.first().unwrap();
         assert_eq!(found.metadata.event_payload.uid.as_deref(), Some("u1"));
     }

@@ -73,6 +73,30 @@ async fn a_form_from_a_message_holds_what_people_see_of_it(
     .await;
 }
 
+/// A hundred forwarded messages, each of which mentions ten people.
+#[tokio::test]
+async fn of_much_that_is_forwarded_some_people_are_looked_up() {
+    ivan_test(one_issue(), async |ivan| {
+        let shared = |piece: usize| {
+            let ids = (0..10).map(|n| format!("<@U0P{piece:03}{n}>"));
+            let text = ids.collect::<Vec<_>>().join(" ");
+            json!({"is_share": true, "is_msg_unfurl": true, "author_name": "Bo", "from_url": SHARED, "text": text})
+        };
+        let attachments: Vec<Value> = (0..100).map(shared).collect();
+        says(ivan, "create Fix this -s github", json!({"attachments": attachments}))
+            .settles()
+            .await
+            .begins("✓ Issue created in GitHub: Fix this");
+        let journal = ivan.slack().front().journal();
+        let strangers = journal
+            .iter()
+            .filter(|seen| seen.is("GET", "users.info") && seen.query.contains("U0P"));
+        let strangers = strangers.count();
+        assert!(strangers <= 10, "{strangers} people were looked up");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_is_forwarded_with_a_command_goes_where_its_text_goes() {
     ivan_test(one_issue(), async |ivan| {

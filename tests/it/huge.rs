@@ -2,6 +2,7 @@
 //! daemon, neither on arrival nor at each later start.
 
 use hmac::{Hmac, KeyInit, Mac};
+use ivan::sandbox::fault_server::{Fault, FaultKind};
 use rstest::rstest;
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -198,5 +199,41 @@ async fn huge_ones_that_were_kept_end_no_start() {
     ivan.until_deliveries_are_applied().await;
     let took = peak(&ivan);
     assert!(took < 300 * MB, "{} MB", took / MB);
+    ivan.finish().await;
+}
+
+/// A message waits, and Slack's answer with the history of its DM is too large to be read.
+#[tokio::test]
+async fn a_huge_history_of_slack_ends_no_start() {
+    let mut ivan = two_tasks().start().await;
+    ivan.start().await;
+    let slack = ivan.slack().front().clone();
+    slack.fault(Fault::new(FaultKind::Hang).on("GET", "users.info"));
+    ivan.says(ANA, "create Buy milk");
+    let waits = "SELECT count(*) FROM slack_events WHERE handled_ms IS NULL";
+    ivan.within("the message is stored", async {
+        while ivan.sql::<i64>(waits) == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    ivan.kill().await;
+    slack.clear_faults();
+    let blocks = filling(Filling::Objects, 12 * MB);
+    let huge = FaultKind::Answer {
+        status: 200,
+        headers: Vec::new(),
+        body: format!("{{\"ok\":true,\"messages\":[{{\"ts\":\"1.2\",\"blocks\":{blocks}}}]}}"),
+    };
+    slack.fault(Fault::new(huge).on("GET", "conversations.history"));
+    ivan.spawn();
+    ivan.limits_memory(LITTLE);
+    ivan.until_it_listens().await;
+    ivan.logs("limit reached: an answer of Slack is longer than 10485760 bytes")
+        .await;
+    let took = peak(&ivan);
+    assert!(took < 300 * MB, "{} MB", took / MB);
+    slack.clear_faults();
+    ivan.answer(ANA, 0).settles().await.begins("✓ Task created");
     ivan.finish().await;
 }

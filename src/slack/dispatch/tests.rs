@@ -218,7 +218,11 @@ mod working_off {
             CommandSettings::new(Source::GitHub),
         );
         let commands = Commands::new(store.clone(), settings, Vec::new(), clock.clone());
-        Mailbox::new(store, commands, MailboxSettings::default(), clock)
+        let settings = MailboxSettings {
+            allowed_users: AllowedUsers::every_member(),
+            ..MailboxSettings::default()
+        };
+        Mailbox::new(store, commands, settings, clock)
     }
 
     struct Listening {
@@ -408,6 +412,44 @@ mod working_off {
             Ok(())
         );
         assert_eq!(directory.asked.lock().unwrap().len(), 4);
+        listening.stops().await;
+    }
+
+    /// A hundred forwarded messages, each of which mentions ten people.
+    fn with_much_forwarded() -> WaitingMessage {
+        let mut message = said(1, "U0ANN01", "create Fix this");
+        let mentions = |piece: usize| {
+            let ids = (0..10).map(|n| format!("{QUIET_AT}U0P{piece:03}{n}"));
+            ids.collect::<Vec<_>>().join(" ")
+        };
+        message.heard.attached.pieces = (0..100).map(mentions).collect();
+        message
+    }
+
+    #[tokio::test]
+    async fn of_all_that_is_forwarded_ten_people_are_looked_up() {
+        let directory = Directory::default();
+        let mut listening = Listening::to(&directory, [with_much_forwarded()]).await;
+        listening.acts_on("create Fix this").await;
+        // And its author.
+        assert_eq!(directory.asked.lock().unwrap().len(), MENTIONS_MAX + 1);
+        listening.stops().await;
+    }
+
+    #[tokio::test]
+    async fn the_first_limited_answer_ends_the_look_ups() {
+        let directory = Directory::default();
+        let author = json!({"ok": true, "user": {"id": "U0ANN01", "team_id": "T0TEAM1", "name": "ann", "deleted": false,
+            "is_bot": false, "is_restricted": false}});
+        let limited = (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "30")], "");
+        // The last one comes first.
+        directory.answers.lock().unwrap().extend([
+            Some(limited.into_response()),
+            Some(axum::Json(author).into_response()),
+        ]);
+        let mut listening = Listening::to(&directory, [with_much_forwarded()]).await;
+        listening.acts_on("create Fix this").await;
+        assert_eq!(directory.asked.lock().unwrap().len(), 2);
         listening.stops().await;
     }
 

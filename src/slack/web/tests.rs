@@ -347,6 +347,80 @@ async fn far_back_every_page_is_looked_through_for_threads() {
     }
 }
 
+/// JSON of a message with that many objects in its blocks.
+fn with_blocks(ts: &str, objects: usize) -> String {
+    let blocks = vec![r#"{"a":0}"#; objects].join(",");
+    format!(r#"{{"ts":"{ts}","text":"hi","blocks":[{blocks}]}}"#)
+}
+
+fn json_text(body: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+#[tokio::test]
+async fn an_answer_of_slack_without_end_counts_as_none() {
+    let huge = || {
+        let message = with_blocks("1763800006.000000", 1_500_000);
+        json_text(format!(r#"{{"ok":true,"messages":[{message}]}}"#))
+    };
+    let before = Limit::Answer.times();
+    let server = Server::answering([huge(), huge(), huge()]).await;
+    let web = server.web(LIMIT);
+    let errors = [
+        web.traces("D0DM001", None).await.map(|_| ()).unwrap_err(),
+        web.user("U0ANN01").await.map(|_| ()).unwrap_err(),
+        web.open(LIMIT).await.map(|_| ()).unwrap_err(),
+    ];
+    let methods = [HISTORY, "users.info", "apps.connections.open"];
+    for (error, method) in errors.into_iter().zip(methods) {
+        assert_eq!(
+            error.to_string(),
+            format!("no clear answer to {method}: the answer is longer than 10485760 bytes")
+        );
+    }
+    assert!(Limit::Answer.times() >= before + 3);
+}
+
+#[tokio::test]
+async fn a_message_with_too_many_values_is_left_out_and_the_others_stay() {
+    let before = Limit::FrameValues.times();
+    let messages = [
+        with_blocks("1763800008.000000", VALUES_MAX),
+        with_blocks("1763800007.000000", 10),
+    ];
+    let page = || {
+        let messages = messages.join(",");
+        json_text(format!(r#"{{"ok":true,"messages":[{messages}]}}"#))
+    };
+    let server = Server::answering([page(), page()]).await;
+    let web = server.web(LIMIT);
+    let since = instant("1763800005.000000").unwrap();
+    let said = web.said_since("D0DM001", since, false).await.unwrap();
+    let order: Vec<&str> = said.iter().filter_map(|one| one["ts"].as_str()).collect();
+    assert_eq!(order, ["1763800007.000000"]);
+    assert!(Limit::FrameValues.times() > before);
+    // A search for our posts reads no blocks.
+    let posts = web.own_posts("D0DM001", None).await.unwrap();
+    assert!(posts.is_empty());
+}
+
+#[tokio::test]
+async fn the_messages_of_all_pages_have_a_bounded_number_of_values() {
+    let page = |n: usize| {
+        let message = with_blocks(&format!("176380000{n}.000000"), 49_000);
+        let next = r#""response_metadata":{"next_cursor":"c2=="}"#;
+        json_text(format!(
+            r#"{{"ok":true,"messages":[{message},{message}],{next}}}"#
+        ))
+    };
+    let server = Server::answering((1..=5).rev().map(page)).await;
+    let web = server.web(LIMIT);
+    let thread = web.thread("C0PROJ1", "1763800001.000000", "1763800009.000000");
+    let (messages, whole) = thread.await.unwrap();
+    assert!(!whole);
+    assert!(messages.len() <= 3, "{}", messages.len());
+}
+
 #[tokio::test]
 async fn the_apps_dms_are_listed_page_by_page() {
     let dm = |id: &str, user: &str| json!({"id": id, "is_im": true, "user": user, "is_user_deleted": false});
