@@ -54,6 +54,8 @@ pub async fn follow(ivan: &mut Ivan, history: &History, tally: &Tally) -> Vec<St
     let mut rng = Rng::with_seed(history.seed ^ 0x0ffe_2ed0);
     // GitHub may have asked for a pause of a minute.
     ivan.store().execute("DELETE FROM pauses", []).unwrap();
+    // The history's refusal may not have ended, and nothing can be pressed without blocks.
+    ivan.slack().refuse_blocks(None);
     made_by_hand(ivan);
     ivan.launch().await;
     ivan.sync().await;
